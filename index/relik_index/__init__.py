@@ -1,0 +1,1 @@
+"""Build, inspect and verify knowledge indexes."""

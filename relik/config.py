@@ -1,0 +1,193 @@
+"""Settings of a bundle, as frozen dataclasses read from TOML.
+
+Unknown keys are refused with the nearest valid name; nothing is read from the environment.
+"""
+
+import dataclasses
+import difflib
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from relik.errors import ConfigError
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowConfig:
+    """How a document is split.
+
+    Args:
+        size: Words per window.
+        stride: Words from the start of one window to the start of the next; at most `size`.
+    """
+
+    size: int = 64
+    stride: int = 48
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.stride <= self.size:
+            raise ConfigError(
+                f"got windows of size {self.size} and stride {self.stride}, "
+                "expected 1 <= stride <= size: change pipeline.toml [windows]"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieverConfig:
+    """How candidates are found and ranked.
+
+    The score of a candidate is `sigmoid(bias + dense_weight * cosine + exact_weight * exact
+    + prior_weight * log_prior + partial_weight * partial)`, fitted on training windows.
+
+    Args:
+        entity_top_k: Entity candidates per window.
+        relation_top_k: Relation candidates per window.
+        max_tokens: Tokens of a window that the query encoder reads.
+        dense_weight: Weight of the cosine of window and record.
+        exact_weight: Weight of a name or alias that stands in the window.
+        prior_weight: Weight of the log share of uses of that name that mean this record.
+        partial_weight: Weight of a name that is only a part of the record's name (a surname).
+        bias: Added to the weighted sum.
+    """
+
+    entity_top_k: int = 24
+    relation_top_k: int = 24
+    max_tokens: int = 192
+    dense_weight: float = 8.0
+    exact_weight: float = 3.0
+    prior_weight: float = 1.0
+    partial_weight: float = -1.0
+    bias: float = -4.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderConfig:
+    """How windows are read and decoded.
+
+    Args:
+        max_tokens: Tokens of text and candidates in one forward pass; at most the positions
+            of the backbone.
+        batch_tokens: Padded tokens per batch.
+        threshold: Least calibrated score of a span that is returned, 0..1.
+        relation_threshold: Least calibrated score of a triple that is returned, 0..1.
+        max_spans: Most spans of a window that are paired for relations; the best are kept.
+    """
+
+    max_tokens: int = 512
+    batch_tokens: int = 8192
+    threshold: float = 0.5
+    relation_threshold: float = 0.5
+    max_spans: int = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationConfig:
+    """Platt scaling of raw log-odds: `sigmoid(scale * logit(raw) + shift)` (Platt 1999).
+
+    Args:
+        span_scale: Scale for spans.
+        span_shift: Shift for spans.
+        triple_scale: Scale for triples.
+        triple_shift: Shift for triples.
+    """
+
+    span_scale: float = 1.0
+    span_shift: float = 0.0
+    triple_scale: float = 1.0
+    triple_shift: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineConfig:
+    """Everything `pipeline.toml` says.
+
+    Args:
+        model: Name of the model, given back in every answer.
+        windows: How a document is split.
+        retriever: How candidates are found.
+        reader: How windows are read.
+        calibration: How raw scores become probabilities.
+    """
+
+    model: str = "unnamed"
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    retriever: RetrieverConfig = field(default_factory=RetrieverConfig)
+    reader: ReaderConfig = field(default_factory=ReaderConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
+
+
+def from_mapping(kind: type[T], values: Mapping[str, object], *, where: str) -> T:
+    """Build a settings dataclass from parsed TOML.
+
+    Args:
+        kind: A dataclass whose fields are scalars, lists, dicts or dataclasses of the same sort.
+        values: Parsed table.
+        where: What to call the table in messages.
+
+    Returns:
+        An instance, defaults filled in.
+
+    Raises:
+        ConfigError: A key is unknown, or a value has the wrong type.
+    """
+    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]  # T is a dataclass by contract
+    unknown = next((key for key in values if key not in fields), None)
+    if unknown is not None:
+        near = difflib.get_close_matches(unknown, fields, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(fields)}"
+        raise ConfigError(f"{where}: got the unknown setting {unknown!r}, {hint}")
+    defaults = {name: _default(f) for name, f in fields.items()}
+    ready: dict[str, object] = {}
+    for key, value in values.items():
+        default = defaults[key]
+        if dataclasses.is_dataclass(default) and isinstance(value, Mapping):
+            ready[key] = from_mapping(type(default), value, where=f"{where} [{key}]")
+        else:
+            ready[key] = _checked(value, default, where=f"{where} {key}")
+    return kind(**ready)
+
+
+def read_toml(kind: type[T], path: Path) -> T:
+    """Read a settings dataclass from a TOML file.
+
+    Args:
+        kind: The dataclass, as for `from_mapping`.
+        path: The file.
+
+    Returns:
+        An instance, defaults filled in.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or has a wrong setting.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error
+    return from_mapping(kind, values, where=str(path))
+
+
+def _default(f: "dataclasses.Field[object]") -> object:
+    if f.default_factory is not dataclasses.MISSING:
+        return f.default_factory()
+    return None if f.default is dataclasses.MISSING else f.default
+
+
+def _checked(value: object, default: object, *, where: str) -> object:
+    if default is None:
+        return value
+    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(default, tuple) and isinstance(value, list):
+        return tuple(value)
+    if type(value) is not type(default):
+        raise ConfigError(
+            f"{where}: got {value!r}, expected a value of type {type(default).__name__}"
+        )
+    return value

@@ -1,0 +1,1 @@
+"""Knowledge base: records, names and ids, memory-mapped."""

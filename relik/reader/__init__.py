@@ -1,0 +1,1 @@
+"""Find mentions, link them and relate them in one forward pass."""

@@ -1,0 +1,1 @@
+"""Propose candidates for windows: dense search joined by name matches."""

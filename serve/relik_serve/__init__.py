@@ -1,0 +1,1 @@
+"""Serve annotations over HTTP."""

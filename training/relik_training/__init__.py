@@ -1,0 +1,1 @@
+"""Train retrievers and readers, and export bundles."""

@@ -1,0 +1,201 @@
+"""Documents into overlapping windows of words, and what was read in them back into one answer."""
+
+import re
+import unicodedata
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Sequence
+
+from relik.config import WindowConfig
+from relik.types import (
+    Annotation,
+    Coverage,
+    Document,
+    EntitySpan,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+)
+
+_WORD = re.compile(r"\S+")
+_LONGEST_WORD = 100
+# A piece counts as one word, so it has about the length of one: text written without spaces
+# then gives windows as long as those of other text, which the models can read whole.
+_PIECE = 8
+_ZERO_WIDTH_JOINER = "\u200d"
+
+
+def split(document: Document, config: WindowConfig) -> list[Window]:
+    """Cut a document into windows of words.
+
+    A word is a run of non-space code points; a run of more than 100 counts as several. The last
+    window is as long as the others wherever the text has that many words.
+
+    Args:
+        document: The document.
+        config: Words per window, and words from one start to the next.
+
+    Returns:
+        Windows in order, every non-space code point in at least one; none for blank text.
+    """
+    words = list(_words(document.text))
+    if not words:
+        return []
+    last = max(0, len(words) - config.size)
+    windows = []
+    for index, first in enumerate([*range(0, last, config.stride), last]):
+        start, end = words[first][0], words[min(first + config.size, len(words)) - 1][1]
+        windows.append(
+            Window(
+                doc_id=document.doc_id,
+                index=index,
+                span=Span(start, end),
+                text=document.text[start:end],
+            )
+        )
+    return windows
+
+
+def merge(
+    document: Document, windows: Sequence[WindowAnnotation], *, nil: bool = False
+) -> Annotation:
+    """Join what was read in overlapping windows into the answer for a document.
+
+    Where spans overlap, the best score wins, then the longer, then the earlier. Mentions of
+    nothing known (NIL) take part, so that a sure NIL suppresses a doubtful link. A triple whose
+    end lost to an overlapping span of the same entity moves to that span; any other triple that
+    lost an end is dropped.
+
+    Args:
+        document: The document the windows were cut from.
+        windows: What was read in each; their order does not matter.
+        nil: Keep mentions that are linked to nothing.
+
+    Returns:
+        Sorted spans without overlap, sorted triples between them, and coverage.
+    """
+    winners = _choose(document, windows)
+    if not nil:
+        winners = [span for span in winners if span.entity_id is not None]
+    return Annotation(
+        doc_id=document.doc_id,
+        spans=tuple(winners),
+        triples=_join_triples(windows, _Survivors(winners)),
+        coverage=_coverage(document, windows),
+    )
+
+
+def _words(text: str) -> Iterator[tuple[int, int]]:
+    for match in _WORD.finditer(text):
+        start, end = match.span()
+        if end - start > _LONGEST_WORD:
+            while end - start > _PIECE:
+                cut = _cut(text, start)
+                yield start, cut
+                start = cut
+        yield start, end
+
+
+def _cut(text: str, start: int) -> int:
+    """Return the end of a piece, moved back where it would part what is seen as one character."""
+    cut = start + _PIECE
+    while cut > start and _continues(text, cut):
+        cut -= 1
+    return cut if cut > start else start + _PIECE
+
+
+def _continues(text: str, at: int) -> bool:
+    char = text[at]
+    return (
+        unicodedata.category(char).startswith("M")
+        or "\udc00" <= char <= "\udfff"
+        or "\U0001f3fb" <= char <= "\U0001f3ff"
+        or char == _ZERO_WIDTH_JOINER
+        or text[at - 1] == _ZERO_WIDTH_JOINER
+    )
+
+
+def _choose(document: Document, windows: Sequence[WindowAnnotation]) -> list[EntitySpan]:
+    # Marks of taken code points: looking for one in a range is a single fast scan, which keeps
+    # the whole at the cost of the sort.
+    taken = bytearray(len(document.text))
+    winners = []
+    for found in sorted((span for window in windows for span in window.spans), key=_preference):
+        start, end = found.span.start, found.span.end
+        if taken.find(1, start, end) == -1:
+            taken[start:end] = b"\x01" * (end - start)
+            winners.append(found)
+    return sorted(winners, key=lambda found: found.span)
+
+
+def _preference(found: EntitySpan) -> tuple[object, ...]:
+    return (
+        -found.score,
+        found.span.start - found.span.end,
+        found.span.start,
+        found.entity_id is None,
+        found.entity_id or "",
+        # Last resort, so that the order of the windows cannot show in the answer.
+        [(c.rank, c.entity_id, c.score, c.source) for c in found.candidates],
+    )
+
+
+class _Survivors:
+    """The spans of the answer, found by position."""
+
+    def __init__(self, spans: Sequence[EntitySpan]) -> None:
+        self._spans = spans
+        self._starts = [found.span.start for found in spans]
+        self._ends = [found.span.end for found in spans]
+        self._known = {found.span for found in spans}
+
+    def place(self, span: Span, entity_id: str | None) -> Span | None:
+        """Return where a span lives on: itself, its stand-in for the same entity, or nowhere."""
+        if span in self._known:
+            return span
+        if entity_id is None:
+            return None
+        first, last = bisect_right(self._ends, span.start), bisect_left(self._starts, span.end)
+        rivals = [f.span for f in self._spans[first:last] if f.entity_id == entity_id]
+        return min(rivals, key=lambda rival: (-_shared(rival, span), rival), default=None)
+
+
+def _shared(one: Span, other: Span) -> int:
+    return min(one.end, other.end) - max(one.start, other.start)
+
+
+def _join_triples(windows: Sequence[WindowAnnotation], survivors: _Survivors) -> tuple[Triple, ...]:
+    best: dict[tuple[Span, str, Span], float] = {}
+    for window in windows:
+        if not window.triples:
+            continue
+        # A window may hold one span twice, as two entities: the one that was surer speaks.
+        ranked = sorted(window.spans, key=_preference, reverse=True)
+        entity_of = {found.span: found.entity_id for found in ranked}
+        for triple in window.triples:
+            subject = survivors.place(triple.subject, entity_of.get(triple.subject))
+            object_ = survivors.place(triple.object, entity_of.get(triple.object))
+            if subject is None or object_ is None:
+                continue
+            if subject == object_ and triple.subject != triple.object:
+                continue
+            key = subject, triple.relation_id, object_
+            best[key] = max(triple.score, best.get(key, 0.0))
+    return tuple(
+        Triple(subject=subject, relation_id=relation_id, object=object_, score=score)
+        for (subject, relation_id, object_), score in sorted(best.items())
+    )
+
+
+def _coverage(document: Document, windows: Sequence[WindowAnnotation]) -> Coverage:
+    characters, reached, missed = 0, 0, False
+    for span in sorted(found.window.span for found in windows):
+        missed = missed or bool(document.text[reached : span.start].strip())
+        characters += max(0, span.end - max(reached, span.start))
+        reached = max(reached, span.end)
+    missed = missed or bool(document.text[reached:].strip())
+    return Coverage(
+        characters=characters,
+        windows=len(windows),
+        truncated=missed or any(found.truncated for found in windows),
+    )

@@ -1,0 +1,174 @@
+"""Gold documents: texts with the mentions and triples that people, or links, say are in them."""
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO, cast
+
+from relik.errors import InputError
+from relik.types import Document, Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldMention:
+    """A mention and what it names.
+
+    Args:
+        span: Where it lies.
+        entity_id: Its id, or None where the annotator gave none.
+    """
+
+    span: Span
+    entity_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldTriple:
+    """A relation between two mentions of `GoldDocument.mentions`.
+
+    Args:
+        subject: Mention of the subject.
+        relation_id: The relation.
+        object: Mention of the object.
+    """
+
+    subject: GoldMention
+    relation_id: str
+    object: GoldMention
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GoldDocument:
+    """A document and what should be found in it.
+
+    Args:
+        document: The text.
+        mentions: In the order of the file; they may overlap.
+        triples: In the order of the file.
+    """
+
+    document: Document
+    mentions: tuple[GoldMention, ...]
+    triples: tuple[GoldTriple, ...]
+
+
+def read_gold(path: Path, *, limit: int | None = None) -> list[GoldDocument]:
+    """Read a file of one JSON object a line, with gzip where the name ends in `.gz`.
+
+    An object has `text`, `spans` of `[start, end, id or null, surface, ...]`, and maybe `doc_id`
+    and `triples` of `[subject span index, relation id, object span index]`. Offsets count code
+    points and are checked against the surface.
+
+    Args:
+        path: The file.
+        limit: Read at most so many documents, or all of them.
+
+    Returns:
+        The documents, in the order of the file.
+
+    Raises:
+        InputError: The file cannot be read, or a line of it has another shape.
+    """
+    documents: list[GoldDocument] = []
+    for where, record in read_json_lines(path):
+        if limit is not None and len(documents) >= limit:
+            break
+        try:
+            documents.append(_document(record, f"{len(documents)}"))
+        except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
+            raise InputError(
+                f"{where}: is not a gold document ({type(error).__name__}: {error}), expected "
+                '{"text", "spans": [[start, end, id or null, surface]], "triples"?}: correct it'
+            ) from error
+    return documents
+
+
+def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Read the JSON objects of a file, one a line, with gzip where the name ends in `.gz`.
+
+    Args:
+        path: The file.
+
+    Yields:
+        Where the object stands, for messages, and the object; blank lines are passed over.
+
+    Raises:
+        InputError: The file cannot be read, or a line is not a JSON object.
+    """
+    try:
+        with _opened(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    where = f"{path}, line {number}"
+                    yield where, _object(line, where)
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: cannot be read ({error}): give a UTF-8 file of one JSON object a line"
+        ) from error
+
+
+def _opened(path: Path) -> TextIO:
+    if path.name.endswith(".gz"):
+        return cast(TextIO, gzip.open(path, "rt", encoding="utf-8"))
+    return path.open(encoding="utf-8")
+
+
+def _object(line: str, where: str) -> Mapping[str, object]:
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise InputError(f"{where}: is not JSON ({error}): correct it") from error
+    if not isinstance(record, dict):
+        raise InputError(f"{where}: got a {type(record).__name__}, expected a JSON object")
+    return record
+
+
+def _document(record: Mapping[str, object], fallback_id: str) -> GoldDocument:
+    text = record["text"]
+    if not isinstance(text, str):
+        raise TypeError(f"text is a {type(text).__name__}, not a string")
+    mentions = tuple(_mention(row, text) for row in _rows(record["spans"], "spans"))
+    triples = tuple(_triple(row, mentions) for row in _rows(record.get("triples", []), "triples"))
+    return GoldDocument(
+        document=Document(doc_id=str(record.get("doc_id", fallback_id)), text=text),
+        mentions=mentions,
+        triples=triples,
+    )
+
+
+def _rows(value: object, name: str) -> list[list[object]]:
+    if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
+        raise TypeError(f"{name} is not a list of lists")
+    return value
+
+
+def _mention(row: list[object], text: str) -> GoldMention:
+    start, end, entity_id, surface = row[:4]
+    if not (isinstance(start, int) and isinstance(end, int)):
+        raise TypeError(f"span {row[:2]} is not of whole numbers")
+    if not (entity_id is None or isinstance(entity_id, str)):
+        raise TypeError(f"id {entity_id!r} is neither a string nor null")
+    span = Span(start, end)
+    if text[start:end] != surface:
+        raise ValueError(f"text[{start}:{end}] is {text[start:end]!r}, not {surface!r}")
+    return GoldMention(span=span, entity_id=entity_id)
+
+
+def _triple(row: list[object], mentions: tuple[GoldMention, ...]) -> GoldTriple:
+    subject, relation_id, object_ = row
+    if not isinstance(relation_id, str):
+        raise TypeError(f"relation {relation_id!r} is not a string")
+    return GoldTriple(
+        subject=_pointed(subject, mentions),
+        relation_id=relation_id,
+        object=_pointed(object_, mentions),
+    )
+
+
+def _pointed(index: object, mentions: tuple[GoldMention, ...]) -> GoldMention:
+    if not isinstance(index, int) or not 0 <= index < len(mentions):
+        raise ValueError(f"a triple points at span {index!r} of {len(mentions)}")
+    return mentions[index]

@@ -1,0 +1,295 @@
+"""Run a pipeline over gold documents and count what it got right."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import chain
+from typing import Protocol
+
+from relik.evaluation.gold import GoldDocument
+from relik.evaluation.metrics import Counts, accuracy, precision_recall_f1, recall_at
+from relik.types import AnnotateOptions, Annotation, Document, Span, Window, WindowCandidates
+
+CUTOFFS = (1, 5, 10, 20, 30, 50, 100)
+_CHUNK = 64
+
+
+class Annotator(Protocol):
+    """What is evaluated for entities and triples; a pipeline is one."""
+
+    def annotate(
+        self, documents: Sequence[Document], *, options: AnnotateOptions
+    ) -> list[Annotation]:
+        """Annotate documents.
+
+        Args:
+            documents: Documents.
+            options: Thresholds and tasks.
+
+        Returns:
+            One annotation a document, same order.
+        """
+
+    def link(
+        self,
+        documents: Sequence[Document],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions,
+    ) -> list[Annotation]:
+        """Link given mentions.
+
+        Args:
+            documents: Documents.
+            mentions: Mentions of each document.
+            options: Thresholds.
+
+        Returns:
+            One annotation a document, same order.
+        """
+
+
+class Proposer(Protocol):
+    """What is evaluated for retrieval; a pipeline is one."""
+
+    def split(self, document: Document) -> list[Window]:
+        """Cut a document into windows.
+
+        Args:
+            document: A document.
+
+        Returns:
+            Its windows, in order.
+        """
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Propose candidates.
+
+        Args:
+            windows: Windows; those of one document stand together.
+            options: `top_k` is the number of entity candidates.
+
+        Returns:
+            Candidates of each window, same order.
+        """
+
+
+class KnownIds(Protocol):
+    """Tells which ids a knowledge base has; `KnowledgeBase` is one."""
+
+    def __contains__(self, entity_id: object) -> bool:
+        """Tell whether an id is in the knowledge base."""
+
+
+def evaluate_entities(
+    annotator: Annotator,
+    gold: Sequence[GoldDocument],
+    *,
+    known: KnownIds,
+    options: AnnotateOptions,
+    given_mentions: bool = False,
+) -> dict[str, object]:
+    """Score linked mentions by strict matching: exact span and id.
+
+    Gold is restricted to ids in the knowledge base. `inkb` and `with_nil` differ in predictions
+    that overlap another gold mention: they are neither right nor wrong in `inkb`, and wrong in
+    `with_nil`. With given mentions both are an accuracy: over the mentions whose id is in the
+    knowledge base, and over all, where a mention without such an id should be left unlinked.
+
+    Args:
+        annotator: What to evaluate.
+        gold: Gold documents.
+        known: The knowledge base.
+        options: Thresholds; the tasks are set here.
+        given_mentions: Give the gold spans and judge only the linking.
+
+    Returns:
+        `inkb` and `with_nil`, each as of `precision_recall_f1`.
+    """
+    # A given mention is to be linked however unsure the model is, unless the caller says so.
+    least = 0.0 if given_mentions and options.threshold is None else options.threshold
+    options = replace(options, relations=False, nil=False, threshold=least)
+    inkb: list[Counts] = []
+    with_nil: list[Counts] = []
+    for chunk in _chunks(gold):
+        documents = [each.document for each in chunk]
+        if given_mentions:
+            spans = [sorted({mention.span for mention in each.mentions}) for each in chunk]
+            found = annotator.link(documents, spans, options=options)
+        else:
+            found = annotator.annotate(documents, options=options)
+        for each, annotation in zip(chunk, found, strict=True):
+            count = _linking_counts if given_mentions else _entity_counts
+            one, other = count(each, annotation, known)
+            inkb.append(one)
+            with_nil.append(other)
+    rate = accuracy if given_mentions else precision_recall_f1
+    return {"inkb": rate(inkb), "with_nil": rate(with_nil)}
+
+
+def evaluate_triples(
+    annotator: Annotator,
+    gold: Sequence[GoldDocument],
+    *,
+    options: AnnotateOptions,
+    entity_ids: bool = False,
+) -> dict[str, object]:
+    """Score triples as a set per document.
+
+    Args:
+        annotator: What to evaluate.
+        gold: Gold documents.
+        options: Thresholds; the tasks are set here.
+        entity_ids: Compare (subject id, relation, object id), over gold triples whose ends both
+            have ids, instead of (subject span, relation, object span).
+
+    Returns:
+        `triples`, as of `precision_recall_f1`.
+    """
+    # A mention of nothing known can be the end of a triple where only boundaries count.
+    options = replace(options, relations=True, nil=not entity_ids)
+    counts = []
+    for chunk in _chunks(gold):
+        found = annotator.annotate([each.document for each in chunk], options=options)
+        for each, annotation in zip(chunk, found, strict=True):
+            if entity_ids:
+                wanted, got = _gold_id_triples(each), _id_triples(annotation)
+                counts.append(_set_counts(wanted, got))
+            else:
+                counts.append(_set_counts(_gold_span_triples(each), _span_triples(annotation)))
+    return {"triples": precision_recall_f1(counts)}
+
+
+def evaluate_retrieval(
+    proposer: Proposer,
+    gold: Sequence[GoldDocument],
+    *,
+    known: KnownIds,
+    options: AnnotateOptions,
+) -> dict[str, object]:
+    """Score candidates: the share of (window, entity) pairs whose entity is proposed.
+
+    The entities of a window are those of the gold mentions that lie in it as a whole. A mention
+    that no window holds as a whole counts as one pair that is missed.
+
+    Args:
+        proposer: What to evaluate.
+        gold: Gold documents.
+        known: The knowledge base; mentions of other ids are left out.
+        options: `top_k` bounds the candidates; 100 where it is None.
+
+    Returns:
+        `recall_at` by cutoff, with `ci95` and `counts`, as of `metrics.recall_at`.
+    """
+    deepest = options.top_k or max(CUTOFFS)
+    options = replace(options, relations=False, top_k=deepest)
+    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= deepest] or [deepest]
+    hits: list[list[int]] = []
+    totals: list[int] = []
+    for chunk in _chunks(gold):
+        split = [proposer.split(each.document) for each in chunk]
+        proposed = iter(proposer.retrieve(list(chain.from_iterable(split)), options=options))
+        for each, windows in zip(chunk, split, strict=True):
+            ranks, total = _ranks(each, windows, [next(proposed) for _ in windows], known)
+            hits.append([sum(rank < cutoff for rank in ranks) for cutoff in cutoffs])
+            totals.append(total)
+    return recall_at(hits, totals, cutoffs=cutoffs)
+
+
+def _chunks(gold: Sequence[GoldDocument]) -> Iterator[Sequence[GoldDocument]]:
+    for start in range(0, len(gold), _CHUNK):
+        yield gold[start : start + _CHUNK]
+
+
+def _entity_counts(
+    gold: GoldDocument, annotation: Annotation, known: KnownIds
+) -> tuple[Counts, Counts]:
+    wanted: set[tuple[Span, str]] = set()
+    unjudged: list[Span] = []
+    for mention in gold.mentions:
+        if mention.entity_id is not None and mention.entity_id in known:
+            wanted.add((mention.span, mention.entity_id))
+        else:
+            unjudged.append(mention.span)
+    got = {(f.span, f.entity_id) for f in annotation.spans if f.entity_id is not None}
+    right = len(wanted & got)
+    excused = sum(any(span.overlaps(other) for other in unjudged) for span, _ in got - wanted)
+    missed, wrong = len(wanted) - right, len(got) - right
+    return (
+        Counts(right=right, wrong=wrong - excused, missed=missed),
+        Counts(right=right, wrong=wrong, missed=missed),
+    )
+
+
+def _linking_counts(
+    gold: GoldDocument, annotation: Annotation, known: KnownIds
+) -> tuple[Counts, Counts]:
+    answer = {found.span: found.entity_id for found in annotation.spans}
+    linked = unlinked = right = right_unlinked = 0
+    for mention in gold.mentions:
+        if mention.entity_id is not None and mention.entity_id in known:
+            linked += 1
+            right += answer.get(mention.span) == mention.entity_id
+        else:
+            unlinked += 1
+            right_unlinked += answer.get(mention.span) is None
+    right_of_all = right + right_unlinked
+    return (
+        Counts(right=right, wrong=linked - right),
+        Counts(right=right_of_all, wrong=linked + unlinked - right_of_all),
+    )
+
+
+def _ranks(
+    gold: GoldDocument,
+    windows: Sequence[Window],
+    proposed: Sequence[WindowCandidates],
+    known: KnownIds,
+) -> tuple[list[int], int]:
+    """Return the ranks of the gold entities that were proposed, and how many were to be."""
+    mentions = [
+        (mention.span, mention.entity_id)
+        for mention in gold.mentions
+        if mention.entity_id is not None and mention.entity_id in known
+    ]
+    ranks, total, held = [], 0, set()
+    for window, candidates in zip(windows, proposed, strict=True):
+        rank_of = {c.entity_id: rank for rank, c in enumerate(candidates.entities)}
+        inside = [
+            (span, entity_id)
+            for span, entity_id in mentions
+            if window.span.start <= span.start and span.end <= window.span.end
+        ]
+        held.update(inside)
+        entity_ids = {entity_id for _, entity_id in inside}
+        total += len(entity_ids)
+        ranks += [rank_of[entity_id] for entity_id in entity_ids if entity_id in rank_of]
+    return ranks, total + len(set(mentions) - held)
+
+
+def _set_counts(wanted: set[tuple[object, ...]], got: set[tuple[object, ...]]) -> Counts:
+    right = len(wanted & got)
+    return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
+
+
+def _gold_span_triples(gold: GoldDocument) -> set[tuple[object, ...]]:
+    return {(t.subject.span, t.relation_id, t.object.span) for t in gold.triples}
+
+
+def _span_triples(annotation: Annotation) -> set[tuple[object, ...]]:
+    return {(t.subject, t.relation_id, t.object) for t in annotation.triples}
+
+
+def _gold_id_triples(gold: GoldDocument) -> set[tuple[object, ...]]:
+    return {
+        (t.subject.entity_id, t.relation_id, t.object.entity_id)
+        for t in gold.triples
+        if t.subject.entity_id is not None and t.object.entity_id is not None
+    }
+
+
+def _id_triples(annotation: Annotation) -> set[tuple[object, ...]]:
+    entity_of = {found.span: found.entity_id for found in annotation.spans}
+    ends = [(entity_of[t.subject], t.relation_id, entity_of[t.object]) for t in annotation.triples]
+    return {end for end in ends if end[0] is not None and end[2] is not None}

@@ -1,5 +1,6 @@
-"""Public fakes: deterministic, tiny, without models or files."""
+"""Deterministic fakes of the stages, for tests of what is built around them. Public."""
 
+import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -8,13 +9,216 @@ from relik.kb.names import CASED, PRIMARY, NameMatch, is_cased, normalise
 from relik.types import (
     AnnotateOptions,
     Annotation,
+    Candidate,
+    Coverage,
     Document,
     Entity,
+    EntitySpan,
     Relation,
     Span,
+    Triple,
     Window,
+    WindowAnnotation,
     WindowCandidates,
 )
+
+_CAPITALISED = re.compile(r"[A-Z]\w*")
+
+
+class FakePipeline:
+    """A pipeline without a model: every capitalised word is a mention of the entity it spells.
+
+    Each mention has the relation `follows` to the one before it in its window. Windows are
+    runs of whole words. Ids are `E:<word>`; there is one relation, `R:follows`.
+
+    Args:
+        window_words: Words per window.
+    """
+
+    model = "fake"
+    kb_version = "fake-1"
+
+    def __init__(self, *, window_words: int = 8) -> None:
+        self._words = re.compile(rf"\S+(?:\s+\S+){{0,{window_words - 1}}}")
+
+    def split(self, document: Document) -> list[Window]:
+        """Cut a document every `window_words` words.
+
+        Args:
+            document: Any document.
+
+        Returns:
+            Windows that do not overlap; none where the text has no words.
+        """
+        return [
+            Window(
+                doc_id=document.doc_id,
+                index=index,
+                span=Span(found.start(), found.end()),
+                text=found.group(),
+            )
+            for index, found in enumerate(self._words.finditer(document.text))
+        ]
+
+    def count_tokens(self, window: Window) -> int:
+        """Count the words of a window.
+
+        Args:
+            window: Any window.
+
+        Returns:
+            Its words.
+        """
+        return len(window.text.split())
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Propose the entity of every capitalised word.
+
+        Args:
+            windows: Any windows.
+            options: Only `top_k` matters.
+
+        Returns:
+            Candidates of each window, in order.
+        """
+        return [
+            WindowCandidates(
+                entities=tuple(
+                    Candidate(entity_id=f"E:{word}", score=1.0, rank=rank, source="lexical")
+                    for rank, word in enumerate(
+                        sorted(set(_CAPITALISED.findall(window.text)))[: options.top_k]
+                    )
+                )
+            )
+            for window in windows
+        ]
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Link every capitalised word to its candidate, or to nothing.
+
+        Args:
+            windows: Any windows.
+            candidates: Candidates of each.
+            options: Tasks and `explain`.
+
+        Returns:
+            One annotation a window, in order.
+        """
+        return [
+            self._read_window(window, found, options)
+            for window, found in zip(windows, candidates, strict=True)
+        ]
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+    ) -> Annotation:
+        """Join the windows of a document.
+
+        Args:
+            document: The document.
+            window_annotations: What was read in its windows, in order.
+            options: Without entities, only the ends of triples stay.
+
+        Returns:
+            The annotation.
+        """
+        triples = tuple(triple for each in window_annotations for triple in each.triples)
+        ends = {end for triple in triples for end in (triple.subject, triple.object)}
+        return Annotation(
+            doc_id=document.doc_id,
+            spans=tuple(
+                found
+                for each in window_annotations
+                for found in each.spans
+                if options.entities or found.span in ends
+            ),
+            triples=triples,
+            coverage=Coverage(
+                characters=len(document.text), windows=len(window_annotations), truncated=False
+            ),
+        )
+
+    def annotate(
+        self, documents: Sequence[Document], *, options: AnnotateOptions | None = None
+    ) -> list[Annotation]:
+        """Annotate documents, one after the other.
+
+        Args:
+            documents: Any documents.
+            options: What to return.
+
+        Returns:
+            One annotation a document, in order.
+        """
+        chosen = AnnotateOptions() if options is None else options
+        answers = []
+        for document in documents:
+            windows = self.split(document)
+            candidates = self.retrieve(windows, options=chosen)
+            found = self.read(windows, candidates, options=chosen)
+            answers.append(self.merge(document, found, options=chosen))
+        return answers
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Look up an entity.
+
+        Args:
+            entity_id: Any id.
+
+        Returns:
+            The entity, or None where the id does not begin with `E:`.
+        """
+        if not entity_id.startswith("E:"):
+            return None
+        name = entity_id.removeprefix("E:")
+        return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Look up a relation.
+
+        Args:
+            relation_id: Any id.
+
+        Returns:
+            The relation, or None for any id but `R:follows`.
+        """
+        known = relation_id == "R:follows"
+        return Relation(relation_id="R:follows", name="follows") if known else None
+
+    def _read_window(
+        self, window: Window, candidates: WindowCandidates, options: AnnotateOptions
+    ) -> WindowAnnotation:
+        known = {candidate.entity_id for candidate in candidates.entities}
+        spans = [
+            EntitySpan(
+                span=Span(window.span.start + found.start(), window.span.start + found.end()),
+                entity_id=entity_id if (entity_id := f"E:{found.group()}") in known else None,
+                score=0.87654321,
+                candidates=candidates.entities if options.explain else (),
+            )
+            for found in _CAPITALISED.finditer(window.text)
+        ]
+        triples = [
+            Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
+            for earlier, later in zip(spans, spans[1:], strict=False)
+        ]
+        return WindowAnnotation(
+            window=window,
+            spans=tuple(spans),
+            triples=tuple(triples) if options.relations else (),
+        )
 
 
 class FakeNames:
@@ -82,7 +286,7 @@ class FakeKnowledgeBase:
         return sum(count for (_, named), count in self._counts.items() if named == entity_id)
 
 
-class FakePipeline:
+class FakeNamePipeline:
     """A pipeline that links names from a list and relates what it is told to.
 
     Args:

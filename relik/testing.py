@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 from relik.evaluation.baseline import AliasBaseline, Facts
 from relik.kb.names import CASED, PRIMARY, NameMatch, is_cased, normalise
@@ -212,7 +213,7 @@ class FakePipeline:
         ]
         triples = [
             Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
-            for earlier, later in zip(spans, spans[1:], strict=False)
+            for earlier, later in pairwise(spans)
         ]
         return WindowAnnotation(
             window=window,

@@ -4,6 +4,9 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from zlib import crc32
+
+import numpy as np
 
 from relik.evaluation.baseline import AliasBaseline, Facts
 from relik.kb.names import CASED, PRIMARY, NameMatch, is_cased, normalise
@@ -15,6 +18,7 @@ from relik.types import (
     Document,
     Entity,
     EntitySpan,
+    FloatArray,
     Relation,
     Span,
     Triple,
@@ -343,3 +347,39 @@ class FakeNamePipeline:
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation, or None."""
         return self._relations.get(relation_id)
+
+
+class HashEncoder:
+    """An encoder without a model: a text is the bag of its hashed runs of three characters.
+
+    Args:
+        dim: Width of the vectors.
+    """
+
+    def __init__(self, dim: int) -> None:
+        self._dim = dim
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._dim
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts, each on its own.
+
+        Args:
+            texts: Any strings.
+
+        Returns:
+            Float32, (n_texts, dim), L2-normalised.
+        """
+        vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
+        for vector, text in zip(vectors, texts, strict=True):
+            padded = f"  {text.casefold()} "
+            for start in range(len(padded) - 2):
+                digest = crc32(padded[start : start + 3].encode("utf-8", "surrogatepass"))
+                vector[digest % self._dim] += 1.0 if digest & 0x80000000 else -1.0
+            if not vector.any():
+                vector[0] = 1.0
+            vector /= np.linalg.norm(vector)
+        return vectors

@@ -1,0 +1,75 @@
+"""The ASGI application: routes, error handlers, and the lifespan that owns the model."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
+
+import relik
+from relik_serve.model import ModelSlot
+from relik_serve.problems import answer_error, answer_http_error
+from relik_serve.routes import SCHEMAS, router
+from relik_serve.settings import Settings
+from relik_serve.stages import Served
+
+TITLE = "relik"
+ABOUT = "Entities linked to a knowledge base, and the triples between them."
+
+
+def create_app(
+    settings: Settings,
+    open_model: Callable[[], Served],
+    *,
+    on_ready: Callable[[Served], None] = lambda served: None,
+    on_failure: Callable[[Exception], None] = lambda error: None,
+) -> FastAPI:
+    """Build the application. Nothing is opened before its lifespan starts.
+
+    Args:
+        settings: Settings of the server.
+        open_model: Opens the pipeline; called once, in a thread.
+        on_ready: Called from that thread when the model is warm.
+        on_failure: Called from that thread when the model cannot be opened or warmed.
+
+    Returns:
+        The application.
+    """
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        slot = ModelSlot(open_model, settings, on_ready=on_ready, on_failure=on_failure)
+        app.state.slot = slot
+        slot.start()
+        try:
+            yield
+        finally:
+            await asyncio.to_thread(slot.close)
+
+    app = FastAPI(title=TITLE, description=ABOUT, version=relik.__version__, lifespan=lifespan)
+    app.state.settings = settings
+    app.include_router(router)
+    app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(relik.RelikError, answer_error)
+    app.add_exception_handler(Exception, answer_error)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """Describe the API, with the body that `annotate` parses by itself."""
+    if app.openapi_schema is None:
+        schema = get_openapi(
+            title=app.title, version=app.version, description=app.description, routes=app.routes
+        )
+        _, definitions = models_json_schema(
+            [(model, "validation") for model in SCHEMAS],
+            ref_template="#/components/schemas/{model}",
+        )
+        schema["components"]["schemas"].update(definitions["$defs"])
+        app.openapi_schema = schema
+    return app.openapi_schema

@@ -1,0 +1,193 @@
+"""`relik serve`: verify a bundle, take the port, serve."""
+
+import contextlib
+import json
+import logging
+import shlex
+import signal
+import socket
+import sys
+import time
+from typing import Annotated
+
+import typer
+import uvicorn
+from rich.console import Console
+from rich.markup import escape
+
+from relik.errors import BundleError, ConfigError
+from relik_serve.app import create_app
+from relik_serve.schemas import EXAMPLE
+from relik_serve.served import open_served, opened_bundle
+from relik_serve.settings import Settings, read_settings
+from relik_serve.stages import Served
+
+EXIT_FAILED, EXIT_CONFIG, EXIT_BUNDLE = 1, 2, 3
+
+
+def serve(
+    host: Annotated[
+        str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
+    ] = None,
+    port: Annotated[
+        int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")
+    ] = None,
+    bundle: Annotated[
+        str | None, typer.Option(help="Folder or name of the bundle. [default: default]")
+    ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="What runs the models: auto, onnx, torch. [default: auto]")
+    ] = None,
+    max_batch_tokens: Annotated[
+        int | None, typer.Option(help="Tokens of text in one call of a model.")
+    ] = None,
+    max_concurrent_requests: Annotated[
+        int | None, typer.Option(help="Requests that may wait or run at once; more get 429.")
+    ] = None,
+    deadline_s: Annotated[
+        float | None, typer.Option(help="Seconds after which a request gets 504.")
+    ] = None,
+    access_log: Annotated[
+        bool | None, typer.Option("--access-log/--no-access-log", help="Log a line per request.")
+    ] = None,
+) -> None:
+    """Serve annotations over HTTP.
+
+    Every setting can also be given as a variable RELIK_<NAME>, such as RELIK_PORT; so can
+    the limits of a request, RELIK_MAX_DOCUMENTS and the like. A flag wins.
+    """
+    console = Console(stderr=True)
+    flags: dict[str, object] = {
+        "host": host,
+        "port": port,
+        "bundle": bundle,
+        "backend": backend,
+        "max_batch_tokens": max_batch_tokens,
+        "max_concurrent_requests": max_concurrent_requests,
+        "deadline_s": deadline_s,
+        "access_log": access_log,
+    }
+    failures: list[Exception] = []
+    try:
+        _serve(read_settings(flags), console, failures)
+    except (BundleError, ConfigError) as error:
+        failures.append(error)
+    except OSError as error:
+        failures.append(error)
+    if failures:
+        # One line whatever the width: what starts a server often reads its last line.
+        console.print(f"[red]error:[/] {escape(str(failures[0]))}", soft_wrap=True)
+        raise typer.Exit(_exit_code(failures[0]))
+
+
+def _serve(settings: Settings, console: Console, failures: list[Exception]) -> None:
+    started = time.monotonic()
+    bundle = opened_bundle(settings.bundle)
+    listening = listen(settings.host, settings.port)
+    url = url_of(settings.host, listening)
+
+    def on_ready(served: Served) -> None:
+        announce(console, served, url=url, seconds=time.monotonic() - started)
+
+    def on_failure(error: Exception) -> None:
+        failures.append(error)
+        server.should_exit = True
+
+    app = create_app(
+        settings,
+        lambda: open_served(bundle, backend=settings.backend),
+        on_ready=on_ready,
+        on_failure=on_failure,
+    )
+    logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logging.getLogger("uvicorn.access").setLevel(logging.INFO)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            log_config=None,
+            access_log=settings.access_log,
+            timeout_graceful_shutdown=int(settings.drain_s) + 1,
+        )
+    )
+    # uvicorn drains on SIGTERM, then sends the signal again to whoever handled it before.
+    signal.signal(signal.SIGTERM, lambda number, frame: None)
+    with contextlib.suppress(KeyboardInterrupt), listening:
+        server.run(sockets=[listening])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Take the port.
+
+    Args:
+        host: Address, IPv4 or IPv6, or a name.
+        port: Port; 0 takes a free one.
+
+    Returns:
+        A socket that is bound; uvicorn listens on it.
+
+    Raises:
+        OSError: The port is taken, or the address is not of this machine.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family)
+    except OSError as error:
+        raise OSError(
+            f"cannot listen on {host} port {port} ({error.strerror}): "
+            "choose another with --host and --port, or stop what uses it"
+        ) from error
+
+
+def url_of(host: str, listening: socket.socket) -> str:
+    """Return where a client on this machine reaches the server.
+
+    Args:
+        host: The address that was asked for.
+        listening: The bound socket.
+
+    Returns:
+        The URL, without a slash at its end.
+    """
+    reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
+    name = f"[{reachable}]" if ":" in reachable else reachable
+    return f"http://{name}:{listening.getsockname()[1]}"
+
+
+def curl_line(url: str) -> str:
+    """Return a command that annotates a sentence.
+
+    Args:
+        url: Where the server is.
+
+    Returns:
+        One line for a POSIX shell.
+    """
+    body = json.dumps({"documents": [{"text": EXAMPLE["documents"][0]["text"]}]})
+    return f"curl -s {url}/v1/annotate -H 'content-type: application/json' -d {shlex.quote(body)}"
+
+
+def announce(console: Console, served: Served, *, url: str, seconds: float) -> None:
+    """Say what is served, and where to go next.
+
+    Args:
+        console: Where to print.
+        served: The pipeline.
+        url: Where the server is.
+        seconds: How long the start took.
+    """
+    stages = served.stages
+    console.print(
+        f"[bold green]ready[/] in {seconds:.1f} s: {escape(stages.model)}, knowledge base "
+        f"{escape(stages.kb_version)}, {served.n_entities:,} entities, "
+        f"{served.n_relations:,} relations",
+        highlight=False,
+        soft_wrap=True,
+    )
+    console.print(f"docs   {url}/docs", highlight=False, soft_wrap=True)
+    console.print(f"try    {escape(curl_line(url))}", highlight=False, soft_wrap=True)
+
+
+def _exit_code(error: Exception) -> int:
+    if isinstance(error, BundleError):
+        return EXIT_BUNDLE
+    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED

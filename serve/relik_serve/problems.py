@@ -1,0 +1,136 @@
+"""Errors as RFC 9457 problem details: the one place where an exception meets an HTTP number."""
+
+import logging
+import re
+import uuid
+from http import HTTPStatus
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse
+
+from relik.errors import InputError, RelikError, TextTooLongError
+from relik_serve.errors import (
+    BodyTooLargeError,
+    DeadlineError,
+    InvalidRequestError,
+    MalformedBodyError,
+    NotReadyError,
+    OverloadedError,
+)
+
+log = logging.getLogger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+
+# Looked up along the MRO: a subclass without a line of its own has that of its base.
+STATUS: dict[type[Exception], int] = {
+    Exception: 500,
+    RelikError: 500,
+    InputError: 422,
+    TextTooLongError: 413,
+    MalformedBodyError: 400,
+    BodyTooLargeError: 413,
+    OverloadedError: 429,
+    NotReadyError: 503,
+    DeadlineError: 504,
+}
+
+
+def status_of(error: Exception) -> int:
+    """Return the HTTP status of an error.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        The number of its class, or of the nearest base that has one.
+    """
+    return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
+
+
+def problem_of(error: Exception) -> dict[str, object]:
+    """Describe an error to a client.
+
+    What went wrong inside the server stays in its log; the client gets an id to ask for it by.
+
+    Args:
+        error: Any exception.
+
+    Returns:
+        `type`, `title`, `status` and `detail`; `errors` where fields of the request are wrong,
+        `error_id` where the server failed.
+    """
+    status = status_of(error)
+    problem: dict[str, object] = {
+        "type": f"urn:relik:problem:{_slug(error, status)}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+    }
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        error_id = uuid.uuid4().hex
+        log.error("error %s: %s", error_id, error, exc_info=error)
+        problem["detail"] = (
+            "the server failed on a valid request; its log has the reason under this error_id"
+        )
+        problem["error_id"] = error_id
+        return problem
+    problem["detail"] = str(error)
+    if isinstance(error, InvalidRequestError):
+        problem["errors"] = [{"path": each.path, "message": each.message} for each in error.errors]
+    return problem
+
+
+async def answer_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a request with the problem that an exception stands for.
+
+    Args:
+        request: The request.
+        error: What was raised while it was worked on.
+
+    Returns:
+        The response.
+    """
+    headers = {}
+    if isinstance(error, OverloadedError | NotReadyError):
+        headers["retry-after"] = str(error.retry_after_s)
+    problem = problem_of(error)
+    return JSONResponse(
+        problem, status_code=status_of(error), headers=headers, media_type=MEDIA_TYPE
+    )
+
+
+async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer what the router itself refuses: unknown paths and methods.
+
+    Args:
+        request: The request.
+        error: A starlette `HTTPException`.
+
+    Returns:
+        The response.
+
+    Raises:
+        TypeError: The handler was registered for another exception.
+    """
+    if not isinstance(error, HTTPException):
+        raise TypeError(f"got {error!r}, expected an HTTPException")
+    problem = {
+        "type": "about:blank",
+        "title": HTTPStatus(error.status_code).phrase,
+        "status": error.status_code,
+        "detail": f"{request.method} {request.url.path}: {error.detail}; see /docs for the paths",
+    }
+    return JSONResponse(
+        problem,
+        status_code=error.status_code,
+        headers=dict(error.headers or {}),
+        media_type=MEDIA_TYPE,
+    )
+
+
+def _slug(error: Exception, status: int) -> str:
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return "inference"
+    name = type(error).__name__.removesuffix("Error")
+    return re.sub(r"(?<!^)(?=[A-Z])", "-", name).lower()

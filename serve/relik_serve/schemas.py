@@ -1,0 +1,292 @@
+"""The wire format: what a request may say, and what an answer looks like."""
+
+import json
+from typing import Annotated, Literal, Never, TypeAlias
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from relik.types import AnnotateOptions, Document
+from relik_serve.errors import FieldError, InvalidRequestError, MalformedBodyError
+
+Task: TypeAlias = Literal["entities", "relations"]
+MAX_TOP_K = 256
+
+EXAMPLE = {
+    "documents": [
+        {
+            "id": "curie",
+            "text": "Marie Curie and her husband Pierre Curie won the Nobel Prize in Physics "
+            "in 1903.",
+        }
+    ]
+}
+EXAMPLE_OPTIONS = {
+    "documents": [{"text": "Microsoft was founded by Bill Gates and Paul Allen."}],
+    "tasks": ["entities", "relations"],
+    "top_k": 20,
+    "threshold": 0.4,
+    "relation_threshold": 0.4,
+    "explain": True,
+}
+
+
+def _whole_characters(text: str) -> str:
+    # JSON can spell half of a surrogate pair, which no encoding of the answer could carry.
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise PydanticCustomError(
+            "lone_surrogate",
+            "got half of a surrogate pair at character {start}, expected Unicode text: "
+            "send whole characters",
+            {"start": error.start},
+        ) from error
+    return text
+
+
+Text: TypeAlias = Annotated[str, AfterValidator(_whole_characters)]
+
+
+class RequestModel(BaseModel):
+    """Base of what clients send: no conversions, no unknown fields."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
+
+
+class DocumentIn(RequestModel):
+    """A text to annotate."""
+
+    id: Text | None = Field(
+        default=None, description="Given back in the answer; its position by default."
+    )
+    text: Text = Field(description="Any text; the offsets of the answer count its code points.")
+
+
+class AnnotateRequest(RequestModel):
+    """What to annotate, and how."""
+
+    documents: list[DocumentIn] = Field(description="Texts; the answer keeps their order.")
+    tasks: list[Task] = Field(
+        default=["entities", "relations"],
+        min_length=1,
+        description="Linked entities, triples, or both. With relations alone, spans are the "
+        "ends of triples.",
+    )
+    top_k: int | None = Field(
+        default=None, ge=1, le=MAX_TOP_K, description="Entity candidates per window of text."
+    )
+    threshold: float | None = Field(
+        default=None, ge=0, le=1, description="Least score of a span; the model's own by default."
+    )
+    relation_threshold: float | None = Field(
+        default=None, ge=0, le=1, description="Least score of a triple; the model's own by default."
+    )
+    explain: bool = Field(
+        default=False, description="Add the description and the candidates of each span."
+    )
+    types: list[Text] = Field(
+        default=[], description="Keep only entities of these types; all where empty."
+    )
+    on_overflow: Literal["window", "error"] = Field(
+        default="window",
+        description="A text longer than one window is read in windows, or refused.",
+    )
+
+    def options(self) -> AnnotateOptions:
+        """Return what is asked of the pipeline.
+
+        Returns:
+            The options.
+        """
+        return AnnotateOptions(
+            entities="entities" in self.tasks,
+            relations="relations" in self.tasks,
+            top_k=self.top_k,
+            threshold=self.threshold,
+            relation_threshold=self.relation_threshold,
+            explain=self.explain,
+            types=tuple(sorted(set(self.types))),
+        )
+
+    def to_documents(self) -> list[Document]:
+        """Return the documents, named by their position where they have no id.
+
+        Returns:
+            The documents, in order.
+        """
+        return [
+            Document(doc_id=str(index) if each.id is None else each.id, text=each.text)
+            for index, each in enumerate(self.documents)
+        ]
+
+
+class CandidateOut(BaseModel):
+    """An entity that was weighed for a span."""
+
+    entity_id: str
+    name: str | None
+    description: str | None
+    score: float
+    rank: int
+    source: str
+
+
+class SpanOut(BaseModel):
+    """A mention and the entity it names; `description` and `candidates` when asked to explain."""
+
+    start: int = Field(description="First code point.")
+    end: int = Field(description="One past the last code point.")
+    text: str
+    entity_id: str | None = Field(description="Null where the mention is of nothing known.")
+    name: str | None
+    score: float
+    description: str | None = None
+    candidates: list[CandidateOut] = []
+
+
+class TripleOut(BaseModel):
+    """A relation between two spans, by their positions in `spans`."""
+
+    subject: int
+    relation_id: str
+    relation: str | None
+    object: int
+    score: float
+
+
+class CoverageOut(BaseModel):
+    """How much of the text was read."""
+
+    characters: int
+    windows: int
+    truncated: bool
+
+
+class FieldErrorOut(BaseModel):
+    """What is wrong with one field."""
+
+    path: str
+    message: str
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    errors: list[FieldErrorOut] = []
+    error_id: str | None = None
+
+
+class DocumentOut(BaseModel):
+    """An annotated document."""
+
+    id: str
+    spans: list[SpanOut]
+    triples: list[TripleOut]
+    coverage: CoverageOut
+
+
+class DocumentFailed(BaseModel):
+    """A document that could not be annotated."""
+
+    id: str
+    error: Problem
+
+
+class Timing(BaseModel):
+    """Where the time went, in milliseconds."""
+
+    queue_ms: float
+    retrieve_ms: float
+    read_ms: float
+
+
+class AnnotateResponse(BaseModel):
+    """An annotation, or an error, per document, in the order of the request."""
+
+    model: str
+    kb_version: str
+    documents: list[DocumentOut | DocumentFailed]
+    timing: Timing
+
+
+class LimitsOut(BaseModel):
+    """What a request may hold."""
+
+    documents: int
+    document_characters: int
+    request_characters: int
+    body_bytes: int
+    top_k: int
+    deadline_s: float
+
+
+class InfoResponse(BaseModel):
+    """What this server runs."""
+
+    model: str
+    kb_version: str
+    entities: int
+    relations: int
+    backend: str
+    version: str
+    limits: LimitsOut
+
+
+class Status(BaseModel):
+    """State of the process."""
+
+    status: str
+
+
+def parse_request(body: bytes) -> AnnotateRequest:
+    """Read a request from the bytes of its body.
+
+    Args:
+        body: JSON in UTF-8.
+
+    Returns:
+        The request.
+
+    Raises:
+        MalformedBodyError: It is not JSON.
+        InvalidRequestError: A field is unknown, missing, or has a wrong value.
+    """
+    try:
+        # Not by pydantic: its parser refuses a lone surrogate without naming the field.
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBodyError(
+            f"got a body of {len(body)} bytes that is not JSON in UTF-8 ({error}): "
+            'send an object such as {"documents": [{"text": "..."}]}'
+        ) from error
+    try:
+        return AnnotateRequest.model_validate(value)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        raise InvalidRequestError([_field_error(each) for each in found[:20]]) from error
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        fields = (DocumentIn if len(error["loc"]) > 1 else AnnotateRequest).model_fields
+        message = f"got an unknown field, expected one of {', '.join(fields)}: leave it out"
+    elif error["type"] == "model_type":
+        message = "expected an object"
+    else:
+        message = error["msg"]
+    return FieldError(path=_printable(path), message=message)
+
+
+def _printable(text: str) -> str:
+    """Keep what the client named a field from breaking the answer that cites it."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:200]
+
+
+def _refuse_constant(name: str) -> Never:
+    raise ValueError(f"{name} is not a JSON number")

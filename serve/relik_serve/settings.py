@@ -1,0 +1,116 @@
+"""Settings of the server: defaults, then RELIK_* variables, then flags.
+
+The only module of the project that reads the environment.
+"""
+
+import dataclasses
+import difflib
+import math
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from relik.errors import ConfigError
+
+PREFIX = "RELIK_"
+BACKENDS = ("auto", "onnx", "torch")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that can be chosen about a server.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        bundle: Folder or name of the bundle.
+        backend: What runs the models: onnx, torch, or auto, which is torch where it finds
+            a GPU and onnx elsewhere.
+        max_batch_tokens: Tokens of text in one call of a model. More is faster while the
+            device is not full, and lets a single request wait longer.
+        max_concurrent_requests: Requests that may wait or run at once; more get 429.
+        max_documents: Documents in one request.
+        max_document_characters: Code points of one document.
+        max_request_characters: Code points of all documents of one request.
+        max_body_bytes: Bytes of one request body.
+        deadline_s: Seconds after which a request gets 504.
+        drain_s: Seconds that running requests get to end when the server stops.
+        threads: Threads that split and merge documents beside the two that run models.
+        access_log: Log a line per request.
+
+    Raises:
+        ConfigError: A value is out of range.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    bundle: str = "default"
+    backend: str = "auto"
+    max_batch_tokens: int = 4096
+    max_concurrent_requests: int = 128
+    max_documents: int = 64
+    max_document_characters: int = 1_000_000
+    max_request_characters: int = 4_000_000
+    max_body_bytes: int = 32 * 1024 * 1024
+    deadline_s: float = 60.0
+    drain_s: float = 30.0
+    threads: int = 2
+    access_log: bool = False
+
+    def __post_init__(self) -> None:
+        if self.backend not in BACKENDS:
+            near = difflib.get_close_matches(self.backend, BACKENDS, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(BACKENDS)}"
+            raise ConfigError(f"backend: got {self.backend!r}, {hint}")
+        if not 0 <= self.port <= 65535:
+            raise ConfigError(f"port: got {self.port}, expected 0..65535: choose another")
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if field.name == "port" or isinstance(value, str | bool):
+                continue
+            if not 0 < value < math.inf:
+                raise ConfigError(
+                    f"{field.name}: got {value}, expected a number above 0: give another"
+                )
+
+
+def read_settings(
+    flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None
+) -> Settings:
+    """Build the settings from flags and RELIK_* variables; a flag wins.
+
+    Args:
+        flags: Values by name of field; None stands for a flag that was not given.
+        environ: The environment; by default that of the process.
+
+    Returns:
+        The settings.
+
+    Raises:
+        ConfigError: A variable or a flag has a wrong value.
+    """
+    environ = os.environ if environ is None else environ
+    chosen: dict[str, object] = {}
+    for field in dataclasses.fields(Settings):
+        variable = PREFIX + field.name.upper()
+        if flags.get(field.name) is not None:
+            chosen[field.name] = flags[field.name]
+        elif variable in environ:
+            chosen[field.name] = _parsed(environ[variable], field.default, variable)
+    return Settings(**chosen)  # type: ignore[arg-type]  # each value has the type of its field
+
+
+def _parsed(text: str, default: object, variable: str) -> object:
+    if isinstance(default, bool):
+        known = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+        if text.lower() not in known:
+            raise ConfigError(f"{variable}: got {text!r}, expected true or false: correct it")
+        return known[text.lower()]
+    if isinstance(default, int | float):
+        kind = type(default)
+        try:
+            return kind(text)
+        except ValueError as error:
+            wanted = "a whole number" if kind is int else "a number"
+            raise ConfigError(f"{variable}: got {text!r}, expected {wanted}: correct it") from error
+    return text

@@ -1,0 +1,82 @@
+"""What the server asks of a pipeline: its four steps, each callable on its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    Entity,
+    Relation,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+
+class Stages(Protocol):
+    """`relik.pipeline.Pipeline`, as far as the server uses it.
+
+    `retrieve` and `read` are each called from one thread of their own, at the same time as
+    each other; everything else may be called from any thread.
+    """
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+
+    @property
+    def kb_version(self) -> str:
+        """Version of the knowledge base."""
+
+    def split(self, document: Document) -> list[Window]:
+        """Split a document into windows; an empty text has none."""
+
+    def count_tokens(self, window: Window) -> int:
+        """Return about how many tokens a window costs."""
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Return the candidates of each window, same length and order."""
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Return what is found in each window, same length and order."""
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+    ) -> Annotation:
+        """Join what was found in the windows of one document."""
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, or None where the id is unknown."""
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None where the id is unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """A pipeline and how much it knows.
+
+    Args:
+        stages: The pipeline.
+        n_entities: Entities of its knowledge base.
+        n_relations: Relations of its knowledge base.
+    """
+
+    stages: Stages
+    n_entities: int
+    n_relations: int

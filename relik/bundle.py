@@ -25,7 +25,7 @@ from relik.manifest import (
     MANIFEST,
     SUFFIXES,
     Manifest,
-    check_links,
+    check_files,
     read_manifest,
     verify_files,
 )
@@ -226,7 +226,8 @@ def open_bundle(
     Args:
         name_or_path: "default" for the one in the package, a folder, or "org/name" or
             "org/name@revision" on the Hugging Face Hub.
-        verify: Compare every file with its checksum; links and settings are always checked.
+        verify: Compare every file with its checksum; links, sizes and settings are always
+            checked.
         revision: Commit or tag on the Hub. Needed there, so that a name keeps its meaning.
 
     Returns:
@@ -261,10 +262,7 @@ def _opened(
     folder: Path, *, verify: bool, within: Path | None = None, revision: str | None = None
 ) -> Bundle:
     manifest = read_manifest(folder, kind=KIND)
-    if verify:
-        verify_files(folder, manifest, within=within)
-    else:
-        check_links(folder, manifest, within=within)
+    (verify_files if verify else check_files)(folder, manifest, within=within)
     for name in (LAYOUT.pipeline, LAYOUT.tokenizer):
         if name not in manifest.files:
             raise BundleCorruptError(

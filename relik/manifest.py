@@ -183,16 +183,17 @@ def read_manifest(folder: Path, *, kind: str | None = None) -> Manifest:
     return manifest
 
 
-def check_links(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
-    """Refuse links that lead out of a folder.
+def check_files(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
+    """Check what can be checked of a folder's files without reading them.
 
     Args:
         folder: The folder.
         manifest: Its manifest.
-        within: What the links may not leave; None is the folder itself.
+        within: What links may not leave; None is the folder itself.
 
     Raises:
-        BundleCorruptError: A listed file lies elsewhere; the message names it.
+        BundleCorruptError: A file is missing, has another size, or is a link out of the folder;
+            the message names the first such file.
     """
     limit = (within or folder).resolve()
     for name in (MANIFEST, *manifest.files):
@@ -200,6 +201,8 @@ def check_links(folder: Path, manifest: Manifest, *, within: Path | None = None)
             raise BundleCorruptError(
                 f"{folder / name}: is a link out of the folder, expected a file: {_AGAIN}"
             )
+    for name, entry in sorted(manifest.files.items()):
+        _check_size(folder / name, entry.size)
 
 
 def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
@@ -214,15 +217,13 @@ def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None
         BundleCorruptError: A file is missing, truncated, altered, not listed, or a link out of
             the folder; the message names the first such file.
     """
-    check_links(folder, manifest, within=within)
-    names = sorted(manifest.files)
-    for name in names:
-        _check_size(folder / name, manifest.files[name].size)
+    check_files(folder, manifest, within=within)
     for name in _present(folder):
         if name not in manifest.files and name.endswith(SUFFIXES):
             raise BundleCorruptError(
                 f"{folder / name}: is not listed in {MANIFEST}: remove it, or {_AGAIN}"
             )
+    names = sorted(manifest.files)
     for name, found in zip(names, _hash_all(folder, names), strict=True):
         expected = manifest.files[name].sha256
         if found != expected:

@@ -76,9 +76,12 @@ def test_tampering_with_any_file_is_refused_by_name(folder: Path) -> None:
     open_bundle(folder)
 
 
-def test_links_and_settings_are_checked_even_unverified(folder: Path, tmp_path: Path) -> None:
+def test_links_sizes_and_settings_are_checked_even_unverified(folder: Path, tmp_path: Path) -> None:
     (folder / "reader" / "encode.onnx").write_bytes(b"other")
     assert open_bundle(folder, verify=False).config.model == "tiny"
+    (folder / "reader" / "encode.onnx").write_bytes(b"cut")
+    with pytest.raises(BundleCorruptError, match=r"encode\.onnx: was truncated"):
+        open_bundle(folder, verify=False)
     (tmp_path / "elsewhere.toml").write_text("")
     (folder / LAYOUT.pipeline).unlink()
     (folder / LAYOUT.pipeline).symlink_to(tmp_path / "elsewhere.toml")

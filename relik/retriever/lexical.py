@@ -1,0 +1,166 @@
+"""Candidates by name: every stretch of a window that is a name, an alias or a part of a name.
+
+Source: mention-entity dictionaries with commonness priors (Milne and Witten 2008; Ganea and
+Hofmann 2017). A name works at once for a knowledge base that no model has seen.
+"""
+
+import math
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
+from relik.types import Window
+
+MAX_NAME_TOKENS = 10
+MAX_ROWS_PER_NAME = 12
+
+
+class Names(Protocol):
+    """What the matcher needs of a name trie."""
+
+    def lookup(self, key: str) -> list[NameMatch]:
+        """Return the records that have a normalised name."""
+
+    def has_prefix(self, prefix: str) -> bool:
+        """Tell whether some normalised name begins so."""
+
+
+class Counts(Protocol):
+    """What the matcher needs of a knowledge base."""
+
+    def count(self, row: int) -> int:
+        """Return how often the record is linked in the text that gave the surface forms."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NameHit:
+    """A record whose name stands in a window; the best of its occurrences.
+
+    Args:
+        row: Row in the knowledge base.
+        log_prior: Natural log of the share of uses of that name that mean this record, <= 0.
+        partial: The name is only a part of the record's name.
+        nested: The occurrence lies inside a longer name.
+        known: The document has the record's full name elsewhere.
+    """
+
+    row: int
+    log_prior: float
+    partial: bool = False
+    nested: bool = False
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Mention:
+    start: int
+    end: int
+    hits: tuple[NameHit, ...]
+
+
+class LexicalMatcher:
+    """Finds names of a knowledge base in windows.
+
+    Args:
+        names: Normalised names and what they name.
+        counts: Link counts of records.
+    """
+
+    def __init__(self, names: Names, counts: Counts) -> None:
+        self._names = names
+        self._counts = counts
+
+    def match(self, windows: Sequence[Window]) -> list[list[NameHit]]:
+        """Find the records named in each window.
+
+        Args:
+            windows: Windows; those of one document stand together, in order.
+
+        Returns:
+            For each window one hit a record, ordered by row.
+        """
+        answer: list[list[NameHit]] = []
+        for group in _documents(windows):
+            mentions = [self._mentions(window.text) for window in group]
+            known = {
+                hit.row
+                for window_mentions in mentions
+                for mention in window_mentions
+                for hit in mention.hits
+                if not hit.partial and not hit.nested and mention.end - mention.start > 1
+            }
+            answer.extend(_best_hits(window_mentions, known) for window_mentions in mentions)
+        return answer
+
+    def _mentions(self, text: str) -> list[_Mention]:
+        tokens = tokenise_surface(text)
+        caseless = not any(letter.isupper() for letter in text)
+        found: list[_Mention] = []
+        for start in range(len(tokens)):
+            key = ""
+            for end in range(start + 1, min(start + MAX_NAME_TOKENS, len(tokens)) + 1):
+                key = f"{key} {tokens[end - 1][0]}" if key else tokens[start][0]
+                hits = self._hits(key, _cased(text, tokens[start][1]), caseless, end - start)
+                if hits:
+                    found.append(_Mention(start, end, hits))
+                if not self._names.has_prefix(f"{key} "):
+                    break
+        return found
+
+    def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
+        weights: dict[int, tuple[float, bool]] = {}
+        for match in self._names.lookup(key):
+            if match.flags & CASED and not cased and not caseless and length < 3:
+                continue
+            partial = bool(match.flags & PARTIAL)
+            weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
+            weight += 0.1 * math.log1p(self._counts.count(match.row))
+            weight *= 0.2 if partial else 1.0
+            if weight > weights.get(match.row, (0.0, False))[0]:
+                weights[match.row] = (weight, partial)
+        total = sum(weight for weight, _ in weights.values())
+        best = sorted(weights.items(), key=lambda item: (-item[1][0], item[0]))
+        return tuple(
+            NameHit(row=row, log_prior=math.log(weight / total), partial=partial)
+            for row, (weight, partial) in best[:MAX_ROWS_PER_NAME]
+        )
+
+
+def _documents(windows: Sequence[Window]) -> list[list[Window]]:
+    """Group windows by document; a window with index 0 begins one, since ids may repeat."""
+    groups: list[list[Window]] = []
+    for window in windows:
+        if not groups or window.index == 0 or groups[-1][-1].doc_id != window.doc_id:
+            groups.append([])
+        groups[-1].append(window)
+    return groups
+
+
+def _cased(text: str, position: int) -> bool:
+    return not text[position].islower()
+
+
+def _best_hits(mentions: list[_Mention], known: set[int]) -> list[NameHit]:
+    best: dict[int, NameHit] = {}
+    longest_from: defaultdict[int, int] = defaultdict(int)
+    for mention in mentions:
+        longest_from[mention.start] = max(longest_from[mention.start], mention.end)
+    for mention in mentions:
+        nested = any(
+            longest_from[start] >= mention.end
+            and (start < mention.start or longest_from[start] > mention.end)
+            for start in range(max(0, mention.start - MAX_NAME_TOKENS), mention.start + 1)
+            if start in longest_from
+        )
+        for hit in mention.hits:
+            full = replace(hit, nested=nested, known=hit.row in known)
+            held = best.get(hit.row)
+            if held is None or _quality(full) > _quality(held):
+                best[hit.row] = full
+    return [best[row] for row in sorted(best)]
+
+
+def _quality(hit: NameHit) -> float:
+    return hit.log_prior - 2.0 * hit.nested - hit.partial

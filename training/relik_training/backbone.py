@@ -1,0 +1,110 @@
+"""Where pretrained weights come from, and how a backbone is split into table and layers."""
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import AutoConfig, AutoModel
+
+from relik.errors import ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Backbone:
+    """A pretrained transformer without its word embeddings.
+
+    Args:
+        layers: The model; takes `inputs_embeds`.
+        embeddings: Float32, (vocabulary, hidden): the word embeddings, frozen.
+        tokenizer: Subwords; truncation and padding are off.
+        name: What it was loaded from.
+    """
+
+    layers: nn.Module
+    embeddings: torch.Tensor
+    tokenizer: Tokenizer
+    name: str
+
+
+def resolve(name: str) -> str:
+    """Turn the name of a backbone into a folder or a hub id.
+
+    Args:
+        name: A folder, `pip:PACKAGE/FOLDER` for a folder inside an installed Python package,
+            or an id on the Hugging Face Hub.
+
+    Returns:
+        A folder or hub id that transformers can load.
+
+    Raises:
+        ConfigError: The package is not installed.
+    """
+    if not name.startswith("pip:"):
+        return name
+    package, _, folder = name.removeprefix("pip:").partition("/")
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise ConfigError(
+            f"backbone {name!r}: no Python package {package!r} is installed: "
+            f"pip install {package.replace('_', '-')}, or give a folder or hub id"
+        )
+    return str(Path(found.submodule_search_locations[0]) / folder)
+
+
+def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
+    """Load a pretrained transformer.
+
+    Args:
+        name: As for `resolve`.
+        token_types: Rows wanted in the token type table; new rows copy row 0.
+
+    Returns:
+        The backbone, its word embeddings apart.
+
+    Raises:
+        ConfigError: There is no tokenizer.json beside the weights.
+    """
+    source = resolve(name)
+    config = AutoConfig.from_pretrained(source)
+    # The pooler is never used by retrieval or reading.
+    extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
+    layers = AutoModel.from_pretrained(source, config=config, **extra)
+    table = layers.get_input_embeddings().weight.detach().clone()
+    # The layers only ever see looked-up embeddings; a one-row table keeps checkpoints small.
+    layers.set_input_embeddings(nn.Embedding(1, table.shape[1]))
+    if token_types > getattr(config, "type_vocab_size", token_types):
+        _widen_token_types(layers, token_types)
+    tokenizer_file = Path(source) / "tokenizer.json"
+    if not tokenizer_file.is_file():
+        raise ConfigError(f"{tokenizer_file}: missing, expected the backbone's tokenizer.json")
+    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return Backbone(layers=layers, embeddings=table, tokenizer=tokenizer, name=name)
+
+
+def _widen_token_types(layers: nn.Module, token_types: int) -> None:
+    old = layers.embeddings.token_type_embeddings
+    wide = nn.Embedding(token_types, old.embedding_dim)
+    with torch.no_grad():
+        wide.weight.copy_(old.weight[:1].expand(token_types, -1))
+        wide.weight[: old.num_embeddings].copy_(old.weight)
+    layers.embeddings.token_type_embeddings = wide
+    layers.config.type_vocab_size = token_types
+
+
+def best_precision() -> str:
+    """Choose the Lightning precision that pays off on this machine.
+
+    Returns:
+        "bf16-mixed" on a GPU, or on a CPU with bf16 instructions; else "32-true", since
+        emulated bf16 is many times slower.
+    """
+    if torch.cuda.is_available() and torch.cuda.is_bf16_supported():
+        return "bf16-mixed"
+    cpu = torch.backends.cpu.get_cpu_capability()
+    has_bf16 = cpu.startswith("AVX512") and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return "bf16-mixed" if has_bf16 else "32-true"

@@ -1,0 +1,65 @@
+"""Batches that depend on the seed and the step alone, so that a killed run resumes exactly."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Generic, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class StepBatches(Generic[T]):
+    """Yields the batch of each remaining step; made to be a Lightning dataloader.
+
+    Args:
+        make: Gives the batch of a step.
+        max_steps: Steps of the whole run.
+        start: Gives the step to begin with when iteration begins; on resume that is the
+            step of the checkpoint.
+    """
+
+    def __init__(self, make: Callable[[int], T], max_steps: int, start: Callable[[], int]) -> None:
+        self._make = make
+        self._max_steps = max_steps
+        self._start = start
+
+    def __iter__(self) -> Iterator[T]:
+        """Yield the batches from the current step on.
+
+        Returns:
+            Batches in step order.
+        """
+        for step in range(self._start(), self._max_steps):
+            yield self._make(step)
+
+
+def plan_batches(
+    lengths: Sequence[int], batch_size: int, max_steps: int, *, seed: int, bucket: int = 50
+) -> list[list[int]]:
+    """Assign examples to steps: shuffled, then sorted by length within buckets to save padding.
+
+    Args:
+        lengths: Cost of each example, any unit.
+        batch_size: Examples per step.
+        max_steps: Steps to plan; examples are reused epoch by epoch.
+        seed: Seed of the order.
+        bucket: Batches that are sorted together.
+
+    Returns:
+        Example positions of each step.
+    """
+    plan: list[list[int]] = []
+    order_of = np.asarray(lengths)
+    epoch = 0
+    while len(plan) < max_steps:
+        rng = np.random.default_rng([seed, epoch])
+        order = rng.permutation(len(lengths))
+        batches = []
+        for first in range(0, len(order), bucket * batch_size):
+            part = order[first : first + bucket * batch_size]
+            part = part[np.argsort(order_of[part], kind="stable")]
+            batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
+        whole = [batch for batch in batches if len(batch) == batch_size] or batches
+        plan.extend(whole[i].tolist() for i in rng.permutation(len(whole)))
+        epoch += 1
+    return plan[:max_steps]

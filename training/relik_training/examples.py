@@ -1,0 +1,283 @@
+"""Annotated texts as training examples, with what each data set leaves unsaid made explicit.
+
+Wikipedia links only some mentions, so unlinked text is no proof of no mention: labels are
+propagated to repeated names, and what may be a mention but is not labelled is marked unknown.
+"""
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from relik.config import WindowConfig
+from relik.types import Document, Span
+from relik.windows import split
+from relik_training.entity_types import is_date
+from relik_training.files import read_jsonl
+
+_CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
+_SENTENCE_END = re.compile(r"(?:^|[.!?:;\n\"(\[]|\.\))\s*$")
+_NEVER = frozenset(
+    """
+    Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May
+    June July August September October November December I A The In On At He She It They We
+    His Her Its This That These Those But And Or As If When While Mr Mrs Ms Dr
+    """.split()  # noqa: SIM905  # a list of sixty strings is unreadable
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceConfig:
+    """One data set and what it annotates.
+
+    Args:
+        path: File, relative to the data folder.
+        mentions: "all" where every named mention is annotated, "some" where unlabelled
+            capitalised words may be mentions, "none" where spans beyond the labelled ones
+            say nothing.
+        relations: "all" where a pair without a triple has no relation, "some" where it may
+            have one, "none" where triples are not annotated.
+        limit: Most documents to take; 0 takes all.
+        skip_types: Span types that are no mentions, such as dates.
+        relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
+            subject and object; ids not listed are kept as they are.
+        propagate: Label repeated names and the page's title as well.
+    """
+
+    path: str
+    mentions: str = "some"
+    relations: str = "none"
+    limit: int = 0
+    skip_types: tuple[str, ...] = ()
+    relation_names: Mapping[str, str] = field(default_factory=dict)
+    propagate: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mention:
+    """A labelled span of an example.
+
+    Args:
+        span: Code points of `Example.text`.
+        entity_id: Id in the knowledge base; None for NIL; "" where the link is not annotated.
+    """
+
+    span: Span
+    entity_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A window of text with its labels.
+
+    Args:
+        doc_id: Where it comes from.
+        index: Position of the window in its document.
+        text: The window.
+        mentions: Labelled spans, sorted, none overlapping.
+        triples: (subject index, relation id, object index) into `mentions`.
+        unknown: Spans that may be mentions but are not labelled.
+        relations: As `SourceConfig.relations`.
+    """
+
+    doc_id: str
+    index: int
+    text: str
+    mentions: tuple[Mention, ...]
+    triples: tuple[tuple[int, str, int], ...]
+    unknown: tuple[Span, ...]
+    relations: str
+
+
+class ExampleReader:
+    """Reads data sets into examples.
+
+    Args:
+        known: Tells whether an entity id is in the knowledge base.
+        title_id: Gives the entity id of a page title, or None.
+        unambiguous: Gives the entity id that a name always means, or None.
+        windows: How documents are split.
+    """
+
+    def __init__(
+        self,
+        known: Callable[[str], bool],
+        title_id: Callable[[str], str | None],
+        unambiguous: Callable[[str], str | None],
+        windows: WindowConfig,
+    ) -> None:
+        self._known = known
+        self._title_id = title_id
+        self._unambiguous = unambiguous
+        self._windows = windows
+
+    def read(self, source: SourceConfig, data: Path) -> Iterator[Example]:
+        """Read one data set.
+
+        Args:
+            source: The file and what it annotates.
+            data: Folder of the file.
+
+        Returns:
+            Examples in file order.
+        """
+        for number, row in enumerate(read_jsonl(data / source.path)):
+            if source.limit and number >= source.limit:
+                return
+            yield from self._examples(row, source)
+
+    def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
+        text = row["text"]
+        mentions, kept = self._gold(row, source)
+        triples = _renamed(row.get("triples", ()), source, kept)
+        if source.propagate:
+            mentions = mentions + self._repeats(row, mentions)
+        # Overlaps would make the labels of a token ambiguous: longer spans win, links first.
+        taken = _without_overlaps(mentions)
+        unknown = _unlabelled(text, taken) if source.mentions != "all" else []
+        by_span = {mention.span: mention for mention in taken}
+        if source.mentions == "none":
+            unknown = [Span(0, len(text))] if text else []
+        document = Document(doc_id=str(row["doc_id"]), text=text)
+        for window in split(document, self._windows):
+            inside = sorted(
+                (m for m in by_span.values() if _within(m.span, window.span)),
+                key=lambda m: m.span,
+            )
+            place = {m.span: i for i, m in enumerate(inside)}
+            offset = window.span.start
+            cut = [
+                Span(m.span.start, m.span.end)
+                for m in taken
+                if m.span.overlaps(window.span) and not _within(m.span, window.span)
+            ]
+            yield Example(
+                doc_id=document.doc_id,
+                index=window.index,
+                text=window.text,
+                mentions=tuple(
+                    Mention(span=_moved(m.span, offset, window.span), entity_id=m.entity_id)
+                    for m in inside
+                ),
+                triples=tuple(
+                    (place[s], relation, place[o])
+                    for s, relation, o in triples
+                    if s in place and o in place
+                ),
+                unknown=tuple(
+                    _moved(span, offset, window.span)
+                    for span in (*unknown, *cut)
+                    if span.overlaps(window.span)
+                ),
+                relations=source.relations,
+            )
+
+    def _gold(
+        self, row: dict[str, Any], source: SourceConfig
+    ) -> tuple[list[Mention], dict[int, Span]]:
+        mentions, kept = [], {}
+        linked_set = "clusters" not in row
+        for number, (start, end, entity_id, *rest) in enumerate(row["spans"]):
+            extra = rest[1] if len(rest) > 1 and isinstance(rest[1], dict) else {}
+            surface = row["text"][start:end]
+            no_name = extra.get("type") in source.skip_types or surface.islower()
+            if surface in _NEVER or is_date(surface):
+                continue
+            if no_name and not (entity_id and self._known(entity_id)):
+                continue
+            span = Span(start, end)
+            kept[number] = span
+            if entity_id and self._known(entity_id):
+                mentions.append(Mention(span=span, entity_id=entity_id))
+            elif entity_id or linked_set:
+                mentions.append(Mention(span=span, entity_id=None))
+            else:
+                found = self._unambiguous(surface)
+                mentions.append(Mention(span=span, entity_id=found or ""))
+        return mentions, kept
+
+    def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
+        text = row["text"]
+        names: dict[str, str | None] = {}
+        title = row.get("title")
+        if title and title[:1].isupper():
+            entity_id = self._title_id(title)
+            if entity_id is None or self._known(entity_id):
+                names[re.sub(r" \(.*\)$", "", title)] = entity_id
+        for mention in mentions:
+            names[text[mention.span.start : mention.span.end]] = mention.entity_id
+        held = {mention.span for mention in mentions}
+        found = []
+        for name, entity_id in names.items():
+            if len(name) < 2 or not name[0].isupper():
+                continue
+            for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+                span = Span(*match.span())
+                if span not in held:
+                    held.add(span)
+                    found.append(Mention(span=span, entity_id=entity_id))
+        return found + self._sure(text, held)
+
+    def _sure(self, text: str, held: set[Span]) -> list[Mention]:
+        """Label capitalised runs that name one entity nearly always."""
+        found = []
+        for match in re.finditer(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*", text):
+            span = Span(*match.span())
+            known = self._unambiguous(match.group())
+            if known and not any(span.overlaps(other) for other in held):
+                found.append(Mention(span=span, entity_id=known))
+        return found
+
+
+def _renamed(
+    triples: Any, source: SourceConfig, kept: dict[int, Span]
+) -> list[tuple[Span, str, Span]]:
+    found = []
+    for subject, relation, obj in triples:
+        name = source.relation_names.get(relation, relation)
+        if subject not in kept or obj not in kept or not name:
+            continue
+        pair = (kept[subject], kept[obj])
+        if name.startswith("-"):
+            pair, name = (pair[1], pair[0]), name[1:]
+        found.append((pair[0], name, pair[1]))
+    return found
+
+
+def _without_overlaps(mentions: list[Mention]) -> list[Mention]:
+    order = sorted(
+        mentions,
+        key=lambda m: (not m.entity_id, m.span.start - m.span.end, m.span.start),
+    )
+    taken: list[Mention] = []
+    for mention in order:
+        if not any(mention.span.overlaps(other.span) for other in taken):
+            taken.append(mention)
+    return sorted(taken, key=lambda m: m.span)
+
+
+def _unlabelled(text: str, taken: list[Mention]) -> list[Span]:
+    """Find capitalised words that may be mentions nobody labelled."""
+    unknown = []
+    for match in _CAPITALISED.finditer(text):
+        word = match.group()
+        span = Span(*match.span())
+        if word in _NEVER or any(span.overlaps(m.span) for m in taken):
+            continue
+        before = text[max(0, span.start - 3) : span.start]
+        follows = text[span.end : span.end + 2]
+        begins = span.start == 0 or bool(_SENTENCE_END.search(before))
+        if begins and not (follows[:1] == " " and follows[1:2].isupper()):
+            # The first word of a sentence is capital anyway: mostly no name.
+            continue
+        unknown.append(span)
+    return unknown
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _moved(span: Span, offset: int, window: Span) -> Span:
+    return Span(max(span.start, window.start) - offset, min(span.end, window.end) - offset)

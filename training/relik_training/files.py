@@ -1,0 +1,60 @@
+"""Read and write JSON Lines, plain or gzip."""
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relik.errors import InputError
+
+
+def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
+    """Read JSON objects, one a line.
+
+    Args:
+        path: File; gzip if its name ends in .gz.
+
+    Returns:
+        The objects, in order.
+
+    Raises:
+        InputError: The file is missing, or a line is not a JSON object in UTF-8.
+    """
+    opened = gzip.open if path.suffix == ".gz" else open
+    number = 0
+    try:
+        with opened(path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]  # both share the signature used
+            for number, line in enumerate(lines, start=1):
+                value = json.loads(line)
+                if not isinstance(value, dict):
+                    raise InputError(
+                        f"{path}:{number}: got {type(value).__name__}, expected an object"
+                    )
+                yield value
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error}): give a JSON Lines file") from error
+    except ValueError as error:
+        raise InputError(f"{path}:{number + 1}: is not JSON in UTF-8 ({error})") from error
+
+
+def write_jsonl(path: Path, values: Iterable[dict[str, Any]]) -> int:
+    """Write JSON objects, one a line.
+
+    Args:
+        path: File to replace; gzip (with a fixed time stamp) if its name ends in .gz.
+        values: Objects.
+
+    Returns:
+        How many were written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    count = 0
+    with path.open("wb") as raw:
+        out = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
+        for value in values:
+            out.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
+            count += 1
+        if out is not raw:
+            out.close()
+    return count

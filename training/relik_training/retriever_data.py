@@ -1,0 +1,173 @@
+"""Windows, passages and hard negatives for the retriever."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from relik.kb.names import normalise
+from relik.kb.texts import encoder_text
+from relik_training.examples import Example
+from relik_training.records import Records
+from relik_training.retriever import RetrieverBatch, Tokens
+
+
+def pad(rows: Sequence[Sequence[int]]) -> Tokens:
+    """Pad token ids on the right.
+
+    Args:
+        rows: Token ids of each text.
+
+    Returns:
+        Ids and mask, (len(rows), longest).
+    """
+    width = max((len(row) for row in rows), default=1)
+    ids = torch.zeros((len(rows), width), dtype=torch.int64)
+    mask = torch.zeros_like(ids)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = torch.tensor(row, dtype=torch.int64)
+        mask[i, : len(row)] = 1
+    return Tokens(ids, mask)
+
+
+class RetrieverData:
+    """Makes the batch of a step.
+
+    Passages are numbered over both knowledge bases: entities first, then relations.
+
+    Args:
+        examples: Windows with their labels.
+        entities: Records of entities.
+        relations: Records of relations.
+        tokenizer: Subwords.
+        max_tokens: Tokens of a window.
+        passage_tokens: Tokens of a record.
+        hard_negatives: Namesakes per mention.
+        name_dropout: Share of passages that lose their name, so that strings alone do not win.
+        seed: Seed of sampling, with the step.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        entities: Records,
+        relations: Records,
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int,
+        passage_tokens: int,
+        hard_negatives: int,
+        name_dropout: float,
+        seed: int,
+    ) -> None:
+        self._entities = entities
+        self._relations = relations
+        self._tokenizer = tokenizer
+        self._passage_tokens = passage_tokens
+        self._hard_negatives = hard_negatives
+        self._name_dropout = name_dropout
+        self._seed = seed
+        self._mined: dict[int, list[int]] = {}
+        self.positives: list[list[int]] = []
+        self.namesakes: list[list[int]] = []
+        self.windows: list[list[int]] = []
+        kept = []
+        for example in examples:
+            positives = self._positives(example)
+            if positives:
+                kept.append(example)
+                self.positives.append(positives)
+                self.namesakes.append(self._namesakes(example, positives))
+        for first in range(0, len(kept), 1024):
+            encoded = tokenizer.encode_batch([e.text for e in kept[first : first + 1024]])
+            self.windows.extend(e.ids[: max_tokens - 1] + e.ids[-1:] for e in encoded)
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return the tokens of each window."""
+        return [len(ids) for ids in self.windows]
+
+    def mine(self, found: Sequence[Sequence[int]], *, per_window: int) -> None:
+        """Take wrong answers of an earlier retriever as hard negatives.
+
+        Args:
+            found: Entity rows retrieved for each window, best first.
+            per_window: Negatives to keep for each window.
+        """
+        for i, rows in enumerate(found):
+            right = set(self.positives[i])
+            self._mined[i] = [row for row in rows if row not in right][:per_window]
+
+    def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
+        """Make the batch of a step.
+
+        Args:
+            chosen: Positions of the windows.
+            step: Step of the run.
+
+        Returns:
+            The batch.
+        """
+        rng = np.random.default_rng([self._seed, step])
+        wanted: Counter[int] = Counter()
+        for i in chosen:
+            wanted.update(self.positives[i])
+            namesakes = self.namesakes[i]
+            take = min(len(namesakes), self._hard_negatives)
+            wanted.update(int(n) for n in rng.choice(namesakes, take, replace=False) if take)
+            wanted.update(self._mined.get(i, ()))
+        passages = sorted(wanted)
+        column = {row: j for j, row in enumerate(passages)}
+        positive = torch.zeros((len(chosen), len(passages)), dtype=torch.bool)
+        for i, window in enumerate(chosen):
+            positive[i, [column[row] for row in self.positives[window]]] = True
+        ignored = self._ignored(chosen, passages)
+        texts = [self._passage(row, rng) for row in passages]
+        encoded = self._tokenizer.encode_batch(texts)
+        return RetrieverBatch(
+            windows=pad([self.windows[i] for i in chosen]),
+            passages=pad([e.ids[: self._passage_tokens - 1] + e.ids[-1:] for e in encoded]),
+            positive=positive,
+            ignored=ignored & ~positive,
+            step=step,
+        )
+
+    def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
+        """Mark what a window may well mention without a label: windows rarely name relations."""
+        n_entities = len(self._entities)
+        is_relation = torch.tensor([row >= n_entities for row in passages])
+        has_relations = torch.tensor(
+            [any(row >= n_entities for row in self.positives[i]) for i in chosen]
+        )
+        has_entities = torch.tensor(
+            [any(row < n_entities for row in self.positives[i]) for i in chosen]
+        )
+        return (is_relation[None, :] & ~has_relations[:, None]) | (
+            ~is_relation[None, :] & ~has_entities[:, None]
+        )
+
+    def _passage(self, row: int, rng: np.random.Generator) -> str:
+        if row >= len(self._entities):
+            return encoder_text(self._relations.entities[row - len(self._entities)])
+        entity = self._entities.entities[row]
+        if entity.description and rng.random() < self._name_dropout:
+            return entity.description
+        return encoder_text(entity)
+
+    def _positives(self, example: Example) -> list[int]:
+        rows = {self._entities.row_of(m.entity_id) for m in example.mentions if m.entity_id}
+        for _, relation, _ in example.triples:
+            row = self._relations.row_of(relation)
+            rows.add(None if row is None else row + len(self._entities))
+        return sorted(row for row in rows if row is not None)
+
+    def _namesakes(self, example: Example, positives: list[int]) -> list[int]:
+        right = set(positives)
+        found = set()
+        for mention in example.mentions:
+            if mention.entity_id:
+                key = normalise(example.text[mention.span.start : mention.span.end])
+                found.update(m.row for m in self._entities.lookup(key)[:8])
+        return sorted(found - right)

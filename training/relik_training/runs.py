@@ -1,0 +1,87 @@
+"""What every training run shares: the trainer, checkpoints that a killed run resumes from."""
+
+import json
+import logging
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+
+from relik_training.backbone import best_precision
+
+
+def fit(
+    module: lightning.LightningModule,
+    batches: Any,
+    *,
+    out: Path,
+    max_steps: int,
+    checkpoint_steps: int,
+    precision: str,
+) -> None:
+    """Train until the last step, from the last checkpoint where there is one.
+
+    Args:
+        module: What to train.
+        batches: Iterable of batches that starts at the module's step.
+        out: Folder of the run; checkpoints go to `out/checkpoints`.
+        max_steps: Steps of the whole run.
+        checkpoint_steps: Steps between checkpoints.
+        precision: Lightning precision, or "auto".
+    """
+    folder = out / "checkpoints"
+    saver = ModelCheckpoint(
+        dirpath=folder,
+        filename="step",
+        save_last=True,
+        save_top_k=0,
+        every_n_train_steps=checkpoint_steps,
+        enable_version_counter=False,
+    )
+    trainer = lightning.Trainer(
+        max_steps=max_steps,
+        max_epochs=1,
+        accelerator="auto",
+        devices=1,
+        precision=best_precision() if precision == "auto" else precision,  # type: ignore[arg-type]  # checked by Lightning
+        gradient_clip_val=1.0,
+        callbacks=[saver, TQDMProgressBar(refresh_rate=1)],
+        logger=_JsonLines(out / "metrics.jsonl"),
+        log_every_n_steps=10,
+        enable_model_summary=False,
+        default_root_dir=str(out),
+    )
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    last = folder / "last.ckpt"
+    torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
+
+
+class _JsonLines(lightning.pytorch.loggers.Logger):
+    """Writes metrics as JSON Lines, one object a logged step."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._path = path
+
+    @property
+    def name(self) -> str:
+        return "metrics"
+
+    @property
+    def version(self) -> str:
+        return "0"
+
+    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="utf-8") as out:
+            out.write(json.dumps({"step": step, **metrics}) + "\n")
+
+    def log_hyperparams(self, params: Any) -> None:
+        """Do nothing: the resolved config is written by the run."""

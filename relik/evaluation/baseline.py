@@ -3,7 +3,7 @@
 It has no model, so a figure beside its own says what the models earn.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
 from pathlib import Path
 from typing import Protocol
@@ -65,7 +65,7 @@ class AliasBaseline:
         entities: The knowledge base.
         facts: Relations by (subject id, object id); a pair of linked mentions in one window is
             given all of its relations. None are predicted without it.
-        windows: How far apart the ends of a triple may be, and windows for retrieval.
+        split_document: Cuts a document into windows; those of the default settings if None.
     """
 
     def __init__(
@@ -73,12 +73,12 @@ class AliasBaseline:
         entities: NamedEntities,
         *,
         facts: Facts | None = None,
-        windows: WindowConfig | None = None,
+        split_document: Callable[[Document], list[Window]] | None = None,
     ) -> None:
         self._entities = entities
         self._names = entities.names
         self._facts = facts or {}
-        self._windows = windows or WindowConfig()
+        self._split = split_document or _default_split
 
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
@@ -133,7 +133,7 @@ class AliasBaseline:
         Returns:
             Its windows, in order.
         """
-        return split(document, self._windows)
+        return self._split(document)
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
@@ -261,6 +261,10 @@ def read_triples(path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
             )
         facts[head, tail] = (*facts.get((head, tail), ()), *map(str, relations))
     return facts
+
+
+def _default_split(document: Document) -> list[Window]:
+    return split(document, WindowConfig())
 
 
 def _holds(outer: Span, inner: Span) -> bool:

@@ -1,0 +1,161 @@
+"""`relik`: finds its subcommands by entry point, and turns errors into one line and an exit code.
+
+A subcommand is imported only when it is the one asked for, so `relik --help` imports none.
+"""
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import Annotated
+
+import typer
+
+from relik import __version__
+from relik.errors import BundleError, ConfigError, InputError, RelikError
+
+GROUP = "relik.commands"
+
+_SUMMARIES = {
+    "annotate": "Link entities and find triples in texts, files or standard input.",
+    "evaluate": "Measure a bundle on a file of gold documents.",
+    "index": "Build, verify and inspect knowledge indexes.",
+    "serve": "Serve annotations over HTTP.",
+    "train": "Train a retriever or a reader.",
+}
+# Packages that a plain install leaves out, and the extra that brings them.
+_EXTRAS = {"torch": "gpu", "transformers": "gpu", "lightning": "train", "onnx": "train"}
+_EXTRA_OF_COMMAND = {"train": "train", "index": "train"}
+_EXIT_CODES: tuple[tuple[type[RelikError], int], ...] = (
+    (ConfigError, 2),
+    (InputError, 2),
+    (BundleError, 3),
+    (RelikError, 1),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line and leave with its exit code.
+
+    Args:
+        argv: Arguments after the name of the program; those of the process by default.
+
+    Raises:
+        SystemExit: Always: 0 done, 1 failed, 2 wrong usage, settings or input, 3 a bundle that
+            cannot be used, 130 interrupted.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    asked = next((each for each in arguments if not each.startswith("-")), None)
+    app = build_app(entry_points(group=GROUP), asked=asked)
+    try:
+        app(args=arguments, prog_name="relik")
+    except RelikError as error:
+        _fail(str(error), exit_code(error))
+    except ModuleNotFoundError as error:
+        if _top_name(error) not in _EXTRAS:
+            raise
+        _fail(_install_line(asked or "", error), 1)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typer:
+    """Make the application, with one subcommand imported and the others named only.
+
+    Args:
+        commands: Entry points of functions or typer applications.
+        asked: Name of the subcommand to import, if any.
+
+    Returns:
+        The application.
+    """
+    app = typer.Typer(
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        help="Text in; entities of a knowledge base and the triples between them out.",
+    )
+    app.callback()(_root)
+    for command in sorted(commands, key=lambda each: each.name):
+        if command.name == asked:
+            _add(app, command)
+        else:
+            app.command(command.name, help=_summary(command))(_unasked)
+    return app
+
+
+def exit_code(error: RelikError) -> int:
+    """Return the documented exit code of an error.
+
+    Args:
+        error: Any error of the library.
+
+    Returns:
+        2 for settings and input, 3 for bundles, 1 for the rest.
+    """
+    return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
+
+
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"relik {__version__}")
+        raise typer.Exit
+
+
+def _add(app: typer.Typer, command: EntryPoint) -> None:
+    try:
+        loaded = command.load()
+    except ModuleNotFoundError as error:
+        if _top_name(error) == command.value.partition(".")[0]:
+            raise
+        settings = {"allow_extra_args": True, "ignore_unknown_options": True}
+        stand_in = _refusal(_install_line(command.name, error))
+        app.command(
+            command.name,
+            help=_summary(command),
+            context_settings=settings,
+            add_help_option=False,
+        )(stand_in)
+        return
+    if isinstance(loaded, typer.Typer):
+        app.add_typer(loaded, name=command.name, help=_summary(command))
+    else:
+        app.command(command.name)(loaded)
+
+
+def _unasked() -> None:
+    """Stand for a command that only `--help` names."""
+
+
+def _refusal(message: str) -> Callable[[], None]:
+    def refuse() -> None:
+        _fail(message, 1)
+
+    return refuse
+
+
+def _summary(command: EntryPoint) -> str:
+    origin = command.dist.name if command.dist else command.module
+    return _SUMMARIES.get(command.name, f"A command of {origin}.")
+
+
+def _install_line(command: str, error: ModuleNotFoundError) -> str:
+    missing = _top_name(error)
+    extra = _EXTRA_OF_COMMAND.get(command) or _EXTRAS.get(missing)
+    package = f"'relik-server[{extra}]'" if extra else "--force-reinstall relik-server"
+    return (
+        f"relik {command} needs the package {missing}, which is not installed: "
+        f"run pip install {package}"
+    )
+
+
+def _top_name(error: ModuleNotFoundError) -> str:
+    return (error.name or str(error)).partition(".")[0]
+
+
+def _fail(message: str, code: int) -> None:
+    typer.echo(f"relik: error: {' '.join(message.split())}", err=True)
+    sys.exit(code)

@@ -1,0 +1,1 @@
+"""Subcommands of `relik` that need only the library."""

@@ -1,0 +1,217 @@
+"""`relik annotate`: texts in, annotations out, as JSON Lines or laid out for a terminal."""
+
+import json
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from relik.commands.inputs import STDIN, read_documents
+from relik.commands.render import render
+from relik.errors import InputError
+from relik.types import AnnotateOptions, Annotation, Document, Entity, Relation
+from relik.wire import document_to_wire
+
+TASKS = ("entities", "relations")
+_CHUNK_DOCUMENTS = 64
+_CHUNK_CHARACTERS = 500_000
+_PROGRESS_AFTER_S = 2.0
+
+
+class Annotator(Protocol):
+    """What the command needs of a pipeline."""
+
+    def annotate(
+        self, documents: Sequence[Document], *, options: AnnotateOptions
+    ) -> list[Annotation]:
+        """Annotate documents, one annotation each, in order."""
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, or None."""
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None."""
+
+
+def annotate(
+    texts: Annotated[
+        list[str] | None,
+        typer.Argument(help="Texts, or files that exist, or - for standard input."),
+    ] = None,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option("--file", "-f", help="File of one text, or of JSON Lines with a text field."),
+    ] = None,
+    tasks: Annotated[str, typer.Option(help="entities, relations, or both.")] = ",".join(TASKS),
+    top_k: Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score of an entity.")
+    ] = None,
+    relation_threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
+    ] = None,
+    types: Annotated[str, typer.Option(help="Keep only these coarse types: person,place.")] = "",
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Add descriptions and candidates.")
+    ] = False,
+    nil: Annotated[
+        bool, typer.Option("--nil", help="Keep mentions that are linked to nothing.")
+    ] = False,
+    json_lines: Annotated[
+        bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
+    ] = False,
+    bundle: Annotated[str, typer.Option(help="Folder or name of the bundle.")] = "default",
+    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+) -> None:
+    """Link entities and find triples in texts, files or standard input.
+
+    An input whose first character is { has a JSON object with a text field on each line, and may
+    give each an id; any other input is one plain text.
+    """
+    chosen = _chosen_tasks(tasks)
+    options = AnnotateOptions(
+        entities="entities" in chosen,
+        relations="relations" in chosen,
+        top_k=top_k,
+        threshold=threshold,
+        relation_threshold=relation_threshold,
+        explain=explain,
+        nil=nil,
+        types=tuple(_listed(types)),
+    )
+    arguments = list(texts or ())
+    if not arguments and not file:
+        if sys.stdin.isatty():
+            raise InputError(
+                "got no text: give texts or files as arguments, or pipe a text in; "
+                "relik annotate --help tells more"
+            )
+        arguments = [STDIN]
+    from relik.bundle import open_bundle
+
+    pipeline = open_bundle(bundle).pipeline(backend)
+    documents = read_documents(arguments, files=file or (), stdin=sys.stdin.buffer)
+    as_json = json_lines or not sys.stdout.isatty()
+    console = None if as_json else Console()
+    write_annotations(pipeline, documents, options=options, console=console)
+
+
+def write_annotations(
+    pipeline: Annotator,
+    documents: Iterable[Document],
+    *,
+    options: AnnotateOptions,
+    console: Console | None,
+) -> None:
+    """Annotate a stream of documents and write each as soon as its chunk is done.
+
+    Args:
+        pipeline: What annotates.
+        documents: Documents; only one chunk is held at a time.
+        options: Tasks and thresholds.
+        console: Where to lay documents out; JSON Lines go to standard output where it is None.
+
+    Raises:
+        InputError: A document cannot be read.
+    """
+    with _Counter(shown=console is None and sys.stderr.isatty()) as counter:
+        for chunk in _chunks(documents):
+            annotations = pipeline.annotate(chunk, options=options)
+            for document, annotation in zip(chunk, annotations, strict=True):
+                wire = document_to_wire(
+                    annotation,
+                    document.text,
+                    entity=pipeline.entity,
+                    relation=pipeline.relation,
+                    explain=options.explain,
+                )
+                if console is None:
+                    sys.stdout.write(_json_line(wire))
+                else:
+                    console.print(render(wire, document.text))
+            sys.stdout.flush()
+            counter.add(len(chunk))
+
+
+class _Counter:
+    """Counts documents on standard error once the work has taken a while."""
+
+    def __init__(self, *, shown: bool) -> None:
+        self._shown = shown
+        self._began = time.monotonic()
+        self._done = 0
+        self._stack = ExitStack()
+        self._progress: Progress | None = None
+
+    def __enter__(self) -> "_Counter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._stack.close()
+
+    def add(self, documents: int) -> None:
+        """Count documents that are done."""
+        self._done += documents
+        late = time.monotonic() - self._began > _PROGRESS_AFTER_S
+        if self._progress is None and self._shown and late:
+            self._progress = self._stack.enter_context(
+                Progress(
+                    SpinnerColumn(),
+                    TextColumn("{task.completed:,} documents"),
+                    TimeElapsedColumn(),
+                    console=Console(stderr=True),
+                    transient=True,
+                )
+            )
+            self._progress.add_task("annotate", total=None)
+        if self._progress is not None:
+            self._progress.update(self._progress.task_ids[0], completed=self._done)
+
+
+def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
+    chunk: list[Document] = []
+    characters = 0
+    for document in documents:
+        chunk.append(document)
+        characters += len(document.text)
+        if len(chunk) >= _CHUNK_DOCUMENTS or characters >= _CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _chosen_tasks(tasks: str) -> list[str]:
+    chosen = _listed(tasks)
+    unknown = next((each for each in chosen if each not in TASKS), None)
+    if unknown is not None or not chosen:
+        raise InputError(
+            f"--tasks: got {tasks!r}, expected {' or '.join(TASKS)}, or both joined by a comma"
+        )
+    return chosen
+
+
+def _listed(value: str) -> list[str]:
+    return [part.strip() for part in value.split(",") if part.strip()]
+
+
+def _json_line(document: dict[str, object]) -> str:
+    line = json.dumps(document, ensure_ascii=False)
+    try:
+        line.encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        # A terminal of another encoding, or half a surrogate pair in the text.
+        line = json.dumps(document)
+    return line + "\n"

@@ -1,0 +1,104 @@
+"""Annotated documents for people: the text with its mentions coloured, and two tables."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+WireDocument: TypeAlias = Mapping[str, object]
+_Record: TypeAlias = Mapping[str, object]
+
+# What a terminal would act on, or could not print, is shown as one character, so that offsets hold.
+_UNPRINTABLE = {
+    **{code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000))},
+    ord("\t"): "\t",
+    ord("\n"): "\n",
+    ord("\r"): " ",
+}
+_COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
+
+
+def render(document: WireDocument, text: str) -> RenderableType:
+    """Lay out a document.
+
+    Args:
+        document: A document object of the wire format.
+        text: Its text.
+
+    Returns:
+        What rich prints: coloured text, then the entities and the triples that there are.
+    """
+    spans = cast(Sequence[_Record], document["spans"])
+    triples = cast(Sequence[_Record], document["triples"])
+    colours = _colours(spans)
+    parts: list[RenderableType] = [_coloured(text, spans, colours)]
+    if spans:
+        parts.append(_entities(spans, colours))
+    if triples:
+        parts.append(_triples(spans, triples, colours))
+    if cast(_Record, document["coverage"])["truncated"]:
+        parts.append(Text("Part of the text was not read.", style="bold red"))
+    return Group(*parts, "")
+
+
+def _colours(spans: Sequence[_Record]) -> list[str]:
+    """Give one colour an entity, and a faint one to mentions of nothing known."""
+    of_entity: dict[object, str] = {}
+    styles = []
+    for span in spans:
+        entity_id = span["entity_id"]
+        if entity_id is None:
+            styles.append("dim")
+        else:
+            fresh = _COLOURS[len(of_entity) % len(_COLOURS)]
+            styles.append(of_entity.setdefault(entity_id, fresh))
+    return styles
+
+
+def _coloured(text: str, spans: Sequence[_Record], colours: Sequence[str]) -> Text:
+    shown = _shown(text)
+    for span, colour in zip(spans, colours, strict=True):
+        style = colour if colour == "dim" else f"bold {colour}"
+        shown.stylize(f"{style} underline", cast(int, span["start"]), cast(int, span["end"]))
+    return shown
+
+
+def _entities(spans: Sequence[_Record], colours: Sequence[str]) -> Table:
+    explained = any("description" in span for span in spans)
+    table = _table("Mention", "Entity", "Name", *(["Description"] if explained else []), "Score")
+    for span, colour in zip(spans, colours, strict=True):
+        cells: list[RenderableType] = [
+            _shown(str(span["text"]), colour),
+            _shown(str(span["entity_id"] or "NIL")),
+            _shown(str(span["name"] or "")),
+            *([_shown(str(span.get("description") or ""))] if explained else []),
+            f"{span['score']:.2f}",
+        ]
+        table.add_row(*cells, style="dim" if colour == "dim" else None)
+    return table
+
+
+def _triples(spans: Sequence[_Record], triples: Sequence[_Record], colours: Sequence[str]) -> Table:
+    table = _table("Subject", "Relation", "Object", "Score")
+    for triple in triples:
+        subject, object_ = cast(int, triple["subject"]), cast(int, triple["object"])
+        table.add_row(
+            _shown(str(spans[subject]["text"]), colours[subject]),
+            _shown(f"{triple['relation'] or ''} ({triple['relation_id']})".lstrip()),
+            _shown(str(spans[object_]["text"]), colours[object_]),
+            f"{triple['score']:.2f}",
+        )
+    return table
+
+
+def _shown(text: str, style: str = "") -> Text:
+    return Text(text.translate(_UNPRINTABLE), style=style)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="right" if column == "Score" else "left")
+    return table

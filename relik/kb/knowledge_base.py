@@ -1,0 +1,205 @@
+"""An opened knowledge index: records by id and by row, names, and vectors."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from relik.errors import BundleCorruptError
+from relik.kb.names import NameTrie
+from relik.kb.records import IdTable, RecordTable
+from relik.manifest import Manifest, read_manifest, verify_files
+from relik.types import Entity, IntArray, VectorIndex
+
+KIND = "knowledge-index"
+RECORDS = "records.arrow"
+IDS = "ids.trie"
+ID_ROWS = "ids.rows"
+NAMES = "names.trie"
+VECTORS = "vectors.faiss"
+FILES = (RECORDS, IDS, ID_ROWS, NAMES, VECTORS)
+
+_AGAIN = "fetch or build it again"
+
+
+class KnowledgeBase:
+    """Records of entities or of relations; read-only and safe for threads.
+
+    Args:
+        manifest: What the index says of itself.
+        records: Records by row.
+        ids: Rows by id.
+        names: Rows by name.
+        index: Vectors by row.
+
+    Raises:
+        BundleCorruptError: The parts have different numbers of rows, or vectors of another width
+            than the manifest says.
+    """
+
+    def __init__(
+        self,
+        *,
+        manifest: Manifest,
+        records: RecordTable,
+        ids: IdTable,
+        names: NameTrie,
+        index: VectorIndex,
+    ) -> None:
+        self.manifest = manifest
+        self.version = manifest.value("version", str)
+        self.names = names
+        self.index = index
+        self._records = records
+        self._ids = ids
+        expected = manifest.value("rows", int)
+        for part, found in ((RECORDS, records), (IDS, ids), (VECTORS, index)):
+            if len(found) != expected:
+                raise BundleCorruptError(
+                    f"{part} of knowledge index {self.version}: has {len(found)} rows, "
+                    f"expected {expected}: {_AGAIN}"
+                )
+        if index.dim != manifest.value("dim", int):
+            raise BundleCorruptError(
+                f"{VECTORS} of knowledge index {self.version}: has {index.dim} dimensions, "
+                f"expected {manifest.value('dim', int)}: {_AGAIN}"
+            )
+
+    @classmethod
+    def open(cls, path: Path, *, verify: bool = False) -> "KnowledgeBase":
+        """Open a knowledge index that was built.
+
+        Args:
+            path: Its folder.
+            verify: Compare every file with its checksum; otherwise only with its size.
+
+        Returns:
+            The knowledge base.
+
+        Raises:
+            BundleNotFoundError: There is no index.
+            BundleVersionError: It was written in a newer format.
+            BundleCorruptError: A file is missing, truncated or altered; the message names it.
+            BundleError: The folder holds something else.
+        """
+        # Vectors are the business of the retriever, which builds on this package; its index
+        # module depends on neither, and only opening needs it.
+        from relik.retriever.faiss_index import FaissIndex
+
+        manifest = read_manifest(path, kind=KIND)
+        if verify:
+            verify_files(path, manifest)
+        _check_sizes(path, manifest)
+        return cls(
+            manifest=manifest,
+            records=RecordTable(path / RECORDS),
+            ids=IdTable(path / IDS, path / ID_ROWS),
+            names=NameTrie.open(path / NAMES),
+            index=FaissIndex.open(path / VECTORS),
+        )
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self.index.dim
+
+    def __len__(self) -> int:
+        """Return the number of records."""
+        return len(self._records)
+
+    def __contains__(self, entity_id: object) -> bool:
+        """Tell whether a record has an id."""
+        return isinstance(entity_id, str) and self._ids.row_of(entity_id) is not None
+
+    def row_of(self, entity_id: str) -> int | None:
+        """Return the row of a record.
+
+        Args:
+            entity_id: Its id.
+
+        Returns:
+            The row, or None if no record has that id.
+        """
+        return self._ids.row_of(entity_id)
+
+    def entity_id(self, row: int) -> str:
+        """Return the id of a record.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The id.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return self._records.entity_id(row)
+
+    def record(self, row: int) -> Entity:
+        """Return a record.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The record.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return self._records.record(row)
+
+    def records(self, rows: Sequence[int]) -> list[Entity]:
+        """Return records.
+
+        Args:
+            rows: Their rows.
+
+        Returns:
+            One record a row, in the same order.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return [self._records.record(row) for row in rows]
+
+    def token_ids(self, row: int) -> IntArray:
+        """Return the tokens by which the reader knows a record.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            Int64, (n_tokens,), without special tokens.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return self._records.token_ids(row)
+
+    def count(self, row: int) -> int:
+        """Return how often a record is meant by the surface forms it was built with.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The sum over its surface forms; 0 where unknown.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return self._records.count(row)
+
+
+def _check_sizes(path: Path, manifest: Manifest) -> None:
+    """Refuse a file of the wrong size: mapping a truncated one could end the process."""
+    for name in FILES:
+        entry = manifest.files.get(name)
+        if entry is None or not (path / name).is_file():
+            raise BundleCorruptError(f"{path / name}: is missing: {_AGAIN}")
+        found = (path / name).stat().st_size
+        if found != entry.size:
+            change = "truncated" if found < entry.size else "altered"
+            raise BundleCorruptError(
+                f"{path / name}: was {change} (has {found} bytes, expected {entry.size}): {_AGAIN}"
+            )

@@ -98,6 +98,16 @@ class Batcher:
         self._read.start()
         self._retrieve.start()
 
+    @property
+    def n_running(self) -> int:
+        """Requests between admission and answer."""
+        return self._n_admitted
+
+    @property
+    def n_queued(self) -> int:
+        """Windows that wait for one of the models."""
+        return self._retrieve.n_queued + self._read.n_queued
+
     def is_alive(self) -> bool:
         """Tell whether requests would be worked on.
 

@@ -3,11 +3,13 @@
 import contextlib
 import json
 import logging
+import math
 import shlex
 import signal
 import socket
 import sys
 import time
+from collections.abc import Callable
 from typing import Annotated
 
 import typer
@@ -15,17 +17,16 @@ import uvicorn
 from rich.console import Console
 from rich.markup import escape
 
-from relik.errors import BundleError, ConfigError
+from relik.bundle import open_bundle
 from relik_serve.app import create_app
+from relik_serve.errors import ListenError
 from relik_serve.schemas import EXAMPLE
-from relik_serve.served import open_served, opened_bundle
+from relik_serve.served import open_served
 from relik_serve.settings import Settings, read_settings
 from relik_serve.stages import Served
 
-EXIT_FAILED, EXIT_CONFIG, EXIT_BUNDLE = 1, 2, 3
 
-
-def serve(
+def serve(  # each one is a flag
     host: Annotated[
         str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
     ] = None,
@@ -56,7 +57,7 @@ def serve(
     Every setting can also be given as a variable RELIK_<NAME>, such as RELIK_PORT; so can
     the limits of a request, RELIK_MAX_DOCUMENTS and the like. A flag wins.
     """
-    console = Console(stderr=True)
+    started = time.monotonic()
     flags: dict[str, object] = {
         "host": host,
         "port": port,
@@ -67,24 +68,28 @@ def serve(
         "deadline_s": deadline_s,
         "access_log": access_log,
     }
-    failures: list[Exception] = []
-    try:
-        _serve(read_settings(flags), console, failures)
-    except (BundleError, ConfigError) as error:
-        failures.append(error)
-    except OSError as error:
-        failures.append(error)
-    if failures:
-        # One line whatever the width: what starts a server often reads its last line.
-        console.print(f"[red]error:[/] {escape(str(failures[0]))}", soft_wrap=True)
-        raise typer.Exit(_exit_code(failures[0]))
+    settings = read_settings(flags)
+    # Verified before the port is taken: a server that cannot serve is never reachable.
+    opened = open_bundle(settings.bundle)
+    run(settings, lambda: open_served(opened, backend=settings.backend), started=started)
 
 
-def _serve(settings: Settings, console: Console, failures: list[Exception]) -> None:
-    started = time.monotonic()
-    bundle = opened_bundle(settings.bundle)
+def run(settings: Settings, open_model: Callable[[], Served], *, started: float) -> None:
+    """Take the port and serve until the process is told to stop.
+
+    Args:
+        settings: Settings of the server.
+        open_model: Opens the pipeline; called in a thread, once the server is live.
+        started: Seconds of `time.monotonic` when the start began.
+
+    Raises:
+        ListenError: The port cannot be had.
+        Exception: What `open_model` raised, after the server has stopped.
+    """
+    console = Console(stderr=True)
     listening = listen(settings.host, settings.port)
     url = url_of(settings.host, listening)
+    failures: list[Exception] = []
 
     def on_ready(served: Served) -> None:
         announce(console, served, url=url, seconds=time.monotonic() - started)
@@ -93,12 +98,7 @@ def _serve(settings: Settings, console: Console, failures: list[Exception]) -> N
         failures.append(error)
         server.should_exit = True
 
-    app = create_app(
-        settings,
-        lambda: open_served(bundle, backend=settings.backend),
-        on_ready=on_ready,
-        on_failure=on_failure,
-    )
+    app = create_app(settings, open_model, on_ready=on_ready, on_failure=on_failure)
     logging.basicConfig(stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     logging.getLogger("uvicorn.access").setLevel(logging.INFO)
     server = uvicorn.Server(
@@ -106,13 +106,15 @@ def _serve(settings: Settings, console: Console, failures: list[Exception]) -> N
             app,
             log_config=None,
             access_log=settings.access_log,
-            timeout_graceful_shutdown=int(settings.drain_s) + 1,
+            timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )
     # uvicorn drains on SIGTERM, then sends the signal again to whoever handled it before.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     with contextlib.suppress(KeyboardInterrupt), listening:
         server.run(sockets=[listening])
+    if failures:
+        raise failures[0]
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -126,13 +128,13 @@ def listen(host: str, port: int) -> socket.socket:
         A socket that is bound; uvicorn listens on it.
 
     Raises:
-        OSError: The port is taken, or the address is not of this machine.
+        ListenError: The port is taken, or the address is not of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
         return socket.create_server((host, port), family=family)
     except OSError as error:
-        raise OSError(
+        raise ListenError(
             f"cannot listen on {host} port {port} ({error.strerror}): "
             "choose another with --host and --port, or stop what uses it"
         ) from error
@@ -181,13 +183,8 @@ def announce(console: Console, served: Served, *, url: str, seconds: float) -> N
         f"{escape(stages.kb_version)}, {served.n_entities:,} entities, "
         f"{served.n_relations:,} relations",
         highlight=False,
+        emoji=False,
         soft_wrap=True,
     )
-    console.print(f"docs   {url}/docs", highlight=False, soft_wrap=True)
-    console.print(f"try    {escape(curl_line(url))}", highlight=False, soft_wrap=True)
-
-
-def _exit_code(error: Exception) -> int:
-    if isinstance(error, BundleError):
-        return EXIT_BUNDLE
-    return EXIT_CONFIG if isinstance(error, ConfigError) else EXIT_FAILED
+    console.print(f"docs   {url}/docs", highlight=False, emoji=False, soft_wrap=True)
+    console.print(f"try    {escape(curl_line(url))}", highlight=False, emoji=False, soft_wrap=True)

@@ -76,6 +76,10 @@ class DeadlineError(RelikError):
     """The answer was not ready in the time that a request may take."""
 
 
+class ListenError(RelikError):
+    """The port is taken, or the address is not of this machine."""
+
+
 def as_relik_error(error: Exception, step: str) -> RelikError:
     """Return an error as one that the status table knows.
 

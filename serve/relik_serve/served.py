@@ -1,24 +1,8 @@
-"""Opens a bundle for the server."""
+"""Opens the models of a bundle for the server."""
 
-from relik.bundle import LAYOUT, Bundle, open_bundle
+from relik.bundle import LAYOUT, Bundle
 from relik.manifest import MANIFEST, read_manifest
 from relik_serve.stages import Served
-
-
-def opened_bundle(name_or_path: str) -> Bundle:
-    """Open and verify a bundle.
-
-    Args:
-        name_or_path: As for `relik.open_bundle`.
-
-    Returns:
-        The bundle; its models are not open yet.
-
-    Raises:
-        BundleError: It cannot be used.
-        ConfigError: Its settings are wrong.
-    """
-    return open_bundle(name_or_path)
 
 
 def open_served(bundle: Bundle, *, backend: str) -> Served:

@@ -51,6 +51,12 @@ class Stage(Generic[R]):
         """Start the thread."""
         self._thread.start()
 
+    @property
+    def n_queued(self) -> int:
+        """Pieces that wait."""
+        with self._changed:
+            return sum(len(lane) for lane in self._lanes.values())
+
     def is_alive(self) -> bool:
         """Tell whether the thread runs.
 

@@ -45,8 +45,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     asked = next((each for each in arguments if not each.startswith("-")), None)
-    app = build_app(entry_points(group=GROUP), asked=asked)
     try:
+        app = build_app(entry_points(group=GROUP), asked=asked)
         app(args=arguments, prog_name="relik")
     except RelikError as error:
         _fail(str(error), exit_code(error))
@@ -72,6 +72,7 @@ def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typ
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
+        rich_markup_mode="markdown",
         help="Text in; entities of a knowledge base and the triples between them out.",
     )
     app.callback()(_root)
@@ -95,14 +96,21 @@ def exit_code(error: RelikError) -> int:
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
-    ] = False,
-) -> None:
-    if version:
+def _version(asked: bool) -> None:
+    if asked:
         typer.echo(f"relik {__version__}")
         raise typer.Exit
+
+
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", callback=_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Take the options that stand before a subcommand; `_version` acts on the only one."""
 
 
 def _add(app: typer.Typer, command: EntryPoint) -> None:

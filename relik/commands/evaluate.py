@@ -27,7 +27,11 @@ from relik.evaluation.baseline import NamedEntities
 from relik.evaluation.score import KnownIds
 from relik.types import AnnotateOptions
 
-app = typer.Typer(no_args_is_help=True, help="Measure a bundle on a file of gold documents.")
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    help="Measure a bundle on a file of gold documents.",
+)
 
 File = Annotated[Path, typer.Argument(help="Gold documents, JSON Lines, .gz or plain.")]
 BundleName = Annotated[str, typer.Option("--bundle", help="Folder or name of the bundle.")]

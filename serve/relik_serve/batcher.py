@@ -85,12 +85,15 @@ class Batcher:
             call=self._call_read,
             deliver=self._deliver_annotations,
             max_tokens=limits.max_batch_tokens,
+            whole_documents=False,
         )
         self._retrieve: Stage[WindowCandidates] = Stage(
             "retrieve",
             call=self._call_retrieve,
             deliver=self._deliver_candidates,
             max_tokens=limits.max_batch_tokens,
+            # A name written in full in one window is evidence for its short form in another.
+            whole_documents=True,
         )
 
     def start(self) -> None:

@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from itertools import groupby
 from typing import Generic, TypeVar
 
 from relik.errors import InferenceError, InputError
@@ -21,13 +22,16 @@ class Stage(Generic[R]):
     """One of the two models with its queue and its thread.
 
     A batch holds pieces of many requests, up to a number of tokens, all with the same
-    options. Documents take turns, so that a long one does not hold up the short ones.
+    options. Documents take turns, so that a long one does not hold up the short ones: piece by
+    piece where the model looks at each window alone, whole where it looks across the windows
+    of a document, whose result would otherwise depend on where a batch ends.
 
     Args:
         name: `retrieve` or `read`; also the name of its clock in `Timer`.
         call: Runs the model on a batch; one result per piece, same order.
         deliver: Takes the results of a batch to where they go next.
-        max_tokens: Tokens of a batch; a piece that has more is a batch of its own.
+        max_tokens: Tokens of a batch; what cannot be divided and has more is a batch alone.
+        whole_documents: Never divide a document between batches.
     """
 
     def __init__(
@@ -37,11 +41,13 @@ class Stage(Generic[R]):
         call: Callable[[Sequence[Piece], AnnotateOptions], Sequence[R]],
         deliver: Callable[[Sequence[Piece], Sequence[R]], None],
         max_tokens: int,
+        whole_documents: bool,
     ) -> None:
         self._name = name
         self._call = call
         self._deliver = deliver
         self._max_tokens = max_tokens
+        self._whole_documents = whole_documents
         self._changed = threading.Condition()
         self._lanes: dict[Work, deque[Piece]] = {}
         self._closed = False
@@ -125,12 +131,15 @@ class Stage(Generic[R]):
         turn = deque(works)
         while turn:
             lane = self._lanes[turn[0]]
-            if tokens and tokens + lane[0].cost > self._max_tokens:
+            unit = list(lane) if self._whole_documents else [lane[0]]
+            cost = sum(max(1, piece.cost) for piece in unit)
+            if tokens and tokens + cost > self._max_tokens:
                 break
             work = turn.popleft()
-            piece = lane.popleft()
-            tokens += max(1, piece.cost)
-            taken[work].append(piece)
+            for _ in unit:
+                lane.popleft()
+            tokens += cost
+            taken[work].extend(unit)
             if lane:
                 turn.append(work)
         for work in works:
@@ -159,15 +168,21 @@ class Stage(Generic[R]):
         self._deliver(batch, results)
 
     def _retry(self, batch: Sequence[Piece]) -> None:
-        for piece in batch:
-            if not piece.work.is_wanted():
+        for unit in self._units(batch):
+            work = unit[0].work
+            if not work.is_wanted():
                 continue
             try:
-                results = self._timed_call([piece])
-            except Exception as error:  # noqa: BLE001  # it ends this piece's document alone
-                piece.work.fail(as_relik_error(error, self._name))
+                results = self._timed_call(unit)
+            except Exception as error:  # noqa: BLE001  # it ends this document alone
+                work.fail(as_relik_error(error, self._name))
             else:
-                self._deliver([piece], results)
+                self._deliver(unit, results)
+
+    def _units(self, batch: Sequence[Piece]) -> list[list[Piece]]:
+        if not self._whole_documents:
+            return [[piece] for piece in batch]
+        return [list(unit) for _, unit in groupby(batch, key=lambda piece: id(piece.work))]
 
     def _timed_call(self, batch: Sequence[Piece]) -> Sequence[R]:
         start = time.monotonic()

@@ -40,7 +40,11 @@ class Stages(Protocol):
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Return the candidates of each window, same length and order."""
+        """Return the candidates of each window, same length and order.
+
+        The windows of a document are given all together, in order: they are evidence for
+        each other.
+        """
 
     def read(
         self,
@@ -49,7 +53,7 @@ class Stages(Protocol):
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window, same length and order."""
+        """Return what is found in each window, same length and order, each looked at alone."""
 
     def merge(
         self,

@@ -21,7 +21,7 @@ class RecordingPipeline(FakePipeline):
     """Keeps what each call of a model was given; fails on texts that say Bang.
 
     Args:
-        flaky: Chance that a call of several windows fails for no reason of theirs.
+        flaky: Chance that a call that could be divided fails for no reason of its texts.
         seed: Of that chance.
     """
 
@@ -41,24 +41,28 @@ class RecordingPipeline(FakePipeline):
 
     def _note(self, stage, windows, options):
         self.calls.append((stage, [window.text for window in windows], options))
-        if len(windows) > 1 and self._random.random() < self._flaky:
+        n_documents = sum(window.index == 0 for window in windows)
+        several = n_documents > 1 if stage == "retrieve" else len(windows) > 1
+        if several and self._random.random() < self._flaky:
             raise RuntimeError("out of memory")
         if any("Bang" in window.text for window in windows):
             raise RuntimeError("a window that cannot be read")
 
 
 class GatedPipeline(RecordingPipeline):
-    """Retrieving waits until it is let go."""
+    """Waits in one stage until it is let go."""
 
-    def __init__(self):
+    def __init__(self, stage="retrieve"):
         super().__init__()
         self.entered = threading.Event()
         self.let_go = threading.Event()
+        self._stage = stage
 
-    def retrieve(self, windows, *, options):
-        self.entered.set()
-        assert self.let_go.wait(10)
-        return super().retrieve(windows, options=options)
+    def _note(self, stage, windows, options):
+        if stage == self._stage:
+            self.entered.set()
+            assert self.let_go.wait(10)
+        super()._note(stage, windows, options)
 
 
 def document(text, doc_id="d"):
@@ -175,8 +179,8 @@ def test_windows_of_several_requests_share_a_call():
     assert [sorted(windows) for windows in retrieved] == [["first"], ["one", "three", "two"]]
 
 
-def test_a_long_document_does_not_hold_up_a_short_one():
-    pipeline = GatedPipeline()
+def test_a_long_document_does_not_hold_up_a_short_one_in_the_reader():
+    pipeline = GatedPipeline("read")
 
     async def scenario(batcher):
         long = document(" ".join(["long"] * 400))
@@ -184,15 +188,37 @@ def test_a_long_document_does_not_hold_up_a_short_one():
         assert await asyncio.to_thread(pipeline.entered.wait, 5)
         before = batcher.n_queued
         tasks.append(asyncio.create_task(batcher.annotate([document("short")], options=OPTIONS)))
-        while batcher.n_queued == before:
+        while batcher.n_queued == before or len(pipeline.calls) < 2:
             await asyncio.sleep(0.001)
         pipeline.let_go.set()
         await asyncio.gather(*tasks)
 
     with_batcher(pipeline, scenario)
-    retrieved = [windows for stage, windows, _ in pipeline.calls if stage == "retrieve"]
-    assert "short" in retrieved[1]
-    assert len(retrieved) > 20
+    read = [windows for stage, windows, _ in pipeline.calls if stage == "read"]
+    assert "short" in read[1]
+    assert len(read) > 20
+
+
+@settings(max_examples=30, deadline=None)
+@given(lengths=st.lists(st.integers(0, 60), max_size=8), flaky=st.sampled_from([0.0, 0.5]))
+def test_a_document_is_retrieved_whole_since_its_windows_are_evidence_for_each_other(
+    lengths, flaky
+):
+    pipeline = RecordingPipeline(flaky=flaky)
+
+    async def scenario(batcher):
+        await asyncio.gather(
+            *(
+                batcher.annotate([document(f"{index} " * length)], options=OPTIONS)
+                for index, length in enumerate(lengths)
+            )
+        )
+
+    with_batcher(pipeline, scenario)
+    for stage, windows, _ in pipeline.calls:
+        retrieved = " ".join(windows).split() if stage == "retrieve" else []
+        assert retrieved == sorted(retrieved, key=retrieved.index), "documents stand together"
+        assert all(retrieved.count(word) == lengths[int(word)] for word in retrieved)
 
 
 def test_what_nobody_waits_for_is_never_given_to_the_model():

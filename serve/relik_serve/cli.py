@@ -54,8 +54,8 @@ def serve(  # each one is a flag
 ) -> None:
     """Serve annotations over HTTP.
 
-    Every setting can also be given as a variable RELIK_<NAME>, such as RELIK_PORT; so can
-    the limits of a request, RELIK_MAX_DOCUMENTS and the like. A flag wins.
+    Every setting can also be given by environment variable, such as RELIK_PORT; so can the
+    limits of a request, such as RELIK_MAX_DOCUMENTS. A flag wins.
     """
     started = time.monotonic()
     flags: dict[str, object] = {

@@ -1,0 +1,333 @@
+"""Build a knowledge index from lines of JSON: written aside, sealed, renamed last."""
+
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from pathlib import Path
+from typing import TypeAlias
+
+import marisa_trie
+import numpy as np
+import pyarrow as pa
+from tokenizers import Tokenizer
+
+from relik.errors import (
+    BundleError,
+    ConfigError,
+    DimensionMismatchError,
+    InferenceError,
+    InputError,
+)
+from relik.kb.knowledge_base import FILES, ID_ROWS, IDS, KIND, NAMES, RECORDS, VECTORS
+from relik.kb.names import MATCH_FORMAT
+from relik.kb.records import ROW_DTYPE, RecordTable, schema
+from relik.kb.texts import candidate_text, encoder_text
+from relik.manifest import publish, read_manifest, write_manifest
+from relik.retriever.exact import ExactIndex
+from relik.retriever.faiss_index import (
+    VECTOR_KINDS,
+    FaissIndex,
+    VectorKind,
+    trainable_kind,
+    write_faiss,
+)
+from relik.types import FloatArray, TextEncoder
+from relik_index.source import SourceRecord, name_matches, read_source
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with a stage, how much of it is done, and how much there is."""
+
+COMPRESSIONS = ("none", "zstd")
+
+_RAW_VECTORS = "vectors.raw"
+# Rows that are sorted by length together, so that a batch has texts of about one length.
+_SORTED_ROWS = 8192
+_SEED = 20240802
+_RECEIPT_QUERIES = 500
+_RECEIPT_TOP_K = 50
+# Length of the noise added to a unit vector: a query then has a cosine of about 0.9 with it.
+_RECEIPT_NOISE = 0.5
+_MOST_TOKENS_NARROW = 0xFFFF
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildOptions:
+    """How a knowledge index is built.
+
+    Args:
+        vectors: How vectors are kept: exact, sq8, pq32, pq48, pq64, hnsw or ivf.
+        opq: Rotate vectors before product quantisation.
+        compression: Of the records: none (mapped and read in place) or zstd.
+        candidate_tokens: Tokens of a record that the reader sees, at least 1.
+        min_recall: Least recall@50 against exact search that is accepted, 0..1.
+        force: Replace a knowledge index that is there already.
+        batch: Texts encoded at once.
+        batch_rows: Records that are compressed together.
+        sources: Where the records come from, for the manifest.
+    """
+
+    vectors: VectorKind = "exact"
+    opq: bool = False
+    compression: str = "none"
+    candidate_tokens: int = 10
+    min_recall: float = 0.0
+    force: bool = False
+    batch: int = 64
+    batch_rows: int = 1024
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name, value, allowed in (
+            ("vectors", self.vectors, VECTOR_KINDS),
+            ("compression", self.compression, COMPRESSIONS),
+        ):
+            if value not in allowed:
+                raise ConfigError(f"got {name} {value!r}, expected one of {', '.join(allowed)}")
+        if self.opq and not self.vectors.startswith("pq"):
+            raise ConfigError(f"got opq with {self.vectors} vectors: choose pq32, pq48 or pq64")
+        for name in ("candidate_tokens", "batch", "batch_rows"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"got {name} {getattr(self, name)}, expected at least 1")
+        if not 0 <= self.min_recall <= 1:
+            raise ConfigError(f"got min_recall {self.min_recall}, expected 0 to 1")
+
+
+def build_index(
+    source: Path,
+    out: Path,
+    *,
+    encoder: TextEncoder,
+    tokenizer: Tokenizer,
+    encoder_fingerprint: str = "",
+    options: BuildOptions | None = None,
+    progress: Progress | None = None,
+) -> dict[str, object]:
+    """Build a knowledge index.
+
+    Args:
+        source: Lines of JSON, plain or gzipped; see `relik_index.source.read_source`.
+        out: The folder to make.
+        encoder: Encodes records.
+        tokenizer: The reader's; gives the tokens by which it knows a record.
+        encoder_fingerprint: Names the encoder; whoever searches has to use the same.
+        options: How to build.
+        progress: Told how far the build is.
+
+    Returns:
+        What the manifest says, without the files.
+
+    Raises:
+        InputError: A line of the source is wrong, or `out` is there already.
+        ConfigError: The kind of vectors does not fit, or its recall is below the one asked for.
+        BundleError: The index cannot be written.
+        DimensionMismatchError: The encoder gives vectors of another width than it says.
+        InferenceError: The encoder gives vectors that are not finite.
+    """
+    chosen = BuildOptions() if options is None else options
+    tell = progress or _silent
+    _check_target(out, force=chosen.force)
+    try:
+        with _aside(out) as folder:
+            rows, tokenizer_fingerprint = _write_records(source, folder, tokenizer, chosen, tell)
+            _write_names(source, folder, rows, tell)
+            fields: dict[str, object] = {
+                "rows": rows,
+                "dim": encoder.dim,
+                **_write_vectors(folder, encoder, chosen, tell),
+                "encoder_fingerprint": encoder_fingerprint,
+                "tokenizer_fingerprint": tokenizer_fingerprint,
+                "candidate_tokens": chosen.candidate_tokens,
+                "compression": chosen.compression,
+                "sources": list(chosen.sources),
+            }
+            fields = {"version": _version(folder), **fields}
+            fields["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+            write_manifest(folder, kind=KIND, fields=fields)
+            publish(folder, out, replace=chosen.force)
+    except OSError as error:
+        raise BundleError(
+            f"{out}: cannot be written ({error.strerror or error}): "
+            "check the free space and the permissions"
+        ) from error
+    return fields
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _check_target(out: Path, *, force: bool) -> None:
+    if not out.exists() or (out.is_dir() and force and not any(out.iterdir())):
+        return
+    if not force:
+        raise InputError(f"{out}: is there already: choose another folder, or use --force")
+    try:
+        read_manifest(out, kind=KIND)
+    except BundleError as error:
+        raise InputError(
+            f"{out}: is not a knowledge index, so it is not replaced: choose another folder"
+        ) from error
+
+
+@contextmanager
+def _aside(out: Path) -> Iterator[Path]:
+    """Make a folder beside the target, which is gone afterwards unless it was renamed."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    folder = out.with_name(f".{out.name}.building-{os.getpid()}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _write_records(
+    source: Path, folder: Path, tokenizer: Tokenizer, options: BuildOptions, progress: Progress
+) -> tuple[int, str]:
+    """Write records and ids; return the number of rows and the tokenizer's fingerprint."""
+    saved = tokenizer.to_str()
+    # A copy, so that the caller's settings neither cut these tokens nor are lost.
+    plain = Tokenizer.from_str(saved)
+    plain.no_truncation()
+    plain.no_padding()
+    wide = max(plain.get_vocab(with_added_tokens=True).values(), default=0) > _MOST_TOKENS_NARROW
+    columns = schema(wide=wide)
+    compression = None if options.compression == "none" else options.compression
+    total = source.stat().st_size if source.exists() else 0
+    ids: list[str] = []
+    records = read_source(source)
+    with (
+        pa.OSFile(str(folder / RECORDS), "wb") as file,
+        pa.ipc.new_file(
+            file, columns, options=pa.ipc.IpcWriteOptions(compression=compression)
+        ) as writer,
+    ):
+        while batch := list(islice(records, options.batch_rows)):
+            writer.write_batch(_record_batch(batch, plain, columns, options.candidate_tokens))
+            ids.extend(record.entity.entity_id for record in batch)
+            progress("records", batch[-1].position, total)
+    trie = marisa_trie.Trie(ids)
+    rows = np.empty(len(ids), dtype=ROW_DTYPE)
+    for row, entity_id in enumerate(ids):
+        rows[trie[entity_id]] = row
+    trie.save(str(folder / IDS))
+    (folder / ID_ROWS).write_bytes(rows.tobytes())
+    return len(ids), hashlib.sha256(saved.encode()).hexdigest()
+
+
+def _record_batch(
+    records: list[SourceRecord], tokenizer: Tokenizer, columns: pa.Schema, candidate_tokens: int
+) -> pa.RecordBatch:
+    entities = [record.entity for record in records]
+    texts = [candidate_text(entity) for entity in entities]
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
+    values = (
+        [entity.entity_id for entity in entities],
+        [entity.name for entity in entities],
+        [entity.aliases for entity in entities],
+        [entity.description for entity in entities],
+        [entity.types for entity in entities],
+        [record.count for record in records],
+        [encoding.ids[:candidate_tokens] for encoding in encodings],
+    )
+    arrays = [pa.array(column, type=f.type) for column, f in zip(values, columns, strict=True)]
+    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+
+
+def _write_names(source: Path, folder: Path, rows: int, progress: Progress) -> None:
+    """Write the name trie in a second pass, so that surface forms need not be kept meanwhile."""
+    total = source.stat().st_size
+    last = -1
+
+    def entries() -> Iterator[tuple[str, tuple[int, int, int]]]:
+        nonlocal last
+        for last, record in enumerate(read_source(source)):
+            for key, match in name_matches(record, row=last).items():
+                yield key, (match.row, match.count, match.flags)
+            if last % 1024 == 0:
+                progress("names", record.position, total)
+
+    marisa_trie.RecordTrie(MATCH_FORMAT, entries()).save(str(folder / NAMES))
+    progress("names", total, total)
+    if last + 1 != rows:
+        raise InputError(f"{source}: changed while it was read: build again from a file at rest")
+
+
+def _write_vectors(
+    folder: Path, encoder: TextEncoder, options: BuildOptions, progress: Progress
+) -> dict[str, object]:
+    """Encode the records and write the vector index; return what the manifest says of it."""
+    raw = folder / _RAW_VECTORS
+    table = RecordTable(folder / RECORDS)
+    with raw.open("wb") as file:
+        for first in range(0, len(table), _SORTED_ROWS):
+            end = min(first + _SORTED_ROWS, len(table))
+            texts = [encoder_text(table.record(row)) for row in range(first, end)]
+            file.write(_encoded(texts, encoder, options.batch).tobytes())
+            progress("vectors", end, len(table))
+    vectors = np.memmap(raw, dtype=np.float32, mode="r", shape=(len(table), encoder.dim))
+    kind = trainable_kind(options.vectors, n_rows=len(vectors))
+    report = (lambda done: progress("index", done, len(table))) if len(table) else None
+    opq = options.opq and kind == options.vectors
+    write_faiss(vectors, folder / VECTORS, kind=kind, opq=opq, progress=report)
+    fields: dict[str, object] = {"vectors": kind, "opq": opq}
+    if kind != options.vectors:
+        fields["note"] = f"too few rows to train {options.vectors}: vectors are kept exact"
+    if kind != "exact":
+        fields["recall"] = _recall_receipt(vectors, folder / VECTORS, options)
+    raw.unlink()
+    return fields
+
+
+def _encoded(texts: list[str], encoder: TextEncoder, batch: int) -> FloatArray:
+    vectors = np.empty((len(texts), encoder.dim), dtype=np.float32)
+    order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
+    for first in range(0, len(order), batch):
+        chosen = order[first : first + batch]
+        found = encoder.encode([texts[at] for at in chosen])
+        if found.shape != (len(chosen), encoder.dim):
+            raise DimensionMismatchError(
+                f"got vectors of shape {found.shape} for {len(chosen)} texts, expected "
+                f"({len(chosen)}, {encoder.dim}): mend the encoder"
+            )
+        if not np.isfinite(found).all():
+            raise InferenceError(
+                f"got vectors that are not finite for texts such as {texts[chosen[0]][:80]!r}, "
+                "expected finite ones: check the encoder's weights"
+            )
+        vectors[chosen] = found
+    return vectors
+
+
+def _recall_receipt(vectors: FloatArray, path: Path, options: BuildOptions) -> dict[str, object]:
+    """Measure how much of exact search the index finds, with records plus noise as queries."""
+    random = np.random.default_rng(_SEED)
+    chosen = random.choice(len(vectors), min(_RECEIPT_QUERIES, len(vectors)), replace=False)
+    noise = random.normal(size=(len(chosen), vectors.shape[1]))
+    queries = vectors[np.sort(chosen)] + noise * (_RECEIPT_NOISE / np.sqrt(vectors.shape[1]))
+    queries = np.ascontiguousarray(queries, dtype=np.float32)
+    expected = ExactIndex(vectors).search(queries, top_k=_RECEIPT_TOP_K)[0]
+    found = FaissIndex.open(path).search(queries, top_k=_RECEIPT_TOP_K)[0]
+    hits = [len(np.intersect1d(*pair)) / len(pair[0]) for pair in zip(expected, found, strict=True)]
+    recall = round(float(np.mean(hits)), 4)
+    if recall < options.min_recall:
+        raise ConfigError(
+            f"got recall@{expected.shape[1]} {recall} of {options.vectors} vectors against exact "
+            f"search, expected at least {options.min_recall}: choose a finer kind, such as sq8"
+        )
+    return {"at": expected.shape[1], "queries": len(chosen), "recall": recall}
+
+
+def _version(folder: Path) -> str:
+    """Name the content: the same records, encoder and options give the same version."""
+    digest = hashlib.sha256()
+    for name in sorted(FILES):
+        with (folder / name).open("rb") as file:
+            digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
+    return digest.hexdigest()[:16]

@@ -1,0 +1,143 @@
+"""`relik index`: build, inspect and verify knowledge indexes."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+# What builds and opens is imported where it is used: `relik --help` shall not wait for it.
+if TYPE_CHECKING:
+    from relik.retriever.faiss_index import VectorKind
+    from relik_index.builder import Progress as Tell
+
+app = typer.Typer(
+    name="index", help="Build, inspect and verify knowledge indexes.", no_args_is_help=True
+)
+
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def build(
+    file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzipped.")],
+    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    bundle: Annotated[
+        str, typer.Option(help="Bundle whose encoder and tokenizer are used.")
+    ] = "default",
+    vectors: Annotated[
+        str, typer.Option(help="How vectors are kept: exact, sq8, pq32, pq48, pq64, hnsw, ivf.")
+    ] = "exact",
+    opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq.")] = False,
+    compression: Annotated[str, typer.Option(help="Of the records: none or zstd.")] = "none",
+    candidate_tokens: Annotated[
+        int, typer.Option(help="Tokens of a record that the reader sees.")
+    ] = 10,
+    min_recall: Annotated[
+        float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")
+    ] = 0.0,
+    batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 64,
+    force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
+    from relik.bundle import open_bundle
+    from relik_index.builder import BuildOptions, build_index
+
+    options = BuildOptions(
+        vectors=cast("VectorKind", vectors),
+        opq=opq,
+        compression=compression,
+        candidate_tokens=candidate_tokens,
+        min_recall=min_recall,
+        force=force,
+        batch=batch,
+        sources=(file.name,),
+    )
+    models = open_bundle(bundle)
+    started = time.monotonic()
+    with _progress_bar() as progress:
+        built = build_index(
+            file,
+            out,
+            encoder=models.encoder(),
+            tokenizer=models.tokenizer(),
+            encoder_fingerprint=models.encoder_fingerprint,
+            options=options,
+            progress=progress,
+        )
+    _show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
+
+
+@app.command()
+def info(
+    path: Annotated[Path, typer.Argument(help="Folder of a knowledge index.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Say what a knowledge index holds."""
+    from relik.kb.knowledge_base import KIND
+    from relik.manifest import read_manifest
+
+    manifest = read_manifest(path, kind=KIND)
+    sizes = {name: entry.size for name, entry in manifest.files.items()}
+    _show(
+        {
+            **manifest.fields,
+            "format_version": manifest.format_version,
+            "bytes": sum(sizes.values()),
+            "files": sizes,
+        },
+        as_json=as_json,
+    )
+
+
+@app.command()
+def verify(
+    path: Annotated[Path, typer.Argument(help="Folder of a knowledge index.")],
+    as_json: JsonFlag = False,
+) -> None:
+    """Check every file of a knowledge index, and that its records find themselves."""
+    from relik_index.verify import verify_index
+
+    _show(verify_index(path), as_json=as_json)
+
+
+@contextmanager
+def _progress_bar() -> Iterator["Tell | None"]:
+    """Show progress at a terminal, on the error stream; nowhere else."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        tasks = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bar.add_task(stage, total=total)
+            bar.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _show(values: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False))
+        return
+    table = Table(show_header=False, box=None)
+    for name, value in values.items():
+        table.add_row(name, value if isinstance(value, str) else json.dumps(value))
+    Console(file=sys.stdout).print(table)

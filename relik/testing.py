@@ -281,7 +281,7 @@ class FakeKnowledgeBase:
         """Return the id of a row."""
         return self._entities[row].entity_id
 
-    def entity(self, row: int) -> Entity:
+    def record(self, row: int) -> Entity:
         """Return the record of a row."""
         return self._entities[row]
 
@@ -342,7 +342,7 @@ class FakeNamePipeline:
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity, or None."""
         row = self.entities.row_of(entity_id)
-        return None if row is None else self.entities.entity(row)
+        return None if row is None else self.entities.record(row)
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation, or None."""

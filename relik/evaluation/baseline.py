@@ -29,6 +29,8 @@ from relik.windows import merge, split
 Facts = Mapping[tuple[str, str], tuple[str, ...]]
 
 _LONGEST_NAME = 12
+# What a name that was never seen as a link counts, so that it has a share of its uses at all.
+_UNSEEN = 0.1
 
 
 class Names(Protocol):
@@ -59,7 +61,8 @@ class AliasBaseline:
     """Links the longest names from left to right, each to its most frequent meaning.
 
     It has the methods of a pipeline that evaluation calls. Parts of names, such as surnames, are
-    not names here; a name written with a capital does not match text that begins in lower case.
+    not names here. To be found in text a name must be written with a capital in both; one word
+    must also have been seen as a link, or every "In" and "The" is a work of that name.
 
     Args:
         entities: The knowledge base.
@@ -138,7 +141,7 @@ class AliasBaseline:
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Propose every record that has a name in the window, those used most for it first.
+        """Propose every record that has a name in the window, the likeliest by that name first.
 
         Args:
             windows: Windows.
@@ -181,12 +184,25 @@ class AliasBaseline:
         found: list[EntitySpan] = []
         at = 0
         while at < len(tokens):
-            matches = self._matches_at(text, tokens, at)
-            if matches:
-                length, best = matches[-1]
-                found.append(self._linked(_span(text, tokens[at : at + length]), best))
-            at += matches[-1][0] if matches else 1
+            name = self._longest_at(text, tokens, at)
+            if name is None:
+                at += 1
+                continue
+            length, matches = name
+            found.append(self._linked(_span(text, tokens[at : at + length]), matches))
+            at += length
         return found
+
+    def _longest_at(
+        self, text: str, tokens: Sequence[tuple[str, int, int]], at: int
+    ) -> tuple[int, list[NameMatch]] | None:
+        if not text[tokens[at][1]].isupper():
+            return None
+        for length, matches in reversed(self._matches_at(text, tokens, at)):
+            cased = [match for match in matches if match.flags & CASED]
+            if cased and (length > 1 or any(match.count for match in cased)):
+                return length, cased
+        return None
 
     def _matches_at(
         self, text: str, tokens: Sequence[tuple[str, int, int]], at: int
@@ -221,22 +237,18 @@ class AliasBaseline:
 
     def _candidates(self, text: str, top_k: int) -> tuple[Candidate, ...]:
         tokens = tokenise_surface(text)
-        most: dict[int, NameMatch] = {}
+        share_of: dict[str, float] = {}
         for at in range(len(tokens)):
             for _, matches in self._matches_at(text, tokens, at):
+                total = sum(match.count + _UNSEEN for match in matches)
                 for match in matches:
-                    held = most.get(match.row)
-                    if held is None or match.count > held.count:
-                        most[match.row] = match
-        best = sorted(most.values(), key=self._preference)[:top_k]
+                    entity_id = self._entities.entity_id(match.row)
+                    share = (match.count + _UNSEEN) / total
+                    share_of[entity_id] = max(share, share_of.get(entity_id, 0.0))
+        best = sorted(share_of.items(), key=lambda item: (-item[1], item[0]))[:top_k]
         return tuple(
-            Candidate(
-                entity_id=self._entities.entity_id(match.row),
-                score=match.count / (match.count + 1),
-                rank=rank,
-                source="lexical",
-            )
-            for rank, match in enumerate(best)
+            Candidate(entity_id=entity_id, score=share, rank=rank, source="lexical")
+            for rank, (entity_id, share) in enumerate(best)
         )
 
 

@@ -19,7 +19,12 @@ ENTITIES = FakeKnowledgeBase(
         Entity(entity_id="Q30", name="United States", aliases=("U.S.",)),
         Entity(entity_id="Q7275", name="State"),
     ],
-    counts={("Paris", "Q90"): 90, ("Paris", "Q167646"): 3, ("New York", "Q60"): 5},
+    counts={
+        ("State", "Q7275"): 0,
+        ("Paris", "Q90"): 90,
+        ("Paris", "Q167646"): 3,
+        ("New York", "Q60"): 5,
+    },
 )
 
 
@@ -38,8 +43,12 @@ def test_the_longest_name_is_linked_to_its_most_frequent_meaning() -> None:
     }
 
 
-def test_a_capitalised_name_does_not_match_lower_case_text() -> None:
-    assert links("the state of the exponent, State") == {"exponent": "Q7781", "State": "Q7275"}
+def test_a_name_is_found_only_where_it_has_a_capital_in_both() -> None:
+    assert links("the paris of new york, Exponent") == {}
+
+
+def test_one_word_that_was_never_a_link_is_not_found() -> None:
+    assert links("The State of The United States") == {"United States": "Q30"}
 
 
 def test_initials_keep_their_last_full_stop() -> None:
@@ -63,21 +72,19 @@ def test_given_mentions_are_linked_by_their_whole_text() -> None:
 
 
 def test_known_facts_become_triples_of_pairs_in_one_window() -> None:
-    text = "Paris wrote to New York. " + "word " * 100 + "State"
-    baseline = AliasBaseline(
-        ENTITIES, facts={("Q90", "Q60"): ("P190",), ("Q90", "Q7275"): ("P17",)}
-    )
+    text = "Paris wrote to New York. " + "word " * 100 + "United States"
+    baseline = AliasBaseline(ENTITIES, facts={("Q90", "Q60"): ("P190",), ("Q90", "Q30"): ("P17",)})
     (annotation,) = baseline.annotate([Document(doc_id="d", text=text)], options=OPTIONS)
     assert [(t.subject, t.relation_id, t.object) for t in annotation.triples] == [
         (Span(0, 5), "P190", Span(15, 23))
     ]
 
 
-def test_candidates_are_every_name_in_the_window_by_frequency() -> None:
+def test_candidates_are_every_name_in_the_window_by_prior() -> None:
     baseline = AliasBaseline(ENTITIES)
     windows = baseline.split(Document(doc_id="d", text="New York City and Paris"))
     (candidates,) = baseline.retrieve(windows, options=AnnotateOptions(top_k=3))
-    assert [c.entity_id for c in candidates.entities] == ["Q90", "Q60", "Q167646"]
+    assert [c.entity_id for c in candidates.entities] == ["Q60", "Q90", "Q1384"]
     assert [c.rank for c in candidates.entities] == [0, 1, 2]
 
 

@@ -40,8 +40,10 @@ class WindowConfig:
 class RetrieverConfig:
     """How candidates are found and ranked.
 
-    The score of a candidate is `sigmoid(bias + dense_weight * cosine + exact_weight * exact
-    + prior_weight * log_prior + partial_weight * partial)`, fitted on training windows.
+    The score of a candidate is the logistic function of a weighted sum, fitted on training
+    windows: `bias + dense_weight * cosine + popularity_weight * log1p(links)`, and where a name
+    of the record stands in the window `+ exact_weight + prior_weight * log_prior`, with
+    `+ partial_weight`, `+ nested_weight`, `+ known_weight` where these hold.
 
     Args:
         entity_top_k: Entity candidates per window.
@@ -50,7 +52,10 @@ class RetrieverConfig:
         dense_weight: Weight of the cosine of window and record.
         exact_weight: Weight of a name or alias that stands in the window.
         prior_weight: Weight of the log share of uses of that name that mean this record.
-        partial_weight: Weight of a name that is only a part of the record's name (a surname).
+        partial_weight: Added for a name that is only a part of the record's name (a surname).
+        nested_weight: Added for a name that stands inside a longer one.
+        known_weight: Added where the document has the record's full name elsewhere.
+        popularity_weight: Weight of the log of the links to the record in the training text.
         bias: Added to the weighted sum.
     """
 
@@ -61,6 +66,9 @@ class RetrieverConfig:
     exact_weight: float = 3.0
     prior_weight: float = 1.0
     partial_weight: float = -1.0
+    nested_weight: float = -2.0
+    known_weight: float = 1.5
+    popularity_weight: float = 0.2
     bias: float = -4.0
 
 

@@ -5,18 +5,16 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from safetensors.torch import save_file
-
 from relik.config import WindowConfig, from_mapping
 from relik.retriever.model import EncoderModel
-from relik_training.backbone import Backbone, open_backbone
+from relik_training.backbone import open_backbone
 from relik_training.batches import StepBatches, plan_batches
 from relik_training.examples import Example, ExampleReader, SourceConfig
 from relik_training.files import read_jsonl
 from relik_training.records import Records
 from relik_training.retriever import RetrieverModule
 from relik_training.retriever_data import RetrieverData
-from relik_training.runs import fit
+from relik_training.runs import fit, write_weights
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,25 +157,16 @@ def train_retriever(config: RetrieverTraining) -> Path:
         checkpoint_steps=config.checkpoint_steps,
         precision=config.precision,
     )
-    save_model(module.model, backbone, out, kind="encoder")
-    return out
-
-
-def save_model(model: EncoderModel, backbone: Backbone, out: Path, *, kind: str) -> None:
-    """Write trained weights with what is needed to open them again.
-
-    Args:
-        model: Trained model; its backbone has no word embeddings of its own.
-        backbone: Where it came from.
-        out: Folder.
-        kind: "encoder" or "reader".
-    """
-    save_file(
-        {k: v.contiguous().float().cpu() for k, v in model.state_dict().items()},
-        out / "model.safetensors",
+    write_weights(
+        module.model,
+        out,
+        {
+            "kind": "encoder",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "max_tokens": config.max_tokens,
+        },
     )
-    config = {"kind": kind, "backbone": backbone.layers.config.to_diff_dict()}
-    (out / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+    return out
 
 
 def _sample(examples: list[Example], limit: int, seed: int) -> list[Example]:

@@ -10,6 +10,8 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from safetensors.torch import save_file
+from torch import nn
 
 from relik_training.backbone import best_precision
 
@@ -61,6 +63,19 @@ def fit(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
         trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
+
+
+def write_weights(model: nn.Module, out: Path, config: dict[str, object]) -> None:
+    """Write trained weights with what is needed to open them again.
+
+    Args:
+        model: Trained model; its backbone has no word embeddings of its own.
+        out: Folder for model.safetensors and config.json.
+        config: What config.json says.
+    """
+    weights = {k: v.detach().contiguous().float().cpu() for k, v in model.state_dict().items()}
+    save_file(weights, out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
 class _JsonLines(lightning.pytorch.loggers.Logger):

@@ -1,0 +1,169 @@
+"""From the reader's logits to spans, links and triples: numpy only, one row at a time.
+
+What differs from upstream ReLiK: an end never precedes its start, spans begin and end with
+whole words, and the class NONE is never an answer.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relik.types import FloatArray, IntArray
+
+MAX_SPAN_TOKENS = 32
+NIL_CLASS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodedSpan:
+    """A mention in token positions of its row.
+
+    Args:
+        start: First token.
+        end: Last token, inclusive.
+        mention: Probability that it is a mention, 0..1.
+        links: Probability of each class (NONE, NIL, candidates), float32, sums to 1.
+    """
+
+    start: int
+    end: int
+    mention: float
+    links: FloatArray
+
+    @property
+    def best(self) -> int:
+        """Return the best class: 1 for NIL, 2 + k for candidate k."""
+        return int(self.links.argmax())
+
+    @property
+    def score(self) -> float:
+        """Return the raw score: the span is a mention and means its best class, 0..1."""
+        return self.mention * float(self.links[self.best])
+
+
+def softmax(logits: FloatArray) -> FloatArray:
+    """Normalise along the last axis.
+
+    Args:
+        logits: Float32, any shape with at least one axis; -inf is allowed, not everywhere.
+
+    Returns:
+        Float32, same shape, sums to 1 along the last axis.
+    """
+    shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True), dtype=np.float32)
+
+
+def pick_starts(
+    logits: FloatArray, allowed: np.ndarray, *, least: float, most: int
+) -> tuple[IntArray, FloatArray]:
+    """Choose the tokens of a row at which a span may start.
+
+    Args:
+        logits: Float32, (n_tokens, 2).
+        allowed: Bool, (n_tokens,), where a span may start.
+        least: Least probability.
+        most: Most starts; the most probable are kept.
+
+    Returns:
+        Tokens, int64, ascending, and their probabilities, float32.
+    """
+    scores = softmax(logits)[:, 1] * allowed
+    chosen = np.flatnonzero(scores >= max(least, 1e-6))
+    if len(chosen) > most:
+        chosen = np.sort(chosen[np.argsort(-scores[chosen], kind="stable")[:most]])
+    return chosen.astype(np.int64), scores[chosen]
+
+
+def pick_ends(
+    logits: FloatArray, starts: IntArray, allowed: np.ndarray
+) -> tuple[IntArray, FloatArray]:
+    """Choose the end of each start.
+
+    Args:
+        logits: Float32, (n_starts, n_tokens).
+        starts: Int64, (n_starts,).
+        allowed: Bool, (n_tokens,), where a span may end.
+
+    Returns:
+        Last tokens, int64, and their probabilities, float32; -1 where no end is allowed.
+    """
+    tokens = np.arange(logits.shape[1])
+    reach = (tokens >= starts[:, None]) & (tokens < starts[:, None] + MAX_SPAN_TOKENS)
+    open_ends = reach & allowed
+    has_end = open_ends.any(axis=1)
+    masked = np.where(open_ends, logits, -np.inf)
+    masked[~has_end] = 0.0
+    scores = softmax(masked)
+    best = scores.argmax(axis=1)
+    ends = np.where(has_end, best, -1).astype(np.int64)
+    return ends, scores[np.arange(len(starts)), best] * has_end
+
+
+def link_scores(logits: FloatArray, mask: np.ndarray) -> FloatArray:
+    """Turn link logits into probabilities over NIL and candidates.
+
+    Args:
+        logits: Float32, (n_spans, n_classes).
+        mask: Bool, (n_classes,), the classes of this row; class 0 is NONE.
+
+    Returns:
+        Float32, (n_spans, n_classes); NONE and padding get 0.
+    """
+    allowed = mask.copy()
+    allowed[0] = False
+    return softmax(np.where(allowed, logits, -np.inf))
+
+
+def without_overlaps(spans: list[DecodedSpan], *, most: int) -> list[DecodedSpan]:
+    """Keep the best spans of a row that do not overlap.
+
+    Args:
+        spans: Spans of one row.
+        most: Most spans to keep.
+
+    Returns:
+        Spans by position.
+    """
+    kept: list[DecodedSpan] = []
+    for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, s.start)):
+        if len(kept) == most:
+            break
+        if all(span.end < other.start or span.start > other.end for other in kept):
+            kept.append(span)
+    return sorted(kept, key=lambda s: s.start)
+
+
+def calibrated(raw: float, scale: float, shift: float) -> float:
+    """Turn a raw score into a probability by Platt scaling.
+
+    Args:
+        raw: 0..1.
+        scale: Multiplies the log-odds.
+        shift: Added to them.
+
+    Returns:
+        0..1.
+    """
+    bounded = min(max(raw, 1e-6), 1.0 - 1e-6)
+    odds = scale * float(np.log(bounded / (1.0 - bounded))) + shift
+    return float(1.0 / (1.0 + np.exp(-odds)))
+
+
+def uncalibrated(score: float, scale: float, shift: float) -> float:
+    """Give the raw score that `calibrated` turns into a score.
+
+    Args:
+        score: 0..1.
+        scale: As for `calibrated`, not zero.
+        shift: As for `calibrated`.
+
+    Returns:
+        0..1.
+    """
+    if score <= 0.0:
+        return 0.0
+    if score >= 1.0:
+        return 1.0
+    odds = (float(np.log(score / (1.0 - score))) - shift) / scale
+    return float(1.0 / (1.0 + np.exp(-odds)))

@@ -1,0 +1,278 @@
+"""From a window and its candidates to the token ids that the reader sees.
+
+Layout: `[CLS] text [SEP] NME [E-0] name ... [SEP] [R-0] name ... [SEP]`. Markers are ids beyond
+the vocabulary, so no text can forge them. Training and inference share this module.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from tokenizers import Encoding, Tokenizer
+
+from relik.errors import ConfigError
+from relik.types import IntArray
+
+TEXT, CANDIDATES, CAPITALISED, UPPERCASE = 0, 1, 2, 3
+"""Token types: the backbone is uncased, so the case of a word is told by its token type."""
+
+_WORD = re.compile(r"[^\W_]+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkerLayout:
+    """Which ids are markers.
+
+    Args:
+        vocabulary: Size of the tokenizer's vocabulary; the id of NME.
+        n_entities: Entity markers; the first has id `vocabulary + 1`.
+        n_relations: Relation markers; they follow the entity markers.
+        cls: Id of the first token.
+        sep: Id of the separator.
+    """
+
+    vocabulary: int
+    n_entities: int
+    n_relations: int
+    cls: int
+    sep: int
+
+    @classmethod
+    def of(cls, tokenizer: Tokenizer, *, n_entities: int, n_relations: int) -> "MarkerLayout":
+        """Lay the markers out behind a vocabulary.
+
+        Args:
+            tokenizer: Its vocabulary has [CLS] and [SEP].
+            n_entities: Entity markers.
+            n_relations: Relation markers.
+
+        Returns:
+            The layout.
+
+        Raises:
+            ConfigError: A special token is missing.
+        """
+        first, separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+        if first is None or separator is None:
+            raise ConfigError(
+                "the tokenizer lacks [CLS] or [SEP]: give the tokenizer.json of a BERT backbone"
+            )
+        return cls(
+            vocabulary=tokenizer.get_vocab_size(),
+            n_entities=n_entities,
+            n_relations=n_relations,
+            cls=first,
+            sep=separator,
+        )
+
+    @property
+    def size(self) -> int:
+        """Return the number of markers."""
+        return 1 + self.n_entities + self.n_relations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextTokens:
+    """The tokens of a window's text, without special tokens.
+
+    Args:
+        ids: Int64, (n,).
+        types: Int64, (n,), token types.
+        starts: Int64, (n,), first code point of each token in the window.
+        ends: Int64, (n,), one past its last code point.
+        begins_word: Bool, (n,): a span may start here.
+        ends_word: Bool, (n,): a span may end here.
+    """
+
+    ids: IntArray
+    types: IntArray
+    starts: IntArray
+    ends: IntArray
+    begins_word: np.ndarray
+    ends_word: np.ndarray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderInput:
+    """One row for the reader.
+
+    Args:
+        ids: Int64, (n,), tokens with special tokens and markers.
+        types: Int64, (n,), token types.
+        n_text: Tokens of text; they stand at 1..n_text.
+        entity_positions: Int64, (2 + n_entities,): CLS, NME, then each entity marker.
+        relation_positions: Int64, (n_relations,).
+    """
+
+    ids: IntArray
+    types: IntArray
+    n_text: int
+    entity_positions: IntArray
+    relation_positions: IntArray
+
+
+def tokenise_text(text: str, encoding: Encoding) -> TextTokens:
+    """Turn the encoding of a text into arrays.
+
+    Args:
+        text: The window.
+        encoding: Its encoding, without special tokens.
+
+    Returns:
+        Tokens with offsets, case and word boundaries.
+    """
+    offsets = np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2)
+    starts, ends = offsets[:, 0], offsets[:, 1]
+    words = np.asarray([-1 if w is None else w for w in encoding.word_ids], dtype=np.int64)
+    n = len(starts)
+    edge = np.ones(n, dtype=bool)
+    changes = words[1:] != words[:-1]
+    begins, finishes = edge.copy(), edge.copy()
+    begins[1:] = changes
+    finishes[:-1] = changes
+    return TextTokens(
+        ids=np.asarray(encoding.ids, dtype=np.int64),
+        types=_case_types(text, starts),
+        starts=starts,
+        ends=ends,
+        begins_word=begins & (ends > starts),
+        ends_word=finishes & (ends > starts),
+    )
+
+
+def _case_types(text: str, starts: IntArray) -> IntArray:
+    case = np.zeros(len(text) + 1, dtype=np.int64)
+    for match in _WORD.finditer(text):
+        word = match.group()
+        if word[0].isupper():
+            upper = len(word) > 1 and word.isupper()
+            case[match.start() : match.end()] = UPPERCASE if upper else CAPITALISED
+    return case[starts]
+
+
+def build_input(
+    text: TextTokens,
+    entities: Sequence[IntArray],
+    relations: Sequence[IntArray],
+    layout: MarkerLayout,
+    *,
+    max_tokens: int,
+) -> ReaderInput:
+    """Put text and candidates together.
+
+    The text is never cut here; candidates that do not fit are left out from the end, relations
+    keeping at most half of the room.
+
+    Args:
+        text: Tokens of the window.
+        entities: Token ids of each entity candidate, best first.
+        relations: Token ids of each relation candidate, best first.
+        layout: Marker ids.
+        max_tokens: Most tokens of the row.
+
+    Returns:
+        The row.
+
+    Raises:
+        ConfigError: The text alone does not fit.
+    """
+    n_text = len(text.ids)
+    room = max_tokens - n_text - 5
+    if room < 0:
+        raise ConfigError(
+            f"got {n_text} tokens of text, expected at most {max_tokens - 5}: use smaller windows"
+        )
+    entities, relations = entities[: layout.n_entities], relations[: layout.n_relations]
+    fitting_relations = _fitting(relations, room // 2 if entities else room)
+    used = sum(len(ids) + 1 for ids in relations[:fitting_relations])
+    fitting_entities = _fitting(entities, room - used)
+    ids = [layout.cls, *text.ids.tolist(), layout.sep, layout.vocabulary]
+    positions = [0, len(ids) - 1]
+    for k, tokens in enumerate(entities[:fitting_entities]):
+        positions.append(len(ids))
+        ids.append(layout.vocabulary + 1 + k)
+        ids.extend(tokens.tolist())
+    ids.append(layout.sep)
+    relation_positions = []
+    for k, tokens in enumerate(relations[:fitting_relations]):
+        relation_positions.append(len(ids))
+        ids.append(layout.vocabulary + 1 + layout.n_entities + k)
+        ids.extend(tokens.tolist())
+    if relation_positions:
+        ids.append(layout.sep)
+    types = np.full(len(ids), CANDIDATES, dtype=np.int64)
+    types[0] = types[n_text + 1] = TEXT
+    types[1 : n_text + 1] = text.types
+    return ReaderInput(
+        ids=np.asarray(ids, dtype=np.int64),
+        types=types,
+        n_text=n_text,
+        entity_positions=np.asarray(positions, dtype=np.int64),
+        relation_positions=np.asarray(relation_positions, dtype=np.int64),
+    )
+
+
+def _fitting(candidates: Sequence[IntArray], room: int) -> int:
+    for count, tokens in enumerate(candidates):
+        room -= len(tokens) + 1
+        if room < 0:
+            return count
+    return len(candidates)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderArrays:
+    """A padded batch of rows.
+
+    Args:
+        ids: Int64, (batch, n_tokens).
+        types: Int64, (batch, n_tokens).
+        mask: Int64, (batch, n_tokens).
+        entity_positions: Int64, (batch, n_entities), padded with 0.
+        entity_mask: Bool, (batch, n_entities).
+        relation_positions: Int64, (batch, n_relations), padded with 0.
+        relation_mask: Bool, (batch, n_relations).
+    """
+
+    ids: IntArray
+    types: IntArray
+    mask: IntArray
+    entity_positions: IntArray
+    entity_mask: np.ndarray
+    relation_positions: IntArray
+    relation_mask: np.ndarray
+
+
+def pad_inputs(rows: Sequence[ReaderInput]) -> ReaderArrays:
+    """Pad rows into a batch.
+
+    Args:
+        rows: At least one row.
+
+    Returns:
+        The batch.
+    """
+    ids, mask = _padded([row.ids for row in rows])
+    types, _ = _padded([row.types for row in rows])
+    entities, entity_mask = _padded([row.entity_positions for row in rows])
+    relations, relation_mask = _padded([row.relation_positions for row in rows])
+    return ReaderArrays(
+        ids=ids,
+        types=types,
+        mask=mask.astype(np.int64),
+        entity_positions=entities,
+        entity_mask=entity_mask,
+        relation_positions=relations,
+        relation_mask=relation_mask,
+    )
+
+
+def _padded(rows: Sequence[IntArray]) -> tuple[IntArray, np.ndarray]:
+    width = max(len(row) for row in rows)
+    out = np.zeros((len(rows), width), dtype=np.int64)
+    mask = np.zeros((len(rows), width), dtype=bool)
+    for i, row in enumerate(rows):
+        out[i, : len(row)] = row
+        mask[i, : len(row)] = True
+    return out, mask

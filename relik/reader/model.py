@@ -1,0 +1,250 @@
+"""The reader as a torch module: one backbone pass, then heads for starts, ends, links, relations.
+
+Four stage functions, `encode`, `ends`, `link` and `relate`, are all the arithmetic there is: the
+torch backend calls them, the export writes each as an ONNX graph, training computes its losses
+on them. Heads, names and order of layers follow the released ReLiK readers, so that their state
+dicts fit. Source: ReLiK (ACL 2024) section 3.2.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadConfig:
+    """Sizes of the heads.
+
+    Args:
+        hidden_size: Width of the backbone.
+        linears_hidden_size: Width L inside the heads.
+        layer_norm_eps: Epsilon of every LayerNorm in the heads.
+        activation: "gelu" (exact) or "relu".
+        dropout: Dropout in the heads, training only.
+    """
+
+    hidden_size: int
+    linears_hidden_size: int = 256
+    layer_norm_eps: float = 1e-12
+    activation: str = "gelu"
+    dropout: float = 0.1
+
+
+class EndClassifier(nn.Module):
+    """Scores every token as the end of a span with a given start.
+
+    Computes `dense_1(LayerNorm(tanh(dense_0([h_t ; h_start]))))`; the product with `dense_0` is
+    split into its two halves, so that the half for all tokens is computed once per row.
+
+    Args:
+        config: Sizes.
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        d = config.hidden_size
+        self.dense_0 = nn.Linear(2 * d, d)
+        self.LayerNorm = nn.LayerNorm(d, eps=config.layer_norm_eps)
+        self.dense_1 = nn.Linear(d, 1)
+
+    def forward(
+        self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor
+    ) -> torch.Tensor:
+        """Score ends.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d).
+            rows: Int64, (n_starts,), row of each start.
+            starts: Int64, (n_starts,), token of each start.
+
+        Returns:
+            Float32, (n_starts, n_tokens).
+        """
+        of_token, of_start = self.dense_0.weight.chunk(2, dim=1)  # (d, d) each
+        tokens = hidden @ of_token.T  # (batch, n_tokens, d)
+        begun = hidden[rows, starts] @ of_start.T + self.dense_0.bias  # (n_starts, d)
+        mixed = torch.tanh(tokens[rows] + begun.unsqueeze(1))  # (n_starts, n_tokens, d)
+        logits: torch.Tensor = self.dense_1(self.LayerNorm(mixed)).squeeze(-1)
+        return logits  # (n_starts, n_tokens)
+
+
+class ReaderModel(nn.Module):
+    """Backbone and heads.
+
+    Args:
+        backbone: A Hugging Face encoder that takes `inputs_embeds`.
+        config: Sizes of the heads.
+        n_markers: Rows of the marker table: NME, entity markers, relation markers.
+    """
+
+    def __init__(self, backbone: nn.Module, config: HeadConfig, *, n_markers: int) -> None:
+        super().__init__()
+        d, width = config.hidden_size, config.linears_hidden_size
+        self.backbone = backbone
+        self.markers = nn.Parameter(torch.randn(n_markers, d) * 0.02)
+        self.ned_start_classifier = _classifier(config, d, width)
+        self.ned_end_classifier = EndClassifier(config)
+        self.ed_start_projector = _projector(config, d, width, width)
+        self.ed_end_projector = _projector(config, d, width, width)
+        self.re_projector = _projector(config, 2 * d, 2 * width, 2 * width)
+        self.re_relation_projector = _projector(config, d, width, width)
+        self.re_classifier = _classifier(config, width, width)
+        # The link logit is an unscaled dot product of two normalised vectors of width 2L; a gain
+        # of (2L)^-1/4 on each side starts it at unit variance instead of saturating the softmax.
+        for projector in (self.ed_start_projector, self.ed_end_projector):
+            nn.init.constant_(projector[5].weight, (2 * width) ** -0.25)
+
+    def encode(
+        self,
+        inputs_embeds: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+        entity_positions: torch.Tensor,
+        relation_positions: torch.Tensor,
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Read text and candidates; score starts; project the markers.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, d).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens.
+            entity_positions: Int64, (batch, n_entities): CLS, NME and entity markers; padding
+                points at token 0 and is ignored by the caller.
+            relation_positions: Int64, (batch, n_relations), likewise.
+
+        Returns:
+            Hidden states (batch, n_tokens, d), start logits (batch, n_tokens, 2), entity
+            vectors (batch, n_entities, 2L), relation vectors (batch, n_relations, L); float32.
+        """
+        hidden = self.backbone(
+            inputs_embeds=inputs_embeds,
+            token_type_ids=token_type_ids,
+            attention_mask=attention_mask,
+        ).last_hidden_state  # (batch, n_tokens, d)
+        starts = self.ned_start_classifier(hidden)  # (batch, n_tokens, 2)
+        entities = _take(hidden, entity_positions)  # (batch, n_entities, d)
+        entity_vectors = torch.cat(
+            (self.ed_start_projector(entities), self.ed_end_projector(entities)), dim=-1
+        )  # (batch, n_entities, 2L)
+        relations = self.re_relation_projector(_take(hidden, relation_positions))
+        return hidden, starts, entity_vectors, relations
+
+    def ends(self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
+        """Score every token as the end of each start.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d).
+            rows: Int64, (n_starts,).
+            starts: Int64, (n_starts,).
+
+        Returns:
+            Logits, float32, (n_starts, n_tokens).
+        """
+        logits: torch.Tensor = self.ned_end_classifier(hidden, rows, starts)
+        return logits
+
+    def link(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        starts: torch.Tensor,
+        ends: torch.Tensor,
+        entity_vectors: torch.Tensor,
+    ) -> torch.Tensor:
+        """Score the classes NONE, NIL and each candidate for each span.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d).
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,), first token.
+            ends: Int64, (n_spans,), last token.
+            entity_vectors: Float32, (batch, n_entities, 2L), from `encode`.
+
+        Returns:
+            Logits, float32, (n_spans, n_entities); padding is not masked.
+        """
+        spans = torch.cat(
+            (
+                self.ed_start_projector(hidden[rows, starts]),
+                self.ed_end_projector(hidden[rows, ends]),
+            ),
+            dim=-1,
+        )  # (n_spans, 2L)
+        return (entity_vectors[rows] @ spans.unsqueeze(-1)).squeeze(-1)  # (n_spans, n_entities)
+
+    def relate(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        starts: torch.Tensor,
+        ends: torch.Tensor,
+        subjects: torch.Tensor,
+        objects: torch.Tensor,
+        relation_vectors: torch.Tensor,
+    ) -> torch.Tensor:
+        """Score each relation for each ordered pair of spans.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d).
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,), first token.
+            ends: Int64, (n_spans,), last token.
+            subjects: Int64, (n_pairs,), position of the subject among the spans.
+            objects: Int64, (n_pairs,), likewise; of the same row as the subject.
+            relation_vectors: Float32, (batch, n_relations, L), from `encode`.
+
+        Returns:
+            Logits of no and yes, float32, (n_pairs, n_relations, 2).
+        """
+        spans = torch.cat((hidden[rows, starts], hidden[rows, ends]), dim=-1)  # (n_spans, 2d)
+        as_subject, as_object = self.re_projector(spans).chunk(2, dim=-1)  # (n_spans, L)
+        pairs = as_subject[subjects] * as_object[objects]  # (n_pairs, L)
+        mixed = pairs.unsqueeze(1) * relation_vectors[rows[subjects]]  # (n_pairs, n_relations, L)
+        logits: torch.Tensor = self.re_classifier(mixed)
+        return logits  # (n_pairs, n_relations, 2)
+
+    def embed(self, token_ids: torch.Tensor, word_embeddings: torch.Tensor) -> torch.Tensor:
+        """Look up words in the frozen table and markers in the trained one.
+
+        Args:
+            token_ids: Int64, (batch, n_tokens); ids from the vocabulary size on are markers.
+            word_embeddings: Float32, (vocabulary, d).
+
+        Returns:
+            Float32, (batch, n_tokens, d).
+        """
+        size = len(word_embeddings)
+        is_marker = token_ids >= size
+        words = nn.functional.embedding(token_ids.clamp(max=size - 1), word_embeddings)
+        markers = nn.functional.embedding((token_ids - size).clamp(min=0), self.markers)
+        return torch.where(is_marker.unsqueeze(-1), markers, words)
+
+
+def _take(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
+    """Gather tokens: (batch, n_tokens, d) and (batch, n) give (batch, n, d)."""
+    index = positions.unsqueeze(-1).expand(-1, -1, hidden.shape[-1])
+    return torch.gather(hidden, 1, index)
+
+
+def _classifier(config: HeadConfig, inside: int, width: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(config.dropout),
+        nn.Linear(inside, width),
+        ACTIVATIONS[config.activation](),
+        nn.Dropout(config.dropout),
+        nn.Linear(width, 2),
+    )
+
+
+def _projector(config: HeadConfig, inside: int, width: int, outside: int) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Dropout(config.dropout),
+        nn.Linear(inside, width),
+        ACTIVATIONS[config.activation](),
+        nn.Dropout(config.dropout),
+        nn.Linear(width, outside),
+        nn.LayerNorm(outside, eps=config.layer_norm_eps),
+    )

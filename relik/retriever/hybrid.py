@@ -1,0 +1,143 @@
+"""Dense search joined by exact name matches, scored on one scale.
+
+Every candidate, however found, gets both its cosine with the window and its name features, so
+that context ranks namesakes and names rank what the encoder finds near. Source: ReLiK (ACL 2024)
+section 3.1 for the dense part; the fusion is a logistic regression over the features of
+`RetrieverConfig`.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from relik.config import RetrieverConfig
+from relik.kb import KnowledgeBase
+from relik.retriever.lexical import LexicalMatcher, NameHit
+from relik.types import Candidate, FloatArray, IntArray, TextEncoder, Window
+
+MAX_HITS = 400
+
+
+class HybridRetriever:
+    """Proposes candidates of one knowledge base for windows.
+
+    Args:
+        encoder: Encodes windows; the one that made the vectors of the knowledge base.
+        kb: Records, names and vectors.
+        config: Weights of the features.
+        lexical: Also match names; off for relations, whose names seldom stand in a text.
+    """
+
+    def __init__(
+        self,
+        encoder: TextEncoder,
+        kb: KnowledgeBase,
+        config: RetrieverConfig,
+        *,
+        lexical: bool = True,
+    ) -> None:
+        self._encoder = encoder
+        self._kb = kb
+        self._config = config
+        self._matcher = LexicalMatcher(kb.names, kb) if lexical else None
+
+    def retrieve(self, windows: Sequence[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
+        """Return the candidates of each window.
+
+        Args:
+            windows: Windows; those of one document stand together, in order.
+            top_k: Candidates per window at most.
+
+        Returns:
+            One tuple a window, best first, ties by id; empty where `top_k` is 0.
+        """
+        if not windows or top_k < 1:
+            return [() for _ in windows]
+        vectors = self._encoder.encode([window.text for window in windows])
+        return self.retrieve_encoded(windows, vectors, top_k=top_k)
+
+    def retrieve_encoded(
+        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
+    ) -> list[tuple[Candidate, ...]]:
+        """Return the candidates of windows that are encoded already.
+
+        Args:
+            windows: Windows.
+            vectors: Float32, (n_windows, dim).
+            top_k: Candidates per window at most, at least 1.
+
+        Returns:
+            As `retrieve`.
+        """
+        found = self.features(windows, vectors, top_k=top_k)
+        return [self._ranked(rows, features, top_k) for rows, features in found]
+
+    def features(
+        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
+    ) -> list[tuple[IntArray, FloatArray]]:
+        """Return every candidate of each window with its features, unranked.
+
+        Args:
+            windows: Windows.
+            vectors: Float32, (n_windows, dim).
+            top_k: Candidates that the dense search adds.
+
+        Returns:
+            Rows, int64, (n,), ascending, and features, float32, (n, 7): cosine, name, log prior,
+            partial, nested, known, log1p of links.
+        """
+        dense_rows, dense_scores = self._kb.index.search(vectors, top_k=top_k)
+        hits: list[list[NameHit]] = (
+            self._matcher.match(windows) if self._matcher else [[] for _ in windows]
+        )
+        return [
+            self._window_features(vectors[i], dense_rows[i], dense_scores[i], hits[i])
+            for i in range(len(windows))
+        ]
+
+    def _window_features(
+        self, vector: FloatArray, dense: IntArray, cosines: FloatArray, hits: list[NameHit]
+    ) -> tuple[IntArray, FloatArray]:
+        if len(hits) > MAX_HITS:
+            hits = sorted(hits, key=lambda hit: (-hit.log_prior, hit.row))[:MAX_HITS]
+        cosine = {int(row): float(score) for row, score in zip(dense, cosines, strict=True)}
+        missing = np.array([h.row for h in hits if h.row not in cosine], dtype=np.int64)
+        if len(missing):
+            scores = self._kb.index.reconstruct(missing) @ vector
+            cosine.update(zip(missing.tolist(), scores.tolist(), strict=True))
+        rows = sorted(cosine)
+        place = {row: i for i, row in enumerate(rows)}
+        features = np.zeros((len(rows), 7), dtype=np.float32)
+        features[:, 0] = [cosine[row] for row in rows]
+        for hit in hits:
+            features[place[hit.row], 1:6] = (1, hit.log_prior, hit.partial, hit.nested, hit.known)
+        features[:, 6] = np.log1p([self._kb.count(row) for row in rows])
+        return np.array(rows, dtype=np.int64), features
+
+    def _ranked(self, rows: IntArray, features: FloatArray, top_k: int) -> tuple[Candidate, ...]:
+        config = self._config
+        weights = np.array(
+            [
+                config.dense_weight,
+                config.exact_weight,
+                config.prior_weight,
+                config.partial_weight,
+                config.nested_weight,
+                config.known_weight,
+                config.popularity_weight,
+            ],
+            dtype=np.float32,
+        )
+        scores = 1.0 / (1.0 + np.exp(-(features @ weights + config.bias)))
+        best = np.argsort(-scores, kind="stable")[:top_k]
+        named = [(float(scores[i]), self._kb.entity_id(int(rows[i])), int(i)) for i in best]
+        named.sort(key=lambda item: (-item[0], item[1]))
+        return tuple(
+            Candidate(
+                entity_id=entity_id,
+                score=score,
+                rank=rank,
+                source="lexical" if features[i, 1] else "dense",
+            )
+            for rank, (score, entity_id, i) in enumerate(named)
+        )

@@ -1,0 +1,185 @@
+"""Joint training of spans, links and relations as a Lightning module."""
+
+import dataclasses
+
+import lightning
+import torch
+from torch import nn
+
+from relik.reader.model import ReaderModel
+from relik_training.reader_data import IGNORED, ReaderBatch
+from relik_training.retriever import linear_schedule
+
+
+class ReaderModule(lightning.LightningModule):
+    """Trains one reader on all tasks that its data annotates.
+
+    Losses: cross entropy of starts over words, of ends over the text given each gold start, of
+    links over NIL and candidates, and of each relation for each ordered pair of gold spans.
+
+    Args:
+        model: The reader.
+        embeddings: Float32, (vocabulary, hidden), frozen.
+        learning_rate: Peak rate of the top layer.
+        head_learning_rate: Peak rate of heads and markers.
+        layer_decay: Factor of the rate from each layer to the one below.
+        warmup_steps: Steps of warm-up.
+        max_steps: Steps of the run.
+        seed: Seed of dropout, with the step.
+    """
+
+    def __init__(
+        self,
+        model: ReaderModel,
+        embeddings: torch.Tensor,
+        *,
+        learning_rate: float,
+        head_learning_rate: float,
+        layer_decay: float,
+        warmup_steps: int,
+        max_steps: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("embeddings", embeddings, persistent=False)
+        self._learning_rate = learning_rate
+        self._head_learning_rate = head_learning_rate
+        self._layer_decay = layer_decay
+        self._warmup_steps = warmup_steps
+        self._max_steps = max_steps
+        self._seed = seed
+        # A relation holds for few pairs: starting near that rate keeps the first steps calm.
+        with torch.no_grad():
+            model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
+
+    def transfer_batch_to_device(
+        self, batch: ReaderBatch, device: torch.device, _dataloader: int
+    ) -> ReaderBatch:
+        """Move the labels; the arrays are moved where they are used.
+
+        Args:
+            batch: The batch.
+            device: Where to.
+
+        Returns:
+            The batch with its labels on the device.
+        """
+        targets = batch.targets
+        moved = {f.name: getattr(targets, f.name).to(device) for f in dataclasses.fields(targets)}
+        return dataclasses.replace(batch, targets=dataclasses.replace(targets, **moved))
+
+    def training_step(self, batch: ReaderBatch, _index: int) -> torch.Tensor:
+        """Compute the loss of one batch.
+
+        Args:
+            batch: Rows and labels.
+
+        Returns:
+            Scalar loss.
+        """
+        torch.manual_seed(self._seed * 1_000_003 + batch.step)
+        losses = self.losses(batch)
+        total = torch.stack(list(losses.values())).sum()
+        self.log("loss", total, prog_bar=True, batch_size=len(batch.arrays.ids))
+        self.log_dict(losses, prog_bar=True, batch_size=len(batch.arrays.ids))
+        return total
+
+    def losses(self, batch: ReaderBatch) -> dict[str, torch.Tensor]:
+        """Compute the loss of each task.
+
+        Args:
+            batch: Rows and labels.
+
+        Returns:
+            Scalars named start, end, link and relation.
+        """
+        arrays, targets = batch.arrays, batch.targets
+        table = self.get_buffer("embeddings")
+
+        def tensor(values: object) -> torch.Tensor:
+            return torch.as_tensor(values, device=table.device)
+
+        hidden, start_logits, entities, relations = self.model.encode(
+            self.model.embed(tensor(arrays.ids), table),
+            tensor(arrays.types),
+            tensor(arrays.mask),
+            tensor(arrays.entity_positions),
+            tensor(arrays.relation_positions),
+        )
+        losses = {
+            "start": nn.functional.cross_entropy(
+                start_logits.float().flatten(0, 1), targets.starts.flatten(), ignore_index=IGNORED
+            )
+        }
+        if len(targets.rows) == 0:
+            return losses
+        ends = self.model.ends(hidden, targets.rows, targets.first)
+        tokens = torch.arange(ends.shape[1], device=ends.device)
+        allowed = targets.end_mask[targets.rows] & (tokens >= targets.first[:, None])
+        losses["end"] = nn.functional.cross_entropy(
+            ends.float().masked_fill(~allowed, -1e9), targets.last
+        )
+        links = self.model.link(hidden, targets.rows, targets.first, targets.last, entities)
+        barred = ~tensor(arrays.entity_mask)[targets.rows]
+        barred[:, 0] = True
+        link_loss = nn.functional.cross_entropy(
+            links.float().masked_fill(barred, -1e9),
+            targets.links,
+            ignore_index=IGNORED,
+            reduction="sum",
+        )
+        losses["link"] = link_loss / (targets.links != IGNORED).sum().clamp(min=1)
+        if len(targets.subjects):
+            losses["relation"] = self._relation_loss(hidden, relations, batch)
+        return losses
+
+    def _relation_loss(
+        self, hidden: torch.Tensor, relations: torch.Tensor, batch: ReaderBatch
+    ) -> torch.Tensor:
+        targets = batch.targets
+        logits = self.model.relate(
+            hidden,
+            targets.rows,
+            targets.first,
+            targets.last,
+            targets.subjects,
+            targets.objects,
+            relations,
+        )
+        cells = nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets.relations.flatten(), reduction="none"
+        )
+        # Normalised by what holds, as in dense detection: most cells are easy negatives.
+        total = (cells * targets.weights.flatten()).sum()
+        return total / (targets.relations.sum() + 1)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """Set up AdamW with layer-wise decay of the rate, linear warm-up and decay.
+
+        Returns:
+            Optimizer and schedule in Lightning's form.
+        """
+        groups: dict[float, list[nn.Parameter]] = {}
+        n_layers = getattr(self.model.backbone.config, "num_hidden_layers", 0)
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(self._rate(name, n_layers), []).append(parameter)
+        optimizer = torch.optim.AdamW(
+            [{"params": group, "lr": rate} for rate, group in groups.items()],
+            weight_decay=0.01,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, linear_schedule(self._warmup_steps, self._max_steps)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _rate(self, name: str, n_layers: int) -> float:
+        if not name.startswith("backbone."):
+            return self._head_learning_rate
+        _, found, rest = name.partition(".layer.")
+        depth = n_layers - 1 - int(rest.split(".", 1)[0]) if found else n_layers
+        return self._learning_rate * self._layer_decay**depth

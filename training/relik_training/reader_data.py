@@ -1,0 +1,351 @@
+"""Rows, candidates and labels for the reader, made the way serving makes them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from relik.kb import KnowledgeBase
+from relik.reader.inputs import (
+    TEXT,
+    UPPERCASE,
+    MarkerLayout,
+    ReaderArrays,
+    ReaderInput,
+    TextTokens,
+    build_input,
+    pad_inputs,
+    tokenise_text,
+)
+from relik.types import Retriever, Span, Window
+from relik_training.examples import Example
+
+IGNORED = -100
+NIL_CLASS = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSampling:
+    """How candidates are drawn for training.
+
+    Args:
+        entity_candidates: Entity candidates per window.
+        relation_candidates: Relation candidates per window that has relation labels.
+        gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
+        gold_insert: Share of gold entities that the retriever missed and are put in.
+        shuffle: Share of windows whose candidates lose their order.
+        case_noise: Share of windows read as all capitals, and again as all lower case.
+        unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
+        max_tokens: Most tokens of a row.
+        seed: Seed of sampling, with the step.
+    """
+
+    entity_candidates: int = 20
+    relation_candidates: int = 12
+    gold_drop: float = 0.05
+    gold_insert: float = 0.7
+    shuffle: float = 0.15
+    case_noise: float = 0.05
+    unlabelled_weight: float = 0.2
+    max_tokens: int = 384
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderTargets:
+    """Labels of a batch, in row positions.
+
+    Args:
+        starts: Int64, (batch, n_tokens), 1 where a span starts, `IGNORED` where unknown.
+        rows: Int64, (n_spans,).
+        first: Int64, (n_spans,), first token.
+        last: Int64, (n_spans,), last token.
+        links: Int64, (n_spans,), class, `IGNORED` where not annotated.
+        subjects: Int64, (n_pairs,), into the spans.
+        objects: Int64, (n_pairs,), into the spans.
+        relations: Int64, (n_pairs, n_relations), 1 where the relation holds.
+        weights: Float32, (n_pairs, n_relations), 0 on padding.
+        end_mask: Bool, (batch, n_tokens), where a span may end.
+    """
+
+    starts: torch.Tensor
+    rows: torch.Tensor
+    first: torch.Tensor
+    last: torch.Tensor
+    links: torch.Tensor
+    subjects: torch.Tensor
+    objects: torch.Tensor
+    relations: torch.Tensor
+    weights: torch.Tensor
+    end_mask: torch.Tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderBatch:
+    """A batch with its labels.
+
+    Args:
+        arrays: Tokens and markers.
+        targets: Labels.
+        step: Step of the run, seeds dropout.
+    """
+
+    arrays: ReaderArrays
+    targets: ReaderTargets
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    example: Example
+    text: TextTokens
+    built: ReaderInput
+    entity_ids: list[str]
+    relation_ids: list[str]
+
+
+class ReaderData:
+    """Makes the batch of a step.
+
+    Args:
+        examples: Windows with labels; those whose text does not fit are left out.
+        tokenizer: Subwords.
+        layout: Marker ids.
+        entities: Knowledge base of entities and its retriever.
+        relations: Knowledge base of relations and its retriever.
+        sampling: How candidates are drawn.
+    """
+
+    def __init__(
+        self,
+        examples: Sequence[Example],
+        *,
+        tokenizer: Tokenizer,
+        layout: MarkerLayout,
+        entities: tuple[KnowledgeBase, Retriever],
+        relations: tuple[KnowledgeBase, Retriever],
+        sampling: ReaderSampling,
+    ) -> None:
+        self._layout = layout
+        self._entities, self._entity_retriever = entities
+        self._relations, self._relation_retriever = relations
+        self._sampling = sampling
+        self._examples: list[Example] = []
+        self._texts: list[TextTokens] = []
+        for first in range(0, len(examples), 1024):
+            part = examples[first : first + 1024]
+            encodings = tokenizer.encode_batch([e.text for e in part], add_special_tokens=False)
+            for example, encoding in zip(part, encodings, strict=True):
+                if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
+                    self._examples.append(example)
+                    self._texts.append(tokenise_text(example.text, encoding))
+
+    @property
+    def lengths(self) -> list[int]:
+        """Return the tokens of text of each window; relation windows count a little more."""
+        return [
+            len(text.ids) + (60 if example.relations != "none" else 0)
+            for text, example in zip(self._texts, self._examples, strict=True)
+        ]
+
+    def batch(self, chosen: Sequence[int], step: int) -> ReaderBatch:
+        """Make the batch of a step.
+
+        Args:
+            chosen: Positions of the windows.
+            step: Step of the run.
+
+        Returns:
+            The batch.
+        """
+        rng = np.random.default_rng([self._sampling.seed, step])
+        windows = [_window(self._examples[i], i) for i in chosen]
+        found = self._entity_retriever.retrieve(windows, top_k=self._sampling.entity_candidates)
+        wanted = self._sampling.relation_candidates
+        related = self._relation_retriever.retrieve(windows, top_k=wanted)
+        rows = []
+        for k, i in enumerate(chosen):
+            example = self._examples[i]
+            entity_ids = self._entity_candidates(example, [c.entity_id for c in found[k]], rng)
+            relation_ids = self._relation_candidates(
+                example, [c.entity_id for c in related[k]], rng
+            )
+            text = self._noisy(self._texts[i], rng)
+            built = build_input(
+                text,
+                [self._tokens(self._entities, key) for key in entity_ids],
+                [self._tokens(self._relations, key) for key in relation_ids],
+                self._layout,
+                max_tokens=self._sampling.max_tokens,
+            )
+            rows.append(_Row(example, text, built, entity_ids, relation_ids))
+        return ReaderBatch(
+            arrays=pad_inputs([row.built for row in rows]),
+            targets=_targets(rows, self._sampling.unlabelled_weight),
+            step=step,
+        )
+
+    def _tokens(self, kb: KnowledgeBase, key: str) -> np.ndarray:
+        row = kb.row_of(key)
+        if row is None:
+            raise KeyError(key)
+        return kb.token_ids(row)
+
+    def _noisy(self, text: TextTokens, rng: np.random.Generator) -> TextTokens:
+        draw = rng.random()
+        if draw >= 2 * self._sampling.case_noise:
+            return text
+        case = UPPERCASE if draw < self._sampling.case_noise else TEXT
+        return TextTokens(
+            ids=text.ids,
+            types=np.full_like(text.types, case),
+            starts=text.starts,
+            ends=text.ends,
+            begins_word=text.begins_word,
+            ends_word=text.ends_word,
+        )
+
+    def _entity_candidates(
+        self, example: Example, found: list[str], rng: np.random.Generator
+    ) -> list[str]:
+        sampling = self._sampling
+        gold = sorted({m.entity_id for m in example.mentions if m.entity_id})
+        gold = [key for key in gold if key in self._entities]
+        dropped = {key for key in gold if rng.random() < sampling.gold_drop}
+        kept = [key for key in found if key not in dropped]
+        for key in gold:
+            if key not in found and key not in dropped and rng.random() < sampling.gold_insert:
+                # Where it would have stood is unknown: anywhere in the weaker half.
+                half = len(kept) // 2
+                kept.insert(int(rng.integers(half, len(kept) + 1)), key)
+        kept = kept[: sampling.entity_candidates + 4]
+        if rng.random() < sampling.shuffle:
+            kept = [kept[i] for i in rng.permutation(len(kept))]
+        return kept
+
+    def _relation_candidates(
+        self, example: Example, found: list[str], rng: np.random.Generator
+    ) -> list[str]:
+        if example.relations == "none":
+            return []
+        gold = sorted({r for _, r, _ in example.triples if r in self._relations})
+        others = [key for key in found if key not in gold]
+        room = max(self._sampling.relation_candidates - len(gold), 2)
+        kept = gold + others[:room]
+        return [kept[i] for i in rng.permutation(len(kept))]
+
+
+def _window(example: Example, number: int) -> Window:
+    # Examples of a batch come from many documents; index 0 keeps them apart.
+    return Window(
+        doc_id=f"{example.doc_id}:{number}",
+        index=0,
+        span=Span(0, max(1, len(example.text))),
+        text=example.text,
+    )
+
+
+def _targets(rows: list[_Row], unlabelled_weight: float) -> ReaderTargets:
+    width = max(len(row.built.ids) for row in rows)
+    n_relations = max(len(row.built.relation_positions) for row in rows)
+    starts = np.full((len(rows), width), IGNORED, dtype=np.int64)
+    end_mask = np.zeros((len(rows), width), dtype=bool)
+    spans: list[tuple[int, int, int, int]] = []
+    pairs: list[tuple[int, int]] = []
+    labels: list[np.ndarray] = []
+    weights: list[np.ndarray] = []
+    for number, row in enumerate(rows):
+        starts[number, 1 : row.built.n_text + 1] = _start_labels(row)
+        end_mask[number, 1 : row.built.n_text + 1] = row.text.ends_word
+        first_span = len(spans)
+        placed: dict[int, int] = {}
+        for index, (start, end, link) in _span_labels(row).items():
+            placed[index] = len(spans)
+            spans.append((number, start, end, link))
+        if row.example.relations == "none":
+            continue
+        for subject in range(first_span, len(spans)):
+            for obj in range(first_span, len(spans)):
+                if subject != obj:
+                    pairs.append((subject, obj))
+                    label, weight = _pair_labels(
+                        row, placed, (subject, obj), n_relations, unlabelled_weight
+                    )
+                    labels.append(label)
+                    weights.append(weight)
+    columns = np.array(spans, dtype=np.int64).reshape(-1, 4).T
+    pair_columns = np.array(pairs, dtype=np.int64).reshape(-1, 2).T
+    return ReaderTargets(
+        starts=torch.from_numpy(starts),
+        rows=torch.from_numpy(columns[0].copy()),
+        first=torch.from_numpy(columns[1].copy()),
+        last=torch.from_numpy(columns[2].copy()),
+        links=torch.from_numpy(columns[3].copy()),
+        subjects=torch.from_numpy(pair_columns[0].copy()),
+        objects=torch.from_numpy(pair_columns[1].copy()),
+        relations=torch.from_numpy(np.array(labels, dtype=np.int64).reshape(-1, n_relations)),
+        weights=torch.from_numpy(np.array(weights, dtype=np.float32).reshape(-1, n_relations)),
+        end_mask=torch.from_numpy(end_mask),
+    )
+
+
+def _place(text: TextTokens, span: Span) -> tuple[int, int] | None:
+    """Find the first and last token of a span, or None where it cuts a word."""
+    first = np.flatnonzero((text.starts == span.start) & text.begins_word)
+    last = np.flatnonzero((text.ends == span.end) & text.ends_word)
+    if len(first) and len(last) and last[-1] >= first[0]:
+        return int(first[0]), int(last[-1])
+    return None
+
+
+def _start_labels(row: _Row) -> np.ndarray:
+    labels = np.where(row.text.begins_word, 0, IGNORED)
+    for span in row.example.unknown:
+        labels[(row.text.starts < span.end) & (row.text.ends > span.start)] = IGNORED
+    for mention in row.example.mentions:
+        inside = (row.text.starts < mention.span.end) & (row.text.ends > mention.span.start)
+        labels[inside] = np.where(row.text.begins_word[inside], 0, IGNORED)
+        place = _place(row.text, mention.span)
+        if place is None:
+            labels[inside] = IGNORED
+        else:
+            labels[place[0]] = 1
+    return labels
+
+
+def _span_labels(row: _Row) -> dict[int, tuple[int, int, int]]:
+    """Give first token, last token and class of each mention that falls on word boundaries."""
+    n_entities = len(row.built.entity_positions) - 2
+    classes = {key: 2 + k for k, key in enumerate(row.entity_ids[:n_entities])}
+    found = {}
+    for index, mention in enumerate(row.example.mentions):
+        place = _place(row.text, mention.span)
+        if place is None:
+            continue
+        if mention.entity_id == "":
+            link = IGNORED
+        else:
+            link = classes.get(mention.entity_id or "", NIL_CLASS)
+        found[index] = (place[0] + 1, place[1] + 1, link)
+    return found
+
+
+def _pair_labels(
+    row: _Row,
+    placed: dict[int, int],
+    pair: tuple[int, int],
+    n_relations: int,
+    unlabelled_weight: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    known = len(row.built.relation_positions)
+    column = {key: k for k, key in enumerate(row.relation_ids[:known])}
+    label = np.zeros(n_relations, dtype=np.int64)
+    for subject, relation, obj in row.example.triples:
+        if (placed.get(subject), placed.get(obj)) == pair and relation in column:
+            label[column[relation]] = 1
+    weight = np.zeros(n_relations, dtype=np.float32)
+    sure = row.example.relations == "all" or label.any()
+    weight[:known] = 1.0 if sure else unlabelled_weight
+    return label, weight

@@ -214,7 +214,7 @@ def readings(draw: st.DrawFn) -> list[WindowAnnotation]:
 
 
 @given(windows=readings(), seed=st.integers(0, 99), nil=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_merge_does_not_depend_on_order(
     windows: list[WindowAnnotation], seed: int, nil: bool
 ) -> None:
@@ -231,7 +231,7 @@ def test_merge_does_not_depend_on_order(
 
 
 @given(windows=readings(), nil=st.booleans())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_merge_is_idempotent_and_consistent(windows: list[WindowAnnotation], nil: bool) -> None:
     once = merge(document(), windows, nil=nil)
     again = merge(document(), [read(*once.spans, triples=once.triples)], nil=nil)

@@ -25,6 +25,30 @@ _CHUNK_CHARACTERS = 500_000
 _PROGRESS_AFTER_S = 2.0
 
 
+Texts = Annotated[
+    list[str] | None,
+    typer.Argument(help="Texts, or files that exist, or - for standard input."),
+]
+Files = Annotated[
+    list[Path] | None,
+    typer.Option("--file", "-f", help="File of one text, or of JSON Lines with a text field."),
+]
+Tasks = Annotated[str, typer.Option(help="entities, relations, or both.")]
+TopK = Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")]
+Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Least score of an entity.")]
+RelationThreshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
+]
+Types = Annotated[str, typer.Option(help="Keep only these coarse types: person,place.")]
+Explain = Annotated[bool, typer.Option("--explain", help="Add descriptions and candidates.")]
+Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions that are linked to nothing.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
+]
+BundleName = Annotated[str, typer.Option("--bundle", help="Folder or name of the bundle.")]
+Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
+
+
 class Annotator(Protocol):
     """What the command needs of a pipeline."""
 
@@ -41,34 +65,18 @@ class Annotator(Protocol):
 
 
 def annotate(
-    texts: Annotated[
-        list[str] | None,
-        typer.Argument(help="Texts, or files that exist, or - for standard input."),
-    ] = None,
-    file: Annotated[
-        list[Path] | None,
-        typer.Option("--file", "-f", help="File of one text, or of JSON Lines with a text field."),
-    ] = None,
-    tasks: Annotated[str, typer.Option(help="entities, relations, or both.")] = ",".join(TASKS),
-    top_k: Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")] = None,
-    threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least score of an entity.")
-    ] = None,
-    relation_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
-    ] = None,
-    types: Annotated[str, typer.Option(help="Keep only these coarse types: person,place.")] = "",
-    explain: Annotated[
-        bool, typer.Option("--explain", help="Add descriptions and candidates.")
-    ] = False,
-    nil: Annotated[
-        bool, typer.Option("--nil", help="Keep mentions that are linked to nothing.")
-    ] = False,
-    json_lines: Annotated[
-        bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
-    ] = False,
-    bundle: Annotated[str, typer.Option(help="Folder or name of the bundle.")] = "default",
-    backend: Annotated[str, typer.Option(help="auto, onnx or torch.")] = "auto",
+    texts: Texts = None,
+    file: Files = None,
+    tasks: Tasks = "entities,relations",
+    top_k: TopK = None,
+    threshold: Threshold = None,
+    relation_threshold: RelationThreshold = None,
+    types: Types = "",
+    explain: Explain = False,
+    nil: Nil = False,
+    json_lines: JsonLines = False,
+    bundle: BundleName = "default",
+    backend: Backend = "auto",
 ) -> None:
     """Link entities and find triples in texts, files or standard input.
 
@@ -86,14 +94,7 @@ def annotate(
         nil=nil,
         types=tuple(_listed(types)),
     )
-    arguments = list(texts or ())
-    if not arguments and not file:
-        if sys.stdin.isatty():
-            raise InputError(
-                "got no text: give texts or files as arguments, or pipe a text in; "
-                "relik annotate --help tells more"
-            )
-        arguments = [STDIN]
+    arguments = _arguments(texts or (), file or ())
     from relik.bundle import open_bundle
 
     pipeline = open_bundle(bundle).pipeline(backend)
@@ -191,6 +192,17 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
             chunk, characters = [], 0
     if chunk:
         yield chunk
+
+
+def _arguments(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
+    if texts or files:
+        return list(texts)
+    if sys.stdin.isatty():
+        raise InputError(
+            "got no text: give texts or files as arguments, or pipe a text in; "
+            "relik annotate --help tells more"
+        )
+    return [STDIN]
 
 
 def _chosen_tasks(tasks: str) -> list[str]:

@@ -219,7 +219,8 @@ def run(
 def _open(bundle: str, kb: Path | None, backend: str) -> Opened:
     from relik.bundle import open_bundle
 
-    return open_bundle(bundle).pipeline(backend, entities=kb)
+    opened: Opened = open_bundle(bundle).pipeline(backend, entities=kb)
+    return opened
 
 
 def _print(report: Mapping[str, object], *, as_json: bool) -> None:

@@ -1,0 +1,290 @@
+"""Models on torch: on a GPU where there is one, else on the CPU.
+
+The weights are the quantised ones that the ONNX graphs use, so that both backends decide alike.
+"""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+from transformers import BertConfig, BertModel
+
+from relik.backends.tensors import TensorFile
+from relik.errors import BundleCorruptError, InferenceError
+from relik.reader.model import HeadConfig, ReaderModel
+from relik.retriever.model import EncoderModel
+from relik.types import FloatArray, IntArray
+
+CONFIG, WEIGHTS = "config.json", "model.safetensors"
+
+# The layers only ever see embeddings that were looked up; their own table has one unused row.
+_UNUSED_TABLE = "backbone.embeddings.word_embeddings.weight"
+
+
+def has_gpu() -> bool:
+    """Tell whether torch finds a GPU.
+
+    Returns:
+        True where it does.
+    """
+    return bool(torch.cuda.is_available())
+
+
+@dataclass(frozen=True, slots=True)
+class TorchEncoder:
+    """The query encoder.
+
+    Args:
+        model: In evaluation mode.
+        device: Where it lies.
+    """
+
+    model: EncoderModel
+    device: torch.device
+
+    @classmethod
+    def open(cls, folder: Path) -> "TorchEncoder":
+        """Open the encoder of a folder.
+
+        Args:
+            folder: With config.json and model.safetensors.
+
+        Returns:
+            The encoder.
+
+        Raises:
+            BundleError: A file is missing or broken.
+        """
+        model = _filled(folder, lambda config: EncoderModel(_backbone(config)))
+        return cls(model, _device())
+
+    def encode(
+        self, inputs_embeds: FloatArray, token_type_ids: IntArray, attention_mask: IntArray
+    ) -> FloatArray:
+        """Encode token embeddings into unit vectors; see `EncoderBackend`.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, hidden).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens).
+
+        Returns:
+            Float32, (batch, hidden), L2-normalised.
+
+        Raises:
+            InferenceError: torch failed.
+        """
+        if not inputs_embeds.size:
+            return np.zeros((len(inputs_embeds), inputs_embeds.shape[2]), dtype=np.float32)
+        inputs = (inputs_embeds, token_type_ids, attention_mask)
+        return _to_numpy(_run(self.model.encode, inputs, self.device))
+
+
+@dataclass(frozen=True, slots=True)
+class TorchReader:
+    """The four stages of the reader; hidden states are tensors that stay on the device.
+
+    Args:
+        model: In evaluation mode.
+        device: Where it lies.
+    """
+
+    model: ReaderModel
+    device: torch.device
+
+    @classmethod
+    def open(cls, folder: Path) -> "TorchReader":
+        """Open the reader of a folder.
+
+        Args:
+            folder: With config.json and model.safetensors.
+
+        Returns:
+            The reader.
+
+        Raises:
+            BundleError: A file is missing or broken.
+        """
+        return cls(_filled(folder, _reader), _device())
+
+    def encode(
+        self,
+        inputs_embeds: FloatArray,
+        token_type_ids: IntArray,
+        attention_mask: IntArray,
+        entity_positions: IntArray,
+        relation_positions: IntArray,
+    ) -> tuple[object, FloatArray, FloatArray, FloatArray]:
+        """Read text and candidates; see `ReaderBackend`.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, hidden).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens).
+            entity_positions: Int64, (batch, n_entities).
+            relation_positions: Int64, (batch, n_relations).
+
+        Returns:
+            Hidden states, start logits, entity vectors, relation vectors.
+
+        Raises:
+            InferenceError: torch failed.
+        """
+        inputs = (inputs_embeds, token_type_ids, attention_mask)
+        positions = (entity_positions, relation_positions)
+        hidden, *rest = _run(self.model.encode, (*inputs, *positions), self.device)
+        starts, entities, relations = (_to_numpy(tensor) for tensor in rest)
+        return hidden, starts, entities, relations
+
+    def ends(self, hidden: object, rows: IntArray, starts: IntArray) -> FloatArray:
+        """Score every token as the end of each start; see `ReaderBackend`.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_starts,).
+            starts: Int64, (n_starts,).
+
+        Returns:
+            Logits, float32, (n_starts, n_tokens).
+
+        Raises:
+            InferenceError: torch failed.
+        """
+        states = _states(hidden)
+        if not len(rows):
+            return np.zeros((0, states.shape[1]), dtype=np.float32)
+        return _to_numpy(_run(self.model.ends, (states, rows, starts), self.device))
+
+    def link(
+        self,
+        hidden: object,
+        rows: IntArray,
+        starts: IntArray,
+        ends: IntArray,
+        entity_vectors: FloatArray,
+    ) -> FloatArray:
+        """Score the entities of its row for each span; see `ReaderBackend`.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,).
+            ends: Int64, (n_spans,).
+            entity_vectors: From `encode`.
+
+        Returns:
+            Logits, float32, (n_spans, n_entities).
+
+        Raises:
+            InferenceError: torch failed.
+        """
+        shape = (len(rows), entity_vectors.shape[1])
+        if 0 in shape:
+            return np.zeros(shape, dtype=np.float32)
+        inputs = (_states(hidden), rows, starts, ends, entity_vectors)
+        return _to_numpy(_run(self.model.link, inputs, self.device))
+
+    def relate(
+        self,
+        hidden: object,
+        rows: IntArray,
+        starts: IntArray,
+        ends: IntArray,
+        subjects: IntArray,
+        objects: IntArray,
+        relation_vectors: FloatArray,
+    ) -> FloatArray:
+        """Score the relations of its row for each pair; see `ReaderBackend`.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,).
+            ends: Int64, (n_spans,).
+            subjects: Int64, (n_pairs,).
+            objects: Int64, (n_pairs,).
+            relation_vectors: From `encode`.
+
+        Returns:
+            Logits of no and yes, float32, (n_pairs, n_relations, 2).
+
+        Raises:
+            InferenceError: torch failed.
+        """
+        shape = (len(subjects), relation_vectors.shape[1], 2)
+        if 0 in shape:
+            return np.zeros(shape, dtype=np.float32)
+        inputs = (_states(hidden), rows, starts, ends, subjects, objects, relation_vectors)
+        return _to_numpy(_run(self.model.relate, inputs, self.device))
+
+
+def _backbone(config: dict[str, Any]) -> nn.Module:
+    settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
+    return BertModel(settings, add_pooling_layer=False)
+
+
+def _reader(config: dict[str, Any]) -> ReaderModel:
+    markers = config["markers"]
+    return ReaderModel(
+        _backbone(config),
+        HeadConfig(**config["heads"]),
+        n_markers=1 + int(markers["n_entities"]) + int(markers["n_relations"]),
+    )
+
+
+def _filled(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
+    """Build a model from config.json and give it the weights of the folder."""
+    weights = {
+        name: torch.from_numpy(value)
+        for name, value in TensorFile.open(folder / WEIGHTS).weights().items()
+    }
+    path = folder / CONFIG
+    try:
+        model = build(json.loads(path.read_text(encoding="utf-8")))
+        weights[_UNUSED_TABLE] = model.state_dict()[_UNUSED_TABLE]
+        model.load_state_dict(weights)
+    # RuntimeError is how torch says that weights do not fit.
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
+        raise BundleCorruptError(
+            f"{path}: is not the settings of {WEIGHTS} beside it ({error}): "
+            "fetch or build the bundle again"
+        ) from error
+    return model.eval().to(_device())
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if has_gpu() else "cpu")
+
+
+def _run(
+    stage: Callable[..., Any],
+    inputs: tuple[NDArray[np.generic] | torch.Tensor, ...],
+    device: torch.device,
+) -> Any:
+    try:
+        with torch.inference_mode():
+            return stage(*(torch.as_tensor(value, device=device) for value in inputs))
+    # Running out of GPU memory is a RuntimeError too.
+    except (RuntimeError, IndexError) as error:
+        shapes = ", ".join(str(tuple(value.shape)) for value in inputs)
+        raise InferenceError(
+            f"torch failed on inputs of shapes {shapes} ({error}): send smaller batches, or "
+            "report it with the text that caused it"
+        ) from error
+
+
+def _to_numpy(tensor: torch.Tensor) -> FloatArray:
+    array: FloatArray = tensor.float().cpu().numpy()
+    return array
+
+
+def _states(hidden: object) -> torch.Tensor:
+    if not isinstance(hidden, torch.Tensor):
+        raise TypeError(f"got hidden states of type {type(hidden).__name__}, give what encode gave")
+    return hidden

@@ -1,0 +1,141 @@
+"""Texts to vectors: tokenise, look words up, run the query encoder in batches of like length."""
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from relik.backends import EncoderBackend, WordEmbeddings, open_encoder_backend
+from relik.bundle import LAYOUT
+from relik.errors import BundleCorruptError, DimensionMismatchError
+from relik.types import FloatArray, IntArray
+
+DEFAULT_MAX_TOKENS = 128
+BATCH_TOKENS = 8192
+
+
+class TransformerEncoder:
+    """The query encoder of a bundle; a `TextEncoder`.
+
+    Args:
+        backend: Runs the model.
+        embeddings: Word embeddings; as wide as the vectors.
+        tokenizer: Its post-processor adds the special tokens; truncation and padding are off.
+        max_tokens: Tokens of a text that are read, special tokens included.
+        batch_tokens: Padded tokens per batch.
+    """
+
+    def __init__(
+        self,
+        backend: EncoderBackend,
+        embeddings: WordEmbeddings,
+        tokenizer: Tokenizer,
+        *,
+        max_tokens: int = DEFAULT_MAX_TOKENS,
+        batch_tokens: int = BATCH_TOKENS,
+    ) -> None:
+        self._backend = backend
+        self._embeddings = embeddings
+        self._tokenizer = tokenizer
+        self._max_tokens = max_tokens
+        self._batch_tokens = batch_tokens
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._embeddings.hidden
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts, each on its own: the batch does not change a vector.
+
+        Args:
+            texts: Any strings; the end of a long one is not read.
+
+        Returns:
+            Float32, (n_texts, dim), L2-normalised, in the order given.
+
+        Raises:
+            InferenceError: The model failed.
+        """
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        rows = [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
+        for batch in self._batches([len(row) for row in rows]):
+            vectors[batch] = self._encode_rows([rows[k] for k in batch])
+        return vectors
+
+    def _cut(self, ids: list[int]) -> list[int]:
+        # The separator that ends a text ends a cut one too.
+        return ids if len(ids) <= self._max_tokens else [*ids[: self._max_tokens - 1], ids[-1]]
+
+    def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
+        """Yield positions of rows of like length, longest first, within the token budget."""
+        batch: list[int] = []
+        width = 0
+        for position in sorted(range(len(lengths)), key=lambda k: -lengths[k]):
+            if batch and width * (len(batch) + 1) > self._batch_tokens:
+                yield batch
+                batch = []
+            if not batch:
+                width = lengths[position]
+            batch.append(position)
+        if batch:
+            yield batch
+
+    def _encode_rows(self, rows: Sequence[list[int]]) -> FloatArray:
+        ids: IntArray = np.zeros((len(rows), max(map(len, rows))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for k, row in enumerate(rows):
+            ids[k, : len(row)] = row
+            mask[k, : len(row)] = 1
+        return self._backend.encode(self._embeddings.lookup(ids), np.zeros_like(ids), mask)
+
+
+def open_encoder(path: Path, backend: str) -> TransformerEncoder:
+    """Open the query encoder of a bundle.
+
+    Args:
+        path: Folder of the bundle.
+        backend: "onnx", "torch" or "auto".
+
+    Returns:
+        The encoder.
+
+    Raises:
+        BundleError: A file is missing or broken, or the bundle has no encoder for that backend.
+        ConfigError: There is no such backend, or it is not installed.
+        DimensionMismatchError: Encoder and word embeddings differ in width.
+    """
+    folder = path / LAYOUT.query_encoder
+    try:
+        config = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))
+        dim = int(config["dim"])
+        max_tokens = int(config.get("max_tokens", DEFAULT_MAX_TOKENS))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BundleCorruptError(
+            f"{folder / LAYOUT.config}: is not the settings of an encoder ({error!r}): "
+            "fetch or build the bundle again"
+        ) from error
+    embeddings = WordEmbeddings.open(path / LAYOUT.word_embeddings)
+    if embeddings.hidden != dim:
+        raise DimensionMismatchError(
+            f"{path}: got word embeddings of width {embeddings.hidden}, expected {dim} as the "
+            "encoder reads: build the bundle again"
+        )
+    return TransformerEncoder(
+        open_encoder_backend(folder, backend),
+        embeddings,
+        _open_tokenizer(path / LAYOUT.tokenizer),
+        max_tokens=max_tokens,
+    )
+
+
+def _open_tokenizer(path: Path) -> Tokenizer:
+    try:
+        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+    # The tokenizers library raises bare Exception for every malformed file.
+    except Exception as error:
+        raise BundleCorruptError(
+            f"{path}: is not a tokenizer ({error}): fetch or build the bundle again"
+        ) from error

@@ -1,0 +1,152 @@
+"""Write the model files of a bundle from training runs."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from onnx import TensorProto
+from safetensors.numpy import save_file
+from tokenizers import Tokenizer
+
+from relik.backends.embeddings import MARKERS, SCALE, WEIGHT, quantise_table
+from relik.backends.tensors import SCALE as SCALE_SUFFIX
+from relik.backends.tensors import TensorFile, quantise
+from relik.bundle import LAYOUT
+from relik.errors import ConfigError
+from relik.types import FloatArray
+from relik_training.export.bert import INPUTS, BertConfig, add_bert, add_mean
+from relik_training.export.graph import Graph
+from relik_training.export.heads import Heads
+
+# Below this many elements a matrix is not worth a table of scales.
+_LEAST_QUANTISED = 1024
+_MAX_TOKENS = 128
+_HALVES = ("position_embeddings.weight", "token_type_embeddings.weight", MARKERS)
+# The backbone only sees embeddings that were looked up outside it.
+_LEFT_OUT = ("word_embeddings.weight", "position_ids")
+
+
+def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> None:
+    """Write what encoder and reader share.
+
+    Args:
+        tokenizer: Subwords; truncation and padding are switched off in the file.
+        embeddings: Float32, (vocabulary, hidden): word embeddings.
+        out: Folder of the bundle.
+
+    Raises:
+        ConfigError: The table does not fit the tokenizer.
+    """
+    if tokenizer.get_vocab_size() != len(embeddings):
+        raise ConfigError(
+            f"got {len(embeddings)} word embeddings, expected {tokenizer.get_vocab_size()} as the "
+            "tokenizer has words: give both from one backbone"
+        )
+    plain = Tokenizer.from_str(tokenizer.to_str())
+    plain.no_truncation()
+    plain.no_padding()
+    path = out / LAYOUT.tokenizer
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(plain.to_str(), encoding="utf-8")
+    weight, scale = quantise_table(embeddings)
+    save_file({WEIGHT: weight, SCALE: np.ascontiguousarray(scale)}, out / LAYOUT.word_embeddings)
+
+
+def export_encoder(run: Path, out: Path) -> None:
+    """Write the query encoder.
+
+    Args:
+        run: Folder of a retriever run.
+        out: Folder of the bundle.
+
+    Raises:
+        BundleError: The run has no weights.
+        ConfigError: The run is of another kind, or its backbone cannot be exported.
+    """
+    config = _read_config(run, kind="encoder")
+    bert = BertConfig.of(config["backbone"])
+    folder = out / LAYOUT.query_encoder
+    weights = _write_weights(run, folder)
+    graph = Graph(weights)
+    add_mean(graph, add_bert(graph, bert, prefix="backbone."), output="vectors")
+    tokens = (TensorProto.INT64, ["batch", "tokens"])
+    graph.save(
+        folder / LAYOUT.encoder_graph,
+        inputs={
+            INPUTS[0]: (TensorProto.FLOAT, ["batch", "tokens", bert.hidden_size]),
+            INPUTS[1]: tokens,
+            INPUTS[2]: tokens,
+        },
+        outputs={"vectors": (TensorProto.FLOAT, ["batch", bert.hidden_size])},
+    )
+    config |= {"dim": bert.hidden_size, "max_tokens": _max_tokens(run, config)}
+    _write_json(folder / LAYOUT.config, config)
+
+
+def export_reader(run: Path, out: Path) -> None:
+    """Write the reader.
+
+    Args:
+        run: Folder of a reader run.
+        out: Folder of the bundle.
+
+    Raises:
+        BundleError: The run has no weights.
+        ConfigError: The run is of another kind, or its backbone cannot be exported.
+    """
+    config = _read_config(run, kind="reader")
+    heads_config = config["heads"]
+    heads = Heads(
+        BertConfig.of(config["backbone"]),
+        width=heads_config["linears_hidden_size"],
+        eps=heads_config["layer_norm_eps"],
+        activation=heads_config["activation"],
+    )
+    folder = out / LAYOUT.reader
+    weights = _write_weights(run, folder)
+    stages = (heads.encode, heads.ends, heads.link, heads.relate)
+    for name, add in zip(LAYOUT.reader_graphs, stages, strict=True):
+        graph = Graph(weights)
+        inputs, outputs = add(graph)
+        graph.save(folder / name, inputs=inputs, outputs=outputs)
+    _write_json(folder / LAYOUT.config, config)
+
+
+def _read_config(run: Path, *, kind: str) -> dict[str, Any]:
+    path = run / LAYOUT.config
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{path}: cannot be read ({error}): give a finished run") from error
+    if config.get("kind") != kind:
+        raise ConfigError(f"{path}: got a run of kind {config.get('kind')!r}, expected {kind!r}")
+    return dict(config)
+
+
+def _max_tokens(run: Path, config: dict[str, Any]) -> int:
+    """Encode as in training: later positions were never trained."""
+    resolved = run / "resolved.json"
+    settings = json.loads(resolved.read_text(encoding="utf-8")) if resolved.is_file() else {}
+    return int(config.get("max_tokens", settings.get("max_tokens", _MAX_TOKENS)))
+
+
+def _write_weights(run: Path, folder: Path) -> TensorFile:
+    folder.mkdir(parents=True, exist_ok=True)
+    stored: dict[str, NDArray[np.generic]] = {}
+    for name, tensor in TensorFile.open(run / LAYOUT.weights).weights().items():
+        if name.endswith(_LEFT_OUT):
+            continue
+        if name.endswith(_HALVES):
+            stored[name] = tensor.astype(np.float16)
+        elif tensor.ndim == 2 and tensor.size >= _LEAST_QUANTISED:
+            stored[name], stored[name + SCALE_SUFFIX] = quantise(tensor)
+        else:
+            stored[name] = tensor
+    save_file(stored, folder / LAYOUT.weights)
+    return TensorFile.open(folder / LAYOUT.weights)
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, sort_keys=True) + "\n", encoding="utf-8")

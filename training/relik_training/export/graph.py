@@ -1,0 +1,216 @@
+"""Write ONNX graphs whose weights stay in a safetensors file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from relik.backends.tensors import SCALE, TensorEntry, TensorFile
+
+MICROSOFT = "com.microsoft"
+"""Domain of ONNX Runtime's fused operators."""
+
+# Opset 18 and IR 9 are what the oldest ONNX Runtime that we support reads without a warning.
+_OPSET, _IR = 18, 9
+
+Shape = Sequence[int | str]
+
+
+class Graph:
+    """A graph under construction. Values are known by their names, which are made here.
+
+    Args:
+        weights: The file that holds the weights; it will lie beside the graph.
+    """
+
+    def __init__(self, weights: TensorFile) -> None:
+        self.weights = weights
+        self._nodes: list[onnx.NodeProto] = []
+        self._initializers: dict[str, onnx.TensorProto] = {}
+        self._dequantised: dict[str, str] = {}
+
+    def node(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        *,
+        domain: str = "",
+        output: str = "",
+        attributes: Mapping[str, object] | None = None,
+    ) -> str:
+        """Add an operation.
+
+        Args:
+            op: Name of the operator.
+            inputs: Names of its inputs; "" leaves an optional one out.
+            domain: "" for standard operators, or `MICROSOFT`.
+            output: Name of the output; "" to make one up.
+            attributes: Attributes of the operator.
+
+        Returns:
+            Name of its output.
+        """
+        out = output or f"{op}_{len(self._nodes)}"
+        # `name` and `domain` are fixed parameters of make_node, the rest become attributes.
+        self._nodes.append(
+            helper.make_node(op, inputs, [out], name=out, domain=domain, **(attributes or {}))
+        )
+        return out
+
+    def constant(self, value: NDArray[np.generic]) -> str:
+        """Add a small constant, stored in the graph itself.
+
+        Args:
+            value: Its value.
+
+        Returns:
+            Its name.
+        """
+        name = f"constant_{value.dtype}_{'_'.join(map(str, value.shape))}_{value.tobytes().hex()}"
+        self._initializers.setdefault(name, numpy_helper.from_array(value, name))
+        return name
+
+    def ints(self, *values: int) -> str:
+        """Add a one-dimensional int64 constant.
+
+        Args:
+            values: Its elements.
+
+        Returns:
+            Its name.
+        """
+        return self.constant(np.asarray(values, dtype=np.int64))
+
+    def weight(self, name: str) -> str:
+        """Refer to a weight in full precision.
+
+        Dequantisation is written as plain arithmetic on constants, which ONNX Runtime does once,
+        when it opens the graph.
+
+        Args:
+            name: Its name in the file.
+
+        Returns:
+            Name of the float32 value.
+        """
+        if name in self._dequantised:
+            return self._dequantised[name]
+        entry = self.weights.entries[name]
+        value = self._external(name, entry)
+        if entry.dtype != np.float32:
+            value = self.cast(value, TensorProto.FLOAT)
+        if name + SCALE in self.weights.entries:
+            scales = self.weights.entries[name + SCALE]
+            rows, blocks = scales.shape
+            scale = self.cast(self._external(name + SCALE, scales), TensorProto.FLOAT)
+            scale = self.node("Unsqueeze", [scale, self.ints(2)])
+            value = self.node("Reshape", [value, self.ints(rows, blocks, -1)])
+            value = self.node("Mul", [value, scale])
+            value = self.node("Reshape", [value, self.ints(*entry.shape)])
+        self._dequantised[name] = value
+        return value
+
+    def cast(self, value: str, kind: int) -> str:
+        """Change the element type of a value.
+
+        Args:
+            value: Its name.
+            kind: `TensorProto` element type.
+
+        Returns:
+            Name of the result.
+        """
+        return self.node("Cast", [value], attributes={"to": kind})
+
+    def matmul(self, value: str, name: str) -> str:
+        """Multiply with the transpose of a weight, as a linear layer does.
+
+        Args:
+            value: (..., in).
+            name: Name of a weight (out, in).
+
+        Returns:
+            Name of the product, (..., out).
+        """
+        transposed = self.node("Transpose", [self.weight(name)], attributes={"perm": [1, 0]})
+        return self.node("MatMul", [value, transposed])
+
+    def linear(self, value: str, name: str) -> str:
+        """Apply a linear layer with a bias.
+
+        Args:
+            value: (..., in).
+            name: Prefix of `weight` and `bias`.
+
+        Returns:
+            Name of the result, (..., out).
+        """
+        product = self.matmul(value, f"{name}.weight")
+        return self.node("Add", [product, self.weight(f"{name}.bias")])
+
+    def layer_norm(self, value: str, name: str, eps: float) -> str:
+        """Apply LayerNorm over the last axis.
+
+        Args:
+            value: (..., width).
+            name: Prefix of `weight` and `bias`.
+            eps: Epsilon.
+
+        Returns:
+            Name of the result.
+        """
+        return self.node(
+            "LayerNormalization",
+            [value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")],
+            attributes={"axis": -1, "epsilon": eps},
+        )
+
+    def save(
+        self,
+        path: Path,
+        *,
+        inputs: Mapping[str, tuple[int, Shape]],
+        outputs: Mapping[str, tuple[int, Shape]],
+    ) -> None:
+        """Write the graph.
+
+        Args:
+            path: Where; in the folder of the weights.
+            inputs: Element type and shape of each input; names stand for sizes left open.
+            outputs: Likewise.
+        """
+        graph = helper.make_graph(
+            self._nodes,
+            path.stem,
+            [helper.make_tensor_value_info(n, *spec) for n, spec in inputs.items()],
+            [helper.make_tensor_value_info(n, *spec) for n, spec in outputs.items()],
+            list(self._initializers.values()),
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", _OPSET), helper.make_opsetid(MICROSOFT, 1)],
+            ir_version=_IR,
+            producer_name="relik-server",
+        )
+        path.write_bytes(model.SerializeToString(deterministic=True))
+
+    def _external(self, name: str, entry: TensorEntry) -> str:
+        if name not in self._initializers:
+            tensor = TensorProto(
+                name=name,
+                dims=entry.shape,
+                data_type=helper.np_dtype_to_tensor_dtype(entry.dtype),
+                data_location=TensorProto.EXTERNAL,
+            )
+            where = {
+                "location": self.weights.path.name,
+                "offset": str(entry.offset),
+                "length": str(entry.n_bytes),
+            }
+            for key, value in where.items():
+                tensor.external_data.add(key=key, value=value)
+            self._initializers[name] = tensor
+        return name

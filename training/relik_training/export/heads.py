@@ -1,0 +1,179 @@
+"""The heads of the reader as ONNX graphs: the same arithmetic as `relik.reader.model`."""
+
+from onnx import TensorProto
+
+from relik.errors import ConfigError
+from relik_training.export.bert import INPUTS, BertConfig, add_bert
+from relik_training.export.graph import MICROSOFT, Graph, Shape
+
+FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
+Specs = dict[str, tuple[int, Shape]]
+
+
+class Heads:
+    """Adds the heads to graphs.
+
+    Args:
+        bert: Sizes of the backbone.
+        width: `linears_hidden_size`.
+        eps: Epsilon of LayerNorm in the heads.
+        activation: "gelu" or "relu".
+
+    Raises:
+        ConfigError: There is no such activation.
+    """
+
+    def __init__(self, bert: BertConfig, *, width: int, eps: float, activation: str) -> None:
+        if activation not in {"gelu", "relu"}:
+            raise ConfigError(f"heads: got activation {activation!r}, expected 'gelu' or 'relu'")
+        self.bert, self.width, self.eps, self.activation = bert, width, eps, activation
+
+    @property
+    def _hidden(self) -> Specs:
+        return {"hidden": (FLOAT, ["batch", "tokens", self.bert.hidden_size])}
+
+    def encode(self, graph: Graph) -> tuple[Specs, Specs]:
+        """Add the backbone, the start logits and the marker projections.
+
+        Args:
+            graph: Gets the nodes.
+
+        Returns:
+            Inputs and outputs.
+        """
+        hidden = add_bert(graph, self.bert, prefix="backbone.", output="hidden")
+        self._classifier(graph, hidden, "ned_start_classifier", output="start_logits")
+        entities = _take(graph, hidden, "entity_positions")
+        parts = [
+            self._projector(graph, entities, f"ed_{side}_projector") for side in ("start", "end")
+        ]
+        graph.node("Concat", parts, output="entity_vectors", attributes={"axis": -1})
+        relations = _take(graph, hidden, "relation_positions")
+        self._projector(graph, relations, "re_relation_projector", output="relation_vectors")
+        size = self.bert.hidden_size
+        inputs: Specs = {
+            INPUTS[0]: (FLOAT, ["batch", "tokens", size]),
+            INPUTS[1]: (INT, ["batch", "tokens"]),
+            INPUTS[2]: (INT, ["batch", "tokens"]),
+            "entity_positions": (INT, ["batch", "entities"]),
+            "relation_positions": (INT, ["batch", "relations"]),
+        }
+        outputs: Specs = {
+            "hidden": (FLOAT, ["batch", "tokens", size]),
+            "start_logits": (FLOAT, ["batch", "tokens", 2]),
+            "entity_vectors": (FLOAT, ["batch", "entities", 2 * self.width]),
+            "relation_vectors": (FLOAT, ["batch", "relations", self.width]),
+        }
+        return inputs, outputs
+
+    def ends(self, graph: Graph) -> tuple[Specs, Specs]:
+        """Add the scores of every token as the end of each start.
+
+        Args:
+            graph: Gets the nodes.
+
+        Returns:
+            Inputs and outputs.
+        """
+        name, size = "ned_end_classifier", self.bert.hidden_size
+        both = graph.node(
+            "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
+        )  # (2 * hidden, hidden)
+        of_token, of_start = (
+            graph.node("Slice", [both, graph.ints(a), graph.ints(a + size), graph.ints(0)])
+            for a in (0, size)
+        )
+        tokens = graph.node("MatMul", ["hidden", of_token])  # (batch, tokens, hidden)
+        begun = graph.node("MatMul", [_at(graph, "starts"), of_start])  # (starts, hidden)
+        begun = graph.node("Add", [begun, graph.weight(f"{name}.dense_0.bias")])
+        begun = graph.node("Unsqueeze", [begun, graph.ints(1)])
+        mixed = graph.node("Add", [graph.node("Gather", [tokens, "rows"]), begun])
+        mixed = graph.layer_norm(graph.node("Tanh", [mixed]), f"{name}.LayerNorm", self.eps)
+        logits = graph.linear(mixed, f"{name}.dense_1")  # (starts, tokens, 1)
+        graph.node("Squeeze", [logits, graph.ints(2)], output="end_logits")
+        spans: Specs = {key: (INT, ["starts"]) for key in ("rows", "starts")}
+        return self._hidden | spans, {"end_logits": (FLOAT, ["starts", "tokens"])}
+
+    def link(self, graph: Graph) -> tuple[Specs, Specs]:
+        """Add the scores of the entities for each span.
+
+        Args:
+            graph: Gets the nodes.
+
+        Returns:
+            Inputs and outputs.
+        """
+        parts = [
+            self._projector(graph, _at(graph, f"{side}s"), f"ed_{side}_projector")
+            for side in ("start", "end")
+        ]
+        spans = graph.node("Concat", parts, attributes={"axis": -1})  # (spans, 2L)
+        spans = graph.node("Unsqueeze", [spans, graph.ints(2)])
+        rows = graph.node("Gather", ["entity_vectors", "rows"])  # (spans, entities, 2L)
+        scores = graph.node("MatMul", [rows, spans])
+        graph.node("Squeeze", [scores, graph.ints(2)], output="link_logits")
+        inputs: Specs = {key: (INT, ["spans"]) for key in ("rows", "starts", "ends")}
+        inputs["entity_vectors"] = (FLOAT, ["batch", "entities", 2 * self.width])
+        return self._hidden | inputs, {"link_logits": (FLOAT, ["spans", "entities"])}
+
+    def relate(self, graph: Graph) -> tuple[Specs, Specs]:
+        """Add the scores of the relations for each pair of spans.
+
+        Args:
+            graph: Gets the nodes.
+
+        Returns:
+            Inputs and outputs.
+        """
+        both = graph.node(
+            "Concat", [_at(graph, "starts"), _at(graph, "ends")], attributes={"axis": -1}
+        )  # (spans, 2 * hidden)
+        spans = self._projector(graph, both, "re_projector")  # (spans, 2L)
+        as_subject, as_object = (
+            graph.node("Slice", [spans, graph.ints(a), graph.ints(a + self.width), graph.ints(1)])
+            for a in (0, self.width)
+        )
+        pairs = graph.node(
+            "Mul",
+            [
+                graph.node("Gather", [as_subject, "subjects"]),
+                graph.node("Gather", [as_object, "objects"]),
+            ],
+        )  # (pairs, L)
+        pairs = graph.node("Unsqueeze", [pairs, graph.ints(1)])
+        rows = graph.node("Gather", ["rows", "subjects"])
+        relations = graph.node("Gather", ["relation_vectors", rows])  # (pairs, relations, L)
+        mixed = graph.node("Mul", [pairs, relations])
+        self._classifier(graph, mixed, "re_classifier", output="relation_logits")
+        inputs: Specs = {key: (INT, ["spans"]) for key in ("rows", "starts", "ends")}
+        inputs |= {key: (INT, ["pairs"]) for key in ("subjects", "objects")}
+        inputs["relation_vectors"] = (FLOAT, ["batch", "relations", self.width])
+        return self._hidden | inputs, {"relation_logits": (FLOAT, ["pairs", "relations", 2])}
+
+    def _projector(self, graph: Graph, value: str, name: str, *, output: str = "") -> str:
+        inner = self._activated(graph, graph.linear(value, f"{name}.1"))
+        outer = graph.linear(inner, f"{name}.4")
+        normed = graph.layer_norm(outer, f"{name}.5", self.eps)
+        return graph.node("Identity", [normed], output=output) if output else normed
+
+    def _classifier(self, graph: Graph, value: str, name: str, *, output: str) -> str:
+        inner = self._activated(graph, graph.linear(value, f"{name}.1"))
+        return graph.node("Identity", [graph.linear(inner, f"{name}.4")], output=output)
+
+    def _activated(self, graph: Graph, value: str) -> str:
+        if self.activation == "relu":
+            return graph.node("Relu", [value])
+        return graph.node("Gelu", [value], domain=MICROSOFT)
+
+
+def _take(graph: Graph, hidden: str, positions: str) -> str:
+    """Gather tokens: (batch, tokens, d) and (batch, n) give (batch, n, d)."""
+    index = graph.node("Unsqueeze", [positions, graph.ints(2)])
+    return graph.node("GatherND", [hidden, index], attributes={"batch_dims": 1})
+
+
+def _at(graph: Graph, tokens: str) -> str:
+    """Gather one token for each of `rows`: (spans, d)."""
+    pair = [graph.node("Unsqueeze", [name, graph.ints(1)]) for name in ("rows", tokens)]
+    index = graph.node("Concat", pair, attributes={"axis": 1})
+    return graph.node("GatherND", ["hidden", index])

@@ -88,7 +88,7 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
             ) from error
         try:
             entries = _entries(data)
-        except (ValueError, KeyError, TypeError, struct.error) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
             raise BundleCorruptError(
                 f"{path}: is not a safetensors file ({error!r}): fetch or build it again"
             ) from error

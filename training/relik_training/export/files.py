@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from onnx import TensorProto
-from safetensors.numpy import save_file
+from safetensors.numpy import save
 from tokenizers import Tokenizer
 
 from relik.backends.embeddings import MARKERS, SCALE, WEIGHT, quantise_table
@@ -51,7 +51,8 @@ def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(plain.to_str(), encoding="utf-8")
     weight, scale = quantise_table(embeddings)
-    save_file({WEIGHT: weight, SCALE: np.ascontiguousarray(scale)}, out / LAYOUT.word_embeddings)
+    table = {WEIGHT: weight, SCALE: np.ascontiguousarray(scale)}
+    (out / LAYOUT.word_embeddings).write_bytes(save(table))
 
 
 def export_encoder(run: Path, out: Path) -> None:
@@ -144,7 +145,8 @@ def _write_weights(run: Path, folder: Path) -> TensorFile:
             stored[name], stored[name + SCALE_SUFFIX] = quantise(tensor)
         else:
             stored[name] = tensor
-    save_file(stored, folder / LAYOUT.weights)
+    # save_file would make a file that only its owner can read.
+    (folder / LAYOUT.weights).write_bytes(save(stored))
     return TensorFile.open(folder / LAYOUT.weights)
 
 

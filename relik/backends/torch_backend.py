@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from transformers import BertConfig, BertModel
 
 from relik.backends.tensors import TensorFile
 from relik.errors import BundleCorruptError, InferenceError
@@ -225,6 +224,9 @@ class TorchReader:
 
 
 def _backbone(config: dict[str, Any]) -> nn.Module:
+    # Imported late, since "auto" asks this module for a GPU and often needs no model from it.
+    from transformers import BertConfig, BertModel
+
     settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
     return BertModel(settings, add_pooling_layer=False)
 

@@ -51,7 +51,7 @@ def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> No
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(plain.to_str(), encoding="utf-8")
     weight, scale = quantise_table(embeddings)
-    table = {WEIGHT: weight, SCALE: np.ascontiguousarray(scale)}
+    table: dict[str, NDArray[np.generic]] = {WEIGHT: weight, SCALE: np.ascontiguousarray(scale)}
     (out / LAYOUT.word_embeddings).write_bytes(save(table))
 
 

@@ -60,7 +60,9 @@ class TransformerEncoder:
             InferenceError: The model failed.
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        rows = [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(texts)]
+        # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
+        valid = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        rows = [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(valid)]
         for batch in self._batches([len(row) for row in rows]):
             vectors[batch] = self._encode_rows([rows[k] for k in batch])
         return vectors

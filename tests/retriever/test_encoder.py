@@ -72,6 +72,12 @@ def test_an_empty_text_has_a_vector(make: Callable[..., Made]) -> None:
     assert np.isclose(np.linalg.norm(encoder.encode([""])), 1)
 
 
+def test_half_of_a_surrogate_pair_does_no_harm(make: Callable[..., Made]) -> None:
+    encoder, _ = make()
+    vectors = encoder.encode(["w1 \ud800", "w1 ?"])
+    np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
 def test_no_texts_give_no_vectors(make: Callable[..., Made]) -> None:
     encoder, backend = make()
     assert encoder.encode([]).shape == (0, encoder.dim) == (0, WIDTH)

@@ -53,8 +53,18 @@ class HybridRetriever:
         """
         if not windows or top_k < 1:
             return [() for _ in windows]
-        vectors = self._encoder.encode([window.text for window in windows])
-        return self.retrieve_encoded(windows, vectors, top_k=top_k)
+        return self.retrieve_encoded(windows, self.encode(windows), top_k=top_k)
+
+    def encode(self, windows: Sequence[Window]) -> FloatArray:
+        """Encode windows, once for all knowledge bases that share the encoder.
+
+        Args:
+            windows: Windows.
+
+        Returns:
+            Float32, (n_windows, dim).
+        """
+        return self._encoder.encode([window.text for window in windows])
 
     def retrieve_encoded(
         self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int

@@ -69,6 +69,8 @@ def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
     """
     source = resolve(name)
     config = AutoConfig.from_pretrained(source)
+    # Dropout inside attention rules out the fused kernels: several times slower on a CPU.
+    config.attention_probs_dropout_prob = 0.0
     # The pooler is never used by retrieval or reading.
     extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
     layers = AutoModel.from_pretrained(source, config=config, **extra)

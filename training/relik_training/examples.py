@@ -38,7 +38,8 @@ class SourceConfig:
             say nothing.
         relations: "all" where a pair without a triple has no relation, "some" where it may
             have one, "none" where triples are not annotated.
-        limit: Most documents to take; 0 takes all.
+        limit: Most documents to take, from the first; 0 takes all.
+        every: Take every n-th document, so that a sample covers the whole file.
         skip_types: Span types that are no mentions, such as dates.
         relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
             subject and object; ids not listed are kept as they are.
@@ -49,6 +50,7 @@ class SourceConfig:
     mentions: str = "some"
     relations: str = "none"
     limit: int = 0
+    every: int = 1
     skip_types: tuple[str, ...] = ()
     relation_names: Mapping[str, str] = field(default_factory=dict)
     propagate: bool = False
@@ -125,6 +127,8 @@ class ExampleReader:
         for number, row in enumerate(read_jsonl(data / source.path)):
             if source.limit and number >= source.limit:
                 return
+            if number % source.every:
+                continue
             yield from self._examples(row, source)
 
     def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:

@@ -114,9 +114,11 @@ class ReaderModule(lightning.LightningModule):
         }
         if len(targets.rows) == 0:
             return losses
-        ends = self.model.ends(hidden, targets.rows, targets.first)
-        tokens = torch.arange(ends.shape[1], device=ends.device)
-        allowed = targets.end_mask[targets.rows] & (tokens >= targets.first[:, None])
+        # Ends lie in the text: the candidates behind it need not be scored.
+        reach = int(targets.end_mask.any(dim=0).nonzero().max()) + 1
+        ends = self.model.ends(hidden[:, :reach], targets.rows, targets.first)
+        tokens = torch.arange(reach, device=ends.device)
+        allowed = targets.end_mask[targets.rows, :reach] & (tokens >= targets.first[:, None])
         losses["end"] = nn.functional.cross_entropy(
             ends.float().masked_fill(~allowed, -1e9), targets.last
         )

@@ -285,8 +285,12 @@ def _targets(rows: list[_Row], unlabelled_weight: float) -> ReaderTargets:
         links=torch.from_numpy(columns[3].copy()),
         subjects=torch.from_numpy(pair_columns[0].copy()),
         objects=torch.from_numpy(pair_columns[1].copy()),
-        relations=torch.from_numpy(np.array(labels, dtype=np.int64).reshape(-1, n_relations)),
-        weights=torch.from_numpy(np.array(weights, dtype=np.float32).reshape(-1, n_relations)),
+        relations=torch.from_numpy(
+            np.array(labels, dtype=np.int64).reshape(len(labels), n_relations)
+        ),
+        weights=torch.from_numpy(
+            np.array(weights, dtype=np.float32).reshape(len(weights), n_relations)
+        ),
         end_mask=torch.from_numpy(end_mask),
     )
 

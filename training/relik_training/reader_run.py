@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+import torch
 from relik.retriever.encoder import open_encoder
 
+from relik.backends import WordEmbeddings
 from relik.config import PipelineConfig, WindowConfig, read_toml
 from relik.kb import KnowledgeBase
 from relik.reader.inputs import MarkerLayout
@@ -107,9 +109,11 @@ def train_reader(config: ReaderTraining) -> Path:
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
     )
     model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
+    # The table as it will be served, so that training sees its rounding.
+    table = WordEmbeddings.open(base / "shared" / "word_embeddings.safetensors").dense()
     module = ReaderModule(
         model,
-        backbone.embeddings,
+        torch.from_numpy(table),
         learning_rate=config.learning_rate,
         head_learning_rate=config.head_learning_rate,
         layer_decay=config.layer_decay,
@@ -187,7 +191,7 @@ def _data(
         windows=config.windows,
     )
     settings = read_toml(PipelineConfig, base / "pipeline.toml")
-    encoder = open_encoder(base, "auto")
+    encoder = open_encoder(base, "onnx")
     entity_kb = KnowledgeBase.open(base / "entities")
     relation_kb = KnowledgeBase.open(base / "relations")
     return ReaderData(

@@ -1,0 +1,398 @@
+"""Text in, annotations out: split, retrieve, read, merge."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from relik import windows as windowing
+from relik.config import PipelineConfig
+from relik.errors import InputError
+from relik.kb import KnowledgeBase
+from relik.reader.reader import TransformerReader, open_reader
+from relik.retriever.encoder import open_encoder
+from relik.retriever.hybrid import HybridRetriever
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Candidate,
+    Document,
+    Entity,
+    Relation,
+    Span,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+if TYPE_CHECKING:
+    from relik.bundle import Bundle
+
+TYPED_FACTOR = 8
+"""How many more candidates are retrieved where only some types may stay."""
+SHORTEST_TOKENISED = 256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineParts:
+    """What a pipeline is made of.
+
+    Args:
+        entity_retriever: Proposes entities.
+        relation_retriever: Proposes relations.
+        reader: Reads windows with candidates.
+        entities: Knowledge base of entities.
+        relations: Knowledge base of relations.
+    """
+
+    entity_retriever: HybridRetriever
+    relation_retriever: HybridRetriever
+    reader: TransformerReader
+    entities: KnowledgeBase
+    relations: KnowledgeBase
+
+
+class Pipeline:
+    """Annotates documents; keeps nothing between calls.
+
+    Args:
+        parts: Its stages.
+        config: Settings of the bundle.
+    """
+
+    def __init__(self, parts: PipelineParts, config: PipelineConfig) -> None:
+        self._parts = parts
+        self._config = config
+
+    @property
+    def model(self) -> str:
+        """Name of the model that makes the answers."""
+        return self._config.model
+
+    @property
+    def kb_version(self) -> str:
+        """Version of the knowledge base of entities."""
+        return self._parts.entities.version
+
+    @property
+    def entities(self) -> KnowledgeBase:
+        """Knowledge base of entities."""
+        return self._parts.entities
+
+    @property
+    def relations(self) -> KnowledgeBase:
+        """Knowledge base of relations."""
+        return self._parts.relations
+
+    @property
+    def config(self) -> PipelineConfig:
+        """Settings."""
+        return self._config
+
+    def annotate(
+        self,
+        documents: Sequence[Document],
+        *,
+        options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
+    ) -> list[Annotation]:
+        """Annotate documents; each answer depends on its document alone.
+
+        Args:
+            documents: Documents.
+            options: Tasks, thresholds, candidates.
+
+        Returns:
+            One annotation a document, same order.
+        """
+        split = [self.split(document) for document in documents]
+        flat = [window for windows in split for window in windows]
+        candidates = self.retrieve(flat, options=options)
+        read = iter(self.read(flat, candidates, options=options))
+        return [
+            self.merge(document, [next(read) for _ in windows], options=options)
+            for document, windows in zip(documents, split, strict=True)
+        ]
+
+    def link(
+        self,
+        documents: Sequence[Document],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
+    ) -> list[Annotation]:
+        """Link mentions that are given.
+
+        Args:
+            documents: Documents.
+            mentions: Spans of each document, none overlapping.
+            options: With `nil`, a mention may be linked to nothing.
+
+        Returns:
+            One annotation a document, with its mentions; a mention longer than a window is
+            linked by the part that the window has.
+
+        Raises:
+            InputError: A mention reaches past the end of its text.
+        """
+        options = replace(options, relations=False)
+        answers = []
+        for document, given in zip(documents, mentions, strict=True):
+            _check_mentions(document, given)
+            windows = self.split(document)
+            placed = _place_mentions(windows, given)
+            used = [i for i, spans in enumerate(placed) if spans]
+            candidates = self.retrieve(windows, options=options)
+            read = self._parts.reader.link(
+                [windows[i] for i in used],
+                [candidates[i] for i in used],
+                [placed[i] for i in used],
+                options=options,
+            )
+            answers.append(windowing.merge(document, read, nil=options.nil))
+        return answers
+
+    def split(self, document: Document) -> list[Window]:
+        """Cut a document into windows that the reader can read whole.
+
+        Args:
+            document: A document.
+
+        Returns:
+            Windows in order; none for blank text.
+        """
+        windows = windowing.split(document, self._config.windows)
+        fitting: list[Window] = []
+        for window in windows:
+            fitting.extend(self._fitted(document, window))
+        if len(fitting) == len(windows):
+            return windows
+        return [replace(window, index=i) for i, window in enumerate(fitting)]
+
+    def count_tokens(self, window: Window) -> int:
+        """Estimate what a window costs the reader.
+
+        Args:
+            window: A window.
+
+        Returns:
+            Tokens of text and candidates, roughly.
+        """
+        config = self._config.retriever
+        return len(window.text) // 4 + 9 * config.entity_top_k + 5 * config.relation_top_k
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Propose entities, and relations where triples are asked for.
+
+        Args:
+            windows: Windows; those of one document stand together, in order.
+            options: `top_k`, `types` and tasks.
+
+        Returns:
+            Candidates of each window, same order.
+
+        Raises:
+            InputError: `top_k` is below 1.
+        """
+        top_k = self._config.retriever.entity_top_k if options.top_k is None else options.top_k
+        if top_k < 1:
+            raise InputError(f"got top_k {top_k}, expected at least 1: raise it or leave it out")
+        if not windows:
+            return []
+        parts = self._parts
+        vectors = parts.entity_retriever.encode(windows)
+        wide = top_k * TYPED_FACTOR if options.types else top_k
+        entities = parts.entity_retriever.retrieve_encoded(windows, vectors, top_k=wide)
+        if options.types:
+            entities = [self._of_types(found, options.types, top_k) for found in entities]
+        relations: list[tuple[Candidate, ...]] = [() for _ in windows]
+        if options.relations and len(parts.relations):
+            relations = parts.relation_retriever.retrieve_encoded(
+                windows, vectors, top_k=self._config.retriever.relation_top_k
+            )
+        return [
+            WindowCandidates(entities=found, relations=related)
+            for found, related in zip(entities, relations, strict=True)
+        ]
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Find, link and relate mentions.
+
+        Args:
+            windows: Windows.
+            candidates: Candidates of each.
+            options: Thresholds and tasks.
+
+        Returns:
+            One annotation a window, same order.
+        """
+        return self._parts.reader.read(windows, candidates, options=options)
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+    ) -> Annotation:
+        """Join what was read in the windows of a document.
+
+        Mentions that are linked to nothing are kept where asked for, and where a triple ends
+        in them. Without the task of entities only the ends of triples are kept.
+
+        Args:
+            document: The document.
+            window_annotations: What was read.
+            options: Tasks and `nil`.
+
+        Returns:
+            The answer.
+        """
+        merged = windowing.merge(document, window_annotations, nil=True)
+        ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
+        spans = tuple(
+            found
+            for found in merged.spans
+            if found.span in ends
+            or (options.entities and (options.nil or found.entity_id is not None))
+        )
+        return replace(merged, spans=spans)
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity.
+
+        Args:
+            entity_id: Its id.
+
+        Returns:
+            The record, or None where the id is unknown.
+        """
+        row = self.entities.row_of(entity_id)
+        return None if row is None else self.entities.record(row)
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation.
+
+        Args:
+            relation_id: Its id.
+
+        Returns:
+            The record, or None where the id is unknown.
+        """
+        row = self.relations.row_of(relation_id)
+        if row is None:
+            return None
+        record = self.relations.record(row)
+        return Relation(
+            relation_id=record.entity_id, name=record.name, description=record.description
+        )
+
+    def _of_types(
+        self, found: tuple[Candidate, ...], types: tuple[str, ...], top_k: int
+    ) -> tuple[Candidate, ...]:
+        wanted = set(types)
+        kept = []
+        for candidate in found:
+            entity = self.entity(candidate.entity_id)
+            if entity is not None and wanted & set(entity.types):
+                kept.append(replace(candidate, rank=len(kept)))
+        return tuple(kept[:top_k])
+
+    def _fitted(self, document: Document, window: Window) -> list[Window]:
+        """Halve a window until its tokens fit: few words can be very many tokens."""
+        reader = self._parts.reader
+        if len(window.text) <= SHORTEST_TOKENISED:
+            return [window]
+        if reader.count_text_tokens([window.text])[0] <= reader.max_text_tokens:
+            return [window]
+        middle = window.text.rfind(" ", 1, len(window.text) // 2)
+        cut = window.span.start + (middle if middle > 0 else len(window.text) // 2)
+        halves = (Span(window.span.start, cut), Span(cut, window.span.end))
+        return [
+            part
+            for half in halves
+            for part in self._fitted(
+                document,
+                replace(window, span=half, text=document.text[half.start : half.end]),
+            )
+        ]
+
+
+def open_pipeline(
+    bundle: "Bundle",
+    *,
+    backend: str = "auto",
+    entities: Path | None = None,
+    relations: Path | None = None,
+) -> Pipeline:
+    """Open the pipeline of a bundle.
+
+    Args:
+        bundle: An opened bundle.
+        backend: "onnx", "torch" or "auto".
+        entities: Knowledge index to use in place of the bundle's own.
+        relations: Knowledge index of relations to use in place of the bundle's own.
+
+    Returns:
+        A pipeline that is ready to annotate.
+
+    Raises:
+        BundleError: A model or an index cannot be used.
+        ConfigError: There is no such backend.
+    """
+    entity_folder = entities or bundle.path / "entities"
+    relation_folder = relations or bundle.path / "relations"
+    for folder in (entity_folder, relation_folder):
+        bundle.check_index(folder)
+    entity_kb = KnowledgeBase.open(entity_folder)
+    relation_kb = KnowledgeBase.open(relation_folder)
+    encoder = open_encoder(bundle.path, backend)
+    config = bundle.config
+    return Pipeline(
+        PipelineParts(
+            entity_retriever=HybridRetriever(encoder, entity_kb, config.retriever),
+            relation_retriever=HybridRetriever(
+                encoder, relation_kb, config.retriever, lexical=False
+            ),
+            reader=open_reader(
+                bundle.path,
+                backend=backend,
+                config=config,
+                tokenizer=bundle.tokenizer(),
+                knowledge=(entity_kb, relation_kb),
+            ),
+            entities=entity_kb,
+            relations=relation_kb,
+        ),
+        config,
+    )
+
+
+def _check_mentions(document: Document, given: Sequence[Span]) -> None:
+    for span in given:
+        if span.end > len(document.text):
+            raise InputError(
+                f"document {document.doc_id!r}: got a mention from {span.start} to {span.end}, "
+                f"expected it within the {len(document.text)} characters of the text: "
+                "give code-point offsets"
+            )
+
+
+def _place_mentions(windows: Sequence[Window], given: Sequence[Span]) -> list[list[Span]]:
+    """Give each mention to the window that has it whole, with most context on both sides."""
+    placed: list[list[Span]] = [[] for _ in windows]
+    for mention in given:
+        context = [
+            min(mention.start - window.span.start, window.span.end - mention.end)
+            for window in windows
+        ]
+        if context:
+            placed[max(range(len(windows)), key=context.__getitem__)].append(mention)
+    return placed

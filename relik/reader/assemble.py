@@ -1,0 +1,189 @@
+"""From decoded spans of a row to an annotation of its window."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from relik.config import CalibrationConfig
+from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated
+from relik.reader.inputs import ReaderInput, TextTokens
+from relik.types import (
+    AnnotateOptions,
+    Candidate,
+    EntitySpan,
+    IntArray,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+MAX_EXPLAINED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A window on its way through the reader.
+
+    Args:
+        window: The window.
+        candidates: What was proposed for it.
+        text: Its tokens.
+        built: Its row of tokens and markers.
+        given: Mentions to link, in document coordinates; None where they are to be found.
+    """
+
+    window: Window
+    candidates: WindowCandidates
+    text: TextTokens
+    built: ReaderInput
+    given: tuple[Span, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedTriple:
+    """A triple among the decoded spans of a row.
+
+    Args:
+        subject: Position of the subject among the spans.
+        object: Position of the object.
+        relation: Position of the relation among the candidates.
+        score: Raw probability, 0..1.
+    """
+
+    subject: int
+    object: int
+    relation: int
+    score: float
+
+
+def assemble(
+    row: Row,
+    decoded: list[DecodedSpan],
+    related: list[DecodedTriple],
+    *,
+    threshold: float,
+    calibration: CalibrationConfig,
+    options: AnnotateOptions,
+) -> WindowAnnotation:
+    """Give scores their meaning and positions their place in the document.
+
+    Args:
+        row: The row.
+        decoded: Its spans; where mentions were given, one each in their order.
+        related: Its triples.
+        threshold: Least calibrated score of a span that is kept; given mentions all are.
+        calibration: How raw scores become probabilities.
+        options: `explain`.
+
+    Returns:
+        Spans and the triples between spans that are kept.
+    """
+    spans = [
+        _span(row, found, row.given[i] if row.given else None, calibration, options.explain)
+        for i, found in enumerate(decoded)
+    ]
+    kept = {i for i, span in enumerate(spans) if row.given or span.score >= threshold}
+    triples = tuple(
+        Triple(
+            subject=spans[found.subject].span,
+            relation_id=row.candidates.relations[found.relation].entity_id,
+            object=spans[found.object].span,
+            score=calibrated(found.score, calibration.triple_scale, calibration.triple_shift),
+        )
+        for found in related
+        if found.subject in kept and found.object in kept
+    )
+    return WindowAnnotation(
+        window=row.window, spans=tuple(spans[i] for i in sorted(kept)), triples=triples
+    )
+
+
+def _span(
+    row: Row,
+    found: DecodedSpan,
+    given: Span | None,
+    calibration: CalibrationConfig,
+    explain: bool,  # private
+) -> EntitySpan:
+    offset = row.window.span.start
+    best = found.best
+    entities = row.candidates.entities
+    span = given or Span(
+        offset + int(row.text.starts[found.start - 1]), offset + int(row.text.ends[found.end - 1])
+    )
+    return EntitySpan(
+        span=span,
+        entity_id=None if best <= NIL_CLASS else entities[best - 2].entity_id,
+        score=calibrated(found.score, calibration.span_scale, calibration.span_shift),
+        candidates=_weighed(row, found) if explain else (),
+    )
+
+
+def _weighed(row: Row, found: DecodedSpan) -> tuple[Candidate, ...]:
+    read = len(row.built.entity_positions) - 2
+    scores = found.links[2 : 2 + read]
+    order = np.argsort(-scores, kind="stable")[:MAX_EXPLAINED]
+    return tuple(
+        Candidate(
+            entity_id=row.candidates.entities[k].entity_id,
+            score=float(scores[k]),
+            rank=rank,
+            source=row.candidates.entities[k].source,
+        )
+        for rank, k in enumerate(order)
+    )
+
+
+def text_mask(of_text: np.ndarray, width: int) -> np.ndarray:
+    """Shift a mask over text tokens to row positions: [CLS] comes first.
+
+    Args:
+        of_text: Bool, (n_text,).
+        width: Tokens of the padded row.
+
+    Returns:
+        Bool, (width,).
+    """
+    mask = np.zeros(width, dtype=bool)
+    mask[1 : len(of_text) + 1] = of_text[: width - 1]
+    return mask
+
+
+def place_mention(row: Row, span: Span) -> tuple[int, int]:
+    """Find the tokens that a given mention touches.
+
+    Args:
+        row: The row of the window that has the mention.
+        span: The mention, in document coordinates.
+
+    Returns:
+        First and last token as row positions; of the first token where it touches none.
+    """
+    offset = row.window.span.start
+    touched = np.flatnonzero(
+        (row.text.starts < span.end - offset) & (row.text.ends > span.start - offset)
+    )
+    if not len(touched):
+        return 1, 1
+    return int(touched[0]) + 1, int(touched[-1]) + 1
+
+
+def ordered_pairs(counts: list[int]) -> IntArray:
+    """Give all ordered pairs of different spans of the same row.
+
+    Args:
+        counts: Spans of each row.
+
+    Returns:
+        Int64, (n_pairs, 2), numbered over the whole batch.
+    """
+    parts = [np.zeros((0, 2), dtype=np.int64)]
+    first = 0
+    for count in counts:
+        subject, obj = np.divmod(np.arange(count * count, dtype=np.int64), max(count, 1))
+        apart = subject != obj
+        parts.append(np.stack((subject[apart], obj[apart]), axis=1) + first)
+        first += count
+    return np.concatenate(parts)

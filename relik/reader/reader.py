@@ -1,0 +1,397 @@
+"""The reader: windows and candidates in, mentions, links and triples out."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tokenizers import Tokenizer
+
+from relik.backends import open_markers, open_reader_backend
+from relik.backends.base import ReaderBackend
+from relik.backends.embeddings import WordEmbeddings
+from relik.config import CalibrationConfig, PipelineConfig, ReaderConfig
+from relik.errors import BundleCorruptError, BundleError
+from relik.kb import KnowledgeBase
+from relik.reader.assemble import (
+    DecodedTriple,
+    Row,
+    assemble,
+    ordered_pairs,
+    place_mention,
+    text_mask,
+)
+from relik.reader.decode import (
+    NIL_CLASS,
+    DecodedSpan,
+    link_scores,
+    pick_ends,
+    pick_starts,
+    softmax,
+    uncalibrated,
+    without_overlaps,
+)
+from relik.reader.inputs import (
+    MarkerLayout,
+    ReaderArrays,
+    build_input,
+    pad_inputs,
+    tokenise_text,
+)
+from relik.types import (
+    AnnotateOptions,
+    Candidate,
+    FloatArray,
+    IntArray,
+    Span,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+PAIRS_AT_ONCE = 2048
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderParts:
+    """What a reader is made of.
+
+    Args:
+        backend: Runs the stage functions.
+        embeddings: Word embeddings.
+        markers: Float32, (n_markers, hidden), embeddings of the markers.
+        tokenizer: Subwords.
+        layout: Marker ids.
+        entities: Knowledge base of the entity candidates.
+        relations: Knowledge base of the relation candidates.
+    """
+
+    backend: ReaderBackend
+    embeddings: WordEmbeddings
+    markers: FloatArray
+    tokenizer: Tokenizer
+    layout: MarkerLayout
+    entities: KnowledgeBase
+    relations: KnowledgeBase
+
+
+class TransformerReader:
+    """Reads windows in batches by token budget, sorted by length.
+
+    Args:
+        parts: What it is made of.
+        config: Limits and thresholds.
+        calibration: How raw scores become probabilities.
+    """
+
+    def __init__(
+        self, parts: ReaderParts, config: ReaderConfig, calibration: CalibrationConfig
+    ) -> None:
+        self._parts = parts
+        self._config = config
+        self._calibration = calibration
+
+    @property
+    def max_text_tokens(self) -> int:
+        """Return how many tokens of text a window may have; the rest is room for candidates."""
+        return self._config.max_tokens // 2
+
+    def count_text_tokens(self, texts: Sequence[str]) -> list[int]:
+        """Count the tokens of texts.
+
+        Args:
+            texts: Any strings.
+
+        Returns:
+            Tokens of each, without special tokens.
+        """
+        encoded = self._parts.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        return [len(encoding.ids) for encoding in encoded]
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Read windows with their candidates.
+
+        Args:
+            windows: Windows of at most `max_text_tokens` tokens.
+            candidates: Candidates of each window, same length and order.
+            options: Thresholds and tasks.
+
+        Returns:
+            One annotation a window, same order, in document coordinates; NIL mentions are kept.
+        """
+        return self._run(windows, candidates, [None] * len(windows), options)
+
+    def link(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Link mentions that are given.
+
+        Args:
+            windows: As for `read`.
+            candidates: As for `read`.
+            mentions: For each window, mentions inside it, in document coordinates.
+            options: With `nil`, a mention may be linked to nothing; else it gets the best
+                candidate, if there is one. Thresholds do not apply to spans.
+
+        Returns:
+            As `read`, with exactly the given mentions.
+        """
+        return self._run(windows, candidates, [tuple(given) for given in mentions], options)
+
+    def _run(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        given: Sequence[tuple[Span, ...] | None],
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        rows = self._rows(windows, candidates, given)
+        order = sorted(range(len(rows)), key=lambda i: len(rows[i].built.ids))
+        answers: dict[int, WindowAnnotation] = {}
+        for batch in self._batches(rows, order):
+            found = self._read_batch([rows[i] for i in batch], options)
+            answers.update(zip(batch, found, strict=True))
+        return [answers[i] for i in range(len(rows))]
+
+    def _rows(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        given: Sequence[tuple[Span, ...] | None],
+    ) -> list[Row]:
+        parts = self._parts
+        encodings = parts.tokenizer.encode_batch(
+            [window.text for window in windows], add_special_tokens=False
+        )
+        rows = []
+        for window, proposed, mentions, encoding in zip(
+            windows, candidates, given, encodings, strict=True
+        ):
+            text = tokenise_text(window.text, encoding)
+            built = build_input(
+                text,
+                [_tokens(parts.entities, c) for c in proposed.entities],
+                [_tokens(parts.relations, c) for c in proposed.relations],
+                parts.layout,
+                max_tokens=self._config.max_tokens,
+            )
+            rows.append(Row(window, proposed, text, built, mentions))
+        return rows
+
+    def _batches(self, rows: Sequence[Row], order: Sequence[int]) -> list[list[int]]:
+        batches: list[list[int]] = []
+        for i in order:
+            width = len(rows[i].built.ids)
+            if not batches or width * (len(batches[-1]) + 1) > self._config.batch_tokens:
+                batches.append([])
+            batches[-1].append(i)
+        return batches
+
+    def _read_batch(self, rows: Sequence[Row], options: AnnotateOptions) -> list[WindowAnnotation]:
+        backend = self._parts.backend
+        arrays = pad_inputs([row.built for row in rows])
+        hidden, starts, entities, relations = backend.encode(
+            self._parts.embeddings.lookup_with_markers(arrays.ids, self._parts.markers),
+            arrays.types,
+            arrays.mask,
+            arrays.entity_positions,
+            arrays.relation_positions,
+        )
+        proposed = self._mentions(rows, hidden, starts, options)
+        flat = [(i, start, end) for i, spans in enumerate(proposed) for start, end, _ in spans]
+        columns = np.array(flat, dtype=np.int64).reshape(-1, 3).T
+        links = backend.link(hidden, columns[0], columns[1], columns[2], entities)
+        decoded = self._decoded(rows, proposed, links, arrays, options)
+        triples = self._triples(rows, decoded, hidden, relations, options)
+        return [
+            assemble(
+                row,
+                spans,
+                found,
+                threshold=_chosen(options.threshold, self._config.threshold),
+                calibration=self._calibration,
+                options=options,
+            )
+            for row, spans, found in zip(rows, decoded, triples, strict=True)
+        ]
+
+    def _mentions(
+        self,
+        rows: Sequence[Row],
+        hidden: object,
+        start_logits: FloatArray,
+        options: AnnotateOptions,
+    ) -> list[list[tuple[int, int, float]]]:
+        """Give (first token, last token, probability) of the mentions of each row."""
+        least = uncalibrated(
+            _chosen(options.threshold, self._config.threshold),
+            self._calibration.span_scale,
+            self._calibration.span_shift,
+        )
+        width = start_logits.shape[1]
+        found: list[list[tuple[int, int, float]]] = [[] for _ in rows]
+        picked: list[tuple[int, int, float]] = []
+        for i, row in enumerate(rows):
+            if row.given is not None:
+                found[i] = [(*place_mention(row, span), 1.0) for span in row.given]
+                continue
+            allowed = text_mask(row.text.begins_word, width)
+            tokens, scores = pick_starts(
+                start_logits[i], allowed, least=least, most=2 * self._config.max_spans
+            )
+            picked.extend((i, int(t), float(s)) for t, s in zip(tokens, scores, strict=True))
+        if not picked:
+            return found
+        of_row = np.array([i for i, _, _ in picked], dtype=np.int64)
+        tokens = np.array([t for _, t, _ in picked], dtype=np.int64)
+        logits = self._parts.backend.ends(hidden, of_row, tokens)
+        for i in np.unique(of_row):
+            mine = np.flatnonzero(of_row == i)
+            allowed = text_mask(rows[i].text.ends_word, width)
+            ends, scores = pick_ends(logits[mine], tokens[mine], allowed)
+            for k, end, score in zip(mine, ends, scores, strict=True):
+                if end >= 0:
+                    found[i].append((picked[k][1], int(end), picked[k][2] * float(score)))
+        return found
+
+    def _decoded(
+        self,
+        rows: Sequence[Row],
+        proposed: list[list[tuple[int, int, float]]],
+        links: FloatArray,
+        arrays: ReaderArrays,
+        options: AnnotateOptions,
+    ) -> list[list[DecodedSpan]]:
+        decoded = []
+        first = 0
+        for i, (row, spans) in enumerate(zip(rows, proposed, strict=True)):
+            mask = arrays.entity_mask[i].copy()
+            if row.given is not None and not options.nil and mask[NIL_CLASS + 1 :].any():
+                mask[NIL_CLASS] = False
+            scores = link_scores(links[first : first + len(spans)], mask)
+            first += len(spans)
+            read = [
+                DecodedSpan(start=start, end=end, mention=mention, links=scores[k])
+                for k, (start, end, mention) in enumerate(spans)
+            ]
+            if row.given is None:
+                read = without_overlaps(read, most=self._config.max_spans)
+            decoded.append(read)
+        return decoded
+
+    def _triples(
+        self,
+        rows: Sequence[Row],
+        decoded: list[list[DecodedSpan]],
+        hidden: object,
+        relation_vectors: FloatArray,
+        options: AnnotateOptions,
+    ) -> list[list[DecodedTriple]]:
+        found: list[list[DecodedTriple]] = [[] for _ in rows]
+        counts = [len(spans) for spans in decoded]
+        pairs = ordered_pairs(counts)
+        if not options.relations or not len(pairs) or not relation_vectors.shape[1]:
+            return found
+        flat = [(i, s.start, s.end) for i, spans in enumerate(decoded) for s in spans]
+        columns = np.array(flat, dtype=np.int64).reshape(-1, 3).T
+        least = uncalibrated(
+            _chosen(options.relation_threshold, self._config.relation_threshold),
+            self._calibration.triple_scale,
+            self._calibration.triple_shift,
+        )
+        begins = np.concatenate(([0], np.cumsum(counts)))
+        for first in range(0, len(pairs), PAIRS_AT_ONCE):
+            part = pairs[first : first + PAIRS_AT_ONCE]
+            logits = self._parts.backend.relate(
+                hidden, *columns, part[:, 0], part[:, 1], relation_vectors
+            )
+            scores = softmax(logits)[..., 1]  # (n_pairs, n_relations)
+            for k, relation in np.argwhere(scores >= least):
+                subject, obj = part[k]
+                i = int(columns[0][subject])
+                if relation < len(rows[i].built.relation_positions):
+                    found[i].append(
+                        DecodedTriple(
+                            int(subject - begins[i]),
+                            int(obj - begins[i]),
+                            int(relation),
+                            float(scores[k, relation]),
+                        )
+                    )
+        return found
+
+
+def open_reader(
+    folder: Path,
+    *,
+    backend: str,
+    config: PipelineConfig,
+    tokenizer: Tokenizer,
+    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+) -> TransformerReader:
+    """Open the reader of a bundle.
+
+    Args:
+        folder: The bundle.
+        backend: "onnx", "torch" or "auto".
+        config: Settings.
+        tokenizer: The bundle's tokenizer.
+        knowledge: Knowledge bases of entities and of relations.
+
+    Returns:
+        The reader.
+
+    Raises:
+        BundleError: A file is missing or malformed.
+        ConfigError: There is no such backend.
+    """
+    path = folder / "reader" / "config.json"
+    try:
+        markers = json.loads(path.read_text(encoding="utf-8"))["markers"]
+        layout = MarkerLayout.of(
+            tokenizer, n_entities=markers["n_entities"], n_relations=markers["n_relations"]
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleCorruptError(
+            f"{path}: got no marker counts ({error}): fetch or build the bundle again"
+        ) from error
+    opened = open_reader_backend(folder / "reader", backend)
+    return TransformerReader(
+        ReaderParts(
+            backend=opened,
+            embeddings=WordEmbeddings.open(folder / "shared" / "word_embeddings.safetensors"),
+            markers=open_markers(folder / "reader" / "model.safetensors"),
+            tokenizer=tokenizer,
+            layout=layout,
+            entities=knowledge[0],
+            relations=knowledge[1],
+        ),
+        config.reader,
+        config.calibration,
+    )
+
+
+def _chosen(asked: float | None, default: float) -> float:
+    return default if asked is None else asked
+
+
+def _tokens(kb: KnowledgeBase, candidate: Candidate) -> IntArray:
+    row = kb.row_of(candidate.entity_id)
+    if row is None:
+        raise BundleError(
+            f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same index "
+            "for retriever and reader"
+        )
+    return kb.token_ids(row)

@@ -15,21 +15,7 @@ from relik_training.backbone import open_backbone
 from relik_training.examples import Example
 from relik_training.export import export_encoder, export_shared
 from relik_training.fusion import fit_fusion, with_weights
-
-
-def write_toml(config: PipelineConfig, path: Path) -> None:
-    """Write settings as TOML.
-
-    Args:
-        config: Settings.
-        path: File to replace.
-    """
-    lines = [f'model = "{config.model}"']
-    for name, table in dataclasses.asdict(config).items():
-        if isinstance(table, dict):
-            lines += ["", f"[{name}]"]
-            lines += [f"{key} = {value}" for key, value in table.items()]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+from relik_training.settings import write_toml
 
 
 def fingerprint(folder: Path) -> str:

@@ -54,7 +54,7 @@ def plan_batches(
     while len(plan) < max_steps:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(len(lengths))
-        batches = []
+        batches: list[np.ndarray] = []
         for first in range(0, len(order), bucket * batch_size):
             part = order[first : first + bucket * batch_size]
             part = part[np.argsort(order_of[part], kind="stable")]

@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relik.config import WindowConfig
+from relik.config import WindowConfig, from_mapping
 from relik.types import Document, Span
 from relik.windows import split
 from relik_training.entity_types import is_date
 from relik_training.files import read_jsonl
+from relik_training.records import Records
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _SENTENCE_END = re.compile(r"(?:^|[.!?:;\n\"(\[]|\.\))\s*$")
@@ -232,6 +233,40 @@ class ExampleReader:
             if known and not any(span.overlaps(other) for other in held):
                 found.append(Mention(span=span, entity_id=known))
         return found
+
+
+def read_examples(
+    sources: tuple[dict[str, object], ...],
+    *,
+    data: Path,
+    titles: str,
+    entities: Records,
+    windows: WindowConfig,
+) -> list[Example]:
+    """Read all data sets of a run.
+
+    Args:
+        sources: Tables as `SourceConfig`.
+        data: Their folder.
+        titles: File of page titles, or empty.
+        entities: Records of entities.
+        windows: How texts are split.
+
+    Returns:
+        Windows of all sets, in order.
+    """
+    title_ids = {row["title"]: row["id"] for row in read_jsonl(data / titles)} if titles else {}
+    reader = ExampleReader(
+        known=entities.__contains__,
+        title_id=title_ids.get,
+        unambiguous=entities.unambiguous,
+        windows=windows,
+    )
+    examples: list[Example] = []
+    for number, table in enumerate(sources):
+        source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
+        examples.extend(reader.read(source, data))
+    return examples
 
 
 def _renamed(

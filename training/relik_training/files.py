@@ -24,7 +24,7 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
     opened = gzip.open if path.suffix == ".gz" else open
     number = 0
     try:
-        with opened(path, "rt", encoding="utf-8") as lines:  # type: ignore[operator]  # both share the signature used
+        with opened(path, "rt", encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
                 value = json.loads(line)
                 if not isinstance(value, dict):

@@ -7,22 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from relik.retriever.encoder import open_encoder
 
 from relik.backends import WordEmbeddings
 from relik.config import PipelineConfig, WindowConfig, read_toml
 from relik.kb import KnowledgeBase
 from relik.reader.inputs import MarkerLayout
 from relik.reader.model import HeadConfig, ReaderModel
+from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
 from relik_training.backbone import open_backbone
 from relik_training.batches import StepBatches, plan_batches
-from relik_training.examples import Example
+from relik_training.examples import Example, read_examples
 from relik_training.files import read_jsonl, write_jsonl
 from relik_training.reader import ReaderModule
 from relik_training.reader_data import ReaderData, ReaderSampling
 from relik_training.records import Records
-from relik_training.retriever_run import read_examples
 from relik_training.runs import fit, write_weights
 
 TOKEN_TYPES = 4

@@ -165,7 +165,7 @@ class RetrieverData:
 
     def _namesakes(self, example: Example, positives: list[int]) -> list[int]:
         right = set(positives)
-        found = set()
+        found: set[int] = set()
         for mention in example.mentions:
             if mention.entity_id:
                 key = normalise(example.text[mention.span.start : mention.span.end])

@@ -5,12 +5,11 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relik.config import WindowConfig, from_mapping
+from relik.config import WindowConfig
 from relik.retriever.model import EncoderModel
 from relik_training.backbone import open_backbone
 from relik_training.batches import StepBatches, plan_batches
-from relik_training.examples import Example, ExampleReader, SourceConfig
-from relik_training.files import read_jsonl
+from relik_training.examples import Example, read_examples
 from relik_training.records import Records
 from relik_training.retriever import RetrieverModule
 from relik_training.retriever_data import RetrieverData
@@ -64,40 +63,6 @@ class RetrieverTraining:
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13
-
-
-def read_examples(
-    sources: tuple[dict[str, object], ...],
-    *,
-    data: Path,
-    titles: str,
-    entities: Records,
-    windows: WindowConfig,
-) -> list[Example]:
-    """Read all data sets of a run.
-
-    Args:
-        sources: Tables as `SourceConfig`.
-        data: Their folder.
-        titles: File of page titles, or empty.
-        entities: Records of entities.
-        windows: How texts are split.
-
-    Returns:
-        Windows of all sets, in order.
-    """
-    title_ids = {row["title"]: row["id"] for row in read_jsonl(data / titles)} if titles else {}
-    reader = ExampleReader(
-        known=entities.__contains__,
-        title_id=title_ids.get,
-        unambiguous=entities.unambiguous,
-        windows=windows,
-    )
-    examples: list[Example] = []
-    for number, table in enumerate(sources):
-        source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
-        examples.extend(reader.read(source, data))
-    return examples
 
 
 def train_retriever(config: RetrieverTraining) -> Path:

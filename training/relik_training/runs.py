@@ -49,7 +49,7 @@ def fit(
         max_epochs=1,
         accelerator="auto",
         devices=1,
-        precision=best_precision() if precision == "auto" else precision,  # type: ignore[arg-type]  # checked by Lightning
+        precision=best_precision() if precision == "auto" else precision,
         gradient_clip_val=1.0,
         callbacks=[saver, TQDMProgressBar(refresh_rate=1)],
         logger=_JsonLines(out / "metrics.jsonl"),

@@ -1,0 +1,127 @@
+"""Calibrated scores mean what they say; what the texts cannot judge is left out."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relik.types import Annotation, Coverage, EntitySpan, Span, Triple
+from relik_training.calibration import (
+    Judged,
+    expected_calibration_error,
+    fit_platt,
+    fit_scores,
+    judge_spans,
+    judge_triples,
+)
+from relik_training.examples import Example, Mention
+
+
+def _sigmoid(odds: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-odds))
+
+
+def _example(relations: str = "some", unknown: tuple[Span, ...] = ()) -> Example:
+    return Example(
+        doc_id="d",
+        index=0,
+        text="Ada met Bob and Cy and Di in Ely.",
+        mentions=(
+            Mention(span=Span(0, 3), entity_id="Q1"),
+            Mention(span=Span(8, 11), entity_id="Q2"),
+            Mention(span=Span(16, 18), entity_id=None),
+            Mention(span=Span(23, 25), entity_id=""),
+        ),
+        triples=((0, "P1", 1),),
+        unknown=unknown,
+        relations=relations,
+    )
+
+
+def _found(*spans: tuple[Span, str | None], triples: tuple[Triple, ...] = ()) -> Annotation:
+    return Annotation(
+        doc_id="d",
+        spans=tuple(EntitySpan(span=s, entity_id=i, score=0.5, candidates=()) for s, i in spans),
+        triples=triples,
+        coverage=Coverage(characters=33, windows=1, truncated=False),
+    )
+
+
+def test_platt_recovers_the_scaling_that_made_the_outcomes() -> None:
+    rng = np.random.default_rng(1)
+    odds = rng.normal(size=20_000) * 2
+    correct = rng.random(20_000) < _sigmoid(0.6 * odds - 1.0)
+    scale, shift = fit_platt(_sigmoid(odds).astype(np.float32), correct)
+    assert (scale, shift) == (pytest.approx(0.6, abs=0.05), pytest.approx(-1.0, abs=0.05))
+
+
+def test_calibration_lowers_the_calibration_error() -> None:
+    rng = np.random.default_rng(2)
+    odds = rng.normal(size=5000) * 3
+    correct = rng.random(5000) < _sigmoid(0.3 * odds)
+    report = fit_scores(
+        Judged(scores=_sigmoid(odds).astype(np.float32), correct=correct, n_gold=3000), 0.9
+    ).report
+    assert float(str(report["ece_after"])) < 0.03 < float(str(report["ece_before"]))
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 1, width=32), st.booleans()), max_size=60),
+    st.integers(0, 100),
+)
+def test_whatever_was_judged_the_order_of_scores_survives(
+    judged: list[tuple[float, bool]], missed: int
+) -> None:
+    scores = np.array([score for score, _ in judged], dtype=np.float32)
+    correct = np.array([right for _, right in judged], dtype=bool)
+    fitted = fit_scores(
+        Judged(scores=scores, correct=correct, n_gold=int(correct.sum()) + missed), 0.9
+    )
+    assert fitted.scale > 0
+    assert np.isfinite(fitted.shift)
+    assert 0 < fitted.threshold < 1
+
+
+def test_the_threshold_is_the_one_with_the_best_f1() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.2, 0.1] * 40, dtype=np.float32)
+    correct = np.array([True, True, True, False, False] * 40)
+    fitted = fit_scores(Judged(scores=scores, correct=correct, n_gold=120), 0.9)
+    assert fitted.report["f1"] == pytest.approx(1.0, abs=1e-4)
+
+
+def test_scores_that_are_right_as_often_as_they_say_have_no_error() -> None:
+    scores = np.array([0.25] * 4 + [1.0] * 3, dtype=np.float32)
+    correct = np.array([True, False, False, False, True, True, True])
+    assert expected_calibration_error(scores, correct) == 0
+    assert expected_calibration_error(scores, ~correct) == pytest.approx((4 * 0.5 + 3) / 7)
+    assert expected_calibration_error(scores[:0], correct[:0]) == 0
+
+
+def test_a_link_is_correct_by_exact_span_and_id() -> None:
+    found = _found((Span(0, 3), "Q1"), (Span(8, 11), "Q9"), (Span(12, 18), "Q2"))
+    assert [right for _, right in judge_spans(_example(), found)] == [True, False, False]
+
+
+def test_a_link_where_the_annotator_saw_nothing_of_the_knowledge_base_is_wrong() -> None:
+    assert judge_spans(_example(), _found((Span(16, 18), "Q3"))) == [(0.5, False)]
+
+
+def test_links_that_the_texts_cannot_judge_are_left_out() -> None:
+    unlinked, unnamed, nil = (Span(23, 25), "Q4"), (Span(29, 32), "Q5"), (Span(0, 3), None)
+    found = _found(nil, unlinked, unnamed)
+    assert judge_spans(_example(unknown=(Span(29, 32),)), found) == []
+
+
+def test_triples_between_unlabelled_ends_count_only_where_all_relations_are_annotated() -> None:
+    ada, bob, cy, ely = Span(0, 3), Span(8, 11), Span(16, 18), Span(29, 32)
+    triples = (
+        Triple(subject=ada, relation_id="P1", object=bob, score=0.9),
+        Triple(subject=ada, relation_id="P2", object=bob, score=0.8),
+        Triple(subject=bob, relation_id="P1", object=cy, score=0.7),
+        Triple(subject=ada, relation_id="P1", object=ely, score=0.6),
+    )
+    found = _found((ada, "Q1"), (bob, "Q2"), (cy, None), (ely, "Q5"), triples=triples)
+    some = [(0.9, True), (0.8, False), (0.7, False)]
+    assert judge_triples(_example(), found, least=0.5) == some
+    assert judge_triples(_example("all"), found, least=0.5) == [*some, (0.6, False)]
+    assert judge_triples(_example(), found, least=0.6) == []

@@ -1,0 +1,362 @@
+"""Fit scores that mean what they say, and the thresholds that go with them, on development texts.
+
+Source: Platt, "Probabilistic outputs for support vector machines and comparisons to regularized
+likelihood methods" (1999), with the smoothed targets of its section 2.2.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relik.bundle import KIND, LAYOUT, open_bundle
+from relik.config import CalibrationConfig, WindowConfig
+from relik.errors import InputError
+from relik.manifest import write_manifest
+from relik.pipeline import Pipeline, open_pipeline
+from relik.types import AnnotateOptions, Annotation, Document, FloatArray
+from relik_training.examples import Example, read_examples
+from relik_training.fusion import fit_logistic
+from relik_training.records import Records
+from relik_training.settings import write_toml
+
+# A document is one example here: the pipeline cuts it into windows itself.
+_WHOLE = WindowConfig(size=10**9, stride=10**9)
+_AT_ONCE = 32
+_EPSILON = 1e-6
+# However little a score says, a higher one must stay the higher one.
+_LEAST_SCALE = 0.05
+_GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationTraining:
+    """What scores are calibrated on.
+
+    Args:
+        sources: Development sets, tables as `SourceConfig`; none of them trained on.
+        limit: Most documents of each set; 0 takes all.
+        threshold: Least raw score of a span that takes part, 0..1.
+        relation_threshold: Least raw score of a triple that takes part, 0..1.
+        precision: For which precision a second pair of thresholds is reported, 0..1.
+    """
+
+    sources: tuple[dict[str, object], ...] = ()
+    limit: int = 0
+    threshold: float = 0.02
+    relation_threshold: float = 0.02
+    precision: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DevelopmentTexts:
+    """Where development texts are read from.
+
+    Args:
+        data: Folder of the data sets.
+        titles: File of page titles, relative to `data`, or empty.
+        entities: Records of entities.
+    """
+
+    data: Path
+    titles: str
+    entities: Records
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judged:
+    """Predictions that the development set can judge.
+
+    Args:
+        scores: Float32, (n,), raw scores, 0..1.
+        correct: Bool, (n,).
+        n_gold: What should have been found.
+    """
+
+    scores: FloatArray
+    correct: BoolArray
+    n_gold: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """Platt scaling of one sort of prediction.
+
+    Args:
+        scale: Multiplies the log-odds.
+        shift: Added to them.
+        threshold: Calibrated score from which on F1 is best, 0..1.
+        report: Figures for the manifest.
+    """
+
+    scale: float
+    shift: float
+    threshold: float
+    report: dict[str, object] = field(default_factory=dict)
+
+
+def fit_platt(raw: FloatArray, correct: BoolArray) -> tuple[float, float]:
+    """Fit `sigmoid(scale * logit(raw) + shift)` to what turned out to be correct.
+
+    Args:
+        raw: Float32, (n,), 0..1.
+        correct: Bool, (n,).
+
+    Returns:
+        Scale, positive, and shift; 1 and 0 where there is nothing to fit.
+    """
+    right = int(correct.sum())
+    wrong = len(correct) - right
+    if not len(correct):
+        return 1.0, 0.0
+    targets = np.where(correct, (right + 1) / (right + 2), 1 / (wrong + 2)).astype(np.float32)
+    weights, shift = fit_logistic(_logit(raw)[:, None], targets)
+    scale = float(weights[0])
+    if scale < _LEAST_SCALE:
+        share = float(targets.mean())
+        scale = _LEAST_SCALE
+        shift = float(np.log(share / (1 - share)) - scale * _logit(raw).mean())
+    return scale, shift
+
+
+def expected_calibration_error(scores: FloatArray, correct: BoolArray, bins: int = 10) -> float:
+    """Measure how far scores are from the share that is correct.
+
+    Args:
+        scores: Float32, (n,), 0..1.
+        correct: Bool, (n,).
+        bins: Bins of equal width.
+
+    Returns:
+        Mean over predictions of |mean score - share correct| of their bin, 0..1.
+    """
+    if not len(scores):
+        return 0.0
+    bin_of = np.minimum((scores * bins).astype(np.int64), bins - 1)
+    gaps = np.bincount(bin_of, weights=scores.astype(np.float64) - correct, minlength=bins)
+    return float(np.abs(gaps).sum() / len(scores))
+
+
+def judge_spans(example: Example, annotation: Annotation) -> list[tuple[float, bool]]:
+    """Tell which linked spans are correct, where the example can tell.
+
+    Args:
+        example: A whole document.
+        annotation: What was found in it.
+
+    Returns:
+        Score and whether span and id are those of a gold mention, for every linked span that
+        touches neither unlabelled text that may be a mention nor a mention without a link.
+    """
+    gold = {mention.span: mention.entity_id for mention in example.mentions}
+    untold = [*example.unknown, *(m.span for m in example.mentions if m.entity_id == "")]
+    return [
+        (found.score, gold.get(found.span) == found.entity_id)
+        for found in annotation.spans
+        if found.entity_id is not None and not any(found.span.overlaps(span) for span in untold)
+    ]
+
+
+def judge_triples(
+    example: Example, annotation: Annotation, *, least: float
+) -> list[tuple[float, bool]]:
+    """Tell which triples are correct, where the example can tell.
+
+    Args:
+        example: A whole document whose relations are annotated.
+        annotation: What was found in it.
+        least: Raw score from which on spans are kept, 0..1.
+
+    Returns:
+        Score and whether boundaries and relation are those of a gold triple. Where only some
+        relations are annotated, a pair is left out unless it has a gold triple or both its ends
+        are gold mentions.
+    """
+    kept = {found.span for found in annotation.spans if found.score >= least}
+    gold = _gold_triples(example)
+    related = {(subject, obj) for subject, _, obj in gold}
+    named = {mention.span for mention in example.mentions}
+    judged = []
+    for triple in annotation.triples:
+        pair = (triple.subject, triple.object)
+        told = example.relations == "all" or pair in related or named.issuperset(pair)
+        if told and kept.issuperset(pair):
+            right = (triple.subject, triple.relation_id, triple.object) in gold
+            judged.append((triple.score, right))
+    return judged
+
+
+def calibrate(
+    folder: Path, config: CalibrationTraining, texts: DevelopmentTexts
+) -> dict[str, object]:
+    """Fit calibration and thresholds, and write them into a bundle.
+
+    Replaces `pipeline.toml` and seals the manifest anew, with the figures under `metrics`.
+
+    Args:
+        folder: A sealed bundle; an earlier calibration is forgotten.
+        config: What to calibrate on.
+        texts: Where it is read from.
+
+    Returns:
+        Figures of `spans` and `triples`: scale, shift, threshold, calibration error before and
+        after, precision, recall and F1 at the threshold.
+
+    Raises:
+        InputError: There are no development texts.
+    """
+    examples = _read(config, texts)
+    if not examples:
+        raise InputError("got no development texts to calibrate on: name some in [calibration]")
+    bundle = open_bundle(folder, verify=False)
+    plain = replace(bundle.config, calibration=CalibrationConfig())
+    pipeline = open_pipeline(replace(bundle, config=plain), backend="onnx")
+    annotations = _annotate(pipeline, examples, config)
+    spans = fit_scores(_judged_spans(examples, annotations), config.precision)
+    least = _raw(spans)
+    triples = fit_scores(_judged_triples(examples, annotations, least), config.precision)
+    fitted = replace(
+        plain,
+        reader=replace(
+            plain.reader, threshold=spans.threshold, relation_threshold=triples.threshold
+        ),
+        calibration=CalibrationConfig(
+            span_scale=spans.scale,
+            span_shift=spans.shift,
+            triple_scale=triples.scale,
+            triple_shift=triples.shift,
+        ),
+    )
+    report: dict[str, object] = {
+        "documents": len(examples),
+        "spans": spans.report,
+        "triples": triples.report,
+    }
+    write_toml(fitted, folder / LAYOUT.pipeline)
+    fields = dict(bundle.manifest.fields)
+    metrics = fields.get("metrics")
+    fields["metrics"] = {
+        **(metrics if isinstance(metrics, dict) else {}),
+        "calibration": report,
+    }
+    write_manifest(folder, kind=KIND, fields=fields)
+    return report
+
+
+def fit_scores(judged: Judged, precision: float) -> Fitted:
+    """Fit scaling and threshold of one sort of prediction.
+
+    Args:
+        judged: Predictions with raw scores.
+        precision: For which precision a second threshold is reported, 0..1.
+
+    Returns:
+        What was fitted, with its figures.
+    """
+    scale, shift = (round(value, 4) for value in fit_platt(judged.scores, judged.correct))
+    odds = scale * _logit(judged.scores) + shift
+    scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
+    curve = [_rates(scores >= least, judged) for least in _GRID]
+    # Without a prediction there is nothing to choose by.
+    best = max(range(len(_GRID)), key=lambda i: curve[i][2]) if len(scores) else None
+    threshold = 0.5 if best is None else float(_GRID[best])
+    rates = (0.0, 0.0, 0.0) if best is None else curve[best]
+    precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)
+    report: dict[str, object] = {
+        "scale": scale,
+        "shift": shift,
+        "threshold": threshold,
+        **dict(zip(("precision", "recall", "f1"), (round(r, 4) for r in rates), strict=True)),
+        "threshold_for_precision": {
+            "precision": precision,
+            "threshold": None if precise is None else float(_GRID[precise]),
+            "recall": None if precise is None else round(curve[precise][1], 4),
+        },
+        "ece_before": round(expected_calibration_error(judged.scores, judged.correct), 4),
+        "ece_after": round(expected_calibration_error(scores, judged.correct), 4),
+        "judged": len(scores),
+        "gold": judged.n_gold,
+    }
+    return Fitted(scale=scale, shift=shift, threshold=threshold, report=report)
+
+
+def _rates(kept: BoolArray, judged: Judged) -> tuple[float, float, float]:
+    right = int((judged.correct & kept).sum())
+    precision = right / max(1, int(kept.sum()))
+    recall = right / max(1, judged.n_gold)
+    return precision, recall, 2 * precision * recall / max(precision + recall, _EPSILON)
+
+
+def _read(config: CalibrationTraining, texts: DevelopmentTexts) -> list[Example]:
+    tables = tuple(
+        {**table, "limit": config.limit} if config.limit else table for table in config.sources
+    )
+    return read_examples(
+        tables,
+        data=texts.data,
+        titles=texts.titles,
+        entities=texts.entities,
+        windows=_WHOLE,
+    )
+
+
+def _annotate(
+    pipeline: Pipeline, examples: Sequence[Example], config: CalibrationTraining
+) -> list[Annotation]:
+    options = AnnotateOptions(
+        threshold=config.threshold, relation_threshold=config.relation_threshold, nil=True
+    )
+    found: list[Annotation] = []
+    for first in range(0, len(examples), _AT_ONCE):
+        part = examples[first : first + _AT_ONCE]
+        documents = [Document(doc_id=example.doc_id, text=example.text) for example in part]
+        found.extend(pipeline.annotate(documents, options=options))
+    return found
+
+
+def _judged_spans(examples: Sequence[Example], annotations: Sequence[Annotation]) -> Judged:
+    judged: list[tuple[float, bool]] = []
+    n_gold = 0
+    for example, annotation in zip(examples, annotations, strict=True):
+        judged.extend(judge_spans(example, annotation))
+        n_gold += sum(bool(mention.entity_id) for mention in example.mentions)
+    return _gathered(judged, n_gold)
+
+
+def _judged_triples(
+    examples: Sequence[Example], annotations: Sequence[Annotation], least: float
+) -> Judged:
+    judged: list[tuple[float, bool]] = []
+    n_gold = 0
+    for example, annotation in zip(examples, annotations, strict=True):
+        if example.relations != "none":
+            judged.extend(judge_triples(example, annotation, least=least))
+            n_gold += len(_gold_triples(example))
+    return _gathered(judged, n_gold)
+
+
+def _gathered(judged: Sequence[tuple[float, bool]], n_gold: int) -> Judged:
+    return Judged(
+        scores=np.array([score for score, _ in judged], dtype=np.float32),
+        correct=np.array([right for _, right in judged], dtype=bool),
+        n_gold=n_gold,
+    )
+
+
+def _gold_triples(example: Example) -> set[tuple[object, str, object]]:
+    spans = [mention.span for mention in example.mentions]
+    return {(spans[s], relation, spans[o]) for s, relation, o in example.triples}
+
+
+def _logit(raw: FloatArray) -> FloatArray:
+    bounded = np.clip(raw.astype(np.float64), _EPSILON, 1 - _EPSILON)
+    return np.log(bounded / (1 - bounded)).astype(np.float32)
+
+
+def _raw(fitted: Fitted) -> float:
+    odds = (np.log(fitted.threshold / (1 - fitted.threshold)) - fitted.shift) / fitted.scale
+    return float(1 / (1 + np.exp(-odds)))

@@ -3,6 +3,7 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -65,27 +66,44 @@ def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
         The backbone, its word embeddings apart.
 
     Raises:
-        ConfigError: There is no tokenizer.json beside the weights.
+        ConfigError: There are no weights, or no tokenizer.json beside them.
     """
     source = resolve(name)
-    config = AutoConfig.from_pretrained(source)
-    # Dropout inside attention rules out the fused kernels: several times slower on a CPU.
-    config.attention_probs_dropout_prob = 0.0
-    # The pooler is never used by retrieval or reading.
-    extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
-    layers = AutoModel.from_pretrained(source, config=config, **extra)
+    try:
+        config = AutoConfig.from_pretrained(source)
+        layers = _load_layers(source, config)
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"backbone {name!r}: cannot be loaded ({str(error).splitlines()[0]}): give a folder "
+            "with weights, a hub id, or pip:PACKAGE/FOLDER"
+        ) from error
     table = layers.get_input_embeddings().weight.detach().clone()
     # The layers only ever see looked-up embeddings; a one-row table keeps checkpoints small.
     layers.set_input_embeddings(nn.Embedding(1, table.shape[1]))
     if token_types > getattr(config, "type_vocab_size", token_types):
         _widen_token_types(layers, token_types)
-    tokenizer_file = Path(source) / "tokenizer.json"
-    if not tokenizer_file.is_file():
-        raise ConfigError(f"{tokenizer_file}: missing, expected the backbone's tokenizer.json")
-    tokenizer = Tokenizer.from_file(str(tokenizer_file))
+    tokenizer = _open_tokenizer(source)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return Backbone(layers=layers, embeddings=table, tokenizer=tokenizer, name=name)
+
+
+def _open_tokenizer(source: str) -> Tokenizer:
+    if not Path(source).is_dir():
+        return Tokenizer.from_pretrained(source)
+    path = Path(source) / "tokenizer.json"
+    if not path.is_file():
+        raise ConfigError(f"{path}: missing, expected the backbone's tokenizer.json")
+    return Tokenizer.from_file(str(path))
+
+
+def _load_layers(source: str, config: Any) -> nn.Module:
+    # Dropout inside attention rules out the fused kernels: several times slower on a CPU.
+    config.attention_probs_dropout_prob = 0.0
+    # The pooler is never used by retrieval or reading.
+    extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
+    layers: nn.Module = AutoModel.from_pretrained(source, config=config, **extra)
+    return layers
 
 
 def _widen_token_types(layers: nn.Module, token_types: int) -> None:

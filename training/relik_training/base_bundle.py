@@ -6,16 +6,68 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
+from relik.bundle import KIND, LAYOUT
 from relik.config import PipelineConfig
 from relik.kb import KnowledgeBase
+from relik.manifest import write_manifest
 from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
-from relik_index import BuildOptions, build_index
+from relik.types import TextEncoder
+from relik_index import build_index
 from relik_training.backbone import open_backbone
-from relik_training.examples import Example
+from relik_training.examples import read_examples
 from relik_training.export import export_encoder, export_shared
 from relik_training.fusion import fit_fusion, with_weights
+from relik_training.recipes import RetrieverTraining, provenance_of
+from relik_training.records import Records
+from relik_training.run_files import check_same, read_figures, recorded
 from relik_training.settings import write_toml
+
+
+def build_base(config: RetrieverTraining) -> dict[str, object]:
+    """Export the encoder of a finished run, build the knowledge indexes, fit the fusion weights.
+
+    Args:
+        config: Settings of the run; fills `out/bundle`.
+
+    Returns:
+        The folder, the fitted weights, and what the indexes say of themselves.
+
+    Raises:
+        ConfigError: The run is not finished, or was made with other settings.
+    """
+    run = Path(config.out)
+    out = run / "bundle"
+    check_same(run, config)
+    out.mkdir(parents=True, exist_ok=True)
+    pretrained = open_backbone(config.backbone)
+    export_shared(pretrained.tokenizer, pretrained.embeddings.numpy(), out)
+    export_encoder(run, out)
+    encoder = open_encoder(out, "onnx")
+    receipts = _build_indexes(config, out, encoder)
+    weights = _fit(config, out, encoder)
+    seal_base(config)
+    return {"bundle": str(out), "fusion": weights, **receipts}
+
+
+def seal_base(config: RetrieverTraining) -> None:
+    """Write the manifest of a base bundle.
+
+    Args:
+        config: Settings of the run; `out/bundle` holds the built bundle.
+    """
+    run = Path(config.out)
+    write_manifest(
+        run / "bundle",
+        kind=KIND,
+        fields={
+            "model": config.model,
+            "sources": [dataclasses.asdict(each) for each in provenance_of(config.provenance)],
+            "recipe": {"retriever": recorded(config)},
+            "training": {"retriever": read_figures(run)},
+            "metrics": {},
+        },
+    )
 
 
 def fingerprint(folder: Path) -> str:
@@ -28,60 +80,47 @@ def fingerprint(folder: Path) -> str:
         Hexadecimal SHA-256.
     """
     digest = hashlib.sha256()
-    names = [f"query_encoder/{p.name}" for p in (folder / "query_encoder").iterdir()]
-    names += ["shared/tokenizer.json", "shared/word_embeddings.safetensors"]
+    encoder = LAYOUT.query_encoder
+    names = [f"{encoder}/{p.name}" for p in (folder / encoder).iterdir()]
+    names += [LAYOUT.tokenizer, LAYOUT.word_embeddings]
     for name in sorted(names):
         content = hashlib.sha256((folder / name).read_bytes()).hexdigest()
         digest.update(f"{name}\0{content}\n".encode())
     return digest.hexdigest()
 
 
-def build_base(
-    run: Path,
-    out: Path,
-    *,
-    backbone: str,
-    knowledge: Path,
-    examples: list[Example],
-    entity_options: BuildOptions,
-    config: PipelineConfig,
-) -> dict[str, object]:
-    """Export the encoder, build the knowledge indexes, fit the fusion weights.
-
-    Args:
-        run: Folder of the retriever run.
-        out: Folder to fill.
-        backbone: The backbone of the run, for tokenizer and word embeddings.
-        knowledge: Folder with entities.jsonl and relations.jsonl.
-        examples: Training windows to fit the weights on.
-        entity_options: How the index of entities is built.
-        config: Settings that the fitted weights go into.
-
-    Returns:
-        What the indexes' manifests say.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    pretrained = open_backbone(backbone)
-    export_shared(pretrained.tokenizer, pretrained.embeddings.numpy(), out)
-    export_encoder(run, out)
-    tokenizer = Tokenizer.from_file(str(out / "shared" / "tokenizer.json"))
-    encoder = open_encoder(out, "onnx")
-    receipts: dict[str, object] = {}
-    for name, options in (
-        ("relations", BuildOptions(candidate_tokens=8, force=True)),
-        ("entities", entity_options),
-    ):
-        receipts[name] = build_index(
-            knowledge / f"{name}.jsonl",
+def _build_indexes(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str, object]:
+    tokenizer = Tokenizer.from_file(str(out / LAYOUT.tokenizer))
+    plans = {
+        LAYOUT.relations: config.index.relations(),
+        LAYOUT.entities: config.index.entities(),
+    }
+    return {
+        name: build_index(
+            Path(config.knowledge.out) / f"{name}.jsonl",
             out / name,
             encoder=encoder,
             tokenizer=tokenizer,
             encoder_fingerprint=fingerprint(out),
             options=options,
         )
-    kb = KnowledgeBase.open(out / "entities")
-    retriever = HybridRetriever(encoder, kb, config.retriever)
-    weights = fit_fusion(examples, retriever, kb)
-    fitted = dataclasses.replace(config, retriever=with_weights(config.retriever, weights))
-    write_toml(fitted, out / "pipeline.toml")
-    return {"weights": weights, **receipts}
+        for name, options in plans.items()
+    }
+
+
+def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str, float]:
+    settings = PipelineConfig(model=config.model, windows=config.windows)
+    weights: dict[str, float] = {}
+    if config.fusion.sources:
+        examples = read_examples(
+            config.fusion.sources,
+            data=Path(config.data),
+            titles=config.titles,
+            entities=Records.read(Path(config.knowledge.out) / "entities.jsonl"),
+            windows=config.windows,
+        )
+        kb = KnowledgeBase.open(out / LAYOUT.entities)
+        weights = fit_fusion(examples, HybridRetriever(encoder, kb, settings.retriever), kb)
+    fitted = dataclasses.replace(settings, retriever=with_weights(settings.retriever, weights))
+    write_toml(fitted, out / LAYOUT.pipeline)
+    return weights

@@ -19,6 +19,7 @@ from relik.pipeline import Pipeline, open_pipeline
 from relik.types import AnnotateOptions, Annotation, Document, FloatArray
 from relik_training.examples import Example, read_examples
 from relik_training.fusion import fit_logistic
+from relik_training.recipes import CalibrationTraining
 from relik_training.records import Records
 from relik_training.settings import write_toml
 
@@ -31,25 +32,6 @@ _LEAST_SCALE = 0.05
 _GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
 
 BoolArray = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CalibrationTraining:
-    """What scores are calibrated on.
-
-    Args:
-        sources: Development sets, tables as `SourceConfig`; none of them trained on.
-        limit: Most documents of each set; 0 takes all.
-        threshold: Least raw score of a span that takes part, 0..1.
-        relation_threshold: Least raw score of a triple that takes part, 0..1.
-        precision: For which precision a second pair of thresholds is reported, 0..1.
-    """
-
-    sources: tuple[dict[str, object], ...] = ()
-    limit: int = 0
-    threshold: float = 0.02
-    relation_threshold: float = 0.02
-    precision: float = 0.9
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from relik.errors import ConfigError
 from relik_training.entity_types import coarse_types, is_date, partial_names
 from relik_training.files import read_jsonl, write_jsonl
 
@@ -18,7 +19,7 @@ class KnowledgeConfig:
     """What to select.
 
     Args:
-        entities: JSON Lines of entities with Wikidata ids.
+        entities: JSON Lines of entities with Wikidata ids; empty where `out` was made otherwise.
         relations: JSON Lines of relations.
         triples: JSON Lines of `h, r, t` statements.
         linked_text: Annotated paragraphs whose mentions give surface forms and their counts;
@@ -30,14 +31,14 @@ class KnowledgeConfig:
         out: Folder for entities.jsonl and relations.jsonl.
     """
 
-    entities: str
-    relations: str
-    triples: str
-    linked_text: tuple[str, ...]
-    relation_text: tuple[str, ...]
-    max_entities: int = 105_000
+    entities: str = ""
+    relations: str = ""
+    triples: str = ""
+    linked_text: tuple[str, ...] = ()
+    relation_text: tuple[str, ...] = ()
+    max_entities: int = 100_500
     max_relations: int = 200
-    max_aliases: int = 8
+    max_aliases: int = 5
     out: str = "runs/knowledge"
 
 
@@ -77,6 +78,51 @@ def build_knowledge(config: KnowledgeConfig, data: Path) -> dict[str, int]:
         out / "relations.jsonl", _relations(data / config.relations, relation_counts, config)
     )
     return {"entities": n_entities, "relations": n_relations}
+
+
+def ensure_knowledge(config: KnowledgeConfig, data: Path) -> Path:
+    """Write the entities and relations of a bundle where they are absent.
+
+    Args:
+        config: What to select.
+        data: Folder that the file names in `config` are relative to.
+
+    Returns:
+        Folder of entities.jsonl and relations.jsonl.
+
+    Raises:
+        ConfigError: They are absent and the recipe does not say how to make them.
+    """
+    out = Path(config.out)
+    # relations.jsonl is written last: where it stands, the other is whole.
+    if not all((out / name).is_file() for name in ("entities.jsonl", "relations.jsonl")):
+        check_knowledge(config, data)
+        build_knowledge(config, data)
+    return out
+
+
+def check_knowledge(config: KnowledgeConfig, data: Path) -> None:
+    """Look for the files that entities and relations are made from.
+
+    Args:
+        config: What to select.
+        data: Folder that the file names in `config` are relative to.
+
+    Raises:
+        ConfigError: One is missing or not named.
+    """
+    if not (config.entities and config.relations and config.triples):
+        raise ConfigError(
+            f"{config.out}: has no entities.jsonl and relations.jsonl, and [knowledge] does not "
+            "name entities, relations and triples to make them from: add these settings"
+        )
+    names = (config.entities, config.relations, config.triples)
+    for name in (*names, *config.linked_text, *config.relation_text):
+        if not (data / name).is_file():
+            raise ConfigError(
+                f"{data / name}: is missing, expected a file named in [knowledge]: give the "
+                "folder of the data sets by --data"
+            )
 
 
 def _read_surfaces(

@@ -1,6 +1,7 @@
 """Joint training of spans, links and relations as a Lightning module."""
 
 import dataclasses
+from dataclasses import dataclass
 
 import lightning
 import torch
@@ -9,6 +10,25 @@ from torch import nn
 from relik.reader.model import ReaderModel
 from relik_training.reader_data import IGNORED, ReaderBatch
 from relik_training.retriever import linear_schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderRates:
+    """How fast what learns.
+
+    Args:
+        learning_rate: Peak rate of the top layer.
+        head_learning_rate: Peak rate of heads and markers.
+        layer_decay: Factor of the rate from each layer to the one below.
+        warmup_steps: Steps of warm-up.
+        max_steps: Steps of the run; rates fall linearly to zero.
+    """
+
+    learning_rate: float
+    head_learning_rate: float
+    layer_decay: float
+    warmup_steps: int
+    max_steps: int
 
 
 class ReaderModule(lightning.LightningModule):
@@ -20,11 +40,7 @@ class ReaderModule(lightning.LightningModule):
     Args:
         model: The reader.
         embeddings: Float32, (vocabulary, hidden), frozen.
-        learning_rate: Peak rate of the top layer.
-        head_learning_rate: Peak rate of heads and markers.
-        layer_decay: Factor of the rate from each layer to the one below.
-        warmup_steps: Steps of warm-up.
-        max_steps: Steps of the run.
+        rates: How fast what learns.
         seed: Seed of dropout, with the step.
     """
 
@@ -33,21 +49,13 @@ class ReaderModule(lightning.LightningModule):
         model: ReaderModel,
         embeddings: torch.Tensor,
         *,
-        learning_rate: float,
-        head_learning_rate: float,
-        layer_decay: float,
-        warmup_steps: int,
-        max_steps: int,
+        rates: ReaderRates,
         seed: int,
     ) -> None:
         super().__init__()
         self.model = model
         self.register_buffer("embeddings", embeddings, persistent=False)
-        self._learning_rate = learning_rate
-        self._head_learning_rate = head_learning_rate
-        self._layer_decay = layer_decay
-        self._warmup_steps = warmup_steps
-        self._max_steps = max_steps
+        self._rates = rates
         self._seed = seed
         # A relation holds for few pairs: starting near that rate keeps the first steps calm.
         with torch.no_grad():
@@ -172,7 +180,7 @@ class ReaderModule(lightning.LightningModule):
             weight_decay=0.01,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, linear_schedule(self._warmup_steps, self._max_steps)
+            optimizer, linear_schedule(self._rates.warmup_steps, self._rates.max_steps)
         )
         return {
             "optimizer": optimizer,
@@ -181,7 +189,7 @@ class ReaderModule(lightning.LightningModule):
 
     def _rate(self, name: str, n_layers: int) -> float:
         if not name.startswith("backbone."):
-            return self._head_learning_rate
+            return self._rates.head_learning_rate
         _, found, rest = name.partition(".layer.")
         depth = n_layers - 1 - int(rest.split(".", 1)[0]) if found else n_layers
-        return self._learning_rate * self._layer_decay**depth
+        return self._rates.learning_rate * self._rates.layer_decay**depth

@@ -21,36 +21,10 @@ from relik.reader.inputs import (
 )
 from relik.types import Retriever, Span, Window
 from relik_training.examples import Example
+from relik_training.recipes import ReaderSampling
 
 IGNORED = -100
 NIL_CLASS = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderSampling:
-    """How candidates are drawn for training.
-
-    Args:
-        entity_candidates: Entity candidates per window.
-        relation_candidates: Relation candidates per window that has relation labels.
-        gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
-        gold_insert: Share of gold entities that the retriever missed and are put in.
-        shuffle: Share of windows whose candidates lose their order.
-        case_noise: Share of windows read as all capitals, and again as all lower case.
-        unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
-        max_tokens: Most tokens of a row.
-        seed: Seed of sampling, with the step.
-    """
-
-    entity_candidates: int = 20
-    relation_candidates: int = 12
-    gold_drop: float = 0.05
-    gold_insert: float = 0.7
-    shuffle: float = 0.15
-    case_noise: float = 0.05
-    unlabelled_weight: float = 0.2
-    max_tokens: int = 384
-    seed: int = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

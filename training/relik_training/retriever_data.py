@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -32,6 +33,25 @@ def pad(rows: Sequence[Sequence[int]]) -> Tokens:
     return Tokens(ids, mask)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieverSampling:
+    """How windows and passages are made for training.
+
+    Args:
+        max_tokens: Tokens of a window.
+        passage_tokens: Tokens of a record.
+        hard_negatives: Namesakes per window.
+        name_dropout: Share of passages that lose their name, so that strings alone do not win.
+        seed: Seed of sampling, with the step.
+    """
+
+    max_tokens: int
+    passage_tokens: int
+    hard_negatives: int
+    name_dropout: float
+    seed: int
+
+
 class RetrieverData:
     """Makes the batch of a step.
 
@@ -39,37 +59,22 @@ class RetrieverData:
 
     Args:
         examples: Windows with their labels.
-        entities: Records of entities.
-        relations: Records of relations.
+        knowledge: Records of entities and of relations.
         tokenizer: Subwords.
-        max_tokens: Tokens of a window.
-        passage_tokens: Tokens of a record.
-        hard_negatives: Namesakes per mention.
-        name_dropout: Share of passages that lose their name, so that strings alone do not win.
-        seed: Seed of sampling, with the step.
+        sampling: How windows and passages are made.
     """
 
     def __init__(
         self,
         examples: Sequence[Example],
-        entities: Records,
-        relations: Records,
-        tokenizer: Tokenizer,
         *,
-        max_tokens: int,
-        passage_tokens: int,
-        hard_negatives: int,
-        name_dropout: float,
-        seed: int,
+        knowledge: tuple[Records, Records],
+        tokenizer: Tokenizer,
+        sampling: RetrieverSampling,
     ) -> None:
-        self._entities = entities
-        self._relations = relations
+        self._entities, self._relations = knowledge
         self._tokenizer = tokenizer
-        self._passage_tokens = passage_tokens
-        self._hard_negatives = hard_negatives
-        self._name_dropout = name_dropout
-        self._seed = seed
-        self._mined: dict[int, list[int]] = {}
+        self._sampling = sampling
         self.positives: list[list[int]] = []
         self.namesakes: list[list[int]] = []
         self.windows: list[list[int]] = []
@@ -82,23 +87,12 @@ class RetrieverData:
                 self.namesakes.append(self._namesakes(example, positives))
         for first in range(0, len(kept), 1024):
             encoded = tokenizer.encode_batch([e.text for e in kept[first : first + 1024]])
-            self.windows.extend(e.ids[: max_tokens - 1] + e.ids[-1:] for e in encoded)
+            self.windows.extend(e.ids[: sampling.max_tokens - 1] + e.ids[-1:] for e in encoded)
 
     @property
     def lengths(self) -> list[int]:
         """Return the tokens of each window."""
         return [len(ids) for ids in self.windows]
-
-    def mine(self, found: Sequence[Sequence[int]], *, per_window: int) -> None:
-        """Take wrong answers of an earlier retriever as hard negatives.
-
-        Args:
-            found: Entity rows retrieved for each window, best first.
-            per_window: Negatives to keep for each window.
-        """
-        for i, rows in enumerate(found):
-            right = set(self.positives[i])
-            self._mined[i] = [row for row in rows if row not in right][:per_window]
 
     def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
         """Make the batch of a step.
@@ -110,14 +104,13 @@ class RetrieverData:
         Returns:
             The batch.
         """
-        rng = np.random.default_rng([self._seed, step])
+        rng = np.random.default_rng([self._sampling.seed, step])
         wanted: Counter[int] = Counter()
         for i in chosen:
             wanted.update(self.positives[i])
             namesakes = self.namesakes[i]
-            take = min(len(namesakes), self._hard_negatives)
+            take = min(len(namesakes), self._sampling.hard_negatives)
             wanted.update(int(n) for n in rng.choice(namesakes, take, replace=False) if take)
-            wanted.update(self._mined.get(i, ()))
         passages = sorted(wanted)
         column = {row: j for j, row in enumerate(passages)}
         positive = torch.zeros((len(chosen), len(passages)), dtype=torch.bool)
@@ -128,7 +121,9 @@ class RetrieverData:
         encoded = self._tokenizer.encode_batch(texts)
         return RetrieverBatch(
             windows=pad([self.windows[i] for i in chosen]),
-            passages=pad([e.ids[: self._passage_tokens - 1] + e.ids[-1:] for e in encoded]),
+            passages=pad(
+                [e.ids[: self._sampling.passage_tokens - 1] + e.ids[-1:] for e in encoded]
+            ),
             positive=positive,
             ignored=ignored & ~positive,
             step=step,
@@ -152,7 +147,7 @@ class RetrieverData:
         if row >= len(self._entities):
             return encoder_text(self._relations.entities[row - len(self._entities)])
         entity = self._entities.entities[row]
-        if entity.description and rng.random() < self._name_dropout:
+        if entity.description and rng.random() < self._sampling.name_dropout:
             return entity.description
         return encoder_text(entity)
 

@@ -3,17 +3,21 @@
 import json
 import logging
 import os
+import time
 import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import nn
 
 from relik_training.backbone import best_precision
+from relik_training.run_files import METRICS, SECONDS
 
 
 def fit(
@@ -35,6 +39,7 @@ def fit(
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision, or "auto".
     """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = out / "checkpoints"
     saver = ModelCheckpoint(
         dirpath=folder,
@@ -44,28 +49,28 @@ def fit(
         every_n_train_steps=checkpoint_steps,
         enable_version_counter=False,
     )
-    trainer = lightning.Trainer(
-        max_steps=max_steps,
-        max_epochs=1,
-        accelerator="auto",
-        devices=1,
-        precision=best_precision() if precision == "auto" else precision,
-        gradient_clip_val=1.0,
-        callbacks=[saver, TQDMProgressBar(refresh_rate=1)],
-        logger=_JsonLines(out / "metrics.jsonl"),
-        log_every_n_steps=10,
-        enable_model_summary=False,
-        default_root_dir=str(out),
-    )
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     last = folder / "last.ckpt"
     torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
+        trainer = lightning.Trainer(
+            max_steps=max_steps,
+            max_epochs=1,
+            accelerator="auto",
+            devices=1,
+            precision=best_precision() if precision == "auto" else precision,
+            gradient_clip_val=1.0,
+            callbacks=[saver, _Bar(max_steps)],
+            logger=_JsonLines(out / METRICS),
+            log_every_n_steps=10,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            default_root_dir=str(out),
+        )
         trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
 
 
-def write_weights(model: nn.Module, out: Path, config: dict[str, object]) -> None:
+def write_weights(model: nn.Module, out: Path, config: dict[str, Any]) -> None:
     """Write trained weights with what is needed to open them again.
 
     Args:
@@ -78,12 +83,52 @@ def write_weights(model: nn.Module, out: Path, config: dict[str, object]) -> Non
     (out / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
 
 
+class _Bar(lightning.Callback):
+    """Shows steps and loss on standard error, so that standard output is left to the answer."""
+
+    def __init__(self, max_steps: int) -> None:
+        self._max_steps = max_steps
+        self._progress = Progress(
+            TextColumn("step"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=Console(stderr=True),
+        )
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule
+    ) -> None:
+        self._task = self._progress.add_task(
+            "", total=self._max_steps, completed=trainer.global_step
+        )
+        self._progress.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        _module: lightning.LightningModule,
+        *_outcome: object,
+    ) -> None:
+        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
+        self._progress.update(
+            self._task, completed=trainer.global_step, description=" ".join(shown)
+        )
+
+    def teardown(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
+    ) -> None:
+        self._progress.stop()
+
+
 class _JsonLines(lightning.pytorch.loggers.Logger):
     """Writes metrics as JSON Lines, one object a logged step."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
         self._path = path
+        self._began = time.monotonic()
 
     @property
     def name(self) -> str:
@@ -94,9 +139,9 @@ class _JsonLines(lightning.pytorch.loggers.Logger):
         return "0"
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
+        row = {"step": step, SECONDS: round(time.monotonic() - self._began, 1), **metrics}
         with self._path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps({"step": step, **metrics}) + "\n")
+            out.write(json.dumps(row) + "\n")
 
     def log_hyperparams(self, params: Any) -> None:
         """Do nothing: the resolved config is written by the run."""

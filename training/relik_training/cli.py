@@ -1,0 +1,102 @@
+"""`relik train`: from data sets and a recipe to a bundle."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+# Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
+# torch, and a plain install has none.
+
+app = typer.Typer(
+    name="train",
+    help="Train a retriever or a reader by a recipe, and make the bundle of what was trained.",
+    no_args_is_help=True,
+)
+
+Recipe = Annotated[Path, typer.Option("--config", help="Recipe, a TOML file.", show_default=False)]
+Data = Annotated[
+    Path | None, typer.Option(help="Folder of the data sets, in place of the recipe's.")
+]
+Out = Annotated[Path | None, typer.Option(help="Folder to fill, in place of the recipe's.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def knowledge(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Select the entities and relations of a bundle, by [knowledge] of a retriever's recipe."""
+    from dataclasses import replace
+
+    from relik_training.knowledge import build_knowledge, check_knowledge
+    from relik_training.recipes import Overrides, read_retriever_recipe
+
+    recipe = read_retriever_recipe(config, Overrides(data=_text(data)))
+    chosen = replace(recipe.knowledge, out=str(out)) if out else recipe.knowledge
+    check_knowledge(chosen, Path(recipe.data))
+    counts = build_knowledge(chosen, Path(recipe.data))
+    _print({"knowledge": chosen.out, **counts}, as_json=as_json)
+
+
+@app.command()
+def retriever(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Train an encoder, then build the base bundle: encoder, indexes, fitted settings.
+
+    Entities and relations are selected first where they are absent. A run that was stopped goes
+    on from its last checkpoint.
+    """
+    from relik_training.base_bundle import build_base
+    from relik_training.recipes import Overrides, read_retriever_recipe
+    from relik_training.retriever_run import train_retriever
+
+    recipe = read_retriever_recipe(config, Overrides(data=_text(data), out=_text(out)))
+    run = train_retriever(recipe)
+    _print({"run": str(run), **build_base(recipe)}, as_json=as_json)
+
+
+@app.command()
+def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Train a reader on a base bundle, then make the whole bundle, calibrated and sealed.
+
+    A run that was stopped goes on from its last checkpoint.
+    """
+    from relik_training.reader_bundle import build_bundle
+    from relik_training.reader_run import train_reader
+    from relik_training.recipes import Overrides, read_reader_recipe
+
+    recipe = read_reader_recipe(config, Overrides(data=_text(data), out=_text(out)))
+    run = train_reader(recipe)
+    _print({"run": str(run), **build_bundle(recipe)}, as_json=as_json)
+
+
+@app.command()
+def bundle(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Make the bundle of a finished run again, of a retriever or of a reader, without training."""
+    from relik_training.recipes import (
+        Overrides,
+        is_reader_recipe,
+        read_reader_recipe,
+        read_retriever_recipe,
+    )
+
+    overrides = Overrides(data=_text(data), out=_text(out))
+    if is_reader_recipe(config):
+        from relik_training.reader_bundle import build_bundle
+
+        _print(build_bundle(read_reader_recipe(config, overrides)), as_json=as_json)
+    else:
+        from relik_training.base_bundle import build_base
+
+        _print(build_base(read_retriever_recipe(config, overrides)), as_json=as_json)
+
+
+def _text(path: Path | None) -> str | None:
+    return None if path is None else str(path)
+
+
+def _print(report: dict[str, object], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(report))
+        return
+    for name, value in report.items():
+        typer.echo(f"{name}: {value if isinstance(value, str) else json.dumps(value)}")

@@ -1,0 +1,83 @@
+"""What a reader run ends with: a whole bundle, calibrated and sealed."""
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+from relik.bundle import KIND, LAYOUT
+from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik_training.calibration import DevelopmentTexts, calibrate
+from relik_training.export import export_reader
+from relik_training.recipes import ReaderTraining, provenance_of
+from relik_training.records import Records
+from relik_training.run_files import check_same, read_figures, recorded
+from relik_training.settings import write_toml
+
+_FROM_BASE = ("shared", LAYOUT.query_encoder, LAYOUT.entities, LAYOUT.relations)
+
+
+def build_bundle(config: ReaderTraining) -> dict[str, object]:
+    """Join the base and a finished reader run to a bundle; calibrate and seal it.
+
+    Args:
+        config: Settings of the run; the bundle takes the place of `out/bundle`.
+
+    Returns:
+        The folder and the figures of the calibration.
+
+    Raises:
+        ConfigError: The run is not finished, or was made with other settings.
+    """
+    run, base = Path(config.out), Path(config.base)
+    check_same(run, config)
+    target, aside = run / "bundle", run / ".bundle.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for name in _FROM_BASE:
+        shutil.copytree(base / name, aside / name)
+    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
+    write_toml(
+        dataclasses.replace(settings, calibration=CalibrationConfig()), aside / LAYOUT.pipeline
+    )
+    export_reader(run, aside)
+    write_manifest(aside, kind=KIND, fields=_fields(config))
+    report: dict[str, object] = {}
+    if config.calibration.sources:
+        texts = DevelopmentTexts(
+            data=Path(config.data),
+            titles=config.titles,
+            entities=Records.read(Path(config.knowledge) / "entities.jsonl"),
+        )
+        report = calibrate(aside, config.calibration, texts)
+    publish(aside, target, replace=True)
+    return {"bundle": str(target), "calibration": report}
+
+
+def _fields(config: ReaderTraining) -> dict[str, object]:
+    """Give what the manifest says: what the base says of itself, and the reader's part."""
+    base, run = Path(config.base), Path(config.out)
+    held = dict(read_manifest(base).fields) if (base / MANIFEST).is_file() else {}
+    sources = _tables(held.get("sources"))
+    known = {source.get("name") for source in sources}
+    sources += [
+        dataclasses.asdict(each)
+        for each in provenance_of(config.provenance)
+        if each.name not in known
+    ]
+    return {
+        "model": read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
+        "sources": sources,
+        "licences": sorted({str(source["licence"]) for source in sources}),
+        "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},
+        "training": {**_table(held.get("training")), "reader": read_figures(run)},
+        "metrics": {},
+    }
+
+
+def _table(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _tables(value: object) -> list[dict[str, object]]:
+    return [_table(each) for each in value] if isinstance(value, list) else []

@@ -1,0 +1,396 @@
+"""What a recipe can say: the settings of runs and of the bundles made from them. Needs no torch."""
+
+import tomllib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TypeAlias, cast
+
+from relik.config import WindowConfig, from_mapping, read_toml
+from relik.errors import ConfigError
+from relik_index import BuildOptions
+from relik_training.examples import SourceConfig
+from relik_training.knowledge import KnowledgeConfig
+
+Tables: TypeAlias = tuple[dict[str, object], ...]
+"""Tables of a recipe that are read one by one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Provenance:
+    """Something that a bundle is made from.
+
+    Args:
+        name: What it is.
+        licence: Its licence.
+        used_for: What it is used for.
+    """
+
+    name: str
+    licence: str
+    used_for: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IndexTraining:
+    """How the knowledge indexes of a bundle are built.
+
+    Args:
+        vectors: How vectors of entities are kept; those of relations are kept exactly.
+        opq: Rotate vectors before product quantisation.
+        compression: Of the records of entities: none or zstd.
+        candidate_tokens: Tokens of an entity that the reader sees.
+        relation_tokens: Tokens of a relation that the reader sees.
+        batch: Texts encoded at once.
+    """
+
+    vectors: str = "exact"
+    opq: bool = False
+    compression: str = "none"
+    candidate_tokens: int = 10
+    relation_tokens: int = 8
+    batch: int = 1024
+
+    def entities(self) -> BuildOptions:
+        """Give the options of the index of entities.
+
+        Returns:
+            Options that replace what is there.
+
+        Raises:
+            ConfigError: A setting has no such value.
+        """
+        return from_mapping(
+            BuildOptions,
+            {
+                "vectors": self.vectors,
+                "opq": self.opq,
+                "compression": self.compression,
+                "candidate_tokens": self.candidate_tokens,
+                "batch": self.batch,
+                "force": True,
+            },
+            where="[index]",
+        )
+
+    def relations(self) -> BuildOptions:
+        """Give the options of the index of relations.
+
+        Returns:
+            Options that replace what is there.
+        """
+        return BuildOptions(candidate_tokens=self.relation_tokens, force=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionTraining:
+    """What the weights of dense and lexical evidence are fitted on.
+
+    Args:
+        sources: Training sets, tables as `SourceConfig`.
+    """
+
+    sources: Tables = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CalibrationTraining:
+    """What scores are calibrated on.
+
+    Args:
+        sources: Development sets, tables as `SourceConfig`; none of them trained on.
+        limit: Most documents of each set; 0 takes all.
+        threshold: Least raw score of a span that takes part, 0..1.
+        relation_threshold: Least raw score of a triple that takes part, 0..1.
+        precision: For which precision a second pair of thresholds is reported, 0..1.
+    """
+
+    sources: Tables = ()
+    limit: int = 0
+    threshold: float = 0.02
+    relation_threshold: float = 0.02
+    precision: float = 0.9
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieverTraining:
+    """Settings of a retriever run and of the base bundle made from it.
+
+    Args:
+        backbone: Pretrained weights; see `relik_training.backbone.resolve`.
+        data: Folder of the data sets.
+        sources: Data sets, tables as `SourceConfig`.
+        titles: File of `title, id` that maps page titles to entities; empty for none.
+        out: Folder of the run; the bundle goes to `out/bundle`.
+        model: Name of the model, given back in every answer.
+        windows: How texts are split.
+        max_tokens: Tokens of a window.
+        passage_tokens: Tokens of a record.
+        batch_size: Windows per step.
+        max_steps: Steps.
+        warmup_steps: Steps of warm-up.
+        learning_rate: Peak learning rate.
+        temperature: Divides cosines.
+        hard_negatives: Namesakes per mention-bearing window.
+        name_dropout: Share of passages without their name.
+        max_examples: Windows to keep, 0 for all.
+        checkpoint_steps: Steps between checkpoints.
+        precision: Lightning precision or "auto".
+        seed: Seed of everything.
+        knowledge: Entities and relations; built where absent.
+        index: How they are indexed.
+        fusion: What the fusion of evidence is fitted on.
+        provenance: What it is made from, tables as `Provenance`.
+    """
+
+    backbone: str
+    data: str
+    sources: Tables
+    titles: str = ""
+    out: str = "runs/retriever"
+    model: str = "unnamed"
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    max_tokens: int = 128
+    passage_tokens: int = 24
+    batch_size: int = 32
+    max_steps: int = 400
+    warmup_steps: int = 40
+    learning_rate: float = 5e-5
+    temperature: float = 0.05
+    hard_negatives: int = 4
+    name_dropout: float = 0.1
+    max_examples: int = 0
+    checkpoint_steps: int = 50
+    precision: str = "auto"
+    seed: int = 13
+    knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
+    index: IndexTraining = field(default_factory=IndexTraining)
+    fusion: FusionTraining = field(default_factory=FusionTraining)
+    provenance: Tables = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSampling:
+    """How candidates are drawn for training.
+
+    Args:
+        entity_candidates: Entity candidates per window.
+        relation_candidates: Relation candidates per window that has relation labels.
+        gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
+        gold_insert: Share of gold entities that the retriever missed and are put in.
+        shuffle: Share of windows whose candidates lose their order.
+        case_noise: Share of windows read as all capitals, and again as all lower case.
+        unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
+        max_tokens: Most tokens of a row.
+        seed: Seed of sampling, with the step.
+    """
+
+    entity_candidates: int = 20
+    relation_candidates: int = 12
+    gold_drop: float = 0.05
+    gold_insert: float = 0.7
+    shuffle: float = 0.15
+    case_noise: float = 0.05
+    unlabelled_weight: float = 0.2
+    max_tokens: int = 384
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderTraining:
+    """Settings of a reader run and of the bundle made from it.
+
+    Args:
+        backbone: Pretrained weights; see `relik_training.backbone.resolve`.
+        data: Folder of the data sets.
+        knowledge: Folder with entities.jsonl and relations.jsonl.
+        base: Folder with shared/, query_encoder/, entities/, relations/ and pipeline.toml, as
+            the retriever run leaves it.
+        sources: Data sets, tables as `SourceConfig`.
+        titles: File of `title, id` that maps page titles to entities; empty for none.
+        out: Folder of the run; the bundle goes to `out/bundle`.
+        windows: How texts are split.
+        sampling: How candidates are drawn.
+        linears_hidden_size: Width inside the heads.
+        n_entities: Entity markers.
+        n_relations: Relation markers.
+        batch_size: Windows per step.
+        max_steps: Steps.
+        warmup_steps: Steps of warm-up.
+        learning_rate: Peak rate of the top layer.
+        head_learning_rate: Peak rate of heads and markers.
+        layer_decay: Factor of the rate from each layer to the one below.
+        held_out: Share of windows of each relation kept out of training, for measuring.
+        held_out_source: The data set of which that share is kept out.
+        checkpoint_steps: Steps between checkpoints.
+        precision: Lightning precision or "auto".
+        seed: Seed of everything.
+        calibration: What scores are calibrated on; without sources they stay raw.
+        provenance: What it is made from beside the base, tables as `Provenance`.
+    """
+
+    backbone: str
+    data: str
+    knowledge: str
+    base: str
+    sources: Tables
+    titles: str = ""
+    out: str = "runs/reader"
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    sampling: ReaderSampling = field(default_factory=ReaderSampling)
+    linears_hidden_size: int = 256
+    n_entities: int = 100
+    n_relations: int = 50
+    batch_size: int = 16
+    max_steps: int = 1300
+    warmup_steps: int = 60
+    learning_rate: float = 1.5e-4
+    head_learning_rate: float = 5e-4
+    layer_decay: float = 0.9
+    held_out: float = 0.1
+    held_out_source: str = ""
+    checkpoint_steps: int = 100
+    precision: str = "auto"
+    seed: int = 13
+    calibration: CalibrationTraining = field(default_factory=CalibrationTraining)
+    provenance: Tables = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line says against the recipe.
+
+    Args:
+        data: Folder of the data sets, or None.
+        out: Folder of the run, or None.
+    """
+
+    data: str | None = None
+    out: str | None = None
+
+
+def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> RetrieverTraining:
+    """Read the recipe of a retriever.
+
+    Args:
+        path: TOML file.
+        overrides: What the command line says against it, if anything.
+
+    Returns:
+        Settings.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or has a wrong setting.
+    """
+    _require(path, ("backbone", "data", "sources"))
+    config = read_toml(RetrieverTraining, path)
+    said = overrides or Overrides()
+    return replace(config, data=said.data or config.data, out=said.out or config.out)
+
+
+def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> ReaderTraining:
+    """Read the recipe of a reader.
+
+    Args:
+        path: TOML file.
+        overrides: What the command line says against it, if anything.
+
+    Returns:
+        Settings.
+
+    Raises:
+        ConfigError: The file is missing, is not TOML, or has a wrong setting.
+    """
+    _require(path, ("backbone", "data", "knowledge", "base", "sources"))
+    config = read_toml(ReaderTraining, path)
+    said = overrides or Overrides()
+    return replace(config, data=said.data or config.data, out=said.out or config.out)
+
+
+def is_reader_recipe(path: Path) -> bool:
+    """Tell the recipe of a reader, which stands on a base, from that of a retriever.
+
+    Args:
+        path: TOML file.
+
+    Returns:
+        True for a reader.
+
+    Raises:
+        ConfigError: The file is missing or is not TOML.
+    """
+    return "base" in _table(path)
+
+
+def provenance_of(tables: Tables) -> list[Provenance]:
+    """Read what a bundle is made from.
+
+    Args:
+        tables: Tables of a recipe.
+
+    Returns:
+        The same, checked.
+
+    Raises:
+        ConfigError: A table lacks something or has something unknown.
+    """
+    found = []
+    for number, table in enumerate(tables):
+        missing = {"name", "licence", "used_for"} - set(table)
+        if missing:
+            raise ConfigError(
+                f"provenance[{number}]: got no {sorted(missing)[0]}, expected name, licence and "
+                "used_for: add it"
+            )
+        found.append(from_mapping(Provenance, table, where=f"provenance[{number}]"))
+    return found
+
+
+def check_inputs(config: RetrieverTraining | ReaderTraining) -> None:
+    """Look for the files of a run before any work is done.
+
+    Args:
+        config: Settings of the run.
+
+    Raises:
+        ConfigError: A data set, the titles, the knowledge or the base is missing.
+    """
+    data = Path(config.data)
+    files = [data / _path_of(table) for table in (*config.sources, *_fitting_sources(config))]
+    if config.titles:
+        files.append(data / config.titles)
+    if isinstance(config, ReaderTraining):
+        files += [Path(config.knowledge) / "entities.jsonl", Path(config.base) / "pipeline.toml"]
+    for file in files:
+        if not file.is_file():
+            raise ConfigError(
+                f"{file}: is missing, expected a file: give the folder of the data sets by "
+                "--data, and train the retriever before the reader"
+            )
+
+
+def _fitting_sources(config: RetrieverTraining | ReaderTraining) -> Tables:
+    return (
+        config.calibration.sources if isinstance(config, ReaderTraining) else config.fusion.sources
+    )
+
+
+def _path_of(table: dict[str, object]) -> str:
+    if "path" not in table:
+        raise ConfigError(f"[[sources]]: got {table!r} without a path, expected path = FILE")
+    return from_mapping(SourceConfig, table, where="[[sources]]").path
+
+
+def _require(path: Path, names: tuple[str, ...]) -> None:
+    table = _table(path)
+    missing = next((name for name in names if name not in table), None)
+    if missing is not None:
+        raise ConfigError(f"{path}: got no {missing!r}, which this recipe needs: add it")
+
+
+def _table(path: Path) -> dict[str, object]:
+    try:
+        return cast(dict[str, object], tomllib.loads(path.read_text(encoding="utf-8")))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error

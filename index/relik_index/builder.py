@@ -52,6 +52,7 @@ _RECEIPT_QUERIES = 500
 _RECEIPT_TOP_K = 50
 # Length of the noise added to a unit vector: a query then has a cosine of about 0.9 with it.
 _RECEIPT_NOISE = 0.5
+_ZSTD_LEVEL = 19
 _MOST_TOKENS_NARROW = 0xFFFF
 
 
@@ -60,7 +61,7 @@ class BuildOptions:
     """How a knowledge index is built.
 
     Args:
-        vectors: How vectors are kept: exact, sq8, pq32, pq48, pq64, hnsw or ivf.
+        vectors: How vectors are kept: exact, sq8, pq24, pq32, pq48, pq64, hnsw or ivf.
         opq: Rotate vectors before product quantisation.
         compression: Of the records: none (mapped and read in place) or zstd.
         candidate_tokens: Tokens of a record that the reader sees, at least 1.
@@ -198,15 +199,12 @@ def _write_records(
     plain.no_padding()
     wide = max(plain.get_vocab(with_added_tokens=True).values(), default=0) > _MOST_TOKENS_NARROW
     columns = schema(wide=wide)
-    compression = None if options.compression == "none" else options.compression
     total = source.stat().st_size if source.exists() else 0
     ids: list[str] = []
     records = read_source(source)
     with (
         pa.OSFile(str(folder / RECORDS), "wb") as file,
-        pa.ipc.new_file(
-            file, columns, options=pa.ipc.IpcWriteOptions(compression=compression)
-        ) as writer,
+        pa.ipc.new_file(file, columns, options=_write_options(options.compression)) as writer,
     ):
         while batch := list(islice(records, options.batch_rows)):
             writer.write_batch(_record_batch(batch, plain, columns, options.candidate_tokens))
@@ -219,6 +217,12 @@ def _write_records(
     trie.save(str(folder / IDS))
     (folder / ID_ROWS).write_bytes(rows.tobytes())
     return len(ids), hashlib.sha256(saved.encode()).hexdigest()
+
+
+def _write_options(compression: str) -> pa.ipc.IpcWriteOptions:
+    # Written once and read for years: the slowest level of compression is the cheapest.
+    codec = pa.Codec("zstd", compression_level=_ZSTD_LEVEL) if compression == "zstd" else None
+    return pa.ipc.IpcWriteOptions(compression=codec)
 
 
 def _record_batch(

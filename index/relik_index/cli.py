@@ -33,7 +33,8 @@ def build(
         str, typer.Option(help="Bundle whose encoder and tokenizer are used.")
     ] = "default",
     vectors: Annotated[
-        str, typer.Option(help="How vectors are kept: exact, sq8, pq32, pq48, pq64, hnsw, ivf.")
+        str,
+        typer.Option(help="How vectors are kept: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf."),
     ] = "exact",
     opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq.")] = False,
     compression: Annotated[str, typer.Option(help="Of the records: none or zstd.")] = "none",

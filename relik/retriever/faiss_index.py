@@ -12,7 +12,7 @@ from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.retriever.exact import check_vectors, ordered_search
 from relik.types import FloatArray, IntArray
 
-VectorKind: TypeAlias = Literal["exact", "sq8", "pq32", "pq48", "pq64", "hnsw", "ivf"]
+VectorKind: TypeAlias = Literal["exact", "sq8", "pq24", "pq32", "pq48", "pq64", "hnsw", "ivf"]
 VECTOR_KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
 
 _SEED = 20240801
@@ -22,6 +22,7 @@ _ADDED_ROWS = 65536
 _LEAST_ROWS: dict[VectorKind, int] = {
     "exact": 0,
     "sq8": 256,
+    "pq24": 1024,
     "pq32": 1024,
     "pq48": 1024,
     "pq64": 1024,

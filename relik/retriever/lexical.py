@@ -14,7 +14,7 @@ from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
 from relik.types import Window
 
 MAX_NAME_TOKENS = 10
-MAX_ROWS_PER_NAME = 12
+MAX_ROWS_PER_NAME = 24
 
 
 class Names(Protocol):
@@ -110,22 +110,27 @@ class LexicalMatcher:
         return found
 
     def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
-        weights: dict[int, tuple[float, bool]] = {}
+        whole: dict[int, float] = {}
+        parts: dict[int, float] = {}
         for match in self._names.lookup(key):
             if match.flags & CASED and not cased and not caseless and length < 3:
                 continue
-            partial = bool(match.flags & PARTIAL)
             weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
             weight += 0.1 * math.log1p(self._counts.count(match.row))
-            weight *= 0.2 if partial else 1.0
-            if weight > weights.get(match.row, (0.0, False))[0]:
-                weights[match.row] = (weight, partial)
-        total = sum(weight for weight, _ in weights.values())
-        best = sorted(weights.items(), key=lambda item: (-item[1][0], item[0]))
-        return tuple(
-            NameHit(row=row, log_prior=math.log(weight / total), partial=partial)
-            for row, (weight, partial) in best[:MAX_ROWS_PER_NAME]
-        )
+            held = parts if match.flags & PARTIAL else whole
+            held[match.row] = max(weight, held.get(match.row, 0.0))
+        # Shares are taken among whole names and among parts apart: how often a part is used at
+        # all is for its own weight to say.
+        return (*_shares(whole, partial=False), *_shares(parts, partial=True))
+
+
+def _shares(weights: dict[int, float], *, partial: bool) -> list[NameHit]:
+    total = sum(weights.values())
+    best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
+    return [
+        NameHit(row=row, log_prior=math.log(weight / total), partial=partial)
+        for row, weight in best[:MAX_ROWS_PER_NAME]
+    ]
 
 
 def _documents(windows: Sequence[Window]) -> list[list[Window]]:

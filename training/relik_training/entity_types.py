@@ -83,14 +83,30 @@ def coarse_types(properties: Iterable[str], description: str) -> tuple[str, ...]
 
 
 _GENERIC_TAIL = re.compile(
-    r"\s+(?:f\.?c\.?|a\.?f\.?c\.?|football club|county cricket club|cricket club|rugby club|"
-    r"hockey club|basketball club|inc\.?|corporation|corp\.?|company|co\.?|ltd\.?|limited|plc|"
+    r"\s+(?:football club|county cricket club|cricket club|rugby club|hockey club|"
+    r"basketball club|inc\.?|corporation|corp\.?|company|co\.?|ltd\.?|limited|plc|"
     r"group|holdings|s\.?a\.?|ag|gmbh|llc|l\.p\.|bank|airlines|university|party)$",
     re.IGNORECASE,
 )
-_NATIONAL = re.compile(r"^(.+?)(?: men's| women's)? national .*team$", re.IGNORECASE)
+_NATIONAL = re.compile(r"^(.+?)(?: men's| women's)? (?:national .*|cricket |rugby .*)team$", re.I)
+_CLUB_CODE = re.compile(r"(?:[A-Z]{1,4}|(?:[A-Z]\.){1,4}|\d+)\Z")
 _SUFFIXES = {"jr", "jr.", "sr", "sr.", "i", "ii", "iii", "iv", "v", "vi"}
 _TEAM = re.compile(r"\b(?:team|club|franchise)\b", re.IGNORECASE)
+
+
+def _team_parts(name: str) -> list[str]:
+    """Give the town and the nickname of a team: each leading and trailing run of its words."""
+    national = _NATIONAL.match(name)
+    if national:
+        return [national.group(1)]
+    words = _GENERIC_TAIL.sub("", name).split()
+    core = [word for word in words if not _CLUB_CODE.match(word)]
+    if not 1 <= len(core) <= 4:
+        return []
+    parts = [" ".join(core)]
+    for cut in range(1, len(core)):
+        parts += [" ".join(core[:cut]), " ".join(core[cut:])]
+    return parts
 
 
 def partial_names(name: str, types: Iterable[str], description: str) -> tuple[str, ...]:
@@ -114,18 +130,14 @@ def partial_names(name: str, types: Iterable[str], description: str) -> tuple[st
     if "person" in types and 2 <= len(words) <= 4:
         tail = [word for word in words if word.casefold() not in _SUFFIXES]
         parts.append(tail[-1].strip(","))
-    if "organisation" in types or _TEAM.search(description):
-        national = _NATIONAL.match(name)
-        if national:
-            parts.append(national.group(1))
-        else:
-            parts.append(_GENERIC_TAIL.sub("", name))
-            if _TEAM.search(description) and 2 <= len(words) <= 3:
-                parts.extend((words[-1], " ".join(words[:-1])))
+    if _TEAM.search(description):
+        parts.extend(_team_parts(name))
+    elif "organisation" in types:
+        parts.append(_GENERIC_TAIL.sub("", name))
     seen = {name.casefold()}
     kept = []
     for part in parts:
-        if len(part) > 2 and part.casefold() not in seen and not part.isdigit():
+        if len(part) > 2 and part.casefold() not in seen and part[0].isupper():
             seen.add(part.casefold())
             kept.append(part)
     return tuple(kept)

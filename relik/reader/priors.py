@@ -1,0 +1,76 @@
+"""What a surface form means most often, as a prior for linking.
+
+Source: commonness p(entity | mention) (Milne and Witten 2008), joined with the reader's score as
+log-linear evidence (Ganea and Hofmann 2017, section 4). A knowledge base without link counts
+gives nearly even shares, so the prior then says only which candidates have that name.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+from relik.kb.names import PARTIAL, PRIMARY, NameMatch, normalise
+from relik.types import FloatArray
+
+FLOOR = 0.01
+"""Share of a candidate that does not have the name: an inflected or misspelt form may be meant."""
+_PART = 0.2
+
+
+class Names(Protocol):
+    """What is asked of a name trie."""
+
+    def lookup(self, key: str) -> list[NameMatch]:
+        """Return the records that have a normalised name."""
+
+
+class Knowledge(Protocol):
+    """What is asked of a knowledge base."""
+
+    @property
+    def names(self) -> Names:
+        """Names and what they name."""
+
+    def count(self, row: int) -> int:
+        """Return how often a record is linked in the text that gave the surface forms."""
+
+
+def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
+    """Share the uses of a surface form out among the records that have it as a name.
+
+    Args:
+        kb: Knowledge base.
+        surface: The mention as it stands in the text.
+
+    Returns:
+        Row -> share, summing to 1; empty for an unknown name.
+    """
+    weights: dict[int, float] = {}
+    for match in kb.names.lookup(normalise(surface)):
+        weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
+        weight += 0.1 * math.log1p(kb.count(match.row))
+        if match.flags & PARTIAL:
+            weight *= _PART
+        weights[match.row] = max(weight, weights.get(match.row, 0.0))
+    total = sum(weights.values())
+    return {row: weight / total for row, weight in weights.items()}
+
+
+def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> FloatArray:
+    """Give the log prior of each candidate of a mention.
+
+    Args:
+        kb: Knowledge base.
+        surface: The mention as it stands in the text.
+        rows: Rows of the candidates.
+
+    Returns:
+        Float32, (n_candidates,), each in [log FLOOR, 0]; all zero where nothing has the name.
+    """
+    shares = name_shares(kb, surface)
+    if not shares:
+        return np.zeros(len(rows), dtype=np.float32)
+    found = [max(shares.get(row, 0.0), FLOOR) for row in rows]
+    return np.log(np.array(found, dtype=np.float32))

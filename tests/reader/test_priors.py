@@ -1,0 +1,49 @@
+"""Shares of surface forms among records: hand-counted, and bounded for any counts."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relik.reader.priors import FLOOR, log_priors, name_shares
+from relik.testing import FakeKnowledgeBase
+from relik.types import Entity
+
+
+def knowledge(counts: dict[tuple[str, str], int]) -> FakeKnowledgeBase:
+    entities = [
+        Entity(entity_id="Q1", name="Paris"),
+        Entity(entity_id="Q2", name="Paris Hilton", aliases=("Paris",)),
+        Entity(entity_id="Q3", name="Lyon"),
+    ]
+    return FakeKnowledgeBase(entities, counts=counts)
+
+
+def test_a_more_frequent_meaning_has_the_larger_share() -> None:
+    shares = name_shares(knowledge({("Paris", "Q1"): 90, ("Paris", "Q2"): 10}), "Paris")
+    assert set(shares) == {0, 1}
+    assert shares[0] == pytest.approx(0.9, abs=0.02)
+
+
+def test_case_and_spacing_do_not_matter() -> None:
+    kb = knowledge({})
+    assert name_shares(kb, "  PARIS\n") == name_shares(kb, "Paris")
+
+
+def test_an_unknown_surface_says_nothing() -> None:
+    assert log_priors(knowledge({}), "Atlantis", [0, 1, 2]).tolist() == [0.0, 0.0, 0.0]
+
+
+def test_a_candidate_without_the_name_gets_the_floor() -> None:
+    priors = log_priors(knowledge({}), "Paris", [0, 2])
+    assert priors[1] == pytest.approx(np.log(FLOOR))
+    assert priors[0] > priors[1]
+
+
+@given(st.integers(0, 60_000), st.integers(0, 60_000))
+def test_shares_sum_to_one_and_priors_stay_in_range(one: int, other: int) -> None:
+    kb = knowledge({("Paris", "Q1"): one, ("Paris", "Q2"): other})
+    assert sum(name_shares(kb, "Paris").values()) == pytest.approx(1.0)
+    priors = log_priors(kb, "Paris", [0, 1, 2])
+    assert (priors <= 0).all()
+    assert (priors >= np.log(FLOOR) - 1e-6).all()

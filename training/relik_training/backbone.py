@@ -79,7 +79,8 @@ def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
         ) from error
     table = layers.get_input_embeddings().weight.detach().clone()
     # The layers only ever see looked-up embeddings; a one-row table keeps checkpoints small.
-    layers.set_input_embeddings(nn.Embedding(1, table.shape[1]))
+    row = torch.zeros(1, table.shape[1])
+    layers.set_input_embeddings(nn.Embedding.from_pretrained(row, freeze=False))
     if token_types > getattr(config, "type_vocab_size", token_types):
         _widen_token_types(layers, token_types)
     tokenizer = _open_tokenizer(source)

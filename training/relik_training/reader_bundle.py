@@ -1,6 +1,7 @@
 """What a reader run ends with: a whole bundle, calibrated and sealed."""
 
 import dataclasses
+import json
 import shutil
 from pathlib import Path
 
@@ -36,11 +37,8 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     aside.mkdir()
     for name in _FROM_BASE:
         shutil.copytree(base / name, aside / name)
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
-    write_toml(
-        dataclasses.replace(settings, calibration=CalibrationConfig()), aside / LAYOUT.pipeline
-    )
     export_reader(run, aside)
+    write_toml(_settings(base, aside), aside / LAYOUT.pipeline)
     write_manifest(aside, kind=KIND, fields=_fields(config))
     report: dict[str, object] = {}
     if config.calibration.sources:
@@ -52,6 +50,19 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
         report = calibrate(aside, config.calibration, texts)
     publish(aside, target, replace=True)
     return {"bundle": str(target), "calibration": report}
+
+
+def _settings(base: Path, bundle: Path) -> PipelineConfig:
+    """Give the settings of the base, uncalibrated and within what the reader can read."""
+    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
+    about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
+    positions = about["backbone"].get("max_position_embeddings", settings.reader.max_tokens)
+    longest = min(settings.reader.max_tokens, positions)
+    return dataclasses.replace(
+        settings,
+        reader=dataclasses.replace(settings.reader, max_tokens=longest),
+        calibration=CalibrationConfig(),
+    )
 
 
 def _fields(config: ReaderTraining) -> dict[str, object]:

@@ -1,0 +1,155 @@
+"""A run that was stopped ends with the weights of one that was not."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("lightning")
+pytest.importorskip("transformers")
+
+from safetensors.torch import load_file  # noqa: E402 - needs torch
+
+from relik.retriever.model import EncoderModel  # noqa: E402
+from relik_training.backbone import open_backbone  # noqa: E402
+from relik_training.batches import StepBatches  # noqa: E402
+from relik_training.cli import app  # noqa: E402
+from relik_training.retriever import (  # noqa: E402
+    RetrieverBatch,
+    RetrieverModule,
+    Tokens,
+    linear_schedule,
+)
+from relik_training.run_files import read_figures  # noqa: E402
+from relik_training.runs import fit  # noqa: E402
+
+if TYPE_CHECKING:
+    from tests.relik_training.conftest import World
+
+STEPS = 8
+
+
+class Stopped(Exception):
+    """Stands for what ends a run early."""
+
+
+def _batch(step: int) -> RetrieverBatch:
+    draw = torch.Generator().manual_seed(step)
+    ids = torch.randint(4, 30, (6, 7), generator=draw)
+    return RetrieverBatch(
+        windows=Tokens(ids[:2], torch.ones_like(ids[:2])),
+        passages=Tokens(ids[2:], torch.ones_like(ids[2:])),
+        positive=torch.eye(4, dtype=torch.bool)[:2],
+        ignored=torch.zeros((2, 4), dtype=torch.bool),
+        step=step,
+    )
+
+
+def _train(
+    backbone: Path, out: Path, make: Callable[[int], RetrieverBatch]
+) -> tuple[dict[str, object], list[int]]:
+    pretrained = open_backbone(str(backbone))
+    module = RetrieverModule(
+        EncoderModel(pretrained.layers),
+        pretrained.embeddings,
+        learning_rate=1e-2,
+        warmup_steps=3,
+        max_steps=STEPS,
+        temperature=0.05,
+        seed=1,
+    )
+    steps: list[int] = []
+
+    def noted(step: int) -> RetrieverBatch:
+        steps.append(step)
+        return make(step)
+
+    batches = StepBatches(noted, STEPS, lambda: module.global_step)
+    fit(module, batches, out=out, max_steps=STEPS, checkpoint_steps=2, precision="32-true")
+    return module.model.state_dict(), steps
+
+
+@pytest.mark.parametrize("stop", [3, 5, 7])
+def test_a_resumed_run_ends_with_the_same_weights(world: "World", stop: int) -> None:
+    def stopping(step: int) -> RetrieverBatch:
+        if step == stop:
+            raise Stopped
+        return _batch(step)
+
+    whole, steps = _train(world.backbone, world.root / "whole", _batch)
+    assert steps == list(range(STEPS))
+    with pytest.raises(Stopped):
+        _train(world.backbone, world.root / "stopped", stopping)
+    assert (world.root / "stopped" / "checkpoints" / "last.ckpt").is_file()
+    resumed, steps = _train(world.backbone, world.root / "stopped", _batch)
+    assert 0 < steps[0] <= stop
+    assert steps[-1] == STEPS - 1
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[name], resumed[name]) for name in whole)
+
+
+def test_a_finished_run_is_not_trained_again(world: "World") -> None:
+    first, _ = _train(world.backbone, world.root / "run", _batch)
+    second, steps = _train(world.backbone, world.root / "run", _batch)
+    assert steps == []
+    assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def _command(kind: str, recipe: Path, out: Path) -> list[str]:
+    run = "import sys; from relik.cli import main; main(sys.argv[1:])"
+    arguments = ["train", kind, "--config", str(recipe), "--out", str(out)]
+    return [sys.executable, "-c", run, *arguments]
+
+
+def _kill_after_checkpoint(command: list[str], out: Path) -> None:
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    checkpoint = out / "checkpoints" / "last.ckpt"
+    deadline = time.monotonic() + 120
+    while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    os.kill(process.pid, signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert checkpoint.is_file()
+    assert not (out / "model.safetensors").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["retriever", "reader"])
+def test_a_killed_process_goes_on_where_it_was(world: "World", kind: str) -> None:
+    pytest.importorskip("onnx")
+    whole, killed, base = (world.root / name for name in ("whole", "killed", "base"))
+    recipe = world.retriever_recipe(max_steps=30, warmup_steps=5)
+    if kind == "reader":
+        made = CliRunner().invoke(app, ["retriever", "--config", str(recipe), "--out", str(base)])
+        assert made.exit_code == 0
+        recipe = world.reader_recipe(base / "bundle", max_steps=30, warmup_steps=5)
+    subprocess.run(_command(kind, recipe, whole), check=True, capture_output=True)
+    _kill_after_checkpoint(_command(kind, recipe, killed), killed)
+    subprocess.run(_command(kind, recipe, killed), check=True, capture_output=True)
+    expected, found = (load_file(out / "model.safetensors") for out in (whole, killed))
+    assert expected.keys() == found.keys()
+    assert all(torch.equal(expected[name], found[name]) for name in expected)
+
+
+def test_the_rate_rises_to_its_peak_and_falls_to_zero() -> None:
+    factors = [linear_schedule(4, 10)(step) for step in range(12)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[4:10] == sorted(factors[4:10], reverse=True)
+    assert factors[4] == 1.0
+    assert factors[10:] == [0.0, 0.0]
+
+
+def test_the_seconds_of_all_parts_of_a_run_add_up(tmp_path: Path) -> None:
+    (tmp_path / "resolved.json").write_text('{"max_steps": 40}')
+    rows = [(9, 5.0), (19, 9.0), (19, 4.0), (29, 8.5)]
+    lines = [f'{{"step": {s}, "seconds": {t}, "loss": 2.5, "epoch": 0}}\n' for s, t in rows]
+    (tmp_path / "metrics.jsonl").write_text("".join(lines))
+    assert read_figures(tmp_path) == {"steps": 40, "seconds": 17.5, "final": {"loss": 2.5}}

@@ -1,0 +1,172 @@
+"""Labels say what is annotated, and keep quiet where the data set does."""
+
+import json
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relik.config import WindowConfig
+from relik.errors import ConfigError, InputError
+from relik_training.examples import Example, ExampleReader, SourceConfig, read_examples
+from relik_training.records import Records
+
+KNOWN = {"Q1", "Q2", "Q3"}
+TITLES = {"Ada Lovelace": "Q1", "Nobody": None}
+SURE = {"London": "Q3", "New London": "Q2"}
+
+
+def _read(
+    tmp_path: Path, row: dict[str, object], *, size: int = 64, **settings: object
+) -> list[Example]:
+    (tmp_path / "set.jsonl").write_text(json.dumps({"doc_id": "d", **row}) + "\n")
+    reader = ExampleReader(
+        known=KNOWN.__contains__,
+        title_id=TITLES.get,
+        unambiguous=SURE.get,
+        windows=WindowConfig(size=size, stride=max(1, size // 2)),
+    )
+    source = SourceConfig(path="set.jsonl", **settings)  # type: ignore[arg-type]
+    return list(reader.read(source, tmp_path))
+
+
+def _labels(example: Example) -> dict[str, str | None]:
+    return {example.text[m.span.start : m.span.end]: m.entity_id for m in example.mentions}
+
+
+def _unknown(example: Example) -> list[str]:
+    return [example.text[span.start : span.end] for span in example.unknown]
+
+
+def test_ids_outside_the_knowledge_base_are_nil_and_clusters_without_ids_are_untold(
+    tmp_path: Path,
+) -> None:
+    row = {"text": "Ada met Bob .", "spans": [[0, 3, "Q1", "Ada"], [8, 11, "Q99", "Bob"]]}
+    (example,) = _read(tmp_path, row, mentions="all")
+    assert _labels(example) == {"Ada": "Q1", "Bob": None}
+    row["spans"] = [[0, 3, None, "Ada"], [8, 11, None, "Bob"]]
+    (example,) = _read(tmp_path, row, mentions="all")
+    assert _labels(example) == {"Ada": None, "Bob": None}
+    (example,) = _read(tmp_path, row | {"clusters": []}, mentions="all")
+    assert _labels(example) == {"Ada": "", "Bob": ""}
+
+
+def test_a_name_that_is_sure_is_linked_where_only_clusters_are_annotated(tmp_path: Path) -> None:
+    row = {"text": "in London", "spans": [[3, 9, None, "London"]], "clusters": []}
+    assert _labels(_read(tmp_path, row)[0]) == {"London": "Q3"}
+
+
+def test_dates_and_skipped_types_are_no_mentions(tmp_path: Path) -> None:
+    text = "Ada in 1843 on Monday with 5"
+    spans = [
+        [0, 3, "Q1", "Ada"],
+        [7, 11, None, "1843"],
+        [15, 21, None, "Monday"],
+        [27, 28, None, "5", {}, {"type": "NUM"}],
+    ]
+    row = {"text": text, "spans": [span + [{}] * (5 - len(span)) for span in spans]}
+    (example,) = _read(tmp_path, row, mentions="all", skip_types=("NUM",))
+    assert _labels(example) == {"Ada": "Q1"}
+
+
+def test_capitalised_words_that_nobody_labelled_are_unknown(tmp_path: Path) -> None:
+    text = "They saw Ada and Bob . Later he came on Monday . New York slept ."
+    row = {"text": text, "spans": [[9, 12, "Q1", "Ada"]]}
+    (example,) = _read(tmp_path, row, mentions="some")
+    assert _unknown(example) == ["Bob", "New", "York"]
+    assert _unknown(_read(tmp_path, row, mentions="all")[0]) == []
+    assert _unknown(_read(tmp_path, row, mentions="none")[0]) == [text]
+
+
+def test_repeated_names_titles_and_sure_names_are_labelled_where_asked(tmp_path: Path) -> None:
+    text = "Ada Lovelace met Bob in London . Bob and Bobby left New London ."
+    row = {"text": text, "title": "Ada Lovelace", "spans": [[17, 20, "Q2", "Bob"]]}
+    assert _labels(_read(tmp_path, row)[0]) == {"Bob": "Q2"}
+    (example,) = _read(tmp_path, row, propagate=True)
+    assert _labels(example) == {
+        "Ada Lovelace": "Q1",
+        "Bob": "Q2",
+        "London": "Q3",
+        "New London": "Q2",
+    }
+    assert [m.span.start for m in example.mentions if m.entity_id == "Q2"] == [17, 33, 52]
+    assert "Bobby" in _unknown(example)
+
+
+def test_of_overlapping_mentions_the_linked_and_then_the_longer_stays(tmp_path: Path) -> None:
+    spans = [[0, 12, None, "Ada Lovelace"], [0, 3, "Q1", "Ada"], [4, 12, None, "Lovelace"]]
+    (example,) = _read(tmp_path, {"text": "Ada Lovelace", "spans": spans})
+    assert _labels(example) == {"Ada": "Q1", "Lovelace": None}
+    spans = [[0, 3, "Q1", "Ada"], [0, 12, "Q2", "Ada Lovelace"]]
+    (example,) = _read(tmp_path, {"text": "Ada Lovelace", "spans": spans})
+    assert _labels(example) == {"Ada Lovelace": "Q2"}
+
+
+def test_relations_are_renamed_turned_round_or_dropped(tmp_path: Path) -> None:
+    row = {
+        "text": "Ada met Bob",
+        "spans": [[0, 3, "Q1", "Ada"], [8, 11, "Q2", "Bob"]],
+        "triples": [[0, "KNOWS", 1], [0, "CHILD", 1], [0, "BORN", 1], [1, "P9", 0]],
+    }
+    names = {"KNOWS": "P1", "CHILD": "-P40", "BORN": ""}
+    (example,) = _read(tmp_path, row, relations="all", relation_names=names)
+    assert example.triples == ((0, "P1", 1), (1, "P40", 0), (1, "P9", 0))
+    assert example.relations == "all"
+
+
+def test_some_documents_of_a_set_can_be_taken(tmp_path: Path) -> None:
+    rows = [json.dumps({"doc_id": str(i), "text": "Ada", "spans": []}) for i in range(10)]
+    (tmp_path / "set.jsonl").write_text("\n".join(rows))
+
+    def ids(**settings: object) -> list[str]:
+        found = read_examples(
+            ({"path": "set.jsonl", **settings},),
+            data=tmp_path,
+            titles="",
+            entities=Records([]),
+            windows=WindowConfig(),
+        )
+        return [example.doc_id for example in found]
+
+    assert ids(every=4) == ["0", "4", "8"]
+    assert ids(limit=5, every=2) == ["0", "2", "4"]
+    with pytest.raises(ConfigError, match="did you mean 'limit'"):
+        ids(limits=5)
+    with pytest.raises(InputError, match="cannot be read"):
+        ids(path="other.jsonl")
+
+
+_WORD = st.text("aA 'é\U0001f600.", min_size=1, max_size=5)
+
+
+@given(
+    st.lists(_WORD, max_size=25),
+    st.lists(st.tuples(st.integers(0, 80), st.integers(1, 9)), max_size=8),
+    st.integers(1, 6),
+)
+def test_windows_keep_what_their_labels_point_at(
+    tmp_path_factory: pytest.TempPathFactory,
+    words: list[str],
+    places: list[tuple[int, int]],
+    size: int,
+) -> None:
+    text = " ".join(words)
+    spans = [
+        [at, at + length, "Q1", text[at : at + length]]
+        for at, length in places
+        if at + length <= len(text)
+    ]
+    row = {"text": text, "spans": spans, "triples": [[0, "P1", len(spans) - 1]] if spans else []}
+    named = {surface for *_, surface in spans}
+    for example in _read(tmp_path_factory.mktemp("set"), row, size=size):
+        assert example.text in text
+        reach = len(example.text)
+        for mention in example.mentions:
+            assert example.text[mention.span.start : mention.span.end] in named
+        assert all(span.end <= reach for span in example.unknown)
+        ends = [m.span for m in example.mentions]
+        assert ends == sorted(ends)
+        assert not any(one.overlaps(two) for one, two in pairwise(ends))
+        assert all(s < len(ends) and o < len(ends) for s, _, o in example.triples)

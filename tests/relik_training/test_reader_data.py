@@ -1,0 +1,147 @@
+"""Labels of the reader stand on the tokens that they mean."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+torch = pytest.importorskip("torch")
+
+from relik.config import RetrieverConfig  # noqa: E402
+from relik.kb import KnowledgeBase  # noqa: E402
+from relik.reader.inputs import MarkerLayout  # noqa: E402
+from relik.retriever.hybrid import HybridRetriever  # noqa: E402
+from relik.testing import HashEncoder  # noqa: E402
+from relik.types import Span  # noqa: E402
+from relik_index import BuildOptions, build_index  # noqa: E402
+from relik_training.examples import Example, Mention  # noqa: E402
+from relik_training.reader_data import (  # noqa: E402
+    IGNORED,
+    NIL_CLASS,
+    ReaderBatch,
+    ReaderData,
+)
+from relik_training.recipes import ReaderSampling  # noqa: E402
+
+TEXT = "Ada and Bob met Fay in Rome"
+# Ada is linked, Bob is nobody known, Fay's link is untold, Rome may be a mention.
+MENTIONS = (
+    Mention(span=Span(0, 3), entity_id="Q1"),
+    Mention(span=Span(8, 11), entity_id=None),
+    Mention(span=Span(16, 19), entity_id=""),
+)
+
+
+def _example(**changes: object) -> Example:
+    values: dict[str, object] = {
+        "doc_id": "d",
+        "index": 0,
+        "text": TEXT,
+        "mentions": MENTIONS,
+        "triples": ((0, "P1", 1),),
+        "unknown": (Span(23, 27),),
+        "relations": "some",
+    }
+    return Example(**{**values, **changes})  # type: ignore[arg-type]
+
+
+def _index(folder: Path, tokenizer: Tokenizer, rows: str) -> KnowledgeBase:
+    folder.mkdir()
+    (folder / "rows.jsonl").write_text(rows)
+    build_index(
+        folder / "rows.jsonl",
+        folder / "index",
+        encoder=HashEncoder(16),
+        tokenizer=tokenizer,
+        options=BuildOptions(),
+    )
+    return KnowledgeBase.open(folder / "index")
+
+
+@pytest.fixture
+def data(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped-def]
+    encoder = HashEncoder(16)
+    names = ("Ada", "Paris", "Rome")
+    entities = _index(
+        tmp_path / "entities",
+        word_tokenizer,
+        "".join(f'{{"id": "Q{at}", "name": "{n}"}}\n' for at, n in enumerate(names, start=1)),
+    )
+    relations = _index(
+        tmp_path / "relations",
+        word_tokenizer,
+        '{"id": "P1", "name": "met"}\n{"id": "P2", "name": "born in"}\n',
+    )
+
+    def made(*examples: Example, **sampling: object) -> ReaderBatch:
+        calm = {"gold_drop": 0.0, "gold_insert": 1.0, "shuffle": 0.0, "case_noise": 0.0}
+        built = ReaderData(
+            examples,
+            tokenizer=word_tokenizer,
+            layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
+            entities=(entities, HybridRetriever(encoder, entities, RetrieverConfig())),
+            relations=(
+                relations,
+                HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False),
+            ),
+            sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
+        )
+        return built.batch(range(len(examples)), 0)
+
+    return made
+
+
+def test_starts_stand_on_the_first_tokens_of_mentions(data) -> None:  # type: ignore[no-untyped-def]
+    starts = data(_example()).targets.starts[0]
+    # [CLS] Ada and Bob met Fay in Rome: Rome may be a mention, so it is neither.
+    assert starts[:8].tolist() == [IGNORED, 1, 0, 1, 0, 1, 0, IGNORED]
+    assert set(starts[8:].tolist()) == {IGNORED}
+
+
+def test_spans_have_their_tokens_and_their_links(data) -> None:  # type: ignore[no-untyped-def]
+    batch = data(_example())
+    targets = batch.targets
+    assert targets.first.tolist() == targets.last.tolist() == [1, 3, 5]
+    classes = targets.links.tolist()
+    assert classes[0] > NIL_CLASS
+    assert classes[1:] == [NIL_CLASS, IGNORED]
+    marker = int(batch.arrays.entity_positions[0, classes[0]])
+    # Behind the marker of that class stand the tokens of the record.
+    ada = batch.arrays.ids[0, 1]
+    assert ada in batch.arrays.ids[0, marker : marker + 3]
+
+
+def test_a_link_whose_candidate_is_dropped_is_nil(data) -> None:  # type: ignore[no-untyped-def]
+    assert data(_example(), gold_drop=1.0).targets.links[0] == NIL_CLASS
+
+
+def test_a_pair_carries_its_relations_and_an_unlabelled_one_little_weight(data) -> None:  # type: ignore[no-untyped-def]
+    targets = data(_example(), unlabelled_weight=0.25).targets
+    pairs = list(zip(targets.subjects.tolist(), targets.objects.tolist(), strict=True))
+    assert pairs == [(0, 1), (0, 2), (1, 0), (1, 2), (2, 0), (2, 1)]
+    assert targets.relations.sum(dim=1).tolist() == [1, 0, 0, 0, 0, 0]
+    assert targets.weights.max(dim=1).values.tolist() == [1.0, *[0.25] * 5]
+    sure = data(_example(relations="all")).targets
+    assert set(sure.weights.flatten().tolist()) == {1.0}
+
+
+def test_windows_without_relation_labels_have_no_pairs(data) -> None:  # type: ignore[no-untyped-def]
+    batch = data(_example(relations="none"), _example())
+    spans_of_first = int((batch.targets.rows == 0).sum())
+    assert batch.targets.subjects.min() >= spans_of_first
+
+
+def test_a_mention_inside_a_word_says_nothing_of_that_word(data) -> None:  # type: ignore[no-untyped-def]
+    inside = (Mention(span=Span(0, 2), entity_id="Q1"),)
+    batch = data(_example(mentions=inside, triples=(), unknown=()))
+    assert batch.targets.starts[0, 1] == IGNORED
+    assert len(batch.targets.rows) == 0
+
+
+def test_the_batch_of_a_step_is_always_the_same(data) -> None:  # type: ignore[no-untyped-def]
+    noisy = {"gold_drop": 0.5, "shuffle": 0.5, "case_noise": 0.3}
+    first, second = (data(_example(), _example(), **noisy) for _ in range(2))
+    assert np.array_equal(first.arrays.ids, second.arrays.ids)
+    assert np.array_equal(first.arrays.types, second.arrays.types)
+    assert torch.equal(first.targets.links, second.targets.links)

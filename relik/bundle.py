@@ -129,19 +129,21 @@ class Bundle:
 
         Returns:
             A tokenizer of the caller's own: truncation and padding set on it affect no other.
+            Special tokens that stand in a text are ordinary text to it.
 
         Raises:
             BundleCorruptError: The file is not a tokenizer.
         """
         path = self.path / LAYOUT.tokenizer
         try:
-            text = path.read_text(encoding="utf-8")
-            return Tokenizer.from_str(text)
+            tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
         # The tokenizers library raises bare Exception for every malformed file.
         except Exception as error:
             raise BundleCorruptError(
                 f"{path}: is not a tokenizer ({error}): fetch or build the bundle again"
             ) from error
+        tokenizer.encode_special_tokens = True
+        return tokenizer
 
     def check_index(self, folder: Path) -> Manifest:
         """Check that the vectors of a knowledge index were made by this bundle's encoder.

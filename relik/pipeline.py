@@ -9,7 +9,8 @@ from relik import windows as windowing
 from relik.config import PipelineConfig
 from relik.errors import InputError
 from relik.kb import KnowledgeBase
-from relik.reader.reader import TransformerReader, open_reader
+from relik.reader.opening import open_reader
+from relik.reader.reader import TransformerReader
 from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
 from relik.types import (
@@ -18,6 +19,7 @@ from relik.types import (
     Candidate,
     Document,
     Entity,
+    EntitySpan,
     Relation,
     Span,
     Window,
@@ -30,7 +32,6 @@ if TYPE_CHECKING:
 
 TYPED_FACTOR = 8
 """How many more candidates are retrieved where only some types may stay."""
-SHORTEST_TOKENISED = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,9 @@ class Pipeline:
 
         Returns:
             One annotation a document, same order.
+
+        Raises:
+            InputError: A text has half of a surrogate pair, or an option is out of range.
         """
         split = [self.split(document) for document in documents]
         flat = [window for windows in split for window in windows]
@@ -125,30 +129,47 @@ class Pipeline:
         Args:
             documents: Documents.
             mentions: Spans of each document, none overlapping.
-            options: With `nil`, a mention may be linked to nothing.
+            options: With `nil`, a mention may be linked to nothing; thresholds do not apply.
 
         Returns:
-            One annotation a document, with its mentions; a mention longer than a window is
-            linked by the part that the window has.
+            One annotation a document, with exactly its mentions. One longer than a window is
+            linked by the part that the window has; one of nothing but white space, or without
+            any candidate, is linked to nothing.
 
         Raises:
-            InputError: A mention reaches past the end of its text.
+            InputError: A mention reaches past the end of its text or overlaps another, a text
+                has half of a surrogate pair, or an option is out of range.
         """
-        options = replace(options, relations=False)
-        answers = []
-        for document, given in zip(documents, mentions, strict=True):
-            _check_mentions(document, given)
-            windows = self.split(document)
-            placed = _place_mentions(windows, given)
-            used = [i for i, spans in enumerate(placed) if spans]
-            candidates = self.retrieve(windows, options=options)
-            read = self._parts.reader.link(
-                [windows[i] for i in used],
-                [candidates[i] for i in used],
-                [placed[i] for i in used],
-                options=options,
+        if len(documents) != len(mentions):
+            raise InputError(
+                f"got mentions of {len(mentions)} documents, expected {len(documents)}: "
+                "give a list for each document, empty where it has none"
             )
-            answers.append(windowing.merge(document, read, nil=options.nil))
+        options = replace(options, relations=False)
+        split = [self.split(document) for document in documents]
+        placed: list[list[Span]] = []
+        for document, windows, given in zip(documents, split, mentions, strict=True):
+            windowing.check_mentions(document, given)
+            placed.extend(windowing.place_mentions(document, windows, given))
+        flat = [window for windows in split for window in windows]
+        candidates = self.retrieve(flat, options=options)
+        used = [i for i, spans in enumerate(placed) if spans]
+        found = self._parts.reader.link(
+            [flat[i] for i in used],
+            [candidates[i] for i in used],
+            [placed[i] for i in used],
+            options=options,
+        )
+        read = [WindowAnnotation(window=window, spans=(), triples=()) for window in flat]
+        for i, annotation in zip(used, found, strict=True):
+            read[i] = annotation
+        rest = iter(read)
+        answers = []
+        for document, windows, given in zip(documents, split, mentions, strict=True):
+            merged = windowing.merge(document, [next(rest) for _ in windows], nil=True)
+            blank = (span for span in given if windowing.is_blank(document, span))
+            spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
+            answers.append(replace(merged, spans=tuple(sorted(spans, key=lambda one: one.span))))
         return answers
 
     def split(self, document: Document) -> list[Window]:
@@ -159,11 +180,13 @@ class Pipeline:
 
         Returns:
             Windows in order; none for blank text.
+
+        Raises:
+            InputError: The text has half of a surrogate pair.
         """
+        windowing.check_text(document)
         windows = windowing.split(document, self._config.windows)
-        fitting: list[Window] = []
-        for window in windows:
-            fitting.extend(self._fitted(document, window))
+        fitting = self._fitted(document, windows)
         if len(fitting) == len(windows):
             return windows
         return [replace(window, index=i) for i, window in enumerate(fitting)]
@@ -193,11 +216,10 @@ class Pipeline:
             Candidates of each window, same order.
 
         Raises:
-            InputError: `top_k` is below 1.
+            InputError: `top_k` is below 1, or a threshold is not from 0 to 1.
         """
+        _check_options(options)
         top_k = self._config.retriever.entity_top_k if options.top_k is None else options.top_k
-        if top_k < 1:
-            raise InputError(f"got top_k {top_k}, expected at least 1: raise it or leave it out")
         if not windows:
             return []
         parts = self._parts
@@ -298,31 +320,24 @@ class Pipeline:
         self, found: tuple[Candidate, ...], types: tuple[str, ...], top_k: int
     ) -> tuple[Candidate, ...]:
         wanted = set(types)
-        kept = []
+        kept: list[Candidate] = []
         for candidate in found:
             entity = self.entity(candidate.entity_id)
             if entity is not None and wanted & set(entity.types):
                 kept.append(replace(candidate, rank=len(kept)))
         return tuple(kept[:top_k])
 
-    def _fitted(self, document: Document, window: Window) -> list[Window]:
-        """Halve a window until its tokens fit: few words can be very many tokens."""
+    def _fitted(self, document: Document, windows: list[Window]) -> list[Window]:
+        """Halve windows until their tokens fit: few words can be very many tokens."""
         reader = self._parts.reader
-        if len(window.text) <= SHORTEST_TOKENISED:
-            return [window]
-        if reader.count_text_tokens([window.text])[0] <= reader.max_text_tokens:
-            return [window]
-        middle = window.text.rfind(" ", 1, len(window.text) // 2)
-        cut = window.span.start + (middle if middle > 0 else len(window.text) // 2)
-        halves = (Span(window.span.start, cut), Span(cut, window.span.end))
-        return [
-            part
-            for half in halves
-            for part in self._fitted(
-                document,
-                replace(window, span=half, text=document.text[half.start : half.end]),
-            )
-        ]
+        counts = reader.count_text_tokens([window.text for window in windows])
+        fitting: list[Window] = []
+        for window, count in zip(windows, counts, strict=True):
+            if count <= reader.max_text_tokens or len(window.text) < 2:
+                fitting.append(window)
+            else:
+                fitting.extend(self._fitted(document, [*windowing.halve(document, window)]))
+        return fitting
 
 
 def open_pipeline(
@@ -375,24 +390,10 @@ def open_pipeline(
     )
 
 
-def _check_mentions(document: Document, given: Sequence[Span]) -> None:
-    for span in given:
-        if span.end > len(document.text):
-            raise InputError(
-                f"document {document.doc_id!r}: got a mention from {span.start} to {span.end}, "
-                f"expected it within the {len(document.text)} characters of the text: "
-                "give code-point offsets"
-            )
-
-
-def _place_mentions(windows: Sequence[Window], given: Sequence[Span]) -> list[list[Span]]:
-    """Give each mention to the window that has it whole, with most context on both sides."""
-    placed: list[list[Span]] = [[] for _ in windows]
-    for mention in given:
-        context = [
-            min(mention.start - window.span.start, window.span.end - mention.end)
-            for window in windows
-        ]
-        if context:
-            placed[max(range(len(windows)), key=context.__getitem__)].append(mention)
-    return placed
+def _check_options(options: AnnotateOptions) -> None:
+    if options.top_k is not None and options.top_k < 1:
+        raise InputError(f"got top_k {options.top_k}, expected at least 1: raise or omit it")
+    for name in ("threshold", "relation_threshold"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value <= 1:
+            raise InputError(f"got {name} {value}, expected 0 to 1: change it or leave it out")

@@ -4,8 +4,11 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from itertools import pairwise
 
 from relik.config import WindowConfig
+from relik.errors import InputError
 from relik.types import (
     Annotation,
     Coverage,
@@ -23,6 +26,63 @@ _LONGEST_WORD = 100
 # then gives windows as long as those of other text, which the models can read whole.
 _PIECE = 8
 _ZERO_WIDTH_JOINER = "\u200d"
+
+
+def check_text(document: Document) -> None:
+    """Refuse a text that cannot be written in UTF-8.
+
+    Args:
+        document: The document.
+
+    Raises:
+        InputError: The text has half of a surrogate pair.
+    """
+    try:
+        document.text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"document {document.doc_id!r}: got half of a surrogate pair at character "
+            f"{error.start}, expected Unicode text: decode the text as it was encoded"
+        ) from error
+
+
+def check_mentions(document: Document, mentions: Sequence[Span]) -> None:
+    """Refuse mentions that cannot be those of a document.
+
+    Args:
+        document: The document.
+        mentions: Its mentions, in any order.
+
+    Raises:
+        InputError: A mention ends behind the text or overlaps another.
+    """
+    for span in mentions:
+        if span.end > len(document.text):
+            raise InputError(
+                f"document {document.doc_id!r}: got a mention from {span.start} to {span.end}, "
+                f"expected it within the {len(document.text)} characters of the text: "
+                "give code-point offsets"
+            )
+    for one, other in pairwise(sorted(mentions)):
+        if one.overlaps(other):
+            raise InputError(
+                f"document {document.doc_id!r}: got mentions from {one.start} to {one.end} and "
+                f"from {other.start} to {other.end}, expected none that overlap: "
+                "link them in two calls"
+            )
+
+
+def is_blank(document: Document, span: Span) -> bool:
+    """Tell whether there is nothing but white space in a span.
+
+    Args:
+        document: The document.
+        span: A span of it.
+
+    Returns:
+        True if so; no window need have it.
+    """
+    return not document.text[span.start : span.end].strip()
 
 
 def split(document: Document, config: WindowConfig) -> list[Window]:
@@ -54,6 +114,52 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
             )
         )
     return windows
+
+
+def halve(document: Document, window: Window) -> tuple[Window, Window]:
+    """Cut a window in two, between words where its first half has a space.
+
+    Args:
+        document: The document that the window was cut from.
+        window: A window of at least two code points.
+
+    Returns:
+        The halves, with the index of the whole.
+    """
+    half = len(window.text) // 2
+    space = window.text.rfind(" ", 1, half)
+    cut = window.span.start + (space if space > 0 else half)
+    first, second = Span(window.span.start, cut), Span(cut, window.span.end)
+    return (
+        replace(window, span=first, text=document.text[first.start : first.end]),
+        replace(window, span=second, text=document.text[second.start : second.end]),
+    )
+
+
+def place_mentions(
+    document: Document, windows: Sequence[Window], mentions: Sequence[Span]
+) -> list[list[Span]]:
+    """Give each mention to the window that has it whole, with most context on both sides.
+
+    Args:
+        document: A document.
+        windows: Its windows.
+        mentions: Spans of it.
+
+    Returns:
+        For each window its mentions, in the order given. A mention that no window has whole goes
+        to the one that misses least of it, a blank one to none.
+    """
+    placed: list[list[Span]] = [[] for _ in windows]
+    for mention in mentions:
+        if is_blank(document, mention):
+            continue
+        context = [
+            min(mention.start - window.span.start, window.span.end - mention.end)
+            for window in windows
+        ]
+        placed[max(range(len(windows)), key=context.__getitem__)].append(mention)
+    return placed
 
 
 def merge(

@@ -12,7 +12,13 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from safetensors.numpy import save_file
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
+
+from relik.bundle import KIND, LAYOUT, Bundle, open_bundle
+from relik.manifest import write_manifest
+from relik.pipeline import Pipeline
+from relik.retriever.encoder import open_encoder
+from relik_index import build_index
 
 settings.register_profile("local", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True)
@@ -29,6 +35,36 @@ BACKBONE = {
     "type_vocab_size": 4,
     "vocab_size": 40,
 }
+
+BERT_WORDS = """[PAD] [UNK] [CLS] [SEP] [MASK] . , [ ] - ada lovelace paris hilton texas berlin
+france the capital of was born in a writer ##s city mask sep nme e r 0 1 2 3 bank river and 日"""
+PIPELINE = """model = "tiny"
+[windows]
+size = 12
+stride = 8
+[retriever]
+entity_top_k = 5
+relation_top_k = 3
+[reader]
+max_tokens = 48
+batch_tokens = 192
+threshold = 0.1
+relation_threshold = 0.5
+"""
+ENTITIES: list[dict[str, object]] = [
+    {"id": "Q1", "name": "Paris", "description": "capital of France", "types": ["place"]},
+    {"id": "Q2", "name": "Paris Hilton", "types": ["person"], "partials": ["Hilton", "Paris"]},
+    {"id": "Q3", "name": "Paris, Texas", "description": "city", "types": ["place"]},
+    {"id": "Q4", "name": "Ada Lovelace", "aliases": ["Ada"], "types": ["person"]},
+    {"id": "Q5", "name": "Berlin", "surfaces": {"Berlin": 40}, "types": ["place"]},
+    {"id": "Q6", "name": "bank", "description": "a river", "types": ["thing"]},
+    *({"id": f"R{k}", "name": f"Record {k}", "types": ["thing"]} for k in range(24)),
+]
+RELATIONS: list[dict[str, object]] = [
+    {"id": "P1", "name": "born in"},
+    {"id": "P2", "name": "capital of"},
+    {"id": "P3", "name": "writer"},
+]
 
 
 @pytest.fixture(scope="session")
@@ -87,6 +123,60 @@ def tiny_models(
     export_encoder(encoder_run, folder)
     export_reader(reader_run, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def bert_tokenizer() -> Tokenizer:
+    """A tokenizer as a BERT has it: lower case, no accents, and special tokens that it knows."""
+    words = BERT_WORDS.split()
+    vocabulary = {word: k for k, word in enumerate(words)}
+    tokenizer = Tokenizer(models.WordPiece(vocabulary, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    tokenizer.add_special_tokens(words[:5])
+    return tokenizer
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(
+    tmp_path_factory: pytest.TempPathFactory,
+    bert_tokenizer: Tokenizer,
+    word_table: np.ndarray,
+    encoder_run: Path,
+    reader_run: Path,
+) -> Bundle:
+    """A whole bundle of the tiny models, 30 entities and 3 relations."""
+    pytest.importorskip("onnx")
+    from relik_training.export import export_encoder, export_reader, export_shared
+
+    folder = tmp_path_factory.mktemp("tiny") / "bundle"
+    export_shared(bert_tokenizer, word_table, folder)
+    export_encoder(encoder_run, folder)
+    export_reader(reader_run, folder)
+    (folder / LAYOUT.pipeline).write_text(PIPELINE)
+    write_manifest(folder, kind=KIND, fields={})
+    fingerprint = open_bundle(folder).encoder_fingerprint
+    for name, records in (("entities", ENTITIES), ("relations", RELATIONS)):
+        source = folder.parent / f"{name}.jsonl"
+        source.write_text("".join(f"{json.dumps(record)}\n" for record in records))
+        build_index(
+            source,
+            folder / name,
+            encoder=open_encoder(folder, "onnx"),
+            tokenizer=bert_tokenizer,
+            encoder_fingerprint=fingerprint,
+        )
+    write_manifest(folder, kind=KIND, fields={})
+    return open_bundle(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_bundle: Bundle) -> Pipeline:
+    """The pipeline of the tiny bundle. Its weights are random: it finds, but not what is meant."""
+    return tiny_bundle.pipeline("onnx")
 
 
 def _run(folder: Path, shapes: dict[str, tuple[int, ...]], config: dict[str, object]) -> Path:

@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from relik.bundle import LAYOUT, open_bundle
+from relik.bundle import LAYOUT, Bundle, open_bundle
 from relik.errors import (
     BundleCorruptError,
     BundleError,
@@ -59,6 +59,11 @@ def test_each_caller_has_a_tokenizer_of_its_own(folder: Path) -> None:
     bundle.tokenizer().enable_truncation(1)
     assert bundle.tokenizer().truncation is None
     assert bundle.tokenizer().token_to_id("relik") == 1
+
+
+def test_special_tokens_in_a_text_are_ordinary_text(tiny_bundle: Bundle) -> None:
+    found = tiny_bundle.tokenizer().encode("a [MASK][SEP]").tokens
+    assert found == ["[CLS]", "a", "[", "mask", "]", "[", "sep", "]", "[SEP]"]
 
 
 def test_tampering_with_any_file_is_refused_by_name(folder: Path) -> None:

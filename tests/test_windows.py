@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relik.config import WindowConfig
+from relik.errors import InputError
 from relik.types import (
     Candidate,
     Document,
@@ -16,7 +17,15 @@ from relik.types import (
     Window,
     WindowAnnotation,
 )
-from relik.windows import merge, split
+from relik.windows import (
+    check_mentions,
+    check_text,
+    halve,
+    is_blank,
+    merge,
+    place_mentions,
+    split,
+)
 
 TEXT = "Marie Curie and Pierre Curie lived in Paris near the Pantheon"
 
@@ -253,3 +262,53 @@ def test_a_text_of_200000_characters_is_split_and_merged_fast() -> None:
     merged = merge(long, annotations)
     assert len(merged.spans) > 39_000
     assert time.perf_counter() - began < 5
+
+
+@given(text=st.text(min_size=2, max_size=60), start=st.integers(0, 5))
+def test_halves_are_the_whole(text: str, start: int) -> None:
+    whole = Window(doc_id="d", index=4, span=Span(start, start + len(text)), text=text)
+    first, second = halve(document("." * start + text), whole)
+    assert first.text + second.text == text
+    assert (first.span.start, first.span.end) == (start, second.span.start)
+    assert second.span.end == whole.span.end
+    assert (first.index, second.index) == (4, 4)
+
+
+def test_a_window_is_halved_between_words() -> None:
+    whole = Window(doc_id="d", index=0, span=Span(0, len(TEXT)), text=TEXT)
+    first, second = halve(document(), whole)
+    assert (first.text, second.text[:7]) == ("Marie Curie and Pierre Curie", " lived ")
+
+
+@given(text=texts, config=configs, data=st.data())
+def test_every_mention_has_one_window_that_has_most_of_it(
+    text: str, config: WindowConfig, data: st.DataObject
+) -> None:
+    drawn = data.draw(st.lists(st.integers(0, len(text)), max_size=8, unique=True).map(sorted))
+    mentions = [Span(one, other) for one, other in pairwise(drawn)]
+    windows = split(document(text), config)
+    placed = place_mentions(document(text), windows, mentions)
+    assert len(placed) == len(windows)
+    visible = [span for span in mentions if not is_blank(document(text), span)]
+    assert sorted(span for spans in placed for span in spans) == visible
+    for window, spans in zip(windows, placed, strict=True):
+        for span in spans:
+            assert span.overlaps(window.span)
+            holders = [w for w in windows if w.span.start <= span.start and span.end <= w.span.end]
+            assert not holders or window in holders
+
+
+def test_a_text_that_cannot_be_written_is_refused_with_the_place() -> None:
+    check_text(document("👩🏽‍🚀"))
+    with pytest.raises(
+        InputError, match="document 'd': got half of a surrogate pair at character 3"
+    ):
+        check_text(document("abc" + chr(0xDC00)))
+
+
+def test_mentions_outside_the_text_or_over_each_other_are_refused() -> None:
+    check_mentions(document(), [Span(6, 11), Span(0, 5), Span(5, 6)])
+    with pytest.raises(InputError, match=f"within the {len(TEXT)} characters"):
+        check_mentions(document(), [Span(0, len(TEXT) + 1)])
+    with pytest.raises(InputError, match="from 0 to 5 and from 4 to 6"):
+        check_mentions(document(), [Span(4, 6), Span(0, 5)])

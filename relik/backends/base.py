@@ -58,13 +58,17 @@ class ReaderBackend(Protocol):
             InferenceError: The arithmetic failed.
         """
 
-    def ends(self, hidden: object, rows: IntArray, starts: IntArray) -> FloatArray:
-        """Score every token as the end of each start.
+    def ends(
+        self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
+    ) -> FloatArray:
+        """Score the first tokens of its row as the end of each start.
 
         Args:
             hidden: From `encode`.
             rows: Int64, (n_starts,), row of each start.
-            starts: Int64, (n_starts,), token of each start.
+            starts: Int64, (n_starts,), token of each start, below `n_tokens`.
+            n_tokens: Tokens to score, since ends lie in the text and the candidates behind it
+                need no score; None scores all.
 
         Returns:
             Logits, float32, (n_starts, n_tokens).

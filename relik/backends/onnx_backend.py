@@ -140,13 +140,16 @@ class OnnxReader:
         hidden, starts, entities, relations = _run(self.encode_session, feed)
         return hidden, starts, entities[:, :n_entities], relations[:, :n_relations]
 
-    def ends(self, hidden: object, rows: IntArray, starts: IntArray) -> FloatArray:
-        """Score every token as the end of each start; see `ReaderBackend`.
+    def ends(
+        self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
+    ) -> FloatArray:
+        """Score the first tokens as the end of each start; see `ReaderBackend`.
 
         Args:
             hidden: From `encode`.
             rows: Int64, (n_starts,).
             starts: Int64, (n_starts,).
+            n_tokens: Tokens to score; None scores all.
 
         Returns:
             Logits, float32, (n_starts, n_tokens).
@@ -154,7 +157,7 @@ class OnnxReader:
         Raises:
             InferenceError: ONNX Runtime failed.
         """
-        states = _states(hidden)
+        states = _states(hidden)[:, :n_tokens]
         if not len(rows):
             return np.zeros((0, states.shape[1]), dtype=np.float32)
         return _run(self.ends_session, {"hidden": states, "rows": rows, "starts": starts})[0]

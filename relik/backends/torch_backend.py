@@ -141,13 +141,16 @@ class TorchReader:
         starts, entities, relations = (_to_numpy(tensor) for tensor in rest)
         return hidden, starts, entities, relations
 
-    def ends(self, hidden: object, rows: IntArray, starts: IntArray) -> FloatArray:
-        """Score every token as the end of each start; see `ReaderBackend`.
+    def ends(
+        self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
+    ) -> FloatArray:
+        """Score the first tokens as the end of each start; see `ReaderBackend`.
 
         Args:
             hidden: From `encode`.
             rows: Int64, (n_starts,).
             starts: Int64, (n_starts,).
+            n_tokens: Tokens to score; None scores all.
 
         Returns:
             Logits, float32, (n_starts, n_tokens).
@@ -155,7 +158,7 @@ class TorchReader:
         Raises:
             InferenceError: torch failed.
         """
-        states = _states(hidden)
+        states = _states(hidden)[:, :n_tokens]
         if not len(rows):
             return np.zeros((0, states.shape[1]), dtype=np.float32)
         return _to_numpy(_run(self.model.ends, (states, rows, starts), self.device))

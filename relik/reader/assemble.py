@@ -1,5 +1,6 @@
 """From decoded spans of a row to an annotation of its window."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,7 +64,7 @@ def assemble(
     decoded: list[DecodedSpan],
     related: list[DecodedTriple],
     *,
-    threshold: float,
+    thresholds: tuple[float, float],
     calibration: CalibrationConfig,
     options: AnnotateOptions,
 ) -> WindowAnnotation:
@@ -73,19 +74,21 @@ def assemble(
         row: The row.
         decoded: Its spans; where mentions were given, one each in their order.
         related: Its triples.
-        threshold: Least calibrated score of a span that is kept; given mentions all are.
+        thresholds: Least calibrated score of a span and of a triple that are kept; given mentions
+            all are.
         calibration: How raw scores become probabilities.
         options: `explain`.
 
     Returns:
         Spans and the triples between spans that are kept.
     """
+    least, least_of_triple = thresholds
     spans = [
         _span(row, found, row.given[i] if row.given else None, calibration, options.explain)
         for i, found in enumerate(decoded)
     ]
-    kept = {i for i, span in enumerate(spans) if row.given or span.score >= threshold}
-    triples = tuple(
+    kept = {i for i, span in enumerate(spans) if row.given or span.score >= least}
+    triples = (
         Triple(
             subject=spans[found.subject].span,
             relation_id=row.candidates.relations[found.relation].entity_id,
@@ -96,7 +99,9 @@ def assemble(
         if found.subject in kept and found.object in kept
     )
     return WindowAnnotation(
-        window=row.window, spans=tuple(spans[i] for i in sorted(kept)), triples=triples
+        window=row.window,
+        spans=tuple(spans[i] for i in sorted(kept)),
+        triples=tuple(triple for triple in triples if triple.score >= least_of_triple),
     )
 
 
@@ -168,6 +173,20 @@ def place_mention(row: Row, span: Span) -> tuple[int, int]:
     if not len(touched):
         return 1, 1
     return int(touched[0]) + 1, int(touched[-1]) + 1
+
+
+def span_columns(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[IntArray, IntArray, IntArray]:
+    """Lay the spans of a batch out as the stages of the reader take them.
+
+    Args:
+        spans: For each row, first and last tokens.
+
+    Returns:
+        Row, first token and last token of each span, int64, (n_spans,) each.
+    """
+    flat = [(i, first, last) for i, of_row in enumerate(spans) for first, last in of_row]
+    rows, firsts, lasts = np.array(flat, dtype=np.int64).reshape(-1, 3).T
+    return rows, firsts, lasts
 
 
 def ordered_pairs(counts: list[int]) -> IntArray:

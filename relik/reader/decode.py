@@ -4,6 +4,7 @@ What differs from upstream ReLiK: an end never precedes its start, spans begin a
 whole words, and the class NONE is never an answer.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,9 @@ from relik.types import FloatArray, IntArray
 
 MAX_SPAN_TOKENS = 32
 NIL_CLASS = 1
+
+# Beyond this exp overflows.
+_MAX_ODDS = 700.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,8 +150,7 @@ def calibrated(raw: float, scale: float, shift: float) -> float:
         0..1.
     """
     bounded = min(max(raw, 1e-6), 1.0 - 1e-6)
-    odds = scale * float(np.log(bounded / (1.0 - bounded))) + shift
-    return float(1.0 / (1.0 + np.exp(-odds)))
+    return _probability(scale * math.log(bounded / (1.0 - bounded)) + shift)
 
 
 def uncalibrated(score: float, scale: float, shift: float) -> float:
@@ -165,5 +168,8 @@ def uncalibrated(score: float, scale: float, shift: float) -> float:
         return 0.0
     if score >= 1.0:
         return 1.0
-    odds = (float(np.log(score / (1.0 - score))) - shift) / scale
-    return float(1.0 / (1.0 + np.exp(-odds)))
+    return _probability((math.log(score / (1.0 - score)) - shift) / scale)
+
+
+def _probability(odds: float) -> float:
+    return 1.0 / (1.0 + math.exp(min(-odds, _MAX_ODDS)))

@@ -1,18 +1,15 @@
 """The reader: windows and candidates in, mentions, links and triples out."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from tokenizers import Tokenizer
 
-from relik.backends import open_markers, open_reader_backend
 from relik.backends.base import ReaderBackend
 from relik.backends.embeddings import WordEmbeddings
-from relik.config import CalibrationConfig, PipelineConfig, ReaderConfig
-from relik.errors import BundleCorruptError, BundleError
+from relik.config import CalibrationConfig, ReaderConfig
+from relik.errors import BundleError
 from relik.kb import KnowledgeBase
 from relik.reader.assemble import (
     DecodedTriple,
@@ -20,6 +17,7 @@ from relik.reader.assemble import (
     assemble,
     ordered_pairs,
     place_mention,
+    span_columns,
     text_mask,
 )
 from relik.reader.decode import (
@@ -51,6 +49,8 @@ from relik.types import (
 )
 
 PAIRS_AT_ONCE = 2048
+ROUNDING = 1.0 - 1e-5
+"""What raw scores are multiplied by before they are compared early: calibration decides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,9 +210,8 @@ class TransformerReader:
             arrays.relation_positions,
         )
         proposed = self._mentions(rows, hidden, starts, options)
-        flat = [(i, start, end) for i, spans in enumerate(proposed) for start, end, _ in spans]
-        columns = np.array(flat, dtype=np.int64).reshape(-1, 3).T
-        links = backend.link(hidden, columns[0], columns[1], columns[2], entities)
+        places = span_columns([[(start, end) for start, end, _ in spans] for spans in proposed])
+        links = backend.link(hidden, *places, entities)
         decoded = self._decoded(rows, proposed, links, arrays, options)
         triples = self._triples(rows, decoded, hidden, relations, options)
         return [
@@ -220,7 +219,10 @@ class TransformerReader:
                 row,
                 spans,
                 found,
-                threshold=_chosen(options.threshold, self._config.threshold),
+                thresholds=(
+                    _chosen(options.threshold, self._config.threshold),
+                    _chosen(options.relation_threshold, self._config.relation_threshold),
+                ),
                 calibration=self._calibration,
                 options=options,
             )
@@ -235,31 +237,28 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[tuple[int, int, float]]]:
         """Give (first token, last token, probability) of the mentions of each row."""
-        least = uncalibrated(
-            _chosen(options.threshold, self._config.threshold),
-            self._calibration.span_scale,
-            self._calibration.span_shift,
-        )
-        width = start_logits.shape[1]
+        least = self._least_raw(options)
+        # Ends lie in the text, and the candidates behind it need no score.
+        n_tokens = 1 + max(row.built.n_text for row in rows)
         found: list[list[tuple[int, int, float]]] = [[] for _ in rows]
         picked: list[tuple[int, int, float]] = []
         for i, row in enumerate(rows):
             if row.given is not None:
                 found[i] = [(*place_mention(row, span), 1.0) for span in row.given]
                 continue
-            allowed = text_mask(row.text.begins_word, width)
+            allowed = text_mask(row.text.begins_word, n_tokens)
             tokens, scores = pick_starts(
-                start_logits[i], allowed, least=least, most=2 * self._config.max_spans
+                start_logits[i, :n_tokens], allowed, least=least, most=2 * self._config.max_spans
             )
             picked.extend((i, int(t), float(s)) for t, s in zip(tokens, scores, strict=True))
         if not picked:
             return found
         of_row = np.array([i for i, _, _ in picked], dtype=np.int64)
         tokens = np.array([t for _, t, _ in picked], dtype=np.int64)
-        logits = self._parts.backend.ends(hidden, of_row, tokens)
+        logits = self._parts.backend.ends(hidden, of_row, tokens, n_tokens=n_tokens)
         for i in np.unique(of_row):
             mine = np.flatnonzero(of_row == i)
-            allowed = text_mask(rows[i].text.ends_word, width)
+            allowed = text_mask(rows[i].text.ends_word, n_tokens)
             ends, scores = pick_ends(logits[mine], tokens[mine], allowed)
             for k, end, score in zip(mine, ends, scores, strict=True):
                 if end >= 0:
@@ -275,6 +274,7 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[DecodedSpan]]:
         decoded = []
+        least = self._least_raw(options)
         first = 0
         for i, (row, spans) in enumerate(zip(rows, proposed, strict=True)):
             mask = arrays.entity_mask[i].copy()
@@ -288,8 +288,17 @@ class TransformerReader:
             ]
             if row.given is None:
                 read = without_overlaps(read, most=self._config.max_spans)
+                # Only spans that will be kept are worth relating to each other.
+                read = [span for span in read if span.score >= least]
             decoded.append(read)
         return decoded
+
+    def _least_raw(self, options: AnnotateOptions) -> float:
+        """Return the raw score below which no span is kept, a little less against rounding."""
+        calibration = self._calibration
+        threshold = _chosen(options.threshold, self._config.threshold)
+        raw = uncalibrated(threshold, calibration.span_scale, calibration.span_shift)
+        return raw * ROUNDING
 
     def _triples(
         self,
@@ -304,23 +313,24 @@ class TransformerReader:
         pairs = ordered_pairs(counts)
         if not options.relations or not len(pairs) or not relation_vectors.shape[1]:
             return found
-        flat = [(i, s.start, s.end) for i, spans in enumerate(decoded) for s in spans]
-        columns = np.array(flat, dtype=np.int64).reshape(-1, 3).T
+        places = span_columns([[(s.start, s.end) for s in spans] for spans in decoded])
         least = uncalibrated(
             _chosen(options.relation_threshold, self._config.relation_threshold),
             self._calibration.triple_scale,
             self._calibration.triple_shift,
         )
+        least *= ROUNDING
         begins = np.concatenate(([0], np.cumsum(counts)))
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             part = pairs[first : first + PAIRS_AT_ONCE]
+            subjects, objects = part[:, 0], part[:, 1]
             logits = self._parts.backend.relate(
-                hidden, *columns, part[:, 0], part[:, 1], relation_vectors
+                hidden, *places, subjects, objects, relation_vectors
             )
             scores = softmax(logits)[..., 1]  # (n_pairs, n_relations)
             for k, relation in np.argwhere(scores >= least):
                 subject, obj = part[k]
-                i = int(columns[0][subject])
+                i = int(places[0][subject])
                 if relation < len(rows[i].built.relation_positions):
                     found[i].append(
                         DecodedTriple(
@@ -331,56 +341,6 @@ class TransformerReader:
                         )
                     )
         return found
-
-
-def open_reader(
-    folder: Path,
-    *,
-    backend: str,
-    config: PipelineConfig,
-    tokenizer: Tokenizer,
-    knowledge: tuple[KnowledgeBase, KnowledgeBase],
-) -> TransformerReader:
-    """Open the reader of a bundle.
-
-    Args:
-        folder: The bundle.
-        backend: "onnx", "torch" or "auto".
-        config: Settings.
-        tokenizer: The bundle's tokenizer.
-        knowledge: Knowledge bases of entities and of relations.
-
-    Returns:
-        The reader.
-
-    Raises:
-        BundleError: A file is missing or malformed.
-        ConfigError: There is no such backend.
-    """
-    path = folder / "reader" / "config.json"
-    try:
-        markers = json.loads(path.read_text(encoding="utf-8"))["markers"]
-        layout = MarkerLayout.of(
-            tokenizer, n_entities=markers["n_entities"], n_relations=markers["n_relations"]
-        )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleCorruptError(
-            f"{path}: got no marker counts ({error}): fetch or build the bundle again"
-        ) from error
-    opened = open_reader_backend(folder / "reader", backend)
-    return TransformerReader(
-        ReaderParts(
-            backend=opened,
-            embeddings=WordEmbeddings.open(folder / "shared" / "word_embeddings.safetensors"),
-            markers=open_markers(folder / "reader" / "model.safetensors"),
-            tokenizer=tokenizer,
-            layout=layout,
-            entities=knowledge[0],
-            relations=knowledge[1],
-        ),
-        config.reader,
-        config.calibration,
-    )
 
 
 def _chosen(asked: float | None, default: float) -> float:

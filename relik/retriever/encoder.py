@@ -135,9 +135,12 @@ def open_encoder(path: Path, backend: str) -> TransformerEncoder:
 
 def _open_tokenizer(path: Path) -> Tokenizer:
     try:
-        return Tokenizer.from_str(path.read_text(encoding="utf-8"))
+        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
     # The tokenizers library raises bare Exception for every malformed file.
     except Exception as error:
         raise BundleCorruptError(
             f"{path}: is not a tokenizer ({error}): fetch or build the bundle again"
         ) from error
+    # The file cannot say so: [SEP] in a text is ordinary text.
+    tokenizer.encode_special_tokens = True
+    return tokenizer

@@ -16,6 +16,8 @@ from relik.retriever.lexical import LexicalMatcher, NameHit
 from relik.types import Candidate, FloatArray, IntArray, TextEncoder, Window
 
 MAX_HITS = 400
+MAX_ODDS = 30.0
+"""Log-odds beyond which scores could no longer be told from 0 and 1."""
 
 
 class HybridRetriever:
@@ -136,12 +138,15 @@ class HybridRetriever:
                 config.known_weight,
                 config.popularity_weight,
             ],
-            dtype=np.float32,
+            dtype=np.float64,
         )
-        scores = 1.0 / (1.0 + np.exp(-(features @ weights + config.bias)))
-        best = np.argsort(-scores, kind="stable")[:top_k]
+        odds = np.clip(features @ weights + config.bias, -MAX_ODDS, MAX_ODDS)
+        scores = 1.0 / (1.0 + np.exp(-odds))
+        worst = np.sort(scores)[-top_k:][0] if len(scores) else 0.0
+        best = np.flatnonzero(scores >= worst)
         named = [(float(scores[i]), self._kb.entity_id(int(rows[i])), int(i)) for i in best]
         named.sort(key=lambda item: (-item[0], item[1]))
+        # Cut last: where scores tie at the border, ids decide who stays.
         return tuple(
             Candidate(
                 entity_id=entity_id,
@@ -149,5 +154,5 @@ class HybridRetriever:
                 rank=rank,
                 source="lexical" if features[i, 1] else "dense",
             )
-            for rank, (score, entity_id, i) in enumerate(named)
+            for rank, (score, entity_id, i) in enumerate(named[:top_k])
         )

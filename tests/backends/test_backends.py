@@ -79,6 +79,16 @@ def test_the_stages_of_the_reader_have_the_documented_shapes(reader: ReaderBacke
     assert scores.shape == (3, 2, 2)
 
 
+def test_ends_beyond_the_text_need_not_be_scored(reader: ReaderBackend) -> None:
+    hidden, *_ = reader.encode(*_reader_tokens(3))
+    rows, first = np.array([[0, 1, 2], [1, 6, 3]])
+    everywhere = reader.ends(hidden, rows, first)
+    in_text = reader.ends(hidden, rows, first, n_tokens=7)
+    assert in_text.shape == (3, 7)
+    np.testing.assert_allclose(in_text, everywhere[:, :7], atol=1e-5)
+    assert reader.ends(hidden, NONE, NONE, n_tokens=7).shape == (0, 7)
+
+
 def test_a_reader_without_work_answers_with_empty_arrays(reader: ReaderBackend) -> None:
     embeds, types, mask, entities, _ = _reader_tokens(2)
     nothing = np.zeros((2, 0), dtype=np.int64)

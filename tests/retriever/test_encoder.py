@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings, quantise_table
-from relik.bundle import LAYOUT
+from relik.bundle import LAYOUT, Bundle
 from relik.errors import BundleCorruptError, BundleNotFoundError, DimensionMismatchError
 from relik.retriever.encoder import TransformerEncoder, open_encoder
 
@@ -76,6 +76,12 @@ def test_half_of_a_surrogate_pair_does_no_harm(make: Callable[..., Made]) -> Non
     encoder, _ = make()
     vectors = encoder.encode(["w1 \ud800", "w1 ?"])
     np.testing.assert_array_equal(vectors[0], vectors[1])
+
+
+def test_special_tokens_in_a_text_are_ordinary_text(tiny_bundle: Bundle) -> None:
+    encoder = open_encoder(tiny_bundle.path, "onnx")
+    forged, plain = encoder.encode(["[SEP]", "[ sep ]"])
+    np.testing.assert_allclose(forged, plain, atol=1e-6)
 
 
 def test_no_texts_give_no_vectors(make: Callable[..., Made]) -> None:

@@ -1,0 +1,294 @@
+"""The reader on tiny random weights: what it keeps, what it never mixes up, and what it refuses."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from relik.bundle import LAYOUT, Bundle
+from relik.config import CalibrationConfig, ReaderConfig
+from relik.errors import BundleCorruptError, BundleError, ConfigError
+from relik.kb import KnowledgeBase
+from relik.reader.opening import open_reader
+from relik.reader.reader import TransformerReader
+from relik.types import (
+    AnnotateOptions,
+    Candidate,
+    Span,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+ALL = AnnotateOptions(threshold=0.0, relation_threshold=0.0)
+TEXT = "Ada Lovelace was born in Paris, the capital of France."
+
+
+@pytest.fixture(scope="module")
+def knowledge(tiny_bundle: Bundle) -> tuple[KnowledgeBase, KnowledgeBase]:
+    folders = (tiny_bundle.path / LAYOUT.entities, tiny_bundle.path / LAYOUT.relations)
+    return KnowledgeBase.open(folders[0]), KnowledgeBase.open(folders[1])
+
+
+def _open(
+    bundle: Bundle,
+    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+    *,
+    backend: str = "onnx",
+    path: Path | None = None,
+    **settings: object,
+) -> TransformerReader:
+    reader = replace(bundle.config.reader, **settings)  # type: ignore[arg-type]  # as named
+    return open_reader(
+        path or bundle.path,
+        backend=backend,
+        config=replace(bundle.config, reader=reader),
+        tokenizer=bundle.tokenizer(),
+        knowledge=knowledge,
+    )
+
+
+@pytest.fixture(scope="module")
+def reader(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+) -> TransformerReader:
+    return _open(tiny_bundle, knowledge)
+
+
+def _window(text: str, start: int = 0) -> Window:
+    span = Span(start, start + max(1, len(text)))
+    return Window(doc_id="d", index=0, span=span, text=text)
+
+
+def _list(*ids: str) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(entity_id=name, score=1 / (k + 1), rank=k, source="given")
+        for k, name in enumerate(ids)
+    )
+
+
+BOTH = WindowCandidates(entities=_list("Q1", "Q4", "Q2"), relations=_list("P1", "P2"))
+
+
+def _read(
+    reader: TransformerReader,
+    text: str = TEXT,
+    candidates: WindowCandidates = BOTH,
+    options: AnnotateOptions = ALL,
+) -> WindowAnnotation:
+    return reader.read([_window(text)], [candidates], options=options)[0]
+
+
+def _assert_alike(one: WindowAnnotation, other: WindowAnnotation) -> None:
+    assert one.window == other.window
+    assert [(s.span, s.entity_id) for s in one.spans] == [
+        (s.span, s.entity_id) for s in other.spans
+    ]
+    np.testing.assert_allclose(
+        [s.score for s in one.spans], [s.score for s in other.spans], atol=1e-3
+    )
+    ends = [[(t.subject, t.relation_id, t.object) for t in a.triples] for a in (one, other)]
+    assert ends[0] == ends[1]
+
+
+def test_spans_are_words_of_the_text_in_order(reader: TransformerReader) -> None:
+    found = _read(reader)
+    assert found.spans
+    for one in found.spans:
+        assert TEXT[one.span.start : one.span.end].strip(" ") == TEXT[one.span.start : one.span.end]
+        assert one.entity_id in {None, "Q1", "Q4", "Q2"}
+        assert 0 <= one.score <= 1
+    spans = [one.span for one in found.spans]
+    assert spans == sorted(spans)
+    assert not any(a.overlaps(b) for a in spans for b in spans if a is not b)
+
+
+def test_triples_join_two_spans_that_are_there(reader: TransformerReader) -> None:
+    found = _read(reader)
+    spans = {one.span for one in found.spans}
+    assert found.triples
+    for triple in found.triples:
+        assert {triple.subject, triple.object} <= spans
+        assert triple.subject != triple.object
+        assert triple.relation_id in {"P1", "P2"}
+        assert 0 <= triple.score <= 1
+
+
+def test_offsets_are_those_of_the_document(reader: TransformerReader) -> None:
+    here = _read(reader)
+    (there,) = reader.read([_window(TEXT, start=1000)], [BOTH], options=ALL)
+    assert [one.span.start + 1000 for one in here.spans] == [s.span.start for s in there.spans]
+
+
+def test_a_window_is_read_alike_alone_and_among_others(reader: TransformerReader) -> None:
+    texts = [TEXT, "Paris", "", "Berlin and the bank of the river, Paris Hilton.", "a b c", TEXT]
+    few = WindowCandidates(entities=_list("Q5"))
+    candidates = [BOTH, few, BOTH, BOTH, WindowCandidates(), few]
+    together = reader.read([_window(text) for text in texts], candidates, options=ALL)
+    for text, proposed, found in zip(texts, candidates, together, strict=True):
+        _assert_alike(found, _read(reader, text, proposed))
+
+
+def test_no_windows_give_no_annotations(reader: TransformerReader) -> None:
+    assert reader.read([], [], options=ALL) == []
+
+
+@pytest.mark.parametrize("text", ["", " \n ", "\u200b"])
+def test_a_window_without_words_has_no_spans(reader: TransformerReader, text: str) -> None:
+    found = _read(reader, text)
+    assert (found.spans, found.triples) == ((), ())
+
+
+def test_without_candidates_every_mention_is_of_nothing_known(reader: TransformerReader) -> None:
+    found = _read(reader, candidates=WindowCandidates())
+    assert found.spans
+    assert {one.entity_id for one in found.spans} == {None}
+    assert found.triples == ()
+
+
+def test_triples_are_only_read_where_asked_for(reader: TransformerReader) -> None:
+    assert _read(reader, options=replace(ALL, relations=False)).triples == ()
+
+
+def test_a_threshold_drops_exactly_what_is_below_it(reader: TransformerReader) -> None:
+    everything = _read(reader)
+    scores = sorted(one.score for one in everything.spans)
+    for least in (scores[0], scores[len(scores) // 2], scores[-1]):
+        options = AnnotateOptions(threshold=least, relation_threshold=0.6)
+        found = _read(reader, options=options)
+        assert [s.span for s in found.spans] == [
+            s.span for s in everything.spans if s.score >= least
+        ]
+        kept = {s.span for s in found.spans}
+        assert {(t.subject, t.relation_id, t.object) for t in found.triples} == {
+            (t.subject, t.relation_id, t.object)
+            for t in everything.triples
+            if t.score >= 0.6 and {t.subject, t.object} <= kept
+        }
+
+
+def test_nothing_is_certain(reader: TransformerReader) -> None:
+    found = _read(reader, options=AnnotateOptions(threshold=1.0, relation_threshold=1.0))
+    assert (found.spans, found.triples) == ((), ())
+
+
+def test_calibration_changes_scores_and_not_what_is_best(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+) -> None:
+    calibration = CalibrationConfig(
+        span_scale=0.5, span_shift=1.0, triple_scale=2.0, triple_shift=-1.0
+    )
+    changed = open_reader(
+        tiny_bundle.path,
+        backend="onnx",
+        config=replace(tiny_bundle.config, calibration=calibration),
+        tokenizer=tiny_bundle.tokenizer(),
+        knowledge=knowledge,
+    )
+    plain, scaled = _read(reader), _read(changed)
+    assert [(s.span, s.entity_id) for s in plain.spans] == [
+        (s.span, s.entity_id) for s in scaled.spans
+    ]
+    odds = [np.log(s.score / (1 - s.score)) for s in plain.spans]
+    np.testing.assert_allclose(
+        [np.log(s.score / (1 - s.score)) for s in scaled.spans],
+        [0.5 * value + 1.0 for value in odds],
+        atol=1e-3,
+    )
+
+
+def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> None:
+    found = _read(reader, options=replace(ALL, explain=True))
+    for one in found.spans:
+        assert {c.entity_id for c in one.candidates} == {"Q1", "Q4", "Q2"}
+        assert [c.rank for c in one.candidates] == [0, 1, 2]
+        assert sorted((c.score for c in one.candidates), reverse=True) == [
+            c.score for c in one.candidates
+        ]
+        assert one.entity_id in {None, one.candidates[0].entity_id}
+    assert all(one.candidates == () for one in _read(reader).spans)
+
+
+def test_given_mentions_come_back_exactly(reader: TransformerReader) -> None:
+    given = [Span(110, 113), Span(100, 112 - 3), Span(125, 130)]
+    (found,) = reader.link([_window(TEXT, start=100)], [BOTH], [given], options=ALL)
+    assert [one.span for one in found.spans] == given
+    assert all(one.entity_id in {"Q1", "Q4", "Q2"} for one in found.spans)
+
+
+def test_a_given_mention_may_be_nothing_known_only_where_asked(
+    reader: TransformerReader,
+) -> None:
+    given = [[Span(k, k + 1) for k in range(len(TEXT))]]
+    windows = [_window(TEXT)]
+    (sure,) = reader.link(windows, [BOTH], given, options=ALL)
+    (free,) = reader.link(windows, [BOTH], given, options=replace(ALL, nil=True))
+    (none,) = reader.link(windows, [WindowCandidates()], given, options=ALL)
+    assert [len(found.spans) for found in (sure, free, none)] == [len(TEXT)] * 3
+    assert all(one.entity_id for one in sure.spans)
+    assert all(one.entity_id is None for one in none.spans)
+
+
+def test_a_window_too_long_to_read_is_refused(reader: TransformerReader) -> None:
+    with pytest.raises(ConfigError, match="60 tokens of text"):
+        _read(reader, "a " * 60)
+    assert reader.count_text_tokens(["a " * 60, ""]) == [60, 0]
+
+
+def test_a_candidate_of_another_knowledge_base_is_refused(reader: TransformerReader) -> None:
+    with pytest.raises(BundleError, match="'Q404' is not in the knowledge base"):
+        _read(reader, candidates=WindowCandidates(entities=_list("Q404")))
+
+
+def test_no_more_spans_are_kept_than_the_settings_say(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+) -> None:
+    few = _open(tiny_bundle, knowledge, max_spans=2)
+    assert len(_read(few).spans) == 2
+
+
+def test_both_backends_read_alike(
+    tiny_bundle: Bundle,
+    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+    reader: TransformerReader,
+) -> None:
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    _assert_alike(_read(reader), _read(_open(tiny_bundle, knowledge, backend="torch")))
+
+
+def test_rows_longer_than_the_positions_are_refused(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+) -> None:
+    with pytest.raises(ConfigError, match="max_tokens 512, expected at most 48"):
+        _open(tiny_bundle, knowledge, max_tokens=ReaderConfig().max_tokens)
+
+
+@pytest.mark.parametrize("content", [None, "[]", "{}", '{"markers": {}}', "not json"])
+def test_broken_settings_are_named(
+    tiny_bundle: Bundle,
+    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+    tmp_path: Path,
+    content: str | None,
+) -> None:
+    (tmp_path / LAYOUT.reader).mkdir()
+    if content is not None:
+        (tmp_path / LAYOUT.reader / LAYOUT.config).write_text(content)
+    with pytest.raises(BundleCorruptError, match=r"config\.json"):
+        _open(tiny_bundle, knowledge, path=tmp_path)
+
+
+def test_markers_that_do_not_fit_the_settings_are_refused(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], tmp_path: Path
+) -> None:
+    for name in (LAYOUT.reader, "shared"):
+        shutil.copytree(tiny_bundle.path / name, tmp_path / name)
+    path = tmp_path / LAYOUT.reader / LAYOUT.config
+    config = json.loads(path.read_text())
+    config["markers"]["n_entities"] = 7
+    path.write_text(json.dumps(config))
+    with pytest.raises(BundleCorruptError, match=r"10 markers, expected 40 .* and 11"):
+        _open(tiny_bundle, knowledge, path=tmp_path)

@@ -1,0 +1,178 @@
+"""Names in windows: which are found, how they are told apart, and what other windows may change."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.retriever.lexical import LexicalMatcher, NameHit
+from relik.types import Span, Window
+
+PARIS, HILTON, TEXAS, ADA, BANK = range(5)
+FULL = PRIMARY | CASED
+NAMES: dict[str, list[NameMatch]] = {
+    "paris": [NameMatch(PARIS, 90, FULL), NameMatch(HILTON, 4, PARTIAL | CASED)],
+    "paris hilton": [NameMatch(HILTON, 30, FULL)],
+    "hilton": [NameMatch(HILTON, 9, PARTIAL | CASED)],
+    "paris texas": [NameMatch(TEXAS, 5, FULL)],
+    "ada lovelace": [NameMatch(ADA, 7, FULL)],
+    "ada": [NameMatch(ADA, 2, CASED)],
+    "bank": [NameMatch(BANK, 3, PRIMARY)],
+    "bank of paris and texas": [NameMatch(TEXAS, 1, FULL)],
+}
+
+
+class Names:
+    """A trie of names in a dictionary."""
+
+    def __init__(self, names: Mapping[str, list[NameMatch]]) -> None:
+        self._names = names
+
+    def lookup(self, key: str) -> list[NameMatch]:
+        return self._names.get(key, [])
+
+    def has_prefix(self, prefix: str) -> bool:
+        return any(name.startswith(prefix) for name in self._names)
+
+
+class Counts:
+    """Link counts in a dictionary."""
+
+    def __init__(self, counts: Mapping[int, int]) -> None:
+        self._counts = counts
+
+    def count(self, row: int) -> int:
+        return self._counts.get(row, 0)
+
+
+def _window(text: str, *, doc_id: str = "d", index: int = 0) -> Window:
+    return Window(doc_id=doc_id, index=index, span=Span(0, max(1, len(text))), text=text)
+
+
+def _match(*texts: str, names: Mapping[str, list[NameMatch]] = NAMES) -> list[dict[int, NameHit]]:
+    """Match windows of one document."""
+    windows = [_window(text, index=index) for index, text in enumerate(texts)]
+    found = LexicalMatcher(Names(names), Counts({})).match(windows)
+    assert all([hit.row for hit in hits] == sorted({hit.row for hit in hits}) for hits in found)
+    return [{hit.row: hit for hit in hits} for hits in found]
+
+
+def test_a_name_is_found_whatever_stands_around_it() -> None:
+    (hits,) = _match('(see "Ada-Lovelace", 1843)')
+    assert set(hits) == {ADA}
+    assert not hits[ADA].partial
+    assert not hits[ADA].nested
+
+
+def test_a_name_is_found_whole_words_only() -> None:
+    assert _match("Parisian banks adapt") == [{}]
+
+
+def test_a_name_inside_a_longer_one_is_nested() -> None:
+    (hits,) = _match("Paris Hilton")
+    assert hits[PARIS].nested
+    assert not hits[HILTON].nested
+    assert not hits[HILTON].partial
+
+
+def test_a_name_that_also_stands_alone_is_not_nested() -> None:
+    (hits,) = _match("Paris Hilton in Paris")
+    assert not hits[PARIS].nested
+
+
+def test_a_name_may_begin_within_another() -> None:
+    (hits,) = _match("bank of Paris Hilton", names=NAMES)
+    assert not hits[HILTON].nested
+    assert not hits[BANK].nested
+
+
+def test_the_longest_name_wins_over_all_it_holds() -> None:
+    (hits,) = _match("the Bank of Paris and Texas")
+    assert (hits[TEXAS].nested, hits[PARIS].nested, hits[BANK].nested) == (False, True, True)
+
+
+def test_part_of_a_name_is_told_from_a_whole_one() -> None:
+    (hits,) = _match("Hilton")
+    assert hits[HILTON].partial
+
+
+def test_the_full_name_elsewhere_makes_a_part_known() -> None:
+    first, second = _match("Paris Hilton came", "then Hilton left")
+    assert second[HILTON].partial
+    assert first[HILTON].known
+    assert second[HILTON].known
+
+
+def test_a_name_of_one_word_makes_nothing_known() -> None:
+    assert not _match("Paris")[0][PARIS].known
+
+
+def test_a_cased_name_is_not_found_in_lower_case() -> None:
+    assert _match("I like paris and ada") == [{}]
+    assert BANK in _match("The bank")[0]
+
+
+def test_text_without_capitals_has_its_names_found() -> None:
+    assert PARIS in _match("i like paris")[0]
+
+
+def test_a_long_lower_case_name_is_found_beside_capitals() -> None:
+    assert TEXAS in _match("The bank of paris and texas")[0]
+
+
+def test_the_prior_is_the_share_of_uses() -> None:
+    names = {"paris": [NameMatch(PARIS, 90, FULL), NameMatch(TEXAS, 10, CASED)]}
+    (hits,) = _match("Paris", names=names)
+    assert math.isclose(sum(math.exp(hit.log_prior) for hit in hits.values()), 1.0)
+    assert math.isclose(math.exp(hits[PARIS].log_prior), 0.9, abs_tol=0.01)
+
+
+def test_names_without_counts_share_evenly_and_links_decide() -> None:
+    names = {"x": [NameMatch(0, 0, FULL), NameMatch(1, 0, FULL)]}
+    matcher = LexicalMatcher(Names(names), Counts({1: 500}))
+    first, second = matcher.match([_window("X")])[0]
+    assert second.log_prior > first.log_prior
+
+
+def test_one_name_of_many_records_gives_only_its_most_frequent() -> None:
+    names = {"x": [NameMatch(row, row, FULL) for row in range(200)]}
+    (hits,) = _match("X", names=names)
+    assert set(hits) == set(range(200 - len(hits), 200))
+    assert len(hits) < 50
+
+
+def test_documents_are_kept_apart_even_with_equal_ids() -> None:
+    matcher = LexicalMatcher(Names(NAMES), Counts({}))
+    windows = [_window("Paris Hilton"), _window("Hilton"), _window("Hilton", index=1)]
+    hits = matcher.match(windows)
+    assert [{hit.row: hit.known for hit in found}.get(HILTON) for found in hits] == [
+        True,
+        False,
+        False,
+    ]
+
+
+def test_no_text_has_no_names() -> None:
+    assert _match("") == [{}]
+    assert LexicalMatcher(Names(NAMES), Counts({})).match([]) == []
+
+
+TEXTS = st.lists(
+    st.lists(
+        st.sampled_from(["Paris", "Hilton", "paris", "Ada", "Lovelace", "bank", "of", "and", "日"]),
+        max_size=8,
+    ).map(" ".join),
+    min_size=1,
+    max_size=3,
+)
+
+
+@given(documents=st.lists(TEXTS, min_size=1, max_size=4))
+def test_a_document_is_matched_as_if_it_were_alone(documents: Sequence[Sequence[str]]) -> None:
+    matcher = LexicalMatcher(Names(NAMES), Counts({}))
+    split = [[_window(text, index=i) for i, text in enumerate(texts)] for texts in documents]
+    together = matcher.match([window for windows in split for window in windows])
+    assert together == [hits for windows in split for hits in matcher.match(windows)]
+    assert all(hit.log_prior <= 0 for hits in together for hit in hits)

@@ -18,6 +18,7 @@ from relik_training.backbone import open_backbone
 from relik_training.examples import read_examples
 from relik_training.export import export_encoder, export_shared
 from relik_training.fusion import fit_fusion, with_weights
+from relik_training.progress import told
 from relik_training.recipes import RetrieverTraining, provenance_of
 from relik_training.records import Records
 from relik_training.run_files import check_same, read_figures, recorded
@@ -95,17 +96,19 @@ def _build_indexes(config: RetrieverTraining, out: Path, encoder: TextEncoder) -
         LAYOUT.relations: config.index.relations(),
         LAYOUT.entities: config.index.entities(),
     }
-    return {
-        name: build_index(
-            Path(config.knowledge.out) / f"{name}.jsonl",
-            out / name,
-            encoder=encoder,
-            tokenizer=tokenizer,
-            encoder_fingerprint=fingerprint(out),
-            options=options,
-        )
-        for name, options in plans.items()
-    }
+    receipts: dict[str, object] = {}
+    for name, options in plans.items():
+        with told() as tell:
+            receipts[name] = build_index(
+                Path(config.knowledge.out) / f"{name}.jsonl",
+                out / name,
+                encoder=encoder,
+                tokenizer=tokenizer,
+                encoder_fingerprint=fingerprint(out),
+                options=options,
+                progress=tell,
+            )
+    return receipts
 
 
 def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str, float]:

@@ -19,6 +19,7 @@ from relik.pipeline import Pipeline, open_pipeline
 from relik.types import AnnotateOptions, Annotation, Document, FloatArray
 from relik_training.examples import Example, read_examples
 from relik_training.fusion import fit_logistic
+from relik_training.progress import told
 from relik_training.recipes import CalibrationTraining
 from relik_training.records import Records
 from relik_training.settings import write_toml
@@ -293,10 +294,12 @@ def _annotate(
         threshold=config.threshold, relation_threshold=config.relation_threshold, nil=True
     )
     found: list[Annotation] = []
-    for first in range(0, len(examples), _AT_ONCE):
-        part = examples[first : first + _AT_ONCE]
-        documents = [Document(doc_id=example.doc_id, text=example.text) for example in part]
-        found.extend(pipeline.annotate(documents, options=options))
+    with told() as tell:
+        for first in range(0, len(examples), _AT_ONCE):
+            part = examples[first : first + _AT_ONCE]
+            documents = [Document(doc_id=example.doc_id, text=example.text) for example in part]
+            found.extend(pipeline.annotate(documents, options=options))
+            tell("development texts", len(found), len(examples))
     return found
 
 

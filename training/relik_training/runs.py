@@ -11,12 +11,11 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from safetensors.torch import save_file
 from torch import nn
 
 from relik_training.backbone import best_precision
+from relik_training.progress import progress_bar
 from relik_training.run_files import METRICS, SECONDS
 
 
@@ -88,20 +87,13 @@ class _Bar(lightning.Callback):
 
     def __init__(self, max_steps: int) -> None:
         self._max_steps = max_steps
-        self._progress = Progress(
-            TextColumn("step"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=Console(stderr=True),
-        )
+        self._progress = progress_bar()
 
     def on_train_start(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
         self._task = self._progress.add_task(
-            "", total=self._max_steps, completed=trainer.global_step
+            "steps", total=self._max_steps, completed=trainer.global_step
         )
         self._progress.start()
 
@@ -113,7 +105,7 @@ class _Bar(lightning.Callback):
     ) -> None:
         shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
         self._progress.update(
-            self._task, completed=trainer.global_step, description=" ".join(shown)
+            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
         )
 
     def teardown(

@@ -322,6 +322,13 @@ def test_given_mentions_are_all_linked(tiny_pipeline: Pipeline) -> None:
     assert found.coverage.characters == len(TEXT)
 
 
+def test_a_mention_without_any_candidate_is_linked_to_nothing(tiny_pipeline: Pipeline) -> None:
+    options = AnnotateOptions(types=("no such type",), nil=False)
+    document = Document(doc_id="d", text=TEXT)
+    (found,) = tiny_pipeline.link([document], [_words(TEXT)], options=options)
+    assert [(one.span, one.entity_id) for one in found.spans] == [(s, None) for s in _words(TEXT)]
+
+
 def test_a_mention_may_cross_the_border_of_a_window(tiny_pipeline: Pipeline) -> None:
     windows = tiny_pipeline.split(Document(doc_id="d", text=TEXT))
     border = windows[0].span.end

@@ -106,6 +106,15 @@ def test_spans_are_words_of_the_text_in_order(reader: TransformerReader) -> None
     assert not any(a.overlaps(b) for a in spans for b in spans if a is not b)
 
 
+def test_spans_begin_and_end_with_whole_words(reader: TransformerReader) -> None:
+    text = "citys Adas and writers Pariss rivers borns"  # each but one of two tokens
+    found = _read(reader, text)
+    assert found.spans
+    for one in found.spans:
+        around = text[max(0, one.span.start - 1) : one.span.start] + text[one.span.end :][:1]
+        assert not around.strip()
+
+
 def test_triples_join_two_spans_that_are_there(reader: TransformerReader) -> None:
     found = _read(reader)
     spans = {one.span for one in found.spans}
@@ -168,6 +177,13 @@ def test_a_threshold_drops_exactly_what_is_below_it(reader: TransformerReader) -
             for t in everything.triples
             if t.score >= 0.6 and {t.subject, t.object} <= kept
         }
+
+
+def test_a_triple_just_below_the_threshold_is_dropped(reader: TransformerReader) -> None:
+    for triple in _read(reader).triples:
+        least = float(np.nextafter(triple.score, 1))
+        options = replace(ALL, relation_threshold=least)
+        assert all(found.score >= least for found in _read(reader, options=options).triples)
 
 
 def test_nothing_is_certain(reader: TransformerReader) -> None:

@@ -55,12 +55,14 @@ def resolve(name: str) -> str:
     return str(Path(found.submodule_search_locations[0]) / folder)
 
 
-def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
+def open_backbone(name: str, *, token_types: int = 2, attention_dropout: float = 0.0) -> Backbone:
     """Load a pretrained transformer.
 
     Args:
         name: As for `resolve`.
         token_types: Rows wanted in the token type table; new rows copy row 0.
+        attention_dropout: Dropout inside attention, 0..1. Any at all rules out the fused
+            kernels: several times slower on a CPU.
 
     Returns:
         The backbone, its word embeddings apart.
@@ -71,6 +73,7 @@ def open_backbone(name: str, *, token_types: int = 2) -> Backbone:
     source = resolve(name)
     try:
         config = AutoConfig.from_pretrained(source)
+        config.attention_probs_dropout_prob = attention_dropout
         layers = _load_layers(source, config)
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -99,8 +102,6 @@ def _open_tokenizer(source: str) -> Tokenizer:
 
 
 def _load_layers(source: str, config: Any) -> nn.Module:
-    # Dropout inside attention rules out the fused kernels: several times slower on a CPU.
-    config.attention_probs_dropout_prob = 0.0
     # The pooler is never used by retrieval or reading.
     extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
     layers: nn.Module = AutoModel.from_pretrained(source, config=config, **extra)

@@ -130,6 +130,7 @@ class RetrieverTraining:
         warmup_steps: Steps of warm-up.
         learning_rate: Peak learning rate.
         temperature: Divides cosines.
+        attention_dropout: Dropout inside attention, 0..1.
         hard_negatives: Namesakes per mention-bearing window.
         name_dropout: Share of passages without their name.
         max_examples: Windows to keep, 0 for all.
@@ -156,6 +157,7 @@ class RetrieverTraining:
     warmup_steps: int = 40
     learning_rate: float = 5e-5
     temperature: float = 0.05
+    attention_dropout: float = 0.0
     hard_negatives: int = 4
     name_dropout: float = 0.1
     max_examples: int = 0

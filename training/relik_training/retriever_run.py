@@ -37,7 +37,7 @@ def train_retriever(config: RetrieverTraining) -> Path:
     out = Path(config.out)
     # New parameters, where a backbone needs some, are drawn the same way each time.
     torch.manual_seed(config.seed)
-    backbone = open_backbone(config.backbone)
+    backbone = open_backbone(config.backbone, attention_dropout=config.attention_dropout)
     begin(out, config)
     ensure_knowledge(config.knowledge, Path(config.data))
     data = _data(config, backbone.tokenizer)

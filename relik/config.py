@@ -83,6 +83,8 @@ class ReaderConfig:
         threshold: Least calibrated score of a span that is returned, 0..1.
         relation_threshold: Least calibrated score of a triple that is returned, 0..1.
         max_spans: Most spans of a window that are paired for relations; the best are kept.
+        prior_weight: Weight of the log share of uses of a mention's surface form that mean a
+            candidate, added to the link logits; 0 leaves it out.
     """
 
     max_tokens: int = 512
@@ -90,6 +92,7 @@ class ReaderConfig:
     threshold: float = 0.5
     relation_threshold: float = 0.5
     max_spans: int = 32
+    prior_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -195,6 +195,8 @@ def _write_records(
     saved = tokenizer.to_str()
     # A copy, so that the caller's settings neither cut these tokens nor are lost.
     plain = Tokenizer.from_str(saved)
+    # A name such as [SEP] is text here, not the token.
+    plain.encode_special_tokens = True
     plain.no_truncation()
     plain.no_padding()
     wide = max(plain.get_vocab(with_added_tokens=True).values(), default=0) > _MOST_TOKENS_NARROW

@@ -2,27 +2,20 @@
 
 from relik.types import Entity
 
-MAX_ALIASES = 3
-
 
 def encoder_text(entity: Entity) -> str:
     """Write a record as the text whose vector stands for it in the index.
+
+    Aliases are left out: names are matched exactly beside the dense search, so the vector is
+    better spent on what the record is.
 
     Args:
         entity: The record.
 
     Returns:
-        Name, up to three aliases that differ from it in brackets, and the description.
+        Name and description.
     """
-    seen = {entity.name.casefold()}
-    aliases: list[str] = []
-    for alias in entity.aliases:
-        if alias.casefold() not in seen and len(aliases) < MAX_ALIASES:
-            seen.add(alias.casefold())
-            aliases.append(alias)
-    listed = f" ({', '.join(aliases)})" if aliases else ""
-    described = f" {entity.description}" if entity.description else ""
-    return f"{entity.name}{listed}{described}"
+    return f"{entity.name} {entity.description}" if entity.description else entity.name
 
 
 def candidate_text(entity: Entity) -> str:

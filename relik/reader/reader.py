@@ -37,6 +37,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
+from relik.reader.priors import log_priors
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -280,8 +281,11 @@ class TransformerReader:
             mask = arrays.entity_mask[i].copy()
             if row.given is not None and not options.nil and mask[NIL_CLASS + 1 :].any():
                 mask[NIL_CLASS] = False
-            scores = link_scores(links[first : first + len(spans)], mask)
+            logits = links[first : first + len(spans)]
             first += len(spans)
+            if self._config.prior_weight and spans:
+                logits = logits + self._config.prior_weight * self._priors(row, spans, len(mask))
+            scores = link_scores(logits, mask)
             read = [
                 DecodedSpan(start=start, end=end, mention=mention, links=scores[k])
                 for k, (start, end, mention) in enumerate(spans)
@@ -292,6 +296,21 @@ class TransformerReader:
                 read = [span for span in read if span.score >= least]
             decoded.append(read)
         return decoded
+
+    def _priors(self, row: Row, spans: list[tuple[int, int, float]], n_classes: int) -> FloatArray:
+        """Give the log prior of each class of each span; NONE, NIL and padding get 0."""
+        kb = self._parts.entities
+        n_read = len(row.built.entity_positions) - 2
+        rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
+        priors = np.zeros((len(spans), n_classes), dtype=np.float32)
+        for k, (start, end, _) in enumerate(spans):
+            if 1 <= start <= end <= row.built.n_text:
+                first, last = row.text.starts[start - 1], row.text.ends[end - 1]
+                surface = row.window.text[first:last]
+                priors[k, 2 : 2 + n_read] = log_priors(
+                    kb, surface, [-1 if r is None else r for r in rows]
+                )
+        return priors
 
     def _least_raw(self, options: AnnotateOptions) -> float:
         """Return the raw score below which no span is kept, a little less against rounding."""

@@ -4,14 +4,14 @@ from relik.kb import candidate_text, encoder_text
 from relik.types import Entity
 
 
-def test_the_encoder_reads_name_aliases_and_description() -> None:
+def test_the_encoder_reads_name_and_description() -> None:
     entity = Entity(
         entity_id="Q1",
         name="Paris",
         aliases=("PARIS", "City of Light", "city of light", "Lutetia", "Panam", "Paname"),
         description="capital of France",
     )
-    assert encoder_text(entity) == "Paris (City of Light, Lutetia, Panam) capital of France"
+    assert encoder_text(entity) == "Paris capital of France"
     assert candidate_text(entity) == "Paris, capital of France"
 
 

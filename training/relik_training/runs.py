@@ -39,6 +39,8 @@ def fit(
         precision: Lightning precision, or "auto".
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # Vanishing gradients become denormal numbers, with which CPUs compute many times slower.
+    torch.set_flush_denormal(True)
     folder = out / "checkpoints"
     saver = ModelCheckpoint(
         dirpath=folder,

@@ -27,6 +27,9 @@ _HALVES = ("position_embeddings.weight", "token_type_embeddings.weight", MARKERS
 # The backbone only sees embeddings that were looked up outside it.
 _LEFT_OUT = ("word_embeddings.weight", "position_ids")
 
+# Weights that share a scale: vectors are compared with each other, so the encoder is kept finer.
+ENCODER_BLOCK, READER_BLOCK = 32, 64
+
 
 def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> None:
     """Write what encoder and reader share.
@@ -69,7 +72,7 @@ def export_encoder(run: Path, out: Path) -> None:
     config = _read_config(run, kind="encoder")
     bert = BertConfig.of(config["backbone"])
     folder = out / LAYOUT.query_encoder
-    weights = _write_weights(run, folder)
+    weights = _write_weights(run, folder, block=ENCODER_BLOCK)
     graph = Graph(weights)
     add_mean(graph, add_bert(graph, bert, prefix="backbone."), output="vectors")
     tokens = (TensorProto.INT64, ["batch", "tokens"])
@@ -106,7 +109,7 @@ def export_reader(run: Path, out: Path) -> None:
         activation=heads_config["activation"],
     )
     folder = out / LAYOUT.reader
-    weights = _write_weights(run, folder)
+    weights = _write_weights(run, folder, block=READER_BLOCK)
     stages = (heads.encode, heads.ends, heads.link, heads.relate)
     for name, add in zip(LAYOUT.reader_graphs, stages, strict=True):
         graph = Graph(weights)
@@ -133,7 +136,7 @@ def _max_tokens(run: Path, config: dict[str, Any]) -> int:
     return int(config.get("max_tokens", settings.get("max_tokens", _MAX_TOKENS)))
 
 
-def _write_weights(run: Path, folder: Path) -> TensorFile:
+def _write_weights(run: Path, folder: Path, *, block: int) -> TensorFile:
     folder.mkdir(parents=True, exist_ok=True)
     stored: dict[str, NDArray[np.generic]] = {}
     for name, tensor in TensorFile.open(run / LAYOUT.weights).weights().items():
@@ -142,7 +145,7 @@ def _write_weights(run: Path, folder: Path) -> TensorFile:
         if name.endswith(_HALVES):
             stored[name] = tensor.astype(np.float16)
         elif tensor.ndim == 2 and tensor.size >= _LEAST_QUANTISED:
-            stored[name], stored[name + SCALE_SUFFIX] = quantise(tensor)
+            stored[name], stored[name + SCALE_SUFFIX] = quantise(tensor, block=block)
         else:
             stored[name] = tensor
     # save_file would make a file that only its owner can read.

@@ -40,8 +40,16 @@ def main() -> None:
         port = free.getsockname()[1]
     begun = time.perf_counter()
     server = subprocess.Popen(
-        [sys.executable, "-m", "relik.cli", "serve", "--port", str(port)]
-        + ["--bundle", arguments.bundle],
+        [
+            sys.executable,
+            "-m",
+            "relik.cli",
+            "serve",
+            "--port",
+            str(port),
+            "--bundle",
+            arguments.bundle,
+        ],
         stderr=subprocess.DEVNULL,
     )
     try:

@@ -26,8 +26,19 @@ def main() -> None:
         path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
         begun = time.perf_counter()
         done = subprocess.run(
-            [sys.executable, "-m", "relik.cli", "annotate", "--json", "--file", str(path)]
-            + ["--bundle", arguments.bundle, "--tasks", arguments.tasks],
+            [
+                sys.executable,
+                "-m",
+                "relik.cli",
+                "annotate",
+                "--json",
+                "--file",
+                str(path),
+                "--bundle",
+                arguments.bundle,
+                "--tasks",
+                arguments.tasks,
+            ],
             stdout=subprocess.PIPE,
             check=True,
         )

@@ -26,7 +26,7 @@ class WindowConfig:
     """
 
     size: int = 64
-    stride: int = 48
+    stride: int = 56
 
     def __post_init__(self) -> None:
         if not 1 <= self.stride <= self.size:
@@ -59,8 +59,8 @@ class RetrieverConfig:
         bias: Added to the weighted sum.
     """
 
-    entity_top_k: int = 24
-    relation_top_k: int = 24
+    entity_top_k: int = 32
+    relation_top_k: int = 16
     max_tokens: int = 192
     dense_weight: float = 8.0
     exact_weight: float = 3.0
@@ -92,7 +92,7 @@ class ReaderConfig:
     threshold: float = 0.5
     relation_threshold: float = 0.5
     max_spans: int = 32
-    prior_weight: float = 0.0
+    prior_weight: float = 0.8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,6 +69,16 @@ def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
     _print({"run": str(run), **build_bundle(recipe)}, as_json=as_json)
 
 
+@app.command("hold-out")
+def hold_out(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Write the split of `held_out_source` that a reader's recipe trains and measures on."""
+    from relik_training.reader_run import hold_out as split
+    from relik_training.recipes import Overrides, read_reader_recipe
+
+    train, held = split(read_reader_recipe(config, Overrides(data=_text(data), out=_text(out))))
+    _print({"train": str(train), "held_out": str(held)}, as_json=as_json)
+
+
 @app.command()
 def bundle(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Make the bundle of a finished run again, of a retriever or of a reader, without training."""

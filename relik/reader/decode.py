@@ -13,6 +13,7 @@ from relik.types import FloatArray, IntArray
 
 MAX_SPAN_TOKENS = 32
 NIL_CLASS = 1
+_SUREST = 1.0 - 1e-6
 
 # Beyond this exp overflows.
 _MAX_ODDS = 700.0
@@ -72,22 +73,40 @@ def pick_starts(
     Returns:
         Tokens, int64, ascending, and their probabilities, float32.
     """
-    scores = softmax(logits)[:, 1] * allowed
+    scores = start_scores(logits, allowed)
     chosen = np.flatnonzero(scores >= max(least, 1e-6))
     if len(chosen) > most:
         chosen = np.sort(chosen[np.argsort(-scores[chosen], kind="stable")[:most]])
     return chosen.astype(np.int64), scores[chosen]
 
 
+def start_scores(logits: FloatArray, allowed: np.ndarray) -> FloatArray:
+    """Give the probability of each token of a row that a span starts there.
+
+    Args:
+        logits: Float32, (n_tokens, 2).
+        allowed: Bool, (n_tokens,), where a span may start.
+
+    Returns:
+        Float32, (n_tokens,), 0 where none may.
+    """
+    return np.asarray(softmax(logits)[:, 1] * allowed, dtype=np.float32)
+
+
 def pick_ends(
-    logits: FloatArray, starts: IntArray, allowed: np.ndarray
+    logits: FloatArray, starts: IntArray, allowed: np.ndarray, begun: FloatArray | None = None
 ) -> tuple[IntArray, FloatArray]:
     """Choose the end of each start.
+
+    Mentions do not overlap, so an end behind tokens where other mentions probably start is as
+    improbable as that none of them does.
 
     Args:
         logits: Float32, (n_starts, n_tokens).
         starts: Int64, (n_starts,).
         allowed: Bool, (n_tokens,), where a span may end.
+        begun: Float32, (n_tokens,), probability that a span starts at each token; None where
+            that is not known.
 
     Returns:
         Last tokens, int64, and their probabilities, float32; -1 where no end is allowed.
@@ -96,6 +115,9 @@ def pick_ends(
     reach = (tokens >= starts[:, None]) & (tokens < starts[:, None] + MAX_SPAN_TOKENS)
     open_ends = reach & allowed
     has_end = open_ends.any(axis=1)
+    if begun is not None:
+        alone = np.cumsum(np.log1p(-np.minimum(begun, _SUREST)))  # (n_tokens,)
+        logits = logits + (alone[None, :] - alone[starts][:, None])
     masked = np.where(open_ends, logits, -np.inf)
     masked[~has_end] = 0.0
     scores = softmax(masked)

@@ -16,6 +16,8 @@ from relik.types import FloatArray
 
 FLOOR = 0.01
 """Share of a candidate that does not have the name: an inflected or misspelt form may be meant."""
+NIL_PRIOR = math.log(0.1)
+"""Log share of uses of a known name that mean something the knowledge base does not have."""
 _PART = 0.2
 
 

@@ -27,6 +27,7 @@ from relik.reader.decode import (
     pick_ends,
     pick_starts,
     softmax,
+    start_scores,
     uncalibrated,
     without_overlaps,
 )
@@ -37,7 +38,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.reader.priors import log_priors
+from relik.reader.priors import NIL_PRIOR, log_priors
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -260,7 +261,10 @@ class TransformerReader:
         for i in np.unique(of_row):
             mine = np.flatnonzero(of_row == i)
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
-            ends, scores = pick_ends(logits[mine], tokens[mine], allowed)
+            begun = start_scores(
+                start_logits[i, :n_tokens], text_mask(rows[i].text.begins_word, n_tokens)
+            )
+            ends, scores = pick_ends(logits[mine], tokens[mine], allowed, begun)
             for k, end, score in zip(mine, ends, scores, strict=True):
                 if end >= 0:
                     found[i].append((picked[k][1], int(end), picked[k][2] * float(score)))
@@ -298,7 +302,7 @@ class TransformerReader:
         return decoded
 
     def _priors(self, row: Row, spans: list[tuple[int, int, float]], n_classes: int) -> FloatArray:
-        """Give the log prior of each class of each span; NONE, NIL and padding get 0."""
+        """Give the log prior of each class of each span; NONE and padding get 0."""
         kb = self._parts.entities
         n_read = len(row.built.entity_positions) - 2
         rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
@@ -307,9 +311,10 @@ class TransformerReader:
             if 1 <= start <= end <= row.built.n_text:
                 first, last = row.text.starts[start - 1], row.text.ends[end - 1]
                 surface = row.window.text[first:last]
-                priors[k, 2 : 2 + n_read] = log_priors(
-                    kb, surface, [-1 if r is None else r for r in rows]
-                )
+                of_rows = log_priors(kb, surface, [-1 if r is None else r for r in rows])
+                priors[k, 2 : 2 + n_read] = of_rows
+                # A known name seldom means something unknown.
+                priors[k, NIL_CLASS] = NIL_PRIOR if of_rows.any() else 0.0
         return priors
 
     def _least_raw(self, options: AnnotateOptions) -> float:

@@ -39,8 +39,6 @@ def fit(
         precision: Lightning precision, or "auto".
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # Vanishing gradients become denormal numbers, with which CPUs compute many times slower.
-    torch.set_flush_denormal(True)
     folder = out / "checkpoints"
     saver = ModelCheckpoint(
         dirpath=folder,
@@ -68,7 +66,12 @@ def fit(
             enable_progress_bar=False,
             default_root_dir=str(out),
         )
-        trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
+        # Vanishing gradients become denormal numbers, with which CPUs compute many times slower.
+        torch.set_flush_denormal(True)
+        try:
+            trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
+        finally:
+            torch.set_flush_denormal(False)
 
 
 def write_weights(model: nn.Module, out: Path, config: dict[str, Any]) -> None:

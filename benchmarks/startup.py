@@ -41,9 +41,7 @@ def main() -> None:
     begun = time.perf_counter()
     server = subprocess.Popen(
         [
-            sys.executable,
-            "-m",
-            "relik.cli",
+            str(Path(sys.executable).with_name("relik")),
             "serve",
             "--port",
             str(port),

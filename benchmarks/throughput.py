@@ -27,9 +27,7 @@ def main() -> None:
         begun = time.perf_counter()
         done = subprocess.run(
             [
-                sys.executable,
-                "-m",
-                "relik.cli",
+                str(Path(sys.executable).with_name("relik")),
                 "annotate",
                 "--json",
                 "--file",

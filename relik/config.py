@@ -88,7 +88,7 @@ class ReaderConfig:
     """
 
     max_tokens: int = 512
-    batch_tokens: int = 8192
+    batch_tokens: int = 4096
     threshold: float = 0.5
     relation_threshold: float = 0.5
     max_spans: int = 32

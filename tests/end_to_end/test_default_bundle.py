@@ -107,7 +107,7 @@ def test_types_restrict_what_is_linked(pipeline: Pipeline) -> None:
 
 @pytest.mark.slow
 def test_a_long_text_is_read_whole(pipeline: Pipeline) -> None:
-    text = (" ".join(NEWS) + "\n") * 530
+    text = (" ".join(NEWS) + "\n") * 550
     assert len(text) > 200_000
     annotation = annotate(pipeline, text)
     assert not annotation.coverage.truncated

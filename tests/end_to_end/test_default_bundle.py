@@ -103,13 +103,3 @@ def test_types_restrict_what_is_linked(pipeline: Pipeline) -> None:
             entity = pipeline.entity(found.entity_id)
             assert entity is not None
             assert "person" in entity.types
-
-
-@pytest.mark.slow
-def test_a_long_text_is_read_whole(pipeline: Pipeline) -> None:
-    text = (" ".join(NEWS) + "\n") * 550
-    assert len(text) > 200_000
-    annotation = annotate(pipeline, text)
-    assert not annotation.coverage.truncated
-    assert annotation.coverage.characters >= len(text.strip())
-    assert all(text[s.span.start : s.span.end].strip() for s in annotation.spans)

@@ -33,6 +33,12 @@ def test_every_example_is_used_within_a_few_epochs() -> None:
     assert {i for batch in plan for i in batch} == set(range(10))
 
 
+def test_an_example_comes_as_often_as_it_is_to_be_repeated() -> None:
+    plan = plan_batches([3, 3, 3], 2, 3, seed=1, repeats=[1, 2, 3])
+    used = [i for batch in plan for i in batch]
+    assert sorted(used) == [0, 1, 1, 2, 2, 2]
+
+
 def test_other_seeds_give_other_plans() -> None:
     assert plan_batches([1] * 50, 5, 10, seed=1) != plan_batches([1] * 50, 5, 10, seed=2)
 

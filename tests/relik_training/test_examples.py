@@ -116,6 +116,69 @@ def test_relations_are_renamed_turned_round_or_dropped(tmp_path: Path) -> None:
     assert example.relations == "all"
 
 
+def test_names_with_small_words_inside_are_labelled_whole(tmp_path: Path) -> None:
+    sure = {"Bank of Rome": "Q1", "Rome": "Q2", "Oslo": "Q3"}
+    (tmp_path / "set.jsonl").write_text(
+        json.dumps({"doc_id": "d", "text": "Bank of Rome and Oslo ; Rome in Oslo", "spans": []})
+    )
+    reader = ExampleReader(
+        known=set(sure.values()).__contains__,
+        title_id=TITLES.get,
+        unambiguous=sure.get,
+        windows=WindowConfig(),
+    )
+    (example,) = reader.read(SourceConfig(path="set.jsonl", propagate=True), tmp_path)
+    found = [example.text[m.span.start : m.span.end] for m in example.mentions]
+    # The first run reaches over "and", and is known neither whole nor in its capitalised parts
+    # alone: only what is sure of itself is labelled.
+    assert found == ["Rome", "Oslo", "Rome", "Oslo"]
+    (tmp_path / "set.jsonl").write_text(
+        json.dumps({"doc_id": "d", "text": "the Bank of Rome is in Oslo", "spans": []})
+    )
+    (example,) = reader.read(SourceConfig(path="set.jsonl", propagate=True), tmp_path)
+    assert _labels(example) == {"Bank of Rome": "Q1", "Oslo": "Q3"}
+
+
+def test_a_triple_holds_of_the_named_and_the_closest_pair_and_others_are_doubtful(
+    tmp_path: Path,
+) -> None:
+    text = "Ada . Bob . x Ada Bob . Ada"
+    clusters = {"cluster": 0}, {"cluster": 1}
+    row = {
+        "text": text,
+        "spans": [
+            [0, 3, None, "Ada", clusters[0]],
+            [14, 17, None, "Ada", clusters[0]],
+            [24, 27, None, "Ada", clusters[0]],
+            [6, 9, None, "Bob", clusters[1]],
+            [18, 21, None, "Bob", clusters[1]],
+        ],
+        "clusters": [[0, 1, 2], [3, 4]],
+        "triples": [[0, "P1", 3]],
+    }
+    (example,) = _read(tmp_path, row, mentions="all", relations="all")
+    places = [m.span.start for m in example.mentions]
+    assert places == [0, 6, 14, 18, 24]
+    assert set(example.triples) == {(0, "P1", 1), (2, "P1", 3)}
+    assert example.doubtful == {(0, "P1", 3), (2, "P1", 1), (4, "P1", 1), (4, "P1", 3)}
+
+
+def test_a_triple_reaches_the_windows_that_its_named_pair_is_not_in(tmp_path: Path) -> None:
+    row = {
+        "text": "Ada met Bob . long ago there Ada saw Bob",
+        "spans": [
+            [0, 3, "Q1", "Ada"],
+            [8, 11, "Q2", "Bob"],
+            [29, 32, "Q1", "Ada"],
+            [37, 40, "Q2", "Bob"],
+        ],
+        "triples": [[0, "P1", 1]],
+    }
+    first, *_, last = _read(tmp_path, row, relations="some", size=5)
+    assert [len(first.triples), len(last.triples)] == [1, 1]
+    assert last.text[last.mentions[last.triples[0][0]].span.start :].startswith("Ada saw Bob")
+
+
 def test_some_documents_of_a_set_can_be_taken(tmp_path: Path) -> None:
     rows = [json.dumps({"doc_id": str(i), "text": "Ada", "spans": []}) for i in range(10)]
     (tmp_path / "set.jsonl").write_text("\n".join(rows))

@@ -22,7 +22,7 @@ from relik_training.reader_data import (  # noqa: E402
     ReaderBatch,
     ReaderData,
 )
-from relik_training.recipes import ReaderSampling  # noqa: E402
+from relik_training.reader_settings import ReaderSampling  # noqa: E402
 
 TEXT = "Ada and Bob met Fay in Rome"
 # Ada is linked, Bob is nobody known, Fay's link is untold, Rome may be a mention.
@@ -124,6 +124,15 @@ def test_a_pair_carries_its_relations_and_an_unlabelled_one_little_weight(data) 
     assert targets.weights.max(dim=1).values.tolist() == [1.0, *[0.25] * 5]
     sure = data(_example(relations="all")).targets
     assert set(sure.weights.flatten().tolist()) == {1.0}
+
+
+def test_a_doubtful_pair_has_no_weight_for_its_relation(data) -> None:  # type: ignore[no-untyped-def]
+    example = _example(doubtful=frozenset({(1, "P1", 0)}), relations="all")
+    targets = data(example).targets
+    pairs = list(zip(targets.subjects.tolist(), targets.objects.tolist(), strict=True))
+    weights = targets.weights[pairs.index((1, 0))].tolist()
+    assert sorted(weights) == [0.0, 1.0]
+    assert targets.weights[pairs.index((0, 1))].tolist() == [1.0, 1.0]
 
 
 def test_windows_without_relation_labels_have_no_pairs(data) -> None:  # type: ignore[no-untyped-def]

@@ -34,7 +34,13 @@ class StepBatches(Generic[T]):
 
 
 def plan_batches(
-    lengths: Sequence[int], batch_size: int, max_steps: int, *, seed: int, bucket: int = 50
+    lengths: Sequence[int],
+    batch_size: int,
+    max_steps: int,
+    *,
+    seed: int,
+    bucket: int = 50,
+    repeats: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Assign examples to steps: shuffled, then sorted by length within buckets to save padding.
 
@@ -44,16 +50,18 @@ def plan_batches(
         max_steps: Steps to plan; examples are reused epoch by epoch.
         seed: Seed of the order.
         bucket: Batches that are sorted together.
+        repeats: How often each example comes in an epoch; once where absent.
 
     Returns:
         Example positions of each step.
     """
     plan: list[list[int]] = []
     order_of = np.asarray(lengths)
+    pool = np.repeat(np.arange(len(lengths)), 1 if repeats is None else np.asarray(repeats))
     epoch = 0
     while len(plan) < max_steps:
         rng = np.random.default_rng([seed, epoch])
-        order = rng.permutation(len(lengths))
+        order = rng.permutation(pool)
         batches: list[np.ndarray] = []
         for first in range(0, len(order), bucket * batch_size):
             part = order[first : first + bucket * batch_size]

@@ -6,7 +6,7 @@ propagated to repeated names, and what may be a mention but is not labelled is m
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,11 @@ from relik_training.files import read_jsonl
 from relik_training.records import Records
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
+_RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
+# Small words stand inside names too: Nobel Prize in Physics, Bank of the West.
+_LONG_RUN = re.compile(
+    r"[A-Z][\w'\-]*(?: (?:(?:of|in|on|at|for|the|and|de|la|le|du|van|von|der) ){0,2}[A-Z][\w'\-]*)*"
+)
 _SENTENCE_END = re.compile(r"(?:^|[.!?:;\n\"(\[]|\.\))\s*$")
 _NEVER = frozenset(
     """
@@ -41,6 +46,7 @@ class SourceConfig:
             have one, "none" where triples are not annotated.
         limit: Most documents to take, from the first; 0 takes all.
         every: Take every n-th document, so that a sample covers the whole file.
+        repeat: How often a window comes in an epoch; for small sets beside large ones.
         skip_types: Span types that are no mentions, such as dates.
         relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
             subject and object; ids not listed are kept as they are.
@@ -52,6 +58,7 @@ class SourceConfig:
     relations: str = "none"
     limit: int = 0
     every: int = 1
+    repeat: int = 1
     skip_types: tuple[str, ...] = ()
     relation_names: Mapping[str, str] = field(default_factory=dict)
     propagate: bool = False
@@ -64,10 +71,12 @@ class Mention:
     Args:
         span: Code points of `Example.text`.
         entity_id: Id in the knowledge base; None for NIL; "" where the link is not annotated.
+        group: The same for mentions of the same thing in a document.
     """
 
     span: Span
     entity_id: str | None
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,8 +89,10 @@ class Example:
         text: The window.
         mentions: Labelled spans, sorted, none overlapping.
         triples: (subject index, relation id, object index) into `mentions`.
+        doubtful: Triples between other mentions of the same things: neither true nor false.
         unknown: Spans that may be mentions but are not labelled.
         relations: As `SourceConfig.relations`.
+        repeat: As `SourceConfig.repeat`.
     """
 
     doc_id: str
@@ -91,6 +102,8 @@ class Example:
     triples: tuple[tuple[int, str, int], ...]
     unknown: tuple[Span, ...]
     relations: str
+    doubtful: frozenset[tuple[int, str, int]] = frozenset()
+    repeat: int = 1
 
 
 class ExampleReader:
@@ -135,7 +148,11 @@ class ExampleReader:
     def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
         text = row["text"]
         mentions, kept = self._gold(row, source)
-        triples = _renamed(row.get("triples", ()), source, kept)
+        groups = {m.span: m.group for m in mentions}
+        triples = [
+            _Statement(subject, groups[subject], relation, obj, groups[obj])
+            for subject, relation, obj in _renamed(row.get("triples", ()), source, kept)
+        ]
         if source.propagate:
             mentions = mentions + self._repeats(row, mentions)
         # Overlaps would make the labels of a token ambiguous: longer spans win, links first.
@@ -150,7 +167,7 @@ class ExampleReader:
                 (m for m in by_span.values() if _within(m.span, window.span)),
                 key=lambda m: m.span,
             )
-            place = {m.span: i for i, m in enumerate(inside)}
+            stated, doubtful = _placed(triples, inside)
             offset = window.span.start
             cut = [
                 Span(m.span.start, m.span.end)
@@ -162,20 +179,17 @@ class ExampleReader:
                 index=window.index,
                 text=window.text,
                 mentions=tuple(
-                    Mention(span=_moved(m.span, offset, window.span), entity_id=m.entity_id)
-                    for m in inside
+                    replace(m, span=_moved(m.span, offset, window.span)) for m in inside
                 ),
-                triples=tuple(
-                    (place[s], relation, place[o])
-                    for s, relation, o in triples
-                    if s in place and o in place
-                ),
+                triples=stated,
+                doubtful=doubtful,
                 unknown=tuple(
                     _moved(span, offset, window.span)
                     for span in (*unknown, *cut)
                     if span.overlaps(window.span)
                 ),
                 relations=source.relations,
+                repeat=source.repeat,
             )
 
     def _gold(
@@ -193,45 +207,58 @@ class ExampleReader:
                 continue
             span = Span(start, end)
             kept[number] = span
+            link: str | None
             if entity_id and self._known(entity_id):
-                mentions.append(Mention(span=span, entity_id=entity_id))
+                link = entity_id
             elif entity_id or linked_set:
-                mentions.append(Mention(span=span, entity_id=None))
+                link = None
             else:
-                found = self._unambiguous(surface)
-                mentions.append(Mention(span=span, entity_id=found or ""))
+                link = self._unambiguous(surface) or ""
+            cluster = extra.get("cluster")
+            group = f"cluster {cluster}" if cluster is not None else entity_id or surface
+            mentions.append(Mention(span=span, entity_id=link, group=group))
         return mentions, kept
 
     def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
         text = row["text"]
-        names: dict[str, str | None] = {}
+        names: dict[str, tuple[str | None, str]] = {}
         title = row.get("title")
         if title and title[:1].isupper():
             entity_id = self._title_id(title)
             if entity_id is None or self._known(entity_id):
-                names[re.sub(r" \(.*\)$", "", title)] = entity_id
+                names[re.sub(r" \(.*\)$", "", title)] = (entity_id, entity_id or title)
         for mention in mentions:
-            names[text[mention.span.start : mention.span.end]] = mention.entity_id
+            surface = text[mention.span.start : mention.span.end]
+            names[surface] = (mention.entity_id, mention.group)
         held = {mention.span for mention in mentions}
         found = []
-        for name, entity_id in names.items():
+        for name, (entity_id, group) in names.items():
             if len(name) < 2 or not name[0].isupper():
                 continue
             for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
                 span = Span(*match.span())
                 if span not in held:
                     held.add(span)
-                    found.append(Mention(span=span, entity_id=entity_id))
+                    found.append(Mention(span=span, entity_id=entity_id, group=group))
         return found + self._sure(text, held)
 
     def _sure(self, text: str, held: set[Span]) -> list[Mention]:
         """Label capitalised runs that name one entity nearly always."""
-        found = []
-        for match in re.finditer(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*", text):
+        found: list[Mention] = []
+
+        def label(match: re.Match[str]) -> bool:
             span = Span(*match.span())
+            if any(span.overlaps(other) for other in held):
+                return False
             known = self._unambiguous(match.group())
-            if known and not any(span.overlaps(other) for other in held):
-                found.append(Mention(span=span, entity_id=known))
+            if known:
+                found.append(Mention(span=span, entity_id=known, group=known))
+            return known is not None
+
+        for match in _LONG_RUN.finditer(text):
+            if not label(match):
+                for part in _RUN.finditer(text, match.start(), match.end()):
+                    label(part)
         return found
 
 
@@ -267,6 +294,47 @@ def read_examples(
         source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
         examples.extend(reader.read(source, data))
     return examples
+
+
+@dataclass(frozen=True, slots=True)
+class _Statement:
+    """A triple as a document states it: between spans, and so between what they mention."""
+
+    subject: Span
+    subject_group: str
+    relation: str
+    object: Span
+    object_group: str
+
+
+def _placed(
+    statements: list[_Statement], inside: list[Mention]
+) -> tuple[tuple[tuple[int, str, int], ...], frozenset[tuple[int, str, int]]]:
+    """Place triples among the mentions of a window.
+
+    A data set names one pair of mentions for each triple, often from another part of the text.
+    It holds of the pair that is named and of the closest one; of others nobody knows.
+    """
+    place = {mention.span: i for i, mention in enumerate(inside)}
+    groups: dict[str, list[int]] = {}
+    for i, mention in enumerate(inside):
+        groups.setdefault(mention.group, []).append(i)
+    stated: dict[tuple[int, str, int], None] = {}
+    doubtful: set[tuple[int, str, int]] = set()
+    for one in statements:
+        pairs = [
+            (s, o)
+            for s in groups.get(one.subject_group, ())
+            for o in groups.get(one.object_group, ())
+            if s != o
+        ]
+        if one.subject in place and one.object in place:
+            stated[(place[one.subject], one.relation, place[one.object])] = None
+        if pairs:
+            s, o = min(pairs, key=lambda p: abs(inside[p[0]].span.start - inside[p[1]].span.start))
+            stated[(s, one.relation, o)] = None
+            doubtful.update((s, one.relation, o) for s, o in pairs)
+    return tuple(stated), frozenset(doubtful - stated.keys())
 
 
 def _renamed(

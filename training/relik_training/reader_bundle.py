@@ -38,7 +38,7 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     for name in _FROM_BASE:
         shutil.copytree(base / name, aside / name)
     export_reader(run, aside)
-    write_toml(_settings(base, aside), aside / LAYOUT.pipeline)
+    write_toml(_settings(config, aside), aside / LAYOUT.pipeline)
     write_manifest(aside, kind=KIND, fields=_fields(config))
     report: dict[str, object] = {}
     if config.calibration.sources:
@@ -52,9 +52,11 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     return {"bundle": str(target), "calibration": report}
 
 
-def _settings(base: Path, bundle: Path) -> PipelineConfig:
-    """Give the settings of the base, uncalibrated and within what the reader can read."""
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
+def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
+    """Give the settings of the bundle, uncalibrated and within what the reader can read."""
+    settings = config.serving.applied_to(
+        read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
+    )
     about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
     positions = about["backbone"].get("max_position_embeddings", settings.reader.max_tokens)
     longest = min(settings.reader.max_tokens, positions)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,9 +20,10 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.types import Retriever, Span, Window
+from relik.types import IntArray, Span
+from relik_training.candidates import SharedRetriever, find_candidates
 from relik_training.examples import Example
-from relik_training.recipes import ReaderSampling
+from relik_training.reader_settings import ReaderSampling
 
 IGNORED = -100
 NIL_CLASS = 1
@@ -90,6 +92,7 @@ class ReaderData:
         entities: Knowledge base of entities and its retriever.
         relations: Knowledge base of relations and its retriever.
         sampling: How candidates are drawn.
+        cache: File to keep the candidates of the windows in, for a run that is resumed.
     """
 
     def __init__(
@@ -98,13 +101,13 @@ class ReaderData:
         *,
         tokenizer: Tokenizer,
         layout: MarkerLayout,
-        entities: tuple[KnowledgeBase, Retriever],
-        relations: tuple[KnowledgeBase, Retriever],
+        entities: tuple[KnowledgeBase, SharedRetriever],
+        relations: tuple[KnowledgeBase, SharedRetriever],
         sampling: ReaderSampling,
+        cache: Path | None = None,
     ) -> None:
         self._layout = layout
-        self._entities, self._entity_retriever = entities
-        self._relations, self._relation_retriever = relations
+        self._entities, self._relations = entities[0], relations[0]
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
@@ -115,6 +118,13 @@ class ReaderData:
                 if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
                     self._examples.append(example)
                     self._texts.append(tokenise_text(example.text, encoding))
+        self._found = find_candidates(
+            self._examples,
+            entities=entities,
+            relations=relations,
+            top_k=(max(sampling.entity_candidates), sampling.relation_candidates),
+            cache=cache,
+        )
 
     @property
     def lengths(self) -> list[int]:
@@ -123,6 +133,11 @@ class ReaderData:
             len(text.ids) + (60 if example.relations != "none" else 0)
             for text, example in zip(self._texts, self._examples, strict=True)
         ]
+
+    @property
+    def repeats(self) -> list[int]:
+        """Return how often each window comes in an epoch."""
+        return [example.repeat for example in self._examples]
 
     def batch(self, chosen: Sequence[int], step: int) -> ReaderBatch:
         """Make the batch of a step.
@@ -135,16 +150,15 @@ class ReaderData:
             The batch.
         """
         rng = np.random.default_rng([self._sampling.seed, step])
-        windows = [_window(self._examples[i], i) for i in chosen]
-        found = self._entity_retriever.retrieve(windows, top_k=self._sampling.entity_candidates)
-        wanted = self._sampling.relation_candidates
-        related = self._relation_retriever.retrieve(windows, top_k=wanted)
+        n_entities = int(rng.choice(self._sampling.entity_candidates))
         rows = []
-        for k, i in enumerate(chosen):
+        for i in chosen:
             example = self._examples[i]
-            entity_ids = self._entity_candidates(example, [c.entity_id for c in found[k]], rng)
+            entity_ids = self._entity_candidates(
+                example, _ids(self._entities, self._found.entities[i]), n_entities, rng
+            )
             relation_ids = self._relation_candidates(
-                example, [c.entity_id for c in related[k]], rng
+                example, _ids(self._relations, self._found.relations[i]), rng
             )
             text = self._noisy(self._texts[i], rng)
             built = build_input(
@@ -182,9 +196,10 @@ class ReaderData:
         )
 
     def _entity_candidates(
-        self, example: Example, found: list[str], rng: np.random.Generator
+        self, example: Example, found: list[str], wanted: int, rng: np.random.Generator
     ) -> list[str]:
         sampling = self._sampling
+        found = found[:wanted]
         gold = sorted({m.entity_id for m in example.mentions if m.entity_id})
         gold = [key for key in gold if key in self._entities]
         dropped = {key for key in gold if rng.random() < sampling.gold_drop}
@@ -194,7 +209,7 @@ class ReaderData:
                 # Where it would have stood is unknown: anywhere in the weaker half.
                 half = len(kept) // 2
                 kept.insert(int(rng.integers(half, len(kept) + 1)), key)
-        kept = kept[: sampling.entity_candidates + 4]
+        kept = kept[: wanted + 4]
         if rng.random() < sampling.shuffle:
             kept = [kept[i] for i in rng.permutation(len(kept))]
         return kept
@@ -211,14 +226,8 @@ class ReaderData:
         return [kept[i] for i in rng.permutation(len(kept))]
 
 
-def _window(example: Example, number: int) -> Window:
-    # Examples of a batch come from many documents; index 0 keeps them apart.
-    return Window(
-        doc_id=f"{example.doc_id}:{number}",
-        index=0,
-        span=Span(0, max(1, len(example.text))),
-        text=example.text,
-    )
+def _ids(kb: KnowledgeBase, rows: IntArray) -> list[str]:
+    return [kb.entity_id(int(row)) for row in rows if row >= 0]
 
 
 def _targets(rows: list[_Row], unlabelled_weight: float) -> ReaderTargets:
@@ -326,4 +335,7 @@ def _pair_labels(
     weight = np.zeros(n_relations, dtype=np.float32)
     sure = row.example.relations == "all" or label.any()
     weight[:known] = 1.0 if sure else unlabelled_weight
+    for subject, relation, obj in row.example.doubtful:
+        if (placed.get(subject), placed.get(obj)) == pair and relation in column:
+            weight[column[relation]] = 0.0
     return label, weight

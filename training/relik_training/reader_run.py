@@ -1,6 +1,7 @@
 """`relik train reader`: from annotated text and a retriever to a reader."""
 
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from relik.backends import WordEmbeddings
 from relik.bundle import LAYOUT
 from relik.config import PipelineConfig, read_toml
 from relik.kb import KnowledgeBase
+from relik.manifest import MANIFEST
 from relik.reader.inputs import MarkerLayout
 from relik.reader.model import HeadConfig, ReaderModel
 from relik.retriever.encoder import open_encoder
@@ -60,7 +62,13 @@ def train_reader(config: ReaderTraining) -> Path:
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
     )
     module = _module(config, backbone, heads, layout)
-    plan = plan_batches(data.lengths, config.batch_size, config.max_steps, seed=config.seed)
+    plan = plan_batches(
+        data.lengths,
+        config.batch_size,
+        config.max_steps,
+        seed=config.seed,
+        repeats=data.repeats,
+    )
     fit(
         module,
         StepBatches(
@@ -158,4 +166,14 @@ def _data(config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer) ->
             HybridRetriever(encoder, relation_kb, settings.retriever, lexical=False),
         ),
         sampling=config.sampling,
+        cache=Path(config.out) / f"candidates-{_fingerprint(base)}.safetensors",
     )
+
+
+def _fingerprint(base: Path) -> str:
+    """Tell one base from another, so that candidates of one are not taken for another's."""
+    digest = hashlib.sha256()
+    for name in (MANIFEST, LAYOUT.pipeline, f"{LAYOUT.entities}/{MANIFEST}"):
+        path = base / name
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    return digest.hexdigest()[:12]

@@ -10,6 +10,7 @@ from relik.errors import ConfigError
 from relik_index import BuildOptions
 from relik_training.examples import SourceConfig
 from relik_training.knowledge import KnowledgeConfig
+from relik_training.reader_settings import ReaderSampling, Serving
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
 """Tables of a recipe that are read one by one."""
@@ -171,33 +172,6 @@ class RetrieverTraining:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderSampling:
-    """How candidates are drawn for training.
-
-    Args:
-        entity_candidates: Entity candidates per window.
-        relation_candidates: Relation candidates per window that has relation labels.
-        gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
-        gold_insert: Share of gold entities that the retriever missed and are put in.
-        shuffle: Share of windows whose candidates lose their order.
-        case_noise: Share of windows read as all capitals, and again as all lower case.
-        unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
-        max_tokens: Most tokens of a row.
-        seed: Seed of sampling, with the step.
-    """
-
-    entity_candidates: int = 20
-    relation_candidates: int = 12
-    gold_drop: float = 0.05
-    gold_insert: float = 0.7
-    shuffle: float = 0.15
-    case_noise: float = 0.05
-    unlabelled_weight: float = 0.2
-    max_tokens: int = 384
-    seed: int = 13
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderTraining:
     """Settings of a reader run and of the bundle made from it.
 
@@ -212,6 +186,7 @@ class ReaderTraining:
         out: Folder of the run; the bundle goes to `out/bundle`.
         windows: How texts are split.
         sampling: How candidates are drawn.
+        serving: What the bundle's pipeline.toml says of windows and candidates.
         linears_hidden_size: Width inside the heads.
         n_entities: Entity markers.
         n_relations: Relation markers.
@@ -239,6 +214,7 @@ class ReaderTraining:
     out: str = "runs/reader"
     windows: WindowConfig = field(default_factory=WindowConfig)
     sampling: ReaderSampling = field(default_factory=ReaderSampling)
+    serving: Serving = field(default_factory=Serving)
     linears_hidden_size: int = 256
     n_entities: int = 100
     n_relations: int = 50

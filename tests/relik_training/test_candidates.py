@@ -1,0 +1,120 @@
+"""Candidates of training windows are those that serving finds, retrieved once."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+from tokenizers import Tokenizer
+
+pytest.importorskip("torch")
+
+from relik.config import RetrieverConfig
+from relik.kb import KnowledgeBase
+from relik.retriever.hybrid import HybridRetriever
+from relik.testing import HashEncoder
+from relik.types import FloatArray, Span, Window
+from relik_index import BuildOptions, build_index
+from relik_training.candidates import FoundCandidates, find_candidates
+from relik_training.examples import Example
+
+
+class _Counting(HybridRetriever):
+    """Counts what is encoded."""
+
+    encoded = 0
+
+    def encode(self, windows: Sequence[Window]) -> FloatArray:
+        self.encoded += len(windows)
+        return super().encode(windows)
+
+
+def _example(doc_id: str, index: int, text: str, relations: str) -> Example:
+    return Example(
+        doc_id=doc_id,
+        index=index,
+        text=text,
+        mentions=(),
+        triples=(),
+        unknown=(),
+        relations=relations,
+    )
+
+
+def _built(folder: Path, tokenizer: Tokenizer, names: Sequence[str]) -> KnowledgeBase:
+    folder.mkdir()
+    lines = [f'{{"id": "{name.upper()}", "name": "{name}"}}\n' for name in names]
+    (folder / "rows.jsonl").write_text("".join(lines))
+    build_index(
+        folder / "rows.jsonl",
+        folder / "index",
+        encoder=HashEncoder(16),
+        tokenizer=tokenizer,
+        options=BuildOptions(),
+    )
+    return KnowledgeBase.open(folder / "index")
+
+
+@pytest.fixture
+def world(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped-def]
+    encoder = HashEncoder(16)
+    entities = _built(tmp_path / "entities", word_tokenizer, ("Ada", "Paris", "Rome", "Oslo"))
+    relations = _built(tmp_path / "relations", word_tokenizer, ("met", "born"))
+    retriever = _Counting(encoder, entities, RetrieverConfig())
+    texts = ("Ada in Rome", "Paris", "Oslo and Ada", "nobody")
+    examples = [
+        _example(f"d{i // 2}", i % 2, text, "some" if i % 3 == 0 else "none")
+        for i, text in enumerate(texts * 40)
+    ]
+
+    def find(cache: Path | None = None, top_k: tuple[int, int] = (3, 2)) -> FoundCandidates:
+        return find_candidates(
+            examples,
+            entities=(entities, retriever),
+            relations=(
+                relations,
+                HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False),
+            ),
+            top_k=top_k,
+            cache=cache,
+        )
+
+    return find, retriever, examples, entities
+
+
+def test_they_are_what_the_retriever_finds_in_whole_documents(world) -> None:  # type: ignore[no-untyped-def]
+    find, retriever, examples, entities = world
+    found = find()
+    windows = [
+        Window(
+            doc_id=example.doc_id,
+            index=example.index,
+            span=Span(0, len(example.text)),
+            text=example.text,
+        )
+        for example in examples
+    ]
+    for row, candidates in zip(found.entities, retriever.retrieve(windows, top_k=3), strict=True):
+        assert [entities.entity_id(r) for r in row] == [c.entity_id for c in candidates]
+    has_relations = (found.relations >= 0).all(axis=1)
+    assert has_relations.tolist() == [e.relations == "some" for e in examples]
+
+
+def test_a_kept_answer_is_read_and_one_that_does_not_fit_is_not(
+    world,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+) -> None:
+    find, retriever, _, _ = world
+    cache = tmp_path / "run" / "candidates.safetensors"
+    first = find(cache)
+    retriever.encoded = 0
+    again = find(cache)
+    assert retriever.encoded == 0
+    assert np.array_equal(first.entities, again.entities)
+    assert np.array_equal(first.relations, again.relations)
+    assert find(cache, top_k=(2, 2)).entities.shape[1] == 2
+    assert retriever.encoded > 0
+    cache.write_bytes(b"cut off")
+    retriever.encoded = 0
+    assert np.array_equal(find(cache).entities, first.entities)
+    assert retriever.encoded > 0

@@ -1,0 +1,75 @@
+"""The parts of a reader's recipe that say what it reads: candidates in training and in serving."""
+
+import dataclasses
+from dataclasses import dataclass, field
+
+from relik.config import PipelineConfig, WindowConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSampling:
+    """How candidates are drawn for training.
+
+    Args:
+        entity_candidates: Entity candidates per window; where several numbers are given, one
+            is drawn for each batch, so that every marker is trained at little cost.
+        relation_candidates: Relation candidates per window that has relation labels.
+        gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
+        gold_insert: Share of gold entities that the retriever missed and are put in.
+        shuffle: Share of windows whose candidates lose their order.
+        case_noise: Share of windows read as all capitals, and again as all lower case.
+        unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
+        max_tokens: Most tokens of a row.
+        seed: Seed of sampling, with the step.
+    """
+
+    entity_candidates: tuple[int, ...] = (8, 16, 32)
+    relation_candidates: int = 12
+    gold_drop: float = 0.05
+    gold_insert: float = 0.7
+    shuffle: float = 0.15
+    case_noise: float = 0.05
+    unlabelled_weight: float = 0.2
+    max_tokens: int = 384
+    seed: int = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Serving:
+    """What the pipeline.toml of the bundle says beside what is fitted.
+
+    Args:
+        windows: How texts are split.
+        entity_top_k: Entity candidates per window.
+        relation_top_k: Relation candidates per window.
+        prior_weight: Weight of the log prior of surface forms.
+        max_spans: Most spans of a window that are paired for relations.
+    """
+
+    windows: WindowConfig = field(default_factory=WindowConfig)
+    entity_top_k: int = 32
+    relation_top_k: int = 16
+    prior_weight: float = 0.8
+    max_spans: int = 32
+
+    def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
+        """Put these in the place of the settings of the base.
+
+        Args:
+            settings: Settings of the base.
+
+        Returns:
+            Settings of the bundle, not yet calibrated.
+        """
+        return dataclasses.replace(
+            settings,
+            windows=self.windows,
+            retriever=dataclasses.replace(
+                settings.retriever,
+                entity_top_k=self.entity_top_k,
+                relation_top_k=self.relation_top_k,
+            ),
+            reader=dataclasses.replace(
+                settings.reader, prior_weight=self.prior_weight, max_spans=self.max_spans
+            ),
+        )

@@ -89,7 +89,12 @@ def _data(word_tokenizer: Tokenizer) -> RetrieverData:
         relations="all",
     )
     sampling = RetrieverSampling(
-        max_tokens=4, passage_tokens=8, hard_negatives=2, name_dropout=0.0, seed=1
+        max_tokens=4,
+        passage_tokens=8,
+        hard_negatives=2,
+        name_dropout=0.0,
+        relation_negatives=1,
+        seed=1,
     )
     return RetrieverData(
         [linked, related],

@@ -18,6 +18,7 @@ from relik_training.backbone import open_backbone
 from relik_training.examples import read_examples
 from relik_training.export import export_encoder, export_shared
 from relik_training.fusion import fit_fusion, with_weights
+from relik_training.held_out import without_held_out
 from relik_training.progress import told
 from relik_training.recipes import RetrieverTraining, provenance_of
 from relik_training.records import Records
@@ -116,7 +117,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
     weights: dict[str, float] = {}
     if config.fusion.sources:
         examples = read_examples(
-            config.fusion.sources,
+            without_held_out(config, config.fusion.sources),
             data=Path(config.data),
             titles=config.titles,
             entities=Records.read(Path(config.knowledge.out) / "entities.jsonl"),

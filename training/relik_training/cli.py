@@ -72,7 +72,7 @@ def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
 @app.command("hold-out")
 def hold_out(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Write the split of `held_out_source` that a reader's recipe trains and measures on."""
-    from relik_training.reader_run import hold_out as split
+    from relik_training.held_out import hold_out as split
     from relik_training.recipes import Overrides, read_reader_recipe
 
     train, held = split(read_reader_recipe(config, Overrides(data=_text(data), out=_text(out))))

@@ -50,6 +50,7 @@ class SourceConfig:
         skip_types: Span types that are no mentions, such as dates.
         relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
             subject and object; ids not listed are kept as they are.
+        links: Whether the links are used; a set that is measured on keeps its spans alone.
         propagate: Label repeated names and the page's title as well.
     """
 
@@ -61,6 +62,7 @@ class SourceConfig:
     repeat: int = 1
     skip_types: tuple[str, ...] = ()
     relation_names: Mapping[str, str] = field(default_factory=dict)
+    links: bool = True
     propagate: bool = False
 
 
@@ -208,7 +210,9 @@ class ExampleReader:
             span = Span(start, end)
             kept[number] = span
             link: str | None
-            if entity_id and self._known(entity_id):
+            if not source.links:
+                link = ""
+            elif entity_id and self._known(entity_id):
                 link = entity_id
             elif entity_id or linked_set:
                 link = None

@@ -4,7 +4,6 @@ import dataclasses
 import hashlib
 from pathlib import Path
 
-import numpy as np
 import torch
 from tokenizers import Tokenizer
 
@@ -20,7 +19,7 @@ from relik.retriever.hybrid import HybridRetriever
 from relik_training.backbone import Backbone, open_backbone
 from relik_training.batches import StepBatches, plan_batches
 from relik_training.examples import read_examples
-from relik_training.files import read_jsonl, write_jsonl
+from relik_training.held_out import without_held_out
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
 from relik_training.recipes import ReaderTraining, check_inputs
@@ -50,8 +49,6 @@ def train_reader(config: ReaderTraining) -> Path:
     torch.manual_seed(config.seed)
     backbone = open_backbone(config.backbone, token_types=TOKEN_TYPES)
     begin(out, config)
-    if config.held_out_source:
-        hold_out(config)
     layout = MarkerLayout.of(
         backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
     )
@@ -91,33 +88,6 @@ def train_reader(config: ReaderTraining) -> Path:
     return out
 
 
-def hold_out(config: ReaderTraining) -> tuple[Path, Path]:
-    """Split a relation data set, the same share of every relation, by the seed.
-
-    Args:
-        config: Settings; `held_out_source` names the file.
-
-    Returns:
-        Files of the training part and of the held-out part, in the folder of the run.
-    """
-    name = config.held_out_source
-    rows = list(read_jsonl(Path(config.data) / name))
-    by_relation: dict[str, list[int]] = {}
-    for number, row in enumerate(rows):
-        key = row["triples"][0][1] if row["triples"] else ""
-        by_relation.setdefault(key, []).append(number)
-    rng = np.random.default_rng(config.seed)
-    held: set[int] = set()
-    for key in sorted(by_relation):
-        numbers = by_relation[key]
-        take = round(len(numbers) * config.held_out)
-        held.update(int(n) for n in rng.choice(numbers, take, replace=False))
-    train, test = Path(config.out) / f"train-{name}", Path(config.out) / f"held-out-{name}"
-    write_jsonl(train, (row for i, row in enumerate(rows) if i not in held))
-    write_jsonl(test, (row for i, row in enumerate(rows) if i in held))
-    return train, test
-
-
 def _module(
     config: ReaderTraining, backbone: Backbone, heads: HeadConfig, layout: MarkerLayout
 ) -> ReaderModule:
@@ -139,14 +109,8 @@ def _module(
 
 def _data(config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer) -> ReaderData:
     base = Path(config.base)
-    sources = tuple(
-        {**table, "path": str(Path(config.out).resolve() / f"train-{table['path']}")}
-        if table["path"] == config.held_out_source
-        else table
-        for table in config.sources
-    )
     examples = read_examples(
-        sources,
+        without_held_out(config),
         data=Path(config.data),
         titles=config.titles,
         entities=Records.read(Path(config.knowledge) / "entities.jsonl"),

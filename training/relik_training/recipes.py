@@ -134,7 +134,10 @@ class RetrieverTraining:
         attention_dropout: Dropout inside attention, 0..1.
         hard_negatives: Namesakes per mention-bearing window.
         name_dropout: Share of passages without their name.
+        relation_negatives: Relations drawn for each batch, beside those that hold.
         max_examples: Windows to keep, 0 for all.
+        held_out: As in `ReaderTraining`.
+        held_out_source: As in `ReaderTraining`.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -161,7 +164,10 @@ class RetrieverTraining:
     attention_dropout: float = 0.0
     hard_negatives: int = 4
     name_dropout: float = 0.1
+    relation_negatives: int = 0
     max_examples: int = 0
+    held_out: float = 0.1
+    held_out_source: str = ""
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13

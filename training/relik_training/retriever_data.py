@@ -42,6 +42,7 @@ class RetrieverSampling:
         passage_tokens: Tokens of a record.
         hard_negatives: Namesakes per window.
         name_dropout: Share of passages that lose their name, so that strings alone do not win.
+        relation_negatives: Relations drawn for each batch, beside those that hold.
         seed: Seed of sampling, with the step.
     """
 
@@ -49,6 +50,7 @@ class RetrieverSampling:
     passage_tokens: int
     hard_negatives: int
     name_dropout: float
+    relation_negatives: int
     seed: int
 
 
@@ -78,6 +80,7 @@ class RetrieverData:
         self.positives: list[list[int]] = []
         self.namesakes: list[list[int]] = []
         self.windows: list[list[int]] = []
+        self.repeats: list[int] = []
         kept = []
         for example in examples:
             positives = self._positives(example)
@@ -85,6 +88,7 @@ class RetrieverData:
                 kept.append(example)
                 self.positives.append(positives)
                 self.namesakes.append(self._namesakes(example, positives))
+                self.repeats.append(example.repeat)
         for first in range(0, len(kept), 1024):
             encoded = tokenizer.encode_batch([e.text for e in kept[first : first + 1024]])
             self.windows.extend(e.ids[: sampling.max_tokens - 1] + e.ids[-1:] for e in encoded)
@@ -111,6 +115,11 @@ class RetrieverData:
             namesakes = self.namesakes[i]
             take = min(len(namesakes), self._sampling.hard_negatives)
             wanted.update(int(n) for n in rng.choice(namesakes, take, replace=False) if take)
+        if any(row >= len(self._entities) for row in wanted):
+            # Few relations hold in one batch; the others must be told apart from them too.
+            take = min(self._sampling.relation_negatives, len(self._relations))
+            drawn = rng.choice(len(self._relations), take, replace=False)
+            wanted.update(int(row) + len(self._entities) for row in drawn)
         passages = sorted(wanted)
         column = {row: j for j, row in enumerate(passages)}
         positive = torch.zeros((len(chosen), len(passages)), dtype=torch.bool)

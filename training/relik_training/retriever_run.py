@@ -11,6 +11,7 @@ from relik.retriever.model import EncoderModel
 from relik_training.backbone import open_backbone
 from relik_training.batches import StepBatches, plan_batches
 from relik_training.examples import Example, read_examples
+from relik_training.held_out import without_held_out
 from relik_training.knowledge import ensure_knowledge
 from relik_training.recipes import RetrieverTraining, check_inputs
 from relik_training.records import Records
@@ -50,7 +51,13 @@ def train_retriever(config: RetrieverTraining) -> Path:
         temperature=config.temperature,
         seed=config.seed,
     )
-    plan = plan_batches(data.lengths, config.batch_size, config.max_steps, seed=config.seed)
+    plan = plan_batches(
+        data.lengths,
+        config.batch_size,
+        config.max_steps,
+        seed=config.seed,
+        repeats=data.repeats,
+    )
     fit(
         module,
         StepBatches(
@@ -76,7 +83,7 @@ def _data(config: RetrieverTraining, tokenizer: Tokenizer) -> RetrieverData:
     knowledge = Path(config.knowledge.out)
     entities = Records.read(knowledge / "entities.jsonl")
     examples = read_examples(
-        config.sources,
+        without_held_out(config),
         data=Path(config.data),
         titles=config.titles,
         entities=entities,
@@ -91,6 +98,7 @@ def _data(config: RetrieverTraining, tokenizer: Tokenizer) -> RetrieverData:
             passage_tokens=config.passage_tokens,
             hard_negatives=config.hard_negatives,
             name_dropout=config.name_dropout,
+            relation_negatives=config.relation_negatives,
             seed=config.seed,
         ),
     )

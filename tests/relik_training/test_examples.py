@@ -58,6 +58,11 @@ def test_a_name_that_is_sure_is_linked_where_only_clusters_are_annotated(tmp_pat
     assert _labels(_read(tmp_path, row)[0]) == {"London": "Q3"}
 
 
+def test_a_set_can_give_its_spans_without_its_links(tmp_path: Path) -> None:
+    row = {"text": "Ada met Bob", "spans": [[0, 3, "Q1", "Ada"], [8, 11, None, "Bob"]]}
+    assert _labels(_read(tmp_path, row, links=False)[0]) == {"Ada": "", "Bob": ""}
+
+
 def test_dates_and_skipped_types_are_no_mentions(tmp_path: Path) -> None:
     text = "Ada in 1843 on Monday with 5"
     spans = [

@@ -93,7 +93,7 @@ def _data(word_tokenizer: Tokenizer) -> RetrieverData:
         passage_tokens=8,
         hard_negatives=2,
         name_dropout=0.0,
-        relation_negatives=1,
+        relation_negatives=2,
         seed=1,
     )
     return RetrieverData(
@@ -111,11 +111,23 @@ def test_a_batch_has_the_positives_and_the_namesakes_of_its_windows(
     assert data.positives == [[0], [3]]
     assert data.namesakes == [[1], []]
     batch = data.batch([0, 1], 0)
-    # Passages are Q1, its namesake Q2, and the relation.
-    assert batch.positive.tolist() == [[True, False, False], [False, False, True]]
+    # Passages are Q1, its namesake Q2, the relation that holds, and one that does not.
+    assert batch.positive.tolist() == [[True, False, False, False], [False, False, True, False]]
     # The first window has no labels of relations, the second none of entities.
-    assert batch.ignored.tolist() == [[False, False, True], [True, True, False]]
+    assert batch.ignored.tolist() == [[False, False, True, True], [True, True, False, False]]
     assert batch.windows.ids.shape == (2, 4)
+
+
+def test_relations_that_do_not_hold_are_drawn_where_one_does(word_tokenizer: Tokenizer) -> None:
+    data = _data(word_tokenizer)
+    related = data.batch([1], 0)
+    assert related.passages.ids.shape[0] > int(related.positive.sum())
+    assert not related.ignored[0][-1]
+    linked = data.batch([0], 0)
+    both = data.batch([0, 1], 0)
+    # A window without relation labels says nothing of relations, drawn or not.
+    assert both.ignored[0].any()
+    assert linked.passages.ids.shape[0] < both.passages.ids.shape[0]
 
 
 def test_the_batch_of_a_step_is_always_the_same(word_tokenizer: Tokenizer) -> None:

@@ -55,7 +55,13 @@ def resolve(name: str) -> str:
     return str(Path(found.submodule_search_locations[0]) / folder)
 
 
-def open_backbone(name: str, *, token_types: int = 2, attention_dropout: float = 0.0) -> Backbone:
+def open_backbone(
+    name: str,
+    *,
+    token_types: int = 2,
+    attention_dropout: float = 0.0,
+    hidden_dropout: float | None = None,
+) -> Backbone:
     """Load a pretrained transformer.
 
     Args:
@@ -63,6 +69,7 @@ def open_backbone(name: str, *, token_types: int = 2, attention_dropout: float =
         token_types: Rows wanted in the token type table; new rows copy row 0.
         attention_dropout: Dropout inside attention, 0..1. Any at all rules out the fused
             kernels: several times slower on a CPU.
+        hidden_dropout: Dropout of hidden states, 0..1; the backbone's own where None.
 
     Returns:
         The backbone, its word embeddings apart.
@@ -74,6 +81,8 @@ def open_backbone(name: str, *, token_types: int = 2, attention_dropout: float =
     try:
         config = AutoConfig.from_pretrained(source)
         config.attention_probs_dropout_prob = attention_dropout
+        if hidden_dropout is not None:
+            config.hidden_dropout_prob = hidden_dropout
         layers = _load_layers(source, config)
     except (OSError, ValueError) as error:
         raise ConfigError(
@@ -104,10 +113,7 @@ def _open_tokenizer(source: str) -> Tokenizer:
 def _load_layers(source: str, config: Any) -> nn.Module:
     # The pooler is never used by retrieval or reading.
     extra = {"add_pooling_layer": False} if config.model_type in {"bert", "mpnet"} else {}
-    # On a CPU with bf16 instructions plain matrix products beat the fused kernel by a fifth.
-    plain = best_precision() == "bf16-mixed" and not torch.cuda.is_available()
-    chosen = {"attn_implementation": "eager"} if plain else {}
-    layers: nn.Module = AutoModel.from_pretrained(source, config=config, **extra, **chosen)
+    layers: nn.Module = AutoModel.from_pretrained(source, config=config, **extra)
     return layers
 
 

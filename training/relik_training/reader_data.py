@@ -122,7 +122,7 @@ class ReaderData:
             self._examples,
             entities=entities,
             relations=relations,
-            top_k=(max(sampling.entity_candidates), sampling.relation_candidates),
+            top_k=(max(sampling.entity_candidates), max(sampling.relation_candidates)),
             cache=cache,
         )
 
@@ -151,6 +151,7 @@ class ReaderData:
         """
         rng = np.random.default_rng([self._sampling.seed, step])
         n_entities = int(rng.choice(self._sampling.entity_candidates))
+        n_relations = int(rng.choice(self._sampling.relation_candidates))
         rows = []
         for i in chosen:
             example = self._examples[i]
@@ -158,7 +159,7 @@ class ReaderData:
                 example, _ids(self._entities, self._found.entities[i]), n_entities, rng
             )
             relation_ids = self._relation_candidates(
-                example, _ids(self._relations, self._found.relations[i]), rng
+                example, _ids(self._relations, self._found.relations[i]), n_relations, rng
             )
             text = self._noisy(self._texts[i], rng)
             built = build_input(
@@ -215,13 +216,13 @@ class ReaderData:
         return kept
 
     def _relation_candidates(
-        self, example: Example, found: list[str], rng: np.random.Generator
+        self, example: Example, found: list[str], wanted: int, rng: np.random.Generator
     ) -> list[str]:
         if example.relations == "none":
             return []
         gold = sorted({r for _, r, _ in example.triples if r in self._relations})
         others = [key for key in found if key not in gold]
-        room = max(self._sampling.relation_candidates - len(gold), 2)
+        room = max(wanted - len(gold), 2)
         kept = gold + others[:room]
         return [kept[i] for i in rng.permutation(len(kept))]
 

@@ -47,7 +47,9 @@ def train_reader(config: ReaderTraining) -> Path:
     out = Path(config.out)
     # Heads and markers are drawn: the same way each time.
     torch.manual_seed(config.seed)
-    backbone = open_backbone(config.backbone, token_types=TOKEN_TYPES)
+    backbone = open_backbone(
+        config.backbone, token_types=TOKEN_TYPES, hidden_dropout=config.hidden_dropout
+    )
     begin(out, config)
     layout = MarkerLayout.of(
         backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations

@@ -13,7 +13,7 @@ class ReaderSampling:
     Args:
         entity_candidates: Entity candidates per window; where several numbers are given, one
             is drawn for each batch, so that every marker is trained at little cost.
-        relation_candidates: Relation candidates per window that has relation labels.
+        relation_candidates: The same for relations, in windows that have relation labels.
         gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
         gold_insert: Share of gold entities that the retriever missed and are put in.
         shuffle: Share of windows whose candidates lose their order.
@@ -24,7 +24,7 @@ class ReaderSampling:
     """
 
     entity_candidates: tuple[int, ...] = (8, 16, 32)
-    relation_candidates: int = 12
+    relation_candidates: tuple[int, ...] = (8, 16)
     gold_drop: float = 0.05
     gold_insert: float = 0.7
     shuffle: float = 0.15

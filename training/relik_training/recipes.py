@@ -202,6 +202,7 @@ class ReaderTraining:
         learning_rate: Peak rate of the top layer.
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
+        hidden_dropout: Dropout of the backbone's hidden states, 0..1.
         held_out: Share of windows of each relation kept out of training, for measuring.
         held_out_source: The data set of which that share is kept out.
         checkpoint_steps: Steps between checkpoints.
@@ -230,6 +231,7 @@ class ReaderTraining:
     learning_rate: float = 1.5e-4
     head_learning_rate: float = 5e-4
     layer_decay: float = 0.9
+    hidden_dropout: float = 0.1
     held_out: float = 0.1
     held_out_source: str = ""
     checkpoint_steps: int = 100

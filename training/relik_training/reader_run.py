@@ -17,7 +17,6 @@ from relik.reader.model import HeadConfig, ReaderModel
 from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
 from relik_training.backbone import Backbone, open_backbone
-from relik_training.batches import StepBatches, plan_batches
 from relik_training.examples import read_examples
 from relik_training.held_out import without_held_out
 from relik_training.reader import ReaderModule, ReaderRates
@@ -25,7 +24,7 @@ from relik_training.reader_data import ReaderData
 from relik_training.recipes import ReaderTraining, check_inputs
 from relik_training.records import Records
 from relik_training.run_files import begin
-from relik_training.runs import fit, write_weights
+from relik_training.runs import run_steps, write_weights
 
 TOKEN_TYPES = 4
 
@@ -61,25 +60,7 @@ def train_reader(config: ReaderTraining) -> Path:
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
     )
     module = _module(config, backbone, heads, layout)
-    plan = plan_batches(
-        data.lengths,
-        config.batch_size,
-        config.max_steps,
-        seed=config.seed,
-        repeats=data.repeats,
-    )
-    fit(
-        module,
-        StepBatches(
-            lambda step: data.batch(plan[step], step),
-            config.max_steps,
-            lambda: module.global_step,
-        ),
-        out=out,
-        max_steps=config.max_steps,
-        checkpoint_steps=config.checkpoint_steps,
-        precision=config.precision,
-    )
+    run_steps(module, data, config)
     about = {
         "kind": "reader",
         "backbone": backbone.layers.config.to_diff_dict(),

@@ -9,7 +9,6 @@ from tokenizers import Tokenizer
 
 from relik.retriever.model import EncoderModel
 from relik_training.backbone import open_backbone
-from relik_training.batches import StepBatches, plan_batches
 from relik_training.examples import Example, read_examples
 from relik_training.held_out import without_held_out
 from relik_training.knowledge import ensure_knowledge
@@ -18,7 +17,7 @@ from relik_training.records import Records
 from relik_training.retriever import RetrieverModule
 from relik_training.retriever_data import RetrieverData, RetrieverSampling
 from relik_training.run_files import begin
-from relik_training.runs import fit, write_weights
+from relik_training.runs import run_steps, write_weights
 
 
 def train_retriever(config: RetrieverTraining) -> Path:
@@ -51,25 +50,7 @@ def train_retriever(config: RetrieverTraining) -> Path:
         temperature=config.temperature,
         seed=config.seed,
     )
-    plan = plan_batches(
-        data.lengths,
-        config.batch_size,
-        config.max_steps,
-        seed=config.seed,
-        repeats=data.repeats,
-    )
-    fit(
-        module,
-        StepBatches(
-            lambda step: data.batch(plan[step], step),
-            config.max_steps,
-            lambda: module.global_step,
-        ),
-        out=out,
-        max_steps=config.max_steps,
-        checkpoint_steps=config.checkpoint_steps,
-        precision=config.precision,
-    )
+    run_steps(module, data, config)
     about = {
         "kind": "encoder",
         "backbone": backbone.layers.config.to_diff_dict(),

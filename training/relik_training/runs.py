@@ -5,8 +5,9 @@ import logging
 import os
 import time
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import lightning
 import torch
@@ -15,6 +16,7 @@ from safetensors.torch import save_file
 from torch import nn
 
 from relik_training.backbone import best_precision
+from relik_training.batches import StepBatches, plan_batches
 from relik_training.progress import progress_bar
 from relik_training.run_files import METRICS, SECONDS
 
@@ -72,6 +74,78 @@ def fit(
             trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
         finally:
             torch.set_flush_denormal(False)
+
+
+class RunSettings(Protocol):
+    """What the recipes of all runs say of their steps."""
+
+    @property
+    def out(self) -> str:
+        """Folder of the run."""
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per step."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the whole run."""
+
+    @property
+    def checkpoint_steps(self) -> int:
+        """Steps between checkpoints."""
+
+    @property
+    def precision(self) -> str:
+        """Lightning precision, or "auto"."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order of the examples."""
+
+
+class BatchSource(Protocol):
+    """Examples that batches are made of."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Cost of each example, any unit."""
+
+    @property
+    def repeats(self) -> list[int]:
+        """How often each example comes in an epoch."""
+
+    def batch(self, chosen: Sequence[int], step: int) -> Any:
+        """Make the batch of a step from the examples at these positions."""
+
+
+def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunSettings) -> None:
+    """Train on batches that are planned by the seed.
+
+    Args:
+        module: What to train.
+        data: Its examples.
+        config: Settings of the run.
+    """
+    plan = plan_batches(
+        data.lengths,
+        config.batch_size,
+        config.max_steps,
+        seed=config.seed,
+        repeats=data.repeats,
+    )
+    fit(
+        module,
+        StepBatches(
+            lambda step: data.batch(plan[step], step),
+            config.max_steps,
+            lambda: module.global_step,
+        ),
+        out=Path(config.out),
+        max_steps=config.max_steps,
+        checkpoint_steps=config.checkpoint_steps,
+        precision=config.precision,
+    )
 
 
 def write_weights(model: nn.Module, out: Path, config: dict[str, Any]) -> None:

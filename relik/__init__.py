@@ -31,6 +31,7 @@ from relik.types import (
 if TYPE_CHECKING:
     from relik.bundle import Bundle, open_bundle
     from relik.pipeline import Pipeline
+    from relik.upstream.relik import Relik
 
 __version__ = "0.1.0"
 
@@ -53,6 +54,7 @@ __all__ = [
     "InputError",
     "Pipeline",
     "Relation",
+    "Relik",
     "RelikError",
     "Span",
     "TextTooLongError",
@@ -61,7 +63,12 @@ __all__ = [
     "open_bundle",
 ]
 
-_LAZY = {"Bundle": "relik.bundle", "Pipeline": "relik.pipeline", "open_bundle": "relik.bundle"}
+_LAZY = {
+    "Bundle": "relik.bundle",
+    "Pipeline": "relik.pipeline",
+    "Relik": "relik.upstream.relik",
+    "open_bundle": "relik.bundle",
+}
 
 
 def __getattr__(name: str) -> object:

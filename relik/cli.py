@@ -17,13 +17,21 @@ GROUP = "relik.commands"
 
 _SUMMARIES = {
     "annotate": "Link entities and find triples in texts, files or standard input.",
+    "data": "Convert data sets from and to other formats.",
     "evaluate": "Measure a bundle on a file of gold documents.",
     "index": "Build, verify and inspect knowledge indexes.",
     "serve": "Serve annotations over HTTP.",
     "train": "Train a retriever or a reader.",
 }
 # Packages that a plain install leaves out, and the extra that brings them.
-_EXTRAS = {"torch": "gpu", "transformers": "gpu", "lightning": "train", "onnx": "train"}
+_EXTRAS = {
+    "torch": "gpu",
+    "transformers": "gpu",
+    "lightning": "train",
+    "onnx": "train",
+    "rdflib": "data",
+    "spacy": "data",
+}
 _EXTRA_OF_COMMAND = {"train": "train", "index": "train"}
 _EXIT_CODES: tuple[tuple[type[RelikError], int], ...] = (
     (ConfigError, 2),

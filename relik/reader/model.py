@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
-ACTIVATIONS = {"gelu": nn.GELU, "relu": nn.ReLU}
+CLIPPED_AT = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class HeadConfig:
         hidden_size: Width of the backbone.
         linears_hidden_size: Width L inside the heads.
         layer_norm_eps: Epsilon of every LayerNorm in the heads.
-        activation: "gelu" (exact) or "relu".
+        activation: "gelu" (exact), "gelu_10" (the same within -10..10) or "relu".
         dropout: Dropout in the heads, training only.
     """
 
@@ -33,6 +33,43 @@ class HeadConfig:
     dropout: float = 0.1
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderHeads:
+    """Which heads a reader has; the default is what we train, the rest is for released readers.
+
+    Args:
+        end_classes: 1 where each start has one end, the best; 2 where each token is an end or not.
+        links: Has the heads that link spans to entities by start and end.
+        relations: Has the heads that relate spans.
+        types: Has the heads that link a span as a whole; not with `links`.
+        type_embedding: What is related are spans along with a vector of width d of their entities.
+    """
+
+    end_classes: int = 1
+    links: bool = True
+    relations: bool = True
+    types: bool = False
+    type_embedding: bool = False
+
+
+class ClippedGELU(nn.Module):
+    """The exact GELU, cut off at -10 and 10."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Apply it.
+
+        Args:
+            values: Float32, any shape.
+
+        Returns:
+            Float32, same shape.
+        """
+        return nn.functional.gelu(values).clamp(-CLIPPED_AT, CLIPPED_AT)
+
+
+ACTIVATIONS = {"gelu": nn.GELU, "gelu_10": ClippedGELU, "relu": nn.ReLU}
+
+
 class EndClassifier(nn.Module):
     """Scores every token as the end of a span with a given start.
 
@@ -41,14 +78,15 @@ class EndClassifier(nn.Module):
 
     Args:
         config: Sizes.
+        n_classes: 1, or 2 for the logits of no and yes.
     """
 
-    def __init__(self, config: HeadConfig) -> None:
+    def __init__(self, config: HeadConfig, *, n_classes: int = 1) -> None:
         super().__init__()
         d = config.hidden_size
         self.dense_0 = nn.Linear(2 * d, d)
         self.LayerNorm = nn.LayerNorm(d, eps=config.layer_norm_eps)
-        self.dense_1 = nn.Linear(d, 1)
+        self.dense_1 = nn.Linear(d, n_classes)
 
     def forward(
         self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor
@@ -61,14 +99,14 @@ class EndClassifier(nn.Module):
             starts: Int64, (n_starts,), token of each start.
 
         Returns:
-            Float32, (n_starts, n_tokens).
+            Float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two classes.
         """
         of_token, of_start = self.dense_0.weight.chunk(2, dim=1)  # (d, d) each
         tokens = hidden @ of_token.T  # (batch, n_tokens, d)
         begun = hidden[rows, starts] @ of_start.T + self.dense_0.bias  # (n_starts, d)
         mixed = torch.tanh(tokens[rows] + begun.unsqueeze(1))  # (n_starts, n_tokens, d)
         logits: torch.Tensor = self.dense_1(self.LayerNorm(mixed)).squeeze(-1)
-        return logits  # (n_starts, n_tokens)
+        return logits  # (n_starts, n_tokens[, 2])
 
 
 class ReaderModel(nn.Module):
@@ -77,25 +115,44 @@ class ReaderModel(nn.Module):
     Args:
         backbone: A Hugging Face encoder that takes `inputs_embeds`.
         config: Sizes of the heads.
-        n_markers: Rows of the marker table: NME, entity markers, relation markers.
+        n_markers: Rows of the marker table: NME, entity markers, relation markers; 0 where the
+            markers are words of the backbone.
+        heads: Which heads it has.
     """
 
-    def __init__(self, backbone: nn.Module, config: HeadConfig, *, n_markers: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        config: HeadConfig,
+        *,
+        n_markers: int,
+        heads: ReaderHeads | None = None,
+    ) -> None:
         super().__init__()
         d, width = config.hidden_size, config.linears_hidden_size
+        self.heads = heads or ReaderHeads()
         self.backbone = backbone
-        self.markers = nn.Parameter(torch.randn(n_markers, d) * 0.02)
+        markers = nn.Parameter(torch.randn(n_markers, d) * 0.02) if n_markers else None
+        self.register_parameter("markers", markers)
         self.ned_start_classifier = _classifier(config, d, width)
-        self.ned_end_classifier = EndClassifier(config)
-        self.ed_start_projector = _projector(config, d, width, width)
-        self.ed_end_projector = _projector(config, d, width, width)
-        self.re_projector = _projector(config, 2 * d, 2 * width, 2 * width)
-        self.re_relation_projector = _projector(config, d, width, width)
-        self.re_classifier = _classifier(config, width, width)
-        # The link logit is an unscaled dot product of two normalised vectors of width 2L; a gain
-        # of (2L)^-1/4 on each side starts it at unit variance instead of saturating the softmax.
-        for projector in (self.ed_start_projector, self.ed_end_projector):
-            nn.init.constant_(projector[5].weight, (2 * width) ** -0.25)
+        self.ned_end_classifier = EndClassifier(config, n_classes=self.heads.end_classes)
+        if self.heads.links:
+            self.ed_start_projector = _projector(config, d, width, width)
+            self.ed_end_projector = _projector(config, d, width, width)
+        if self.heads.relations:
+            read, inside = (3 * d, 3 * width) if self.heads.type_embedding else (2 * d, 2 * width)
+            self.re_projector = _projector(config, read, inside, 2 * width)
+            self.re_relation_projector = _projector(config, d, width, width)
+            self.re_classifier = _classifier(config, width, width)
+        if self.heads.types:
+            self.re_entities_projector = _projector(config, 2 * d, width, width)
+            self.re_definition_projector = _projector(config, d, width, width)
+        if self.heads.links:
+            # The link logit is an unscaled dot product of two normalised vectors of width 2L; a
+            # gain of (2L)^-1/4 on each side starts it at unit variance instead of saturating the
+            # softmax.
+            for projector in (self.ed_start_projector, self.ed_end_projector):
+                nn.init.constant_(projector[5].weight, (2 * width) ** -0.25)
 
     def encode(
         self,
@@ -118,6 +175,7 @@ class ReaderModel(nn.Module):
         Returns:
             Hidden states (batch, n_tokens, d), start logits (batch, n_tokens, 2), entity
             vectors (batch, n_entities, 2L), relation vectors (batch, n_relations, L); float32.
+            Vectors have width 0 where there is no head for them, and L of whole entities.
         """
         hidden = self.backbone(
             inputs_embeds=inputs_embeds,
@@ -125,12 +183,11 @@ class ReaderModel(nn.Module):
             attention_mask=attention_mask,
         ).last_hidden_state  # (batch, n_tokens, d)
         starts = self.ned_start_classifier(hidden)  # (batch, n_tokens, 2)
-        entities = _take(hidden, entity_positions)  # (batch, n_entities, d)
-        entity_vectors = torch.cat(
-            (self.ed_start_projector(entities), self.ed_end_projector(entities)), dim=-1
-        )  # (batch, n_entities, 2L)
-        relations = self.re_relation_projector(_take(hidden, relation_positions))
-        return hidden, starts, entity_vectors, relations
+        entities = self._entity_vectors(_take(hidden, entity_positions))
+        relations = _take(hidden, relation_positions)  # (batch, n_relations, d)
+        if self.heads.relations:
+            return hidden, starts, entities, self.re_relation_projector(relations)
+        return hidden, starts, entities, relations[..., :0]
 
     def ends(self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
         """Score every token as the end of each start.
@@ -141,7 +198,7 @@ class ReaderModel(nn.Module):
             starts: Int64, (n_starts,).
 
         Returns:
-            Logits, float32, (n_starts, n_tokens).
+            Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
         """
         logits: torch.Tensor = self.ned_end_classifier(hidden, rows, starts)
         return logits
@@ -166,14 +223,26 @@ class ReaderModel(nn.Module):
         Returns:
             Logits, float32, (n_spans, n_entities); padding is not masked.
         """
-        spans = torch.cat(
-            (
-                self.ed_start_projector(hidden[rows, starts]),
-                self.ed_end_projector(hidden[rows, ends]),
-            ),
-            dim=-1,
-        )  # (n_spans, 2L)
+        spans = self._span_vectors(hidden[rows, starts], hidden[rows, ends])  # (n_spans, 2L)
         return (entity_vectors[rows] @ spans.unsqueeze(-1)).squeeze(-1)  # (n_spans, n_entities)
+
+    def _entity_vectors(self, entities: torch.Tensor) -> torch.Tensor:
+        """Project markers, (batch, n_entities, d), to what spans are compared with."""
+        if self.heads.types:
+            return self.re_definition_projector(entities)  # (batch, n_entities, L)
+        if not self.heads.links:
+            return entities[..., :0]
+        return torch.cat(
+            (self.ed_start_projector(entities), self.ed_end_projector(entities)), dim=-1
+        )  # (batch, n_entities, 2L)
+
+    def _span_vectors(self, first: torch.Tensor, last: torch.Tensor) -> torch.Tensor:
+        """Project the first and last tokens of spans, (n_spans, d) each."""
+        if self.heads.types:
+            return self.re_entities_projector(torch.cat((first, last), dim=-1))  # (n_spans, L)
+        return torch.cat(
+            (self.ed_start_projector(first), self.ed_end_projector(last)), dim=-1
+        )  # (n_spans, 2L)
 
     def relate(
         self,
@@ -199,10 +268,52 @@ class ReaderModel(nn.Module):
         Returns:
             Logits of no and yes, float32, (n_pairs, n_relations, 2).
         """
+        as_subject, as_object = self.sides(hidden, rows, starts, ends)
+        return self.compare(
+            as_subject[subjects], as_object[objects], relation_vectors[rows[subjects]]
+        )
+
+    def sides(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        starts: torch.Tensor,
+        ends: torch.Tensor,
+        entities: torch.Tensor | None = None,
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Project spans to what they are as subjects and as objects: the first half of `relate`.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d).
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,), first token.
+            ends: Int64, (n_spans,), last token.
+            entities: Float32, (n_spans, d), where heads have a type embedding.
+
+        Returns:
+            Float32, (n_spans, L), twice.
+        """
         spans = torch.cat((hidden[rows, starts], hidden[rows, ends]), dim=-1)  # (n_spans, 2d)
+        if entities is not None:
+            spans = torch.cat((spans, entities), dim=-1)  # (n_spans, 3d)
         as_subject, as_object = self.re_projector(spans).chunk(2, dim=-1)  # (n_spans, L)
-        pairs = as_subject[subjects] * as_object[objects]  # (n_pairs, L)
-        mixed = pairs.unsqueeze(1) * relation_vectors[rows[subjects]]  # (n_pairs, n_relations, L)
+        return as_subject, as_object
+
+    def compare(
+        self, subjects: torch.Tensor, objects: torch.Tensor, relation_vectors: torch.Tensor
+    ) -> torch.Tensor:
+        """Score relations for pairs: the second half of `relate`.
+
+        Args:
+            subjects: Float32, (n_pairs, L), from `sides`.
+            objects: Float32, (n_pairs, L), likewise.
+            relation_vectors: Float32, (n_pairs, n_relations, L), or (n_relations, L) for all.
+
+        Returns:
+            Logits of no and yes, float32, (n_pairs, n_relations, 2).
+        """
+        pairs = subjects * objects  # (n_pairs, L)
+        mixed = pairs.unsqueeze(1) * relation_vectors  # (n_pairs, n_relations, L)
         logits: torch.Tensor = self.re_classifier(mixed)
         return logits  # (n_pairs, n_relations, 2)
 

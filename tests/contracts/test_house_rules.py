@@ -107,7 +107,15 @@ def test_only_the_settings_read_the_environment(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_data_never_names_code(name: str) -> None:
     called = set(_calls(name))
-    assert not {"eval", "exec", "torch.load"} & called
+    assert not {"eval", "exec"} & called
+    # A released checkpoint may hold tensors in torch's own format: read them, and nothing else.
+    loads = [
+        {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+        for node in ast.walk(TREES[name])
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "torch.load"
+    ]
+    assert not loads or name.startswith("relik/upstream/")
+    assert all(keywords.get("weights_only") == "True" for keywords in loads)
     assert not {"pickle", "dill", "joblib", "marshal", "shelve", "cloudpickle"} & {
         imported.partition(".")[0] for imported in _imports(name)
     }

@@ -1,0 +1,320 @@
+"""The documents of an index: rows of a JSON Lines file, parsed when they are asked for.
+
+A million documents open as one map of the file and eight bytes a row.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relik.errors import BundleCorruptError, BundleNotFoundError, InputError
+from relik.types import IntArray
+
+_SCANNED = 1 << 24
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """An entry of an index: an entity or a relation.
+
+    Args:
+        text: Its name, as the reader sees it.
+        id: Its id; that of an entry without one is its row.
+        metadata: Whatever else is known of it.
+    """
+
+    text: str
+    id: str | int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as a JSON object.
+
+        Returns:
+            `text`, `id` and `metadata`.
+        """
+        return {"text": self.text, "id": self.id, "metadata": dict(self.metadata)}
+
+
+class DocumentStore:
+    """Documents by row and by id. A row keeps its number whatever is deleted.
+
+    Args:
+        documents: Documents to start with, in the order of their rows.
+    """
+
+    def __init__(self, documents: Iterable[Document] = ()) -> None:
+        self._path: Path | None = None
+        self._lines: NDArray[np.uint8] = np.empty(0, dtype=np.uint8)
+        self._offsets: IntArray = np.zeros(1, dtype=np.int64)
+        self._skip_metadata = False
+        self._added: list[Document] = []
+        self._added_rows: dict[tuple[str, object], list[int]] = {}
+        self._deleted: set[int] = set()
+        self._keys: dict[str, tuple[IntArray, IntArray]] = {}
+        self.add(documents)
+
+    @classmethod
+    def open(cls, path: Path, *, skip_metadata: bool = False) -> "DocumentStore":
+        """Map a file of documents.
+
+        Args:
+            path: One JSON object with `text`, and perhaps `id` and `metadata`, a line.
+            skip_metadata: Leave the metadata out.
+
+        Returns:
+            The store; a malformed line is found when it is asked for.
+
+        Raises:
+            BundleNotFoundError: There is no such file.
+        """
+        store = cls()
+        store._path, store._skip_metadata = path, skip_metadata
+        try:
+            if path.stat().st_size:
+                store._lines = np.memmap(path, dtype=np.uint8, mode="r")
+        except OSError as error:
+            raise BundleNotFoundError(
+                f"{path}: cannot be read ({error.strerror}), expected the documents of an index: "
+                "fetch the index again"
+            ) from error
+        store._offsets = _line_offsets(store._lines)
+        return store
+
+    @property
+    def n_rows(self) -> int:
+        """Rows there are or were; deleted ones count."""
+        return len(self._offsets) - 1 + len(self._added)
+
+    @property
+    def deleted(self) -> IntArray:
+        """Rows that were deleted, int64, ascending."""
+        return np.array(sorted(self._deleted), dtype=np.int64)
+
+    @property
+    def changed(self) -> bool:
+        """Whether documents were added or deleted."""
+        return bool(self._added or self._deleted)
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return self.n_rows - len(self._deleted)
+
+    def __iter__(self) -> Iterator[Document]:
+        """Go through the documents in the order of their rows."""
+        return (self[row] for row in range(self.n_rows) if row not in self._deleted)
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether a document, or one of that id or text, is there."""
+        return isinstance(key, str | int | Document) and self.row_of(key) is not None
+
+    def __getitem__(self, row: int) -> Document:
+        """Return the document of a row.
+
+        Args:
+            row: From 0 to `n_rows - 1`.
+
+        Returns:
+            The document.
+
+        Raises:
+            InputError: There is no such row, or it was deleted.
+            BundleCorruptError: The row's line is malformed.
+        """
+        if not 0 <= row < self.n_rows or row in self._deleted:
+            raise InputError(
+                f"got row {row}, expected one of the {self.n_rows} rows that was not deleted"
+            )
+        on_disk = len(self._offsets) - 1
+        return self._added[row - on_disk] if row >= on_disk else self._read(row)
+
+    def get(self, key: "str | int | Document") -> Document | None:
+        """Find a document.
+
+        Args:
+            key: An id; or a text, where no id is equal to it; or a document, found by its id.
+
+        Returns:
+            The document with the lowest row, or None.
+        """
+        row = self.row_of(key)
+        return None if row is None else self[row]
+
+    def row_of(self, key: "str | int | Document") -> int | None:
+        """Find the row of a document.
+
+        Args:
+            key: As for `get`.
+
+        Returns:
+            The lowest row, or None.
+        """
+        if isinstance(key, Document):
+            return self._find(
+                "text" if key.id is None else "id", key.text if key.id is None else key.id
+            )
+        row = self._find("id", key)
+        return self._find("text", key) if row is None and isinstance(key, str) else row
+
+    def add(self, documents: "Iterable[Document | str | Mapping[str, Any]]") -> list[int]:
+        """Append documents.
+
+        Args:
+            documents: Documents, or texts, or JSON objects as in the file. One without an id
+                gets its row as its id.
+
+        Returns:
+            Their rows.
+
+        Raises:
+            InputError: A document is none of these, or its id is taken.
+        """
+        rows = []
+        for given in documents:
+            row = self.n_rows
+            document = as_document(given)
+            if document.id is None:
+                document = Document(document.text, row, document.metadata)
+            if row and self._find("id", document.id) is not None:
+                raise InputError(
+                    f"got a document with the id {document.id!r}, which is taken: delete that "
+                    "one first, or give another id"
+                )
+            self._added.append(document)
+            self._added_rows.setdefault(("id", document.id), []).append(row)
+            self._added_rows.setdefault(("text", document.text), []).append(row)
+            rows.append(row)
+        return rows
+
+    def delete(self, key: "str | int | Document") -> Document:
+        """Take a document out. Its row stays empty, so that the others keep theirs.
+
+        Args:
+            key: As for `get`.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            InputError: There is no such document.
+        """
+        row = self.row_of(key)
+        if row is None:
+            raise InputError(
+                f"got {key!r}, expected the id or the text of a document that is there"
+            )
+        document = self[row]
+        self._deleted.add(row)
+        return document
+
+    def save(self, path: Path) -> None:
+        """Write the documents in the order of their rows, without the deleted ones.
+
+        Args:
+            path: A JSON Lines file, replaced where it exists.
+        """
+        with path.open("w", encoding="utf-8") as stream:
+            for document in self:
+                stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
+
+    def _read(self, row: int) -> Document:
+        line = bytes(self._lines[self._offsets[row] : self._offsets[row + 1]])
+        try:
+            values = json.loads(line.decode("utf-8-sig" if row == 0 else "utf-8"))
+            document = as_document(values)
+        except (ValueError, RecursionError, InputError) as error:
+            raise BundleCorruptError(
+                f"{self._path}, line {row + 1}: got what is not a document ({error}), expected "
+                'a JSON object with "text": fetch the index again'
+            ) from error
+        metadata = {} if self._skip_metadata else document.metadata
+        return Document(document.text, row if document.id is None else document.id, metadata)
+
+    def _find(self, name: str, value: object) -> int | None:
+        """Find the lowest row whose id or text is a value, by its hash and then by itself."""
+        found = [
+            row for row in self._rows_of_hash(name, hash(value)) if self._has(row, name, value)
+        ]
+        found += self._added_rows.get((name, value), [])
+        return min((row for row in found if row not in self._deleted), default=None)
+
+    def _has(self, row: int, name: str, value: object) -> bool:
+        return bool(getattr(self._read(row), name) == value)
+
+    def _rows_of_hash(self, name: str, wanted: int) -> list[int]:
+        # The hashes stay in this process, and a row found by one is compared with the value.
+        if name not in self._keys:
+            count = len(self._offsets) - 1
+            hashes = np.fromiter(
+                (hash(getattr(self._read(row), name)) for row in range(count)),
+                dtype=np.int64,
+                count=count,
+            )
+            order = np.argsort(hashes, kind="stable")
+            self._keys[name] = hashes[order], order
+        hashes, order = self._keys[name]
+        first, last = (
+            np.searchsorted(hashes, wanted, "left"),
+            np.searchsorted(hashes, wanted, "right"),
+        )
+        return [int(row) for row in order[first:last]]
+
+
+def as_document(value: object) -> Document:
+    """Read a document from whatever a caller or a file has.
+
+    Args:
+        value: A document, a text, or a JSON object with `text` and perhaps `id` and `metadata`.
+
+    Returns:
+        The document.
+
+    Raises:
+        InputError: It is none of these.
+    """
+    if isinstance(value, Document):
+        return value
+    if isinstance(value, str):
+        return Document(value)
+    if not isinstance(value, Mapping) or not isinstance(value.get("text"), str):
+        raise InputError(
+            f"got {str(value)[:80]!r}, expected a document, a text, or an object with a text"
+        )
+    number, metadata = value.get("id"), value.get("metadata")
+    if not isinstance(number, str | int | None) or not isinstance(metadata, Mapping | None):
+        raise InputError(
+            f"got the id {number!r} and metadata {str(metadata)[:80]!r}, expected a text or a "
+            "whole number, and an object"
+        )
+    return Document(value["text"], number, metadata or {})
+
+
+def candidate_text(document: Document, metadata_fields: Sequence[str]) -> str:
+    """Write a document as the reader sees it.
+
+    Args:
+        document: The document.
+        metadata_fields: Metadata that follow its text, without any separator.
+
+    Returns:
+        The text; metadata that it lacks add nothing.
+    """
+    values = (document.metadata.get(name) for name in metadata_fields)
+    return document.text + "".join("" if value is None else str(value) for value in values)
+
+
+def _line_offsets(lines: NDArray[np.uint8]) -> IntArray:
+    """Return where each line begins, and where the last ends: int64, (n_lines + 1,)."""
+    ends = [
+        np.flatnonzero(lines[first : first + _SCANNED] == ord("\n")) + first + 1
+        for first in range(0, len(lines), _SCANNED)
+    ]
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), *ends]).astype(np.int64)
+    if offsets[-1] < len(lines):
+        offsets = np.append(offsets, len(lines))
+    return offsets

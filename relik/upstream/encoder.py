@@ -1,0 +1,198 @@
+"""Released query and passage encoders: the mean over tokens, then a layer norm; no unit length."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from relik.errors import InferenceError, InputError
+from relik.types import FloatArray
+from relik.upstream.backbones import CONFIG, build_backbone, max_positions, read_config
+from relik.upstream.tokens import open_tokenizer
+from relik.upstream.weights import fill, place, read_weights
+
+DEFAULT_MAX_TOKENS = 512
+_WORDS = "embeddings.word_embeddings.weight"
+# Tokenizers of no limit say so by a number like 1e30.
+_ABSURD_LENGTH = 1 << 20
+
+
+class UpstreamEncoderModel(nn.Module):
+    """A transformer whose token outputs are averaged and normalised by a layer norm.
+
+    Args:
+        backbone: A Hugging Face encoder.
+        hidden_size: Its width.
+        layer_norm_eps: Epsilon of the layer norm behind it.
+    """
+
+    def __init__(self, backbone: nn.Module, *, hidden_size: int, layer_norm_eps: float) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.layer_norm_layer = nn.LayerNorm(hidden_size, eps=layer_norm_eps)
+
+    def forward(
+        self,
+        input_ids: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+    ) -> torch.Tensor:
+        """Encode token ids.
+
+        Args:
+            input_ids: Int64, (batch, n_tokens).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens.
+
+        Returns:
+            (batch, hidden), of the precision of the model.
+        """
+        hidden = self.backbone(
+            input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
+        ).last_hidden_state  # (batch, n_tokens, hidden)
+        mask = attention_mask.unsqueeze(-1).to(hidden.dtype)  # (batch, n_tokens, 1)
+        mean = (hidden * mask).sum(dim=1) / mask.sum(dim=1).clamp(min=1e-9)  # (batch, hidden)
+        vectors: torch.Tensor = self.layer_norm_layer(mean)
+        return vectors
+
+
+class UpstreamEncoder:
+    """A released encoder.
+
+    Args:
+        model: With its weights, in evaluation mode.
+        tokenizer: Adds special tokens and truncates.
+        device: Where the model lies.
+        dim: Width of the vectors.
+    """
+
+    def __init__(
+        self, model: UpstreamEncoderModel, tokenizer: Tokenizer, *, device: torch.device, dim: int
+    ) -> None:
+        self._model = model
+        self._tokenizer = tokenizer
+        self._device = device
+        self._dim = dim
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, device: str = "cpu", precision: str = "float32"
+    ) -> "UpstreamEncoder":
+        """Open the encoder of a folder.
+
+        Args:
+            folder: With config.json, weights, tokenizer.json and tokenizer_config.json.
+            device: Such as "cpu" or "cuda".
+            precision: "float32", "float16" or "bfloat16".
+
+        Returns:
+            The encoder.
+
+        Raises:
+            BundleError: A file is missing or broken.
+            ConfigError: There is no such device or precision.
+        """
+        config = read_config(folder / CONFIG)
+        weights = read_weights(folder)
+        n_words = len(weights[_WORDS]) if _WORDS in weights else 1
+        backbone = build_backbone(config, n_words=n_words, source=folder)
+        with torch.device("meta"):
+            model = UpstreamEncoderModel(
+                backbone,
+                hidden_size=backbone.config.hidden_size,
+                layer_norm_eps=backbone.config.layer_norm_eps,
+            )
+        fill(model, weights, name_of=_name_of, source=folder)
+        tokenizer = open_tokenizer(folder)
+        tokenizer.enable_truncation(_max_tokens(folder, max_positions(config)))
+        where = place(model, device=device, precision=precision)
+        return cls(model, tokenizer, device=where, dim=backbone.config.hidden_size)
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._dim
+
+    def encode(
+        self,
+        texts: Sequence[str],
+        *,
+        batch_size: int = 32,
+        topics: Sequence[str] | None = None,
+    ) -> FloatArray:
+        """Encode texts, each on its own: the batch does not change a vector beyond rounding.
+
+        Args:
+            texts: Any strings; the end of a long one is not read.
+            batch_size: Texts at once.
+            topics: A second text for each, read behind it.
+
+        Returns:
+            Float32, (n_texts, dim), in the order given, not normalised.
+
+        Raises:
+            InputError: The batch size is not positive, or topics and texts differ in number.
+            InferenceError: The model failed.
+        """
+        if batch_size < 1:
+            raise InputError(f"got a batch size of {batch_size}, expected at least 1")
+        inputs: list[str] | list[tuple[str, str]] = [_valid(text) for text in texts]
+        if topics is not None:
+            if len(topics) != len(texts):
+                raise InputError(
+                    f"got {len(topics)} topics for {len(texts)} texts, expected one for each"
+                )
+            pairs = zip(texts, topics, strict=True)
+            inputs = [(_valid(text), _valid(topic)) for text, topic in pairs]
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
+        encodings = self._tokenizer.encode_batch(inputs)
+        rows = [(encoding.ids, encoding.type_ids) for encoding in encodings]
+        for batch in _batches([len(ids) for ids, _ in rows], batch_size):
+            vectors[batch] = self._encode_rows([rows[k] for k in batch])
+        return vectors
+
+    def _encode_rows(self, rows: Sequence[tuple[list[int], list[int]]]) -> FloatArray:
+        width = max(len(ids) for ids, _ in rows)
+        arrays = np.zeros((3, len(rows), width), dtype=np.int64)  # ids, types, mask
+        for k, (ids, types) in enumerate(rows):
+            arrays[0, k, : len(ids)] = ids
+            arrays[1, k, : len(ids)] = types
+            arrays[2, k, : len(ids)] = 1
+        try:
+            with torch.inference_mode():
+                vectors = self._model(*torch.from_numpy(arrays).to(self._device))
+        # Running out of GPU memory is a RuntimeError too.
+        except (RuntimeError, IndexError) as error:
+            raise InferenceError(
+                f"the encoder failed on {len(rows)} texts of up to {width} tokens ({error}): use "
+                "a smaller batch size"
+            ) from error
+        array: FloatArray = vectors.float().cpu().numpy()
+        return array
+
+
+def _name_of(name: str) -> str:
+    return name.removeprefix("backbone.")
+
+
+def _valid(text: str) -> str:
+    # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
+    order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
+    for first in range(0, len(order), batch_size):
+        yield order[first : first + batch_size]
+
+
+def _max_tokens(folder: Path, positions: int | None) -> int:
+    path = folder / "tokenizer_config.json"
+    stated = read_config(path).get("model_max_length") if path.is_file() else None
+    limit = DEFAULT_MAX_TOKENS
+    if isinstance(stated, int | float) and 0 < stated < _ABSURD_LENGTH:
+        limit = int(stated)
+    return limit if positions is None else min(limit, positions)

@@ -1,0 +1,258 @@
+"""The index of one task: documents and their vectors, in upstream's format."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError, InputError
+from relik.types import FloatArray, IntArray
+from relik.upstream.documents import Document, DocumentStore
+from relik.upstream.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
+from relik.upstream.files import file_within
+from relik.upstream.settings import (
+    CONFIG,
+    IndexSettings,
+    Precision,
+    known_values,
+)
+from relik.upstream.targets import check_target, read_yaml
+
+EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document that a query found.
+
+    Args:
+        document: The document.
+        score: Inner product of query and document; any number.
+    """
+
+    document: Document
+    score: float
+
+
+class DocumentIndex:
+    """Documents and their vectors, row by row.
+
+    Args:
+        documents: The documents.
+        vectors: Their vectors, one a row.
+        matryoshka: Queries may be wider: then their first dimensions count.
+        settings: What `config.yaml` says of how the vectors were made.
+
+    Raises:
+        BundleCorruptError: There are not as many vectors as documents.
+    """
+
+    def __init__(
+        self,
+        documents: DocumentStore,
+        vectors: Vectors,
+        *,
+        matryoshka: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if documents.n_rows != len(vectors):
+            raise BundleCorruptError(
+                f"got {documents.n_rows} documents and {len(vectors)} vectors, expected one "
+                "vector a document: fetch or build the index again"
+            )
+        self._vectors = vectors
+        self.documents = documents
+        self.matryoshka = matryoshka
+        self.settings = dict(settings or {})
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        settings: IndexSettings | None = None,
+        device: str = "cpu",
+        precision: Precision = "float32",
+    ) -> "DocumentIndex":
+        """Open an index in upstream's format.
+
+        Args:
+            folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
+                `index.faiss`.
+            settings: What the pipeline says of it.
+            device: Where it is searched. A GPU needs the vectors in its memory.
+            precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
+                computes in float32.
+
+        Returns:
+            The index. With `use_faiss` and no `index.faiss`, the vectors are searched exactly,
+            which is what the index that upstream builds then does.
+
+        Raises:
+            BundleError: A file is missing, malformed, or does not fit the others.
+            ConfigError: `config.yaml` has an unknown setting, or torch cannot use the device.
+        """
+        settings = settings or IndexSettings(name_or_path=str(folder))
+        own = _read_config(folder)
+        documents = DocumentStore.open(
+            file_within(folder, own.get("documents") or DOCUMENTS),
+            skip_metadata=settings.skip_metadata,
+        )
+        vectors: Vectors
+        if settings.use_faiss and (folder / FAISS).is_file():
+            from relik.retriever.faiss_index import FaissIndex
+
+            vectors = FaissIndex.open(folder / FAISS)
+        else:
+            tensor = read_tensor(folder / EMBEDDINGS)
+            vectors = TorchVectors(place_tensor(tensor, device=device, precision=precision))
+        matryoshka = settings.matryoshka
+        if matryoshka is None:
+            matryoshka = "matryoshka" in settings.name_or_path.lower()
+        try:
+            return cls(documents, vectors, matryoshka=matryoshka, settings=own)
+        except BundleCorruptError as error:
+            raise BundleCorruptError(f"{folder}: {error}") from error
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._vectors.dim
+
+    @property
+    def changed(self) -> bool:
+        """Whether documents were added or deleted since the index was opened."""
+        return self.documents.changed
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.documents)
+
+    def search(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[FoundDocument]]:
+        """Find the best documents of each query.
+
+        Args:
+            queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
+            top_k: Documents per query, at least 1.
+            truncate: Let the first dimensions of wider queries count, as upstream does.
+
+        Returns:
+            For each query at most `top_k` documents, best first, ties by row.
+
+        Raises:
+            DimensionMismatchError: The queries have another width.
+            InputError: `top_k` is less than 1.
+        """
+        if top_k < 1:
+            raise InputError(
+                f"got top_k {top_k}, expected at least 1: raise it, or give candidates"
+            )
+        width = queries.shape[1] if queries.ndim == 2 else 0
+        if width > self.dim and (truncate or self.matryoshka):
+            queries = np.ascontiguousarray(queries[:, : self.dim])
+        elif width != self.dim:
+            raise DimensionMismatchError(
+                f"got queries of shape {queries.shape}, expected (n, {self.dim}): use the encoder "
+                "that the index was built with, or, for an index of the first dimensions of a "
+                "wider encoder, index_kwargs={'matryoshka': True}"
+            )
+        deleted = set(self.documents.deleted.tolist())
+        limit = min(top_k + len(deleted), len(self._vectors))
+        rows, scores = self._vectors.search(queries, top_k=limit) if limit else _nothing(queries)
+        return [
+            [
+                FoundDocument(self.documents[int(row)], float(score))
+                for row, score in zip(row_line, score_line, strict=True)
+                if row not in deleted
+            ][:top_k]
+            for row_line, score_line in zip(rows.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def add(self, documents: Iterable[Document | str], vectors: FloatArray) -> None:
+        """Append documents with their vectors.
+
+        Args:
+            documents: Documents or texts.
+            vectors: Float32, (n_documents, dim), made by the index's encoder.
+
+        Raises:
+            DimensionMismatchError: The vectors are not one of the right width a document.
+            InputError: The id of a document is taken.
+            BundleError: The index is searched with FAISS.
+        """
+        given = list(documents)
+        if vectors.shape != (len(given), self.dim):
+            raise DimensionMismatchError(
+                f"got vectors of shape {vectors.shape}, expected ({len(given)}, {self.dim}): "
+                "encode each document with the encoder of the index"
+            )
+        tensor = self._tensor()
+        self.documents.add(given)
+        fresh = torch.from_numpy(np.ascontiguousarray(vectors)).to(tensor)
+        self._vectors = TorchVectors(torch.cat([tensor, fresh]))
+
+    def delete(self, key: str | int | Document) -> Document:
+        """Take a document out, so that no search finds it.
+
+        Args:
+            key: Its id or text, or the document.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            InputError: There is no such document.
+        """
+        return self.documents.delete(key)
+
+    def save(self, folder: Path) -> None:
+        """Write the index in upstream's format, without the deleted documents.
+
+        Args:
+            folder: Made where it is missing.
+
+        Raises:
+            BundleError: The index is searched with FAISS.
+        """
+        import yaml
+
+        tensor = self._tensor().cpu()
+        folder.mkdir(parents=True, exist_ok=True)
+        self.documents.save(folder / DOCUMENTS)
+        kept = np.setdiff1d(np.arange(len(tensor)), self.documents.deleted)
+        torch.save(tensor[torch.from_numpy(kept)].clone(), folder / EMBEDDINGS)
+        values = {
+            "_target_": "relik.retriever.indexers.inmemory.InMemoryDocumentIndex",
+            "metadata_fields": list(self.settings.get("metadata_fields") or []),
+            "separator": self.settings.get("separator"),
+            "name_or_path": None,
+        }
+        (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+    def _tensor(self) -> torch.Tensor:
+        if not isinstance(self._vectors, TorchVectors):
+            raise BundleError(
+                "got an index that is searched with FAISS, expected one with its embeddings.pt "
+                "open: open it without use_faiss"
+            )
+        return self._vectors.tensor
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not (folder / CONFIG).is_file():
+        return {}
+    values = read_yaml(folder / CONFIG)
+    where = str(folder / CONFIG)
+    check_target(values, ("index",), where=where)
+    names = {"metadata_fields", "separator", "name_or_path", "documents", "device", "precision"}
+    return known_values(values, frozenset(names), where=where)
+
+
+def _nothing(queries: FloatArray) -> tuple[IntArray, FloatArray]:
+    shape = (len(queries), 0)
+    return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)

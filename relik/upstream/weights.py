@@ -1,0 +1,180 @@
+"""Reads the weights of a released checkpoint and gives them to a model, name by name.
+
+A checkpoint is data: files of code beside it are not looked at, and a pickled one is read by a
+loader that knows tensors only.
+"""
+
+import zipfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
+
+SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
+PRECISIONS = {
+    "float32": torch.float32,
+    "float16": torch.float16,
+    "bfloat16": torch.bfloat16,
+}
+
+_UNUSED = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
+
+
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a checkpoint, mapped where the file allows it.
+
+    Args:
+        folder: With model.safetensors or pytorch_model.bin.
+
+    Returns:
+        Tensors on the CPU, by the names of the file.
+
+    Raises:
+        BundleNotFoundError: Neither file is there.
+        BundleCorruptError: The file is not a state dict.
+    """
+    if (folder / SAFETENSORS).is_file():
+        try:
+            tensors: dict[str, torch.Tensor] = load_file(folder / SAFETENSORS)
+        except (SafetensorError, OSError) as error:
+            raise BundleCorruptError(
+                f"{folder / SAFETENSORS}: is not a safetensors file ({error}): fetch it again"
+            ) from error
+        return tensors
+    if not (folder / PICKLED).is_file():
+        raise BundleNotFoundError(
+            f"{folder}: got neither {SAFETENSORS} nor {PICKLED}, expected the weights of a model: "
+            "fetch the model again"
+        )
+    state = read_torch_file(folder / PICKLED)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
+        raise BundleCorruptError(
+            f"{folder / PICKLED}: got {type(state).__name__}, expected tensors by name: fetch the "
+            "model again"
+        )
+    return dict(state)
+
+
+def read_torch_file(path: Path) -> object:
+    """Read a file that torch saved, by the loader that refuses everything but tensors.
+
+    Args:
+        path: The file.
+
+    Returns:
+        A tensor, or containers of tensors; on the CPU.
+
+    Raises:
+        BundleCorruptError: It holds anything else, or is broken.
+    """
+    try:
+        # Only the zip format can be mapped.
+        mapped = zipfile.is_zipfile(path)
+        value: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        return value
+    # A broken file can raise anything, and what it raises for code is no exception of torch.
+    except Exception as error:
+        raise BundleCorruptError(
+            f"{path}: holds more than tensors, or is broken ({error}): get it as safetensors"
+        ) from error
+
+
+def fill(
+    model: nn.Module,
+    weights: Mapping[str, torch.Tensor],
+    *,
+    name_of: Callable[[str], str],
+    source: Path,
+) -> None:
+    """Give a model on the meta device its weights, in float32.
+
+    Args:
+        model: Without weights.
+        weights: Tensors by the names of the checkpoint; a pooler, and tables of positions that
+            follow from the settings, are left aside.
+        name_of: Turns a name of the model into one of the checkpoint.
+        source: Folder of the checkpoint, for messages.
+
+    Raises:
+        BundleCorruptError: A tensor is missing, is one too many or has another shape.
+    """
+    wanted = {name: name_of(name) for name in model.state_dict()}
+    unexpected = set(weights) - set(wanted.values())
+    surplus = sorted(name for name in unexpected if not name.endswith(_UNUSED))
+    filled = {}
+    for name, tensor in model.state_dict().items():
+        found = weights.get(wanted[name])
+        if found is None or found.shape != tensor.shape:
+            got = "no such tensor" if found is None else f"shape {tuple(found.shape)}"
+            raise BundleCorruptError(
+                f"{source}: got {got} for {wanted[name]!r}, expected shape {tuple(tensor.shape)} "
+                "as its config.json says: fetch the model again"
+            )
+        filled[name] = found.to(torch.float32)
+    if surplus:
+        raise BundleCorruptError(
+            f"{source}: got the tensor {surplus[0]!r}, expected none of that name as its "
+            "config.json says: fetch the model again"
+        )
+    model.load_state_dict(filled, assign=True)
+    _fill_buffers(model)
+    model.requires_grad_(False)
+
+
+def place(model: nn.Module, *, device: str, precision: str) -> torch.device:
+    """Put a model where it is to run, ready to run.
+
+    Args:
+        model: With its weights.
+        device: Such as "cpu" or "cuda".
+        precision: One of `PRECISIONS`.
+
+    Returns:
+        The device.
+
+    Raises:
+        ConfigError: There is no such device or precision.
+    """
+    if precision not in PRECISIONS:
+        raise ConfigError(
+            f"got the precision {precision!r}, expected one of {', '.join(PRECISIONS)}"
+        )
+    try:
+        where = torch.device(device)
+        model.eval().to(device=where, dtype=PRECISIONS[precision])
+    # AssertionError is how a torch without CUDA says so.
+    except (RuntimeError, AssertionError, ValueError) as error:
+        raise ConfigError(
+            f"got the device {device!r}, which torch cannot use ({error}): use cpu"
+        ) from error
+    return where
+
+
+def _fill_buffers(model: nn.Module) -> None:
+    """Compute the tables that no checkpoint holds."""
+    for module, name, buffer in _buffers(model):
+        if not buffer.is_meta:
+            continue
+        if name == "position_ids":
+            value = torch.arange(buffer.shape[-1]).expand(1, -1).to(buffer.dtype)
+        elif name == "token_type_ids":
+            value = torch.zeros(buffer.shape, dtype=buffer.dtype)
+        else:
+            raise BundleCorruptError(
+                f"got a {type(module).__name__} with the table {name!r}, expected none but of "
+                "positions: use a version of transformers that this one was tested with"
+            )
+        module.register_buffer(name, value, persistent=False)
+
+
+def _buffers(model: nn.Module) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
+    for module in model.modules():
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            yield module, name, buffer

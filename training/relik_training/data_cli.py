@@ -1,0 +1,123 @@
+"""`relik data`: annotated texts between our shape and those of others."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from relik.errors import InputError
+from relik_training.formats.convert import Conversion, convert
+from relik_training.formats.report import Report, Tell
+from relik_training.formats.table import FORMATS
+
+_NAMES = ", ".join(FORMATS)
+
+app = typer.Typer(
+    name="data",
+    help="Convert data sets to the shape that training and evaluation read, and back.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def _group() -> None:
+    """Keep `convert` a command of its own, though it is the only one."""
+
+
+@app.command("convert")
+def convert_file(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="File to read, .gz or plain.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to make, .gz or plain.")],
+    source_format: Annotated[
+        str, typer.Option("--from", help=f"Format of INPUT: {_NAMES}.", show_default=False)
+    ],
+    target_format: Annotated[
+        str, typer.Option("--to", help="Format of OUTPUT, one of the same.", show_default=False)
+    ],
+    entities: Annotated[
+        Path | None,
+        typer.Option(metavar="MAP", help='Lines of {"title", "id"}: Wikipedia titles to ids.'),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 2, and make no file, if anything is dropped.")
+    ] = False,
+) -> None:
+    """Convert annotated texts, check every offset, and report what was dropped.
+
+    OUTPUT is written aside and there when it is whole.
+    """
+    conversion = Conversion(
+        source=source,
+        target=target,
+        source_format=source_format,
+        target_format=target_format,
+        entities=entities,
+        strict=strict,
+    )
+    report: Report | None = None
+    try:
+        with _progress_bar() as tell:
+            report = Report() if tell is None else Report(tell)
+            convert(conversion, report)
+    except InputError:
+        if strict and report is not None and report.dropped:
+            _show(conversion, report, as_json=as_json)
+        raise
+    _show(conversion, report, as_json=as_json)
+
+
+@contextmanager
+def _progress_bar() -> Iterator[Tell | None]:
+    """Show progress at a terminal, on the error stream; nowhere else."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task("convert", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _show(conversion: Conversion, report: Report, *, as_json: bool) -> None:
+    values = {
+        "input": str(conversion.source),
+        "output": str(conversion.target),
+        **report.as_dict(),
+        "not_held": FORMATS[conversion.target_format].loses,
+    }
+    if as_json:
+        typer.echo(json.dumps(values, ensure_ascii=False))
+        return
+    console = Console(emoji=False, highlight=False, markup=False, soft_wrap=True)
+    counts = ("documents", "spans", "linked", "triples")
+    console.print(", ".join(f"{values[name]} {name}" for name in counts))
+    _counted(console, "dropped", cast(Mapping[str, int], values["dropped"]))
+    for example in cast(list[dict[str, Any]], values["examples"]):
+        place = "" if example["span"] is None else " {}-{}".format(*example["span"])
+        console.print(f"  {example['doc_id']}{place}: {example['reason']}")
+    _counted(console, "changed", cast(Mapping[str, int], values["notes"]))
+    if values["not_held"]:
+        held = f"{conversion.target_format} does not hold: {values['not_held']}"
+        console.print(held, style="dim")
+
+
+def _counted(console: Console, title: str, counts: Mapping[str, int]) -> None:
+    if not counts:
+        return
+    table = Table(title, "", box=None)
+    for reason, count in counts.items():
+        table.add_row(str(count), reason)
+    console.print(table)

@@ -1,0 +1,70 @@
+"""Finds names of a knowledge base in a text that says them its own way."""
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator
+
+from relik_training.formats.addresses import plain_title
+
+_QUOTED = re.compile(r'^"(.*)"(?:@\w+|\^\^\S+)?$')
+_APART = re.compile(r"(?: ?\([^()]*\)|, .*)$")
+_ZEROS = re.compile(r"(?<=\d)\.0+$")
+
+
+def align(text: str, names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
+    """Find names in a text, whatever their case, accents, punctuation and underscores.
+
+    Longer names are placed first, and a shorter one where none lies already, if it can.
+
+    Args:
+        text: The text.
+        names: As WebNLG writes them: `Aarhus_Airport`, `"a literal"@en`, `2776.0`.
+
+    Returns:
+        Start and end of each name in code points, in the order first given; None where it is not
+        in the text. What tells a name from others, `(mascot)` or `, Texas`, may be missing there.
+    """
+    words = _words(text)
+    found: dict[str, tuple[int, int] | None] = dict.fromkeys(names)
+    taken: list[tuple[int, int]] = []
+    for name in sorted(found, key=lambda name: -len(_words(name))):
+        places = next(filter(None, (_places(words, form) for form in _forms(name))), [])
+        free = [place for place in places if all(place[1] <= s or e <= place[0] for s, e in taken)]
+        if places:
+            found[name] = (free or places)[0]
+            taken.append((free or places)[0])
+    return found
+
+
+def _forms(name: str) -> Iterator[list[str]]:
+    plain = plain_title(_QUOTED.sub(r"\1", name))
+    for form in (plain, _APART.sub("", plain), _ZEROS.sub("", plain)):
+        yield [word for word, _, _ in _words(form)]
+
+
+def _places(words: list[tuple[str, int, int]], wanted: list[str]) -> list[tuple[int, int]]:
+    if not wanted:
+        return []
+    return [
+        (words[at][1], words[at + len(wanted) - 1][2])
+        for at in range(len(words) - len(wanted) + 1)
+        if all(words[at + i][0] == word for i, word in enumerate(wanted))
+    ]
+
+
+def _words(text: str) -> list[tuple[str, int, int]]:
+    """Split a text into words of letters, digits and marks, folded, with their offsets."""
+    words, start = [], None
+    for index, character in enumerate(f"{text} "):
+        inside = character.isalnum() or (start is not None and unicodedata.combining(character))
+        if inside and start is None:
+            start = index
+        elif not inside and start is not None:
+            words.append((_folded(text[start:index]), start, index))
+            start = None
+    return words
+
+
+def _folded(word: str) -> str:
+    apart = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(character for character in apart if not unicodedata.combining(character))

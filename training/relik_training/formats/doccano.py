@@ -1,0 +1,87 @@
+"""Doccano JSON Lines: texts with labelled spans, and relations between them."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relik_training.formats.records import Mention, Record, RecordBuilder
+from relik_training.formats.report import Report
+from relik_training.formats.spert import UNTYPED
+from relik_training.formats.streams import expecting, read_objects, write_objects
+
+_SHAPE = (
+    '{"text", "label": [[start, end, label]]} or {"text", "entities": [{"id", "start_offset", '
+    '"end_offset", "label"}], "relations": [{"from_id", "to_id", "type"}]}'
+)
+# Doccano keeps what it does not know, such as this, and exports it again.
+_IDS = "entity_ids"
+
+
+class Doccano:
+    """Lines of documents; offsets count code points, unless the project counts graphemes."""
+
+    loses = (
+        "clusters, other fields; spans without a type get the label Entity; ids stand beside the "
+        "spans, and are lost where an annotator moves one"
+    )
+
+    def read(self, path: Path, report: Report) -> Iterator[Record]:
+        """Read an export; a label becomes the type of its span."""
+        for number, (where, row) in enumerate(read_objects(path, report)):
+            with expecting(where, _SHAPE):
+                record = _record(row, str(number), report)
+            yield record
+
+    def keep(self, record: Record, report: Report) -> Record | None:
+        """Keep all spans and triples."""
+        return record
+
+    def write(self, records: Iterable[Record], path: Path) -> None:
+        """Write one line a document, in the shape with relations."""
+        write_objects((_row(record) for record in records), path)
+
+
+def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
+    doc_id = str(row.get("doc_id", row.get("id", fallback_id)))
+    builder = RecordBuilder(doc_id, row["text"], report)
+    if "entities" in row:
+        ids: dict[tuple[int, int], list[str | None]] = {}
+        for start, end, entity_id in row.get(_IDS, ()):
+            ids.setdefault((start, end), []).append(entity_id)
+        for entity in row["entities"]:
+            place = (entity["start_offset"], entity["end_offset"])
+            mention = Mention(
+                start=place[0],
+                end=place[1],
+                entity_id=ids[place].pop(0) if ids.get(place) else None,
+                extra={"type": str(entity["label"])},
+            )
+            builder.mention(entity["id"], mention)
+        for relation in row.get("relations", ()):
+            builder.triple(relation["from_id"], relation["type"], relation["to_id"])
+    else:
+        labels = row["labels"] if "labels" in row else row["label"]
+        for number, (start, end, label) in enumerate(labels):
+            builder.mention(number, Mention(start=start, end=end, extra={"type": str(label)}))
+    return builder.build()
+
+
+def _row(record: Record) -> dict[str, object]:
+    return {
+        "doc_id": record.doc_id,
+        "text": record.text,
+        "entities": [
+            {
+                "id": number,
+                "start_offset": mention.start,
+                "end_offset": mention.end,
+                "label": mention.text("type", UNTYPED),
+            }
+            for number, mention in enumerate(record.mentions)
+        ],
+        "relations": [
+            {"id": number, "from_id": subject, "to_id": object_, "type": relation}
+            for number, (subject, relation, object_) in enumerate(record.triples)
+        ],
+        _IDS: [[mention.start, mention.end, mention.entity_id] for mention in record.mentions],
+    }

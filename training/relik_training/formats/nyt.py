@@ -1,0 +1,105 @@
+"""NYT as JSON Lines of mentions without offsets, and the variant of CopyRE and CasRel."""
+
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relik_training.formats.records import Mention, Record, RecordBuilder
+from relik_training.formats.report import Report
+from relik_training.formats.spert import UNTYPED
+from relik_training.formats.streams import expecting, read_objects, write_objects
+
+_SHAPE = (
+    '{"sentText", "entityMentions": [{"text", "label"}], "relationMentions": '
+    '[{"em1Text", "em2Text", "label"}]} or {"text", "triple_list": [[subject, relation, object]]}'
+)
+_NO_RELATION = ("None", "NA")
+
+
+class Nyt:
+    """Lines of `sentText`, `entityMentions` and `relationMentions`."""
+
+    loses = "ids, offsets (a span is the first match of its text), clusters, other fields"
+
+    def read(self, path: Path, report: Report) -> Iterator[Record]:
+        """Read documents; a span is the first match of its text, a whole word if there is one."""
+        for number, (where, row) in enumerate(read_objects(path, report)):
+            with expecting(where, _SHAPE):
+                record = _record(row, str(number), report)
+            report.note("documents whose spans are first string matches")
+            yield record
+
+    def keep(self, record: Record, report: Report) -> Record | None:
+        """Keep the first mention of each text, and the triples between texts."""
+        found = {record.surface(mention) for mention in record.mentions}
+        for _ in range(len(record.mentions) - len(found)):
+            report.note("spans that share their text with another, written once")
+        return record
+
+    def write(self, records: Iterable[Record], path: Path) -> None:
+        """Write one line a document."""
+        write_objects((_row(record) for record in records), path)
+
+
+def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
+    if "triple_list" in row:
+        triples = [tuple(triple) for triple in row["triple_list"]]
+        text, types = row["text"], {}
+    else:
+        text = row["sentText"]
+        types = {each["text"]: each["label"] for each in row.get("entityMentions", ())}
+        triples = [
+            (each["em1Text"], each["label"], each["em2Text"]) for each in row["relationMentions"]
+        ]
+    name = ":".join(str(row[key]) for key in ("articleId", "sentId") if row.get(key))
+    builder = RecordBuilder(str(row.get("doc_id") or name or fallback_id), text, report)
+    for surface in dict.fromkeys([*types, *(end for s, _, o in triples for end in (s, o))]):
+        start = first_match(text, surface)
+        if start < 0:
+            builder.drop("text of a span is not in the sentence")
+            continue
+        kind = types.get(surface)
+        extra = {"type": str(kind)} if kind else {}
+        builder.mention(surface, Mention(start=start, end=start + len(surface), extra=extra))
+    for subject, relation, object_ in triples:
+        if relation in _NO_RELATION:
+            report.note("pairs labelled as without a relation, left out")
+        else:
+            builder.triple(subject, relation, object_)
+    return builder.build()
+
+
+def first_match(text: str, surface: str) -> int:
+    """Find the first place of a string: as whole words if there is one, else anywhere.
+
+    Args:
+        text: Where to look.
+        surface: What to find.
+
+    Returns:
+        Its first code point, or -1.
+    """
+    if not surface:
+        return -1
+    found = re.search(rf"(?<!\w){re.escape(surface)}(?!\w)", text)
+    return found.start() if found else text.find(surface)
+
+
+def _row(record: Record) -> dict[str, object]:
+    types: dict[str, str] = {}
+    for mention in record.mentions:
+        types.setdefault(record.surface(mention), mention.text("type", UNTYPED))
+    surfaces = [record.surface(mention) for mention in record.mentions]
+    return {
+        "doc_id": record.doc_id,
+        "sentText": record.text,
+        "entityMentions": [
+            {"start": number, "text": surface, "label": kind}
+            for number, (surface, kind) in enumerate(types.items())
+        ],
+        "relationMentions": [
+            {"em1Text": surfaces[subject], "em2Text": surfaces[object_], "label": relation}
+            for subject, relation, object_ in record.triples
+        ],
+    }

@@ -1,0 +1,102 @@
+"""SciERC and DyGIE JSON Lines: sentences of tokens, entities, relations and coreference."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relik_training.formats.records import Mention, Record, RecordBuilder
+from relik_training.formats.report import Report
+from relik_training.formats.spert import UNTYPED
+from relik_training.formats.streams import expecting, read_objects, write_objects
+from relik_training.formats.tokens import TEXT_KEY, cut, in_tokens, join, sentences
+
+_SHAPE = '{"doc_key", "sentences": [[token]], "ner": [[[first, last, type]]], "relations"?}'
+
+
+class Scierc:
+    """Lines of documents; offsets count the tokens of the document, the last one is included."""
+
+    loses = (
+        "ids, other fields, which of several spans at one place a triple or a cluster means; spans "
+        "without a type get the type Entity"
+    )
+
+    def read(self, path: Path, report: Report) -> Iterator[Record]:
+        """Read documents; sentences are joined by line feeds, if the text is not kept."""
+        for number, (where, row) in enumerate(read_objects(path, report)):
+            with expecting(where, _SHAPE):
+                record = _record(row, str(number), report)
+            yield record
+
+    def keep(self, record: Record, report: Report) -> Record | None:
+        """Keep what tokens can hold, in documents that have some."""
+        return in_tokens(record, report)
+
+    def write(self, records: Iterable[Record], path: Path) -> None:
+        """Write one line a document; a line of its text is a sentence, or more where triples go."""
+        write_objects((_row(record) for record in records), path)
+
+
+def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
+    text, tokens = join(row["sentences"], row.get(TEXT_KEY))
+    builder = RecordBuilder(str(row.get("doc_key", fallback_id)), text, report)
+    clusters = [[(first, last) for first, last in group] for group in row.get("clusters", ())]
+    cluster_of = {key: number for number, group in enumerate(clusters) for key in group}
+    known = set()
+    for first, last, kind in _flat(row.get("ner", ())):
+        known.add((first, last))
+        if not 0 <= first <= last < len(tokens.texts):
+            builder.drop("span outside the tokens", (first, last))
+            continue
+        extra: dict[str, object] = {"type": str(kind)}
+        if (first, last) in cluster_of:
+            extra["cluster"] = cluster_of[first, last]
+        start, end = tokens.offsets[first][0], tokens.offsets[last][1]
+        builder.mention((first, last), Mention(start=start, end=end, extra=extra))
+    for first, last, other_first, other_last, relation in _flat(row.get("relations", ())):
+        builder.triple((first, last), relation, (other_first, other_last))
+    for key in cluster_of:
+        if key not in known:
+            builder.drop("span of a cluster that is no entity", key)
+    return builder.build(None, clusters if "clusters" in row else None)
+
+
+def _flat(per_sentence: Iterable[Iterable[Any]]) -> list[Any]:
+    return [each for sentence in per_sentence for each in sentence]
+
+
+def _row(record: Record) -> dict[str, object]:
+    tokens = cut(record)
+    spans = [tokens.span(mention.start, mention.end) for mention in record.mentions]
+    related = [
+        (min(spans[s][0], spans[o][0]), max(spans[s][1], spans[o][1])) for s, _, o in record.triples
+    ]
+    bounds = sentences(record.text, tokens, [*spans, *related])
+    ner = [
+        [
+            [first, end - 1, mention.text("type", UNTYPED)]
+            for (first, end), mention in zip(spans, record.mentions, strict=True)
+            if begin <= first < stop
+        ]
+        for begin, stop in bounds
+    ]
+    relations = [
+        [
+            [spans[s][0], spans[s][1] - 1, spans[o][0], spans[o][1] - 1, relation]
+            for s, relation, o in record.triples
+            if begin <= spans[s][0] < stop
+        ]
+        for begin, stop in bounds
+    ]
+    row: dict[str, object] = {
+        "doc_key": record.doc_id,
+        "sentences": [list(tokens.texts[begin:stop]) for begin, stop in bounds],
+        "ner": ner,
+        "relations": relations,
+        TEXT_KEY: record.text,
+    }
+    if record.clusters is not None:
+        row["clusters"] = [
+            [[spans[i][0], spans[i][1] - 1] for i in group] for group in record.clusters
+        ]
+    return row

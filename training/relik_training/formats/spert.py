@@ -1,0 +1,71 @@
+"""SpERT JSON, as CoNLL04 and SciERC are given for SpERT: tokens, typed entities, relations."""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from relik_training.formats.records import Mention, Record, RecordBuilder
+from relik_training.formats.report import Report
+from relik_training.formats.streams import expecting, read_objects, write_array
+from relik_training.formats.tokens import TEXT_KEY, cut, in_tokens, join
+
+_SHAPE = (
+    '{"tokens", "entities": [{"type", "start", "end"}], "relations": [{"type", "head", "tail"}]}'
+)
+UNTYPED = "Entity"
+"""Type that mentions without one are written with."""
+
+
+class Spert:
+    """One JSON array; offsets count tokens, the end is one past the last."""
+
+    loses = "ids, clusters, other fields; spans without a type get the type Entity"
+
+    def read(self, path: Path, report: Report) -> Iterator[Record]:
+        """Read documents; their text is the tokens with a space between, if none is kept."""
+        for number, (where, row) in enumerate(read_objects(path, report)):
+            with expecting(where, _SHAPE):
+                record = _record(row, str(number), report)
+            yield record
+
+    def keep(self, record: Record, report: Report) -> Record | None:
+        """Keep what tokens can hold, in documents that have some."""
+        return in_tokens(record, report)
+
+    def write(self, records: Iterable[Record], path: Path) -> None:
+        """Write tokens, and beside them the text that they were cut from."""
+        write_array((_row(record) for record in records), path)
+
+
+def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
+    text, tokens = join([row["tokens"]], row.get(TEXT_KEY))
+    builder = RecordBuilder(str(row.get("orig_id", fallback_id)), text, report)
+    for index, entity in enumerate(row["entities"]):
+        first, end = entity["start"], entity["end"]
+        if not 0 <= first < end <= len(tokens.texts):
+            builder.drop("span outside the tokens", (first, end))
+            continue
+        start, stop = tokens.offsets[first][0], tokens.offsets[end - 1][1]
+        mention = Mention(start=start, end=stop, extra={"type": str(entity["type"])})
+        builder.mention(index, mention)
+    for relation in row.get("relations", ()):
+        builder.triple(relation["head"], relation["type"], relation["tail"])
+    return builder.build()
+
+
+def _row(record: Record) -> dict[str, object]:
+    tokens = cut(record)
+    entities = []
+    for mention in record.mentions:
+        first, end = tokens.span(mention.start, mention.end)
+        entities.append({"type": mention.text("type", UNTYPED), "start": first, "end": end})
+    return {
+        "tokens": list(tokens.texts),
+        "entities": entities,
+        "relations": [
+            {"type": relation, "head": subject, "tail": object_}
+            for subject, relation, object_ in record.triples
+        ],
+        "orig_id": record.doc_id,
+        TEXT_KEY: record.text,
+    }

@@ -1,0 +1,263 @@
+"""Files in and out: lines and JSON, plain or gzip, with errors that name the file and the line."""
+
+import gzip
+import json
+import os
+import zlib
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from itertools import chain
+from pathlib import Path
+from typing import IO, Any, cast
+
+from relik.errors import InputError
+from relik_training.formats.report import Report
+
+_BOM = b"\xef\xbb\xbf"
+_LINES_BETWEEN_PROGRESS = 256
+
+
+def read_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
+    """Read the lines of a file; only line feeds end a line.
+
+    Args:
+        path: The file; gzip where its name ends in .gz.
+        report: Told how far the reading is.
+
+    Yields:
+        Where the line stands, for messages, and the line with its end.
+
+    Raises:
+        InputError: The file cannot be read, is cut off, or is not UTF-8.
+    """
+    number = 0
+    try:
+        with path.open("rb") as raw:
+            size = os.fstat(raw.fileno()).st_size
+            stream = gzip.open(raw) if path.suffix == ".gz" else raw  # noqa: SIM115  # closes with raw
+            for number, line in enumerate(cast(IO[bytes], stream), start=1):
+                where = f"{path}, line {number}"
+                yield where, _decoded(line.removeprefix(_BOM) if number == 1 else line, where)
+                if number % _LINES_BETWEEN_PROGRESS == 0:
+                    report.progress(raw.tell(), size)
+            report.progress(size, size)
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(
+            f"{path}, line {number + 1}: cannot be read ({error}): give a whole file, with a name "
+            "that ends in .gz if and only if it is gzip"
+        ) from error
+
+
+def read_text(path: Path, report: Report) -> str:
+    """Read a whole file.
+
+    Args:
+        path: The file; gzip where its name ends in .gz.
+        report: Told how far the reading is.
+
+    Returns:
+        Its text, line ends as they are.
+
+    Raises:
+        InputError: The file cannot be read, is cut off, or is not UTF-8.
+    """
+    return "".join(line for _, line in read_lines(path, report))
+
+
+def read_bytes(path: Path) -> bytes:
+    """Read a whole file that is no text.
+
+    Args:
+        path: The file; gzip where its name ends in .gz.
+
+    Returns:
+        Its bytes.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    try:
+        raw = path.read_bytes()
+        return gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (OSError, EOFError, zlib.error) as error:
+        raise InputError(f"{path}: cannot be read ({error}): give a whole file") from error
+
+
+def read_objects(path: Path, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read JSON objects, one a line or as one array; an array is held in memory.
+
+    Args:
+        path: The file; gzip where its name ends in .gz.
+        report: Told how far the reading is.
+
+    Yields:
+        Where the object stands, for messages, and the object.
+
+    Raises:
+        InputError: The file cannot be read, or holds something else.
+    """
+    lines = ((where, line) for where, line in read_lines(path, report) if line.strip())
+    first = next(lines, None)
+    if first is None:
+        return
+    if first[1].lstrip().startswith("["):
+        # Blank lines count in messages, so the file is read again as it is.
+        values = parse_json(read_text(path, report), path)
+        for number, value in enumerate(values, start=1):
+            report.progress(number, len(values))
+            yield _object(value, f"{path}, document {number}")
+    else:
+        for where, line in chain([first], lines):
+            yield _object(_parsed(line, where), where)
+
+
+def parse_json(text: str, path: Path) -> Any:
+    """Parse the JSON of a whole file.
+
+    Args:
+        text: Its text.
+        path: The file, for messages.
+
+    Returns:
+        The value.
+
+    Raises:
+        InputError: It is not JSON; the message names the line.
+    """
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise InputError(
+            f"{path}, line {error.lineno}: is not JSON ({error.msg}): correct it, or give the "
+            "format that the file has"
+        ) from error
+    except RecursionError as error:
+        raise InputError(f"{path}: is JSON nested too deeply: correct it") from error
+
+
+@contextmanager
+def expecting(where: str, shape: str) -> Iterator[None]:
+    """Turn the errors of reading a value of another shape into one that says where it is.
+
+    Args:
+        where: The file and the line.
+        shape: What was expected.
+
+    Raises:
+        InputError: The value has another shape.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
+        raise InputError(
+            f"{where}: got another shape ({type(error).__name__}: {error}), expected {shape}: "
+            "give the format that the file has"
+        ) from error
+
+
+@contextmanager
+def written_aside(path: Path) -> Iterator[Path]:
+    """Let a file be written beside its place, and move it there when it is whole.
+
+    Args:
+        path: The file to make or replace.
+
+    Yields:
+        The file to write.
+
+    Raises:
+        InputError: It cannot be written.
+    """
+    draft = path.parent / f".{os.getpid()}.{path.name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield draft
+            draft.replace(path)
+        finally:
+            draft.unlink(missing_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error}): give the name of a file") from error
+
+
+@contextmanager
+def written(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file to write.
+
+    Args:
+        path: The file; gzip, always with the same bytes, where its name ends in .gz.
+
+    Yields:
+        The open file.
+    """
+    with path.open("wb") as raw:
+        if path.suffix != ".gz":
+            yield raw
+            return
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
+            yield cast(IO[bytes], packed)
+
+
+def write_objects(values: Iterable[object], path: Path) -> None:
+    """Write JSON values, one a line.
+
+    Args:
+        values: JSON values.
+        path: The file.
+    """
+    with written(path) as out:
+        for value in values:
+            out.write(to_json(value) + b"\n")
+
+
+def write_array(values: Iterable[object], path: Path) -> None:
+    """Write one JSON array, a value a line.
+
+    Args:
+        values: JSON values.
+        path: The file.
+    """
+    with written(path) as out:
+        out.write(b"[")
+        for number, value in enumerate(values):
+            out.write((b",\n" if number else b"\n") + to_json(value))
+        out.write(b"\n]\n")
+
+
+def to_json(value: object) -> bytes:
+    """Give a value as JSON in UTF-8.
+
+    Args:
+        value: A JSON value.
+
+    Returns:
+        JSON in one line.
+    """
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _decoded(line: bytes, where: str) -> str:
+    try:
+        return line.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InputError(
+            f"{where}: is not UTF-8 ({error.reason} at byte {error.start}): convert the file"
+        ) from error
+
+
+def _parsed(line: str, where: str) -> Any:
+    try:
+        return json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise InputError(
+            f"{where}: is not JSON ({error}): correct it, or give the format that the file has"
+        ) from error
+
+
+def _object(value: Any, where: str) -> tuple[str, dict[str, Any]]:
+    if not isinstance(value, dict):
+        raise InputError(
+            f"{where}: got a {type(value).__name__}, expected a JSON object: "
+            "give the format that the file has"
+        )
+    return where, value

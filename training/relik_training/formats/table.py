@@ -1,0 +1,58 @@
+"""The formats by name."""
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from types import MappingProxyType
+
+from relik.errors import InputError
+from relik_training.formats.aida import Aida
+from relik_training.formats.blink import Blink
+from relik_training.formats.docbin import DocBin
+from relik_training.formats.doccano import Doccano
+from relik_training.formats.docred import Docred
+from relik_training.formats.labelstudio import LabelStudio
+from relik_training.formats.nif import Nif
+from relik_training.formats.nyt import Nyt
+from relik_training.formats.records import Format
+from relik_training.formats.relik_lines import Relik
+from relik_training.formats.scierc import Scierc
+from relik_training.formats.spert import Spert
+from relik_training.formats.webnlg import Webnlg
+
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "aida": Aida(),
+        "blink": Blink(),
+        "docbin": DocBin(),
+        "doccano": Doccano(),
+        "docred": Docred(),
+        "kilt": Blink(kilt=True),
+        "labelstudio": LabelStudio(),
+        "nif": Nif(),
+        "nyt": Nyt(),
+        "relik": Relik(),
+        "scierc": Scierc(),
+        "spert": Spert(),
+        "webnlg": Webnlg(),
+    }
+)
+
+
+def format_named(name: str) -> Format:
+    """Find a format.
+
+    Args:
+        name: One of `FORMATS`.
+
+    Returns:
+        The format.
+
+    Raises:
+        InputError: There is none of that name.
+    """
+    found = FORMATS.get(name)
+    if found is None:
+        near = get_close_matches(name, FORMATS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise InputError(f"got the format {name!r}, {hint}expected one of {', '.join(FORMATS)}")
+    return found

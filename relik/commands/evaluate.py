@@ -1,30 +1,22 @@
-"""`relik evaluate`: how well a bundle does on gold documents, with intervals, beside a baseline."""
+"""`relik evaluate`: how well a bundle does on gold documents, with intervals, beside another."""
 
-import json
-import sys
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Protocol, TypeAlias, cast
+from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from relik.errors import ConfigError, InputError
-from relik.evaluation import (
-    AliasBaseline,
-    Annotator,
-    GoldDocument,
-    Proposer,
-    evaluate_entities,
-    evaluate_retrieval,
-    evaluate_triples,
-    read_gold,
-    read_triples,
+from relik.commands.measure import Asked, Source, Subject, evaluate
+from relik.errors import ConfigError
+from relik.evaluation import GoldDocument
+from relik.evaluation.analysis import (
+    Analysis,
+    Wanted,
+    analyse_entities,
+    analyse_retrieval,
+    analyse_triples,
 )
-from relik.evaluation.baseline import NamedEntities
-from relik.evaluation.score import KnownIds
+from relik.evaluation.bootstrap import Bootstrap
 from relik.types import AnnotateOptions
 
 app = typer.Typer(
@@ -46,33 +38,16 @@ Baseline = Annotated[
     bool, typer.Option("--baseline", help="Measure the longest alias match, without a model.")
 ]
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
-
-
-class Entities(NamedEntities, KnownIds, Protocol):
-    """A knowledge base: its ids, names and counts."""
-
-
-class Measurable(Annotator, Proposer, Protocol):
-    """What is measured."""
-
-
-class Opened(Measurable, Protocol):
-    """What the commands need of a pipeline."""
-
-    @property
-    def entities(self) -> Entities:
-        """The knowledge base."""
-
-    @property
-    def kb_version(self) -> str:
-        """Its version."""
-
-    @property
-    def model(self) -> str:
-        """The name of the model."""
-
-
-Measure: TypeAlias = Callable[[Measurable, Entities, Sequence[GoldDocument]], dict[str, object]]
+Compare = Annotated[
+    str | None,
+    typer.Option(help="Another bundle (B), measured too; --kb and --baseline are for A alone."),
+]
+Resamples = Annotated[int, typer.Option(min=1, help="For --compare: bootstrap resamples.")]
+Seed = Annotated[int, typer.Option(min=0, help="For --compare: seed of the bootstrap.")]
+Breakdown = Annotated[bool, typer.Option("--breakdown", help="Add figures by group.")]
+Page = Annotated[
+    Path | None, typer.Option("--report", help="Write a page of HTML with all of it and examples.")
+]
 
 
 @app.command()
@@ -88,6 +63,14 @@ def entities(
     top_k: TopK = None,
     threshold: Threshold = None,
     baseline: Baseline = False,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Add why mentions were missed or wrong.")
+    ] = False,
+    breakdown: Breakdown = False,
+    report: Page = None,
+    compare: Compare = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
     backend: Backend = "auto",
 ) -> None:
     """Score linked mentions: exact span and id, micro-averaged.
@@ -95,18 +78,33 @@ def entities(
     Both readings restrict gold to ids in the knowledge base. A prediction that overlaps another
     gold mention is neither right nor wrong in inkb, and wrong in with_nil.
     """
-    options = AnnotateOptions(top_k=top_k, threshold=threshold)
 
-    def measure(
-        measured: Measurable, known: Entities, gold: Sequence[GoldDocument]
-    ) -> dict[str, object]:
-        return evaluate_entities(
-            measured, gold, known=known, options=options, given_mentions=given_mentions
+    def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
+        return analyse_entities(
+            subject.measured,
+            gold,
+            known=subject.known,
+            records=subject.pipeline.entities,
+            options=subject.options,
+            given_mentions=given_mentions,
+            wanted=subject.wanted,
         )
 
-    gold = read_gold(file, limit=limit)
-    opened = _open(bundle, kb, backend)
-    _print(run(opened, gold, measure, bundle=bundle, baseline=baseline), as_json=as_json)
+    # A given mention is to be linked however unsure the model is, unless the caller says so.
+    least = 0.0 if given_mentions and threshold is None else threshold
+    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline)
+    asked = Asked(
+        title="Linking of given mentions" if given_mentions else "Entity linking",
+        file=file,
+        limit=limit,
+        options=AnnotateOptions(relations=False, top_k=top_k, threshold=least),
+        wanted=Wanted(errors=errors, breakdown=breakdown, sections=report is not None),
+        compare=compare,
+        bootstrap=Bootstrap(resamples=resamples, seed=seed),
+        page=report,
+        as_json=as_json,
+    )
+    evaluate(source, asked, analyse)
 
 
 @app.command()
@@ -129,24 +127,46 @@ def triples(
         Path | None,
         typer.Option("--triples", help='For --baseline: known facts, lines of {"h", "r", "t"}.'),
     ] = None,
+    breakdown: Breakdown = False,
+    report: Page = None,
+    compare: Compare = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
     backend: Backend = "auto",
 ) -> None:
     """Score triples: boundaries and relation, or with --entity-ids linked ids and relation."""
     if facts is not None and not baseline:
         raise ConfigError("got --triples without --baseline, which alone uses them: add it")
-    options = AnnotateOptions(
-        top_k=top_k, threshold=threshold, relation_threshold=relation_threshold
+
+    def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
+        def name_of(relation_id: str) -> str:
+            relation = subject.pipeline.relation(relation_id)
+            return "" if relation is None else relation.name
+
+        return analyse_triples(
+            subject.measured,
+            gold,
+            name_of=name_of,
+            options=subject.options,
+            entity_ids=entity_ids,
+            wanted=subject.wanted,
+        )
+
+    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, facts=facts)
+    asked = Asked(
+        title="Triples by linked ids" if entity_ids else "Triples by boundaries",
+        file=file,
+        limit=limit,
+        options=AnnotateOptions(
+            top_k=top_k, threshold=threshold, relation_threshold=relation_threshold
+        ),
+        wanted=Wanted(breakdown=breakdown, sections=report is not None),
+        compare=compare,
+        bootstrap=Bootstrap(resamples=resamples, seed=seed),
+        page=report,
+        as_json=as_json,
     )
-
-    def measure(
-        measured: Measurable, known: Entities, gold: Sequence[GoldDocument]
-    ) -> dict[str, object]:
-        return evaluate_triples(measured, gold, options=options, entity_ids=entity_ids)
-
-    gold = read_gold(file, limit=limit)
-    opened = _open(bundle, kb, backend)
-    report = run(opened, gold, measure, bundle=bundle, baseline=baseline, facts=facts)
-    _print(report, as_json=as_json)
+    evaluate(source, asked, analyse)
 
 
 @app.command()
@@ -158,97 +178,27 @@ def retrieval(
     limit: Limit = None,
     top_k: Annotated[int, typer.Option(min=1, help="Candidates per window.")] = 100,
     baseline: Baseline = False,
+    compare: Compare = None,
+    resamples: Resamples = 1000,
+    seed: Seed = 0,
     backend: Backend = "auto",
 ) -> None:
     """Score candidates: the share of (window, entity) pairs whose entity is proposed."""
-    options = AnnotateOptions(top_k=top_k)
 
-    def measure(
-        measured: Measurable, known: Entities, gold: Sequence[GoldDocument]
-    ) -> dict[str, object]:
-        return evaluate_retrieval(measured, gold, known=known, options=options)
+    def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
+        return analyse_retrieval(
+            subject.measured, gold, known=subject.known, options=subject.options
+        )
 
-    gold = read_gold(file, limit=limit)
-    opened = _open(bundle, kb, backend)
-    _print(run(opened, gold, measure, bundle=bundle, baseline=baseline), as_json=as_json)
-
-
-def run(
-    opened: Opened,
-    gold: Sequence[GoldDocument],
-    measure: Measure,
-    *,
-    bundle: str,
-    baseline: bool = False,
-    facts: Path | None = None,
-) -> dict[str, object]:
-    """Measure a pipeline, or the baseline over its knowledge base.
-
-    Args:
-        opened: The pipeline.
-        gold: Gold documents, at least one.
-        measure: What to count.
-        bundle: The name that the report gives to the bundle.
-        baseline: Measure the longest alias match instead of the pipeline.
-        facts: Known triples, for the baseline.
-
-    Returns:
-        The figures, and what made them: `bundle`, `kb_version`, `model`, `documents`, `seconds`.
-
-    Raises:
-        InputError: There are no documents.
-    """
-    if not gold:
-        raise InputError("got no gold documents, expected at least one line: check the file")
-    measured: Measurable = opened
-    if baseline:
-        known_facts = None if facts is None else read_triples(facts)
-        measured = AliasBaseline(opened.entities, facts=known_facts, split_document=opened.split)
-    began = time.perf_counter()
-    figures = measure(measured, opened.entities, gold)
-    return {
-        **figures,
-        "bundle": bundle,
-        "kb_version": opened.kb_version,
-        "model": "longest alias match" if baseline else opened.model,
-        "documents": len(gold),
-        "seconds": round(time.perf_counter() - began, 2),
-    }
-
-
-def _open(bundle: str, kb: Path | None, backend: str) -> Opened:
-    from relik.bundle import open_bundle
-
-    opened: Opened = open_bundle(bundle).pipeline(backend, entities=kb)
-    return opened
-
-
-def _print(report: Mapping[str, object], *, as_json: bool) -> None:
-    if as_json:
-        sys.stdout.write(json.dumps(report) + "\n")
-        return
-    console = Console()
-    console.print(_table(report))
-    about = ("bundle", "model", "kb_version", "documents", "seconds")
-    console.print(", ".join(f"{key} {report[key]}" for key in about), style="dim", markup=False)
-
-
-def _table(report: Mapping[str, object]) -> Table:
-    recall = report.get("recall_at")
-    if isinstance(recall, dict):
-        table = Table("Candidates", "Recall", "95 %", box=None)
-        intervals = cast(Mapping[str, Sequence[float]], report["ci95"])
-        for cutoff, share in recall.items():
-            table.add_row(cutoff, f"{share:.3f}", _interval(intervals[cutoff]))
-        return table
-    table = Table("", "Precision", "Recall", "F1", "95 %", box=None)
-    for name in ("inkb", "with_nil", "triples"):
-        rated = report.get(name)
-        if isinstance(rated, dict):
-            figures = [f"{rated[key]:.3f}" for key in ("precision", "recall", "f1")]
-            table.add_row(name, *figures, _interval(rated["ci95"]))
-    return table
-
-
-def _interval(bounds: Sequence[float]) -> str:
-    return f"{bounds[0]:.3f}-{bounds[1]:.3f}"
+    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline)
+    asked = Asked(
+        title="Retrieval",
+        file=file,
+        limit=limit,
+        options=AnnotateOptions(top_k=top_k),
+        wanted=Wanted(),
+        compare=compare,
+        bootstrap=Bootstrap(resamples=resamples, seed=seed),
+        as_json=as_json,
+    )
+    evaluate(source, asked, analyse)

@@ -1,6 +1,15 @@
 """How well a pipeline does: recall of candidates, linked entities, triples, on gold files."""
 
+from relik.evaluation.analysis import (
+    Analysis,
+    Wanted,
+    analyse_entities,
+    analyse_retrieval,
+    analyse_triples,
+)
 from relik.evaluation.baseline import AliasBaseline, read_triples
+from relik.evaluation.bootstrap import Bootstrap
+from relik.evaluation.compare import compare
 from relik.evaluation.gold import GoldDocument, GoldMention, GoldTriple, read_gold
 from relik.evaluation.score import (
     Annotator,
@@ -12,11 +21,18 @@ from relik.evaluation.score import (
 
 __all__ = [
     "AliasBaseline",
+    "Analysis",
     "Annotator",
+    "Bootstrap",
     "GoldDocument",
     "GoldMention",
     "GoldTriple",
     "Proposer",
+    "Wanted",
+    "analyse_entities",
+    "analyse_retrieval",
+    "analyse_triples",
+    "compare",
     "evaluate_entities",
     "evaluate_retrieval",
     "evaluate_triples",

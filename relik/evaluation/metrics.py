@@ -2,16 +2,10 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float64Array: TypeAlias = NDArray[np.float64]
-
-RESAMPLES = 1000
-# Resamples are drawn in blocks, which bounds memory on large files.
-_BLOCK = 50
+from relik.evaluation.bootstrap import Bootstrap, Float64Array, resampled_sums
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +40,7 @@ def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
         "precision": _rounded(_ratio(right, right + wrong)),
         "recall": _rounded(_ratio(right, right + missed)),
         "f1": _rounded(_f1(table.sum(axis=0)[None])[0]),
-        "ci95": _interval(_f1(_resampled_sums(table))),
+        "ci95": _interval(_f1(resampled_sums(table, Bootstrap()))),
         "counts": {"right": int(right), "wrong": int(wrong), "missed": int(missed)},
     }
 
@@ -63,7 +57,7 @@ def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
     table = np.array([(d.right, d.wrong) for d in documents], dtype=np.float64)
     table = table.reshape(-1, 2)  # (n_documents, 2)
     right, wrong = table.sum(axis=0)
-    sums = _resampled_sums(table)
+    sums = resampled_sums(table, Bootstrap())
     rate = _rounded(_ratio(right, right + wrong))
     return {
         "precision": rate,
@@ -91,7 +85,7 @@ def recall_at(
     if totals:
         table[:, :-1], table[:, -1] = hits, totals
     total = table[:, -1].sum()
-    sums = _resampled_sums(table)
+    sums = resampled_sums(table, Bootstrap())
     return {
         "recall_at": {
             str(cutoff): _rounded(_ratio(table[:, i].sum(), total))
@@ -103,29 +97,6 @@ def recall_at(
         },
         "counts": {"pairs": int(total)},
     }
-
-
-def _resampled_sums(table: Float64Array) -> Float64Array:
-    """Draw documents with replacement and sum their rows.
-
-    Args:
-        table: (n_documents, n_columns).
-
-    Returns:
-        (RESAMPLES, n_columns); a fixed seed makes figures repeatable.
-
-    Source:
-        Efron 1979, percentile bootstrap.
-    """
-    n_documents = len(table)
-    if n_documents == 0:
-        return np.zeros((1, table.shape[1]))
-    rng = np.random.default_rng(0)
-    share = np.full(n_documents, 1.0 / n_documents)
-    blocks = [
-        rng.multinomial(n_documents, share, size=_BLOCK) @ table for _ in range(RESAMPLES // _BLOCK)
-    ]
-    return np.concatenate(blocks)
 
 
 def _f1(sums: Float64Array) -> Float64Array:

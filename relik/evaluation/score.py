@@ -5,6 +5,14 @@ from dataclasses import replace
 from itertools import chain
 from typing import Protocol
 
+from relik.evaluation.counts import (
+    entity_counts,
+    found_triples,
+    gold_triples,
+    linking_counts,
+    retrieval_ranks,
+    triple_counts,
+)
 from relik.evaluation.gold import GoldDocument
 from relik.evaluation.metrics import Counts, accuracy, precision_recall_f1, recall_at
 from relik.types import AnnotateOptions, Annotation, Document, Span, Window, WindowCandidates
@@ -120,7 +128,7 @@ def evaluate_entities(
         else:
             found = annotator.annotate(documents, options=options)
         for each, annotation in zip(chunk, found, strict=True):
-            count = _linking_counts if given_mentions else _entity_counts
+            count = linking_counts if given_mentions else entity_counts
             one, other = count(each, annotation, known)
             inkb.append(one)
             with_nil.append(other)
@@ -153,11 +161,9 @@ def evaluate_triples(
     for chunk in _chunks(gold):
         found = annotator.annotate([each.document for each in chunk], options=options)
         for each, annotation in zip(chunk, found, strict=True):
-            if entity_ids:
-                wanted, got = _gold_id_triples(each), _id_triples(annotation)
-                counts.append(_set_counts(wanted, got))
-            else:
-                counts.append(_set_counts(_gold_span_triples(each), _span_triples(annotation)))
+            wanted = gold_triples(each, entity_ids=entity_ids)
+            got = found_triples(annotation, entity_ids=entity_ids)
+            counts.append(triple_counts(wanted.keys(), got.keys()))
     return {"triples": precision_recall_f1(counts)}
 
 
@@ -191,7 +197,7 @@ def evaluate_retrieval(
         split = [proposer.split(each.document) for each in chunk]
         proposed = iter(proposer.retrieve(list(chain.from_iterable(split)), options=options))
         for each, windows in zip(chunk, split, strict=True):
-            ranks, total = _ranks(each, windows, [next(proposed) for _ in windows], known)
+            ranks, total = retrieval_ranks(each, windows, [next(proposed) for _ in windows], known)
             hits.append([sum(rank < cutoff for rank in ranks) for cutoff in cutoffs])
             totals.append(total)
     return recall_at(hits, totals, cutoffs=cutoffs)
@@ -200,96 +206,3 @@ def evaluate_retrieval(
 def _chunks(gold: Sequence[GoldDocument]) -> Iterator[Sequence[GoldDocument]]:
     for start in range(0, len(gold), _CHUNK):
         yield gold[start : start + _CHUNK]
-
-
-def _entity_counts(
-    gold: GoldDocument, annotation: Annotation, known: KnownIds
-) -> tuple[Counts, Counts]:
-    wanted: set[tuple[Span, str]] = set()
-    unjudged: list[Span] = []
-    for mention in gold.mentions:
-        if mention.entity_id is not None and mention.entity_id in known:
-            wanted.add((mention.span, mention.entity_id))
-        else:
-            unjudged.append(mention.span)
-    got = {(f.span, f.entity_id) for f in annotation.spans if f.entity_id is not None}
-    right = len(wanted & got)
-    excused = sum(any(span.overlaps(other) for other in unjudged) for span, _ in got - wanted)
-    missed, wrong = len(wanted) - right, len(got) - right
-    return (
-        Counts(right=right, wrong=wrong - excused, missed=missed),
-        Counts(right=right, wrong=wrong, missed=missed),
-    )
-
-
-def _linking_counts(
-    gold: GoldDocument, annotation: Annotation, known: KnownIds
-) -> tuple[Counts, Counts]:
-    answer = {found.span: found.entity_id for found in annotation.spans}
-    linked = unlinked = right = right_unlinked = 0
-    for mention in gold.mentions:
-        if mention.entity_id is not None and mention.entity_id in known:
-            linked += 1
-            right += answer.get(mention.span) == mention.entity_id
-        else:
-            unlinked += 1
-            right_unlinked += answer.get(mention.span) is None
-    right_of_all = right + right_unlinked
-    return (
-        Counts(right=right, wrong=linked - right),
-        Counts(right=right_of_all, wrong=linked + unlinked - right_of_all),
-    )
-
-
-def _ranks(
-    gold: GoldDocument,
-    windows: Sequence[Window],
-    proposed: Sequence[WindowCandidates],
-    known: KnownIds,
-) -> tuple[list[int], int]:
-    """Return the ranks of the gold entities that were proposed, and how many were to be."""
-    mentions = [
-        (mention.span, mention.entity_id)
-        for mention in gold.mentions
-        if mention.entity_id is not None and mention.entity_id in known
-    ]
-    ranks, total, held = [], 0, set()
-    for window, candidates in zip(windows, proposed, strict=True):
-        rank_of = {c.entity_id: rank for rank, c in enumerate(candidates.entities)}
-        inside = [
-            (span, entity_id)
-            for span, entity_id in mentions
-            if window.span.start <= span.start and span.end <= window.span.end
-        ]
-        held.update(inside)
-        entity_ids = {entity_id for _, entity_id in inside}
-        total += len(entity_ids)
-        ranks += [rank_of[entity_id] for entity_id in entity_ids if entity_id in rank_of]
-    return ranks, total + len(set(mentions) - held)
-
-
-def _set_counts(wanted: set[tuple[object, ...]], got: set[tuple[object, ...]]) -> Counts:
-    right = len(wanted & got)
-    return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
-
-
-def _gold_span_triples(gold: GoldDocument) -> set[tuple[object, ...]]:
-    return {(t.subject.span, t.relation_id, t.object.span) for t in gold.triples}
-
-
-def _span_triples(annotation: Annotation) -> set[tuple[object, ...]]:
-    return {(t.subject, t.relation_id, t.object) for t in annotation.triples}
-
-
-def _gold_id_triples(gold: GoldDocument) -> set[tuple[object, ...]]:
-    return {
-        (t.subject.entity_id, t.relation_id, t.object.entity_id)
-        for t in gold.triples
-        if t.subject.entity_id is not None and t.object.entity_id is not None
-    }
-
-
-def _id_triples(annotation: Annotation) -> set[tuple[object, ...]]:
-    entity_of = {found.span: found.entity_id for found in annotation.spans}
-    ends = [(entity_of[t.subject], t.relation_id, entity_of[t.object]) for t in annotation.triples]
-    return {end for end in ends if end[0] is not None and end[2] is not None}

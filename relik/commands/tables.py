@@ -1,0 +1,124 @@
+"""Reports of `relik evaluate` as tables for a terminal."""
+
+from collections.abc import Mapping, Sequence
+from typing import TypeAlias, cast
+
+from rich.table import Table
+from rich.text import Text
+
+from relik.evaluation.compare import differences
+from relik.evaluation.taxonomy import GOLD_VERDICTS, PREDICTION_VERDICTS
+
+Report: TypeAlias = Mapping[str, object]
+
+ABOUT = ("bundle", "model", "kb_version", "documents", "seconds")
+"""What made a report, by its keys."""
+
+_MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
+
+
+def tables(report: Report) -> list[Table]:
+    """Lay out a report.
+
+    Args:
+        report: A report of one bundle, or of two and their difference.
+
+    Returns:
+        Its figures, then the errors, groups and differences that it has.
+    """
+    if "difference" not in report:
+        return [_figures({"": report}), *_details(report, "")]
+    systems = {"A": cast(Report, report["a"]), "B": cast(Report, report["b"])}
+    laid = [_figures(systems), _differences(report)]
+    for name, figures in systems.items():
+        laid += _details(figures, f"{name}: ")
+    return laid
+
+
+def about(report: Report) -> list[str]:
+    """Say what made a report.
+
+    Args:
+        report: A report of one bundle, or of two.
+
+    Returns:
+        A line for each bundle.
+    """
+    if "difference" not in report:
+        return [", ".join(f"{key} {report[key]}" for key in ABOUT)]
+    return [
+        f"{name.upper()}: {line}" for name in "ab" for line in about(cast(Report, report[name]))
+    ]
+
+
+def _figures(systems: Mapping[str, Report]) -> Table:
+    if all(isinstance(each.get("recall_at"), dict) for each in systems.values()):
+        return _recall(systems)
+    table = Table("", "Precision", "Recall", "F1", "95 %", box=None)
+    for system, report in systems.items():
+        for name in ("inkb", "with_nil", "triples"):
+            rated = report.get(name)
+            if isinstance(rated, dict):
+                figures = [f"{rated[key]:.3f}" for key in ("precision", "recall", "f1")]
+                table.add_row(f"{system} {name}".strip(), *figures, _interval(rated["ci95"]))
+    return table
+
+
+def _recall(systems: Mapping[str, Report]) -> Table:
+    table = Table("Candidates", "Recall", "95 %", box=None)
+    for system, report in systems.items():
+        intervals = cast(Mapping[str, Sequence[float]], report["ci95"])
+        for cutoff, share in cast(Mapping[str, float], report["recall_at"]).items():
+            table.add_row(
+                f"{system} {cutoff}".strip(), f"{share:.3f}", _interval(intervals[cutoff])
+            )
+    return table
+
+
+def _differences(report: Report) -> Table:
+    table = _titled("A minus B", "", "Difference", "95 %", "p")
+    resamples = cast(int, report["resamples"])
+    for found in differences(cast(Report, report["difference"])):
+        interval = f"{found.low:+.3f} to {found.high:+.3f}"
+        table.add_row(found.name, f"{found.delta:+.3f}", interval, found.told_p(resamples))
+    return table
+
+
+def _details(report: Report, prefix: str) -> list[Table]:
+    errors = cast(Mapping[str, Mapping[str, Mapping[str, float]]], report.get("errors", {}))
+    laid = [_errors(f"{prefix}errors, {side}", errors[side], side) for side in _MEANINGS if errors]
+    groups = cast(Mapping[str, Mapping[str, Report]], report.get("breakdown", {}))
+    return [*laid, *(_groups(f"{prefix}by {kind}", rated) for kind, rated in groups.items())]
+
+
+def _errors(title: str, tallied: Mapping[str, Mapping[str, float]], side: str) -> Table:
+    table = _titled(title, "", "Count", "Share", "Meaning")
+    for verdict, meaning in _MEANINGS[side].items():
+        count, share = tallied[verdict]["count"], tallied[verdict]["share"]
+        table.add_row(verdict.replace("_", " "), f"{count}", f"{100 * share:.1f} %", meaning)
+    return table
+
+
+def _groups(title: str, rated: Mapping[str, Report]) -> Table:
+    table = _titled(title, "", "Support", "Precision", "Recall", "F1")
+    for group, figures in rated.items():
+        name = f"{figures['name']} ({group})" if figures.get("name") else group
+        rates = [f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")]
+        table.add_row(_shown(name), f"{figures['support']}", *rates)
+    return table
+
+
+def _titled(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", box=None)
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("", "Meaning", "95 %") else "right")
+    return table
+
+
+def _shown(name: str) -> Text:
+    """Take out of a name what a terminal would act on; a `Text` has no markup."""
+    return Text("".join(char if char.isprintable() else "\ufffd" for char in name))
+
+
+def _interval(bounds: Sequence[float]) -> str:
+    return f"{bounds[0]:.3f}-{bounds[1]:.3f}"

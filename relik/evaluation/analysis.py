@@ -1,0 +1,237 @@
+"""One evaluation in full: its figures, and where asked errors, groups and sections of a page."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from relik.evaluation.answers import Answer, answer_entities, answer_triples, propose
+from relik.evaluation.breakdown import Records, by_frequency, by_relation, by_type
+from relik.evaluation.compare import Ratios, accuracy_ratios, match_ratios, recall_ratios
+from relik.evaluation.counts import (
+    entity_counts,
+    found_triples,
+    gold_triples,
+    linking_counts,
+    retrieval_ranks,
+    triple_counts,
+)
+from relik.evaluation.examples import NameOf, entity_examples, triple_examples
+from relik.evaluation.gold import GoldDocument
+from relik.evaluation.metrics import accuracy, precision_recall_f1, recall_at
+from relik.evaluation.reliability import scored_mentions, scored_triples
+from relik.evaluation.report import (
+    breakdown_section,
+    errors_section,
+    examples_section,
+    scores_section,
+)
+from relik.evaluation.score import CUTOFFS, Annotator, KnownIds, Proposer
+from relik.evaluation.taxonomy import (
+    GOLD_VERDICTS,
+    PREDICTION_VERDICTS,
+    JudgedDocument,
+    judge,
+    taxonomy,
+)
+from relik.types import AnnotateOptions
+
+
+class Analysable(Annotator, Proposer, Protocol):
+    """What links, and proposes what it links to; a pipeline is one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is asked for beside figures.
+
+    Args:
+        errors: Counts of verdicts.
+        breakdown: Figures by group.
+        sections: Sections of a page, with all of it and with examples.
+    """
+
+    errors: bool = False
+    breakdown: bool = False
+    sections: bool = False
+
+    @property
+    def anything(self) -> bool:
+        """Tell whether anything is."""
+        return self.errors or self.breakdown or self.sections
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Analysis:
+    """What an evaluation found.
+
+    Args:
+        figures: Of JSON types only: what `evaluate_entities`, `evaluate_triples` or
+            `evaluate_retrieval` returns, with `errors` and `breakdown` where asked for.
+        ratios: What `compare` needs, by name of the reading.
+        sections: HTML, where asked for.
+    """
+
+    figures: dict[str, object]
+    ratios: Mapping[str, Ratios]
+    sections: tuple[str, ...] = field(default=())
+
+
+def analyse_entities(
+    measured: Analysable,
+    gold: Sequence[GoldDocument],
+    *,
+    known: KnownIds,
+    records: Records,
+    options: AnnotateOptions,
+    given_mentions: bool = False,
+    wanted: Wanted = Wanted(),
+) -> Analysis:
+    """Score linked mentions, and tell what went wrong.
+
+    Args:
+        measured: What to evaluate.
+        gold: Gold documents.
+        known: Ids that are judged; mentions of other ids are left out.
+        records: The knowledge base, for names, types and counts.
+        options: Candidates and threshold. Mentions are told apart as under the threshold only
+            where it is given.
+        given_mentions: Give the gold boundaries and judge only the linking.
+        wanted: What is asked for beside figures.
+
+    Returns:
+        `inkb` and `with_nil`; `errors` as of `taxonomy`, with `top_k` and `threshold`;
+        `breakdown` by `types` and `frequency`.
+    """
+    answers = answer_entities(
+        measured,
+        gold,
+        options=options,
+        threshold=options.threshold if wanted.anything and not given_mentions else None,
+        given_mentions=given_mentions,
+    )
+    count = linking_counts if given_mentions else entity_counts
+    counted = [count(each.gold, each.annotation, known) for each in answers]
+    rate = accuracy if given_mentions else precision_recall_f1
+    ratios = accuracy_ratios if given_mentions else match_ratios
+    readings = {"inkb": [one for one, _ in counted], "with_nil": [both for _, both in counted]}
+    figures: dict[str, object] = {name: rate(counts) for name, counts in readings.items()}
+    sections: tuple[str, ...] = ()
+    if wanted.anything:
+        proposed = propose(measured, gold, options=options)
+        judged = [judge(*pair, known=known) for pair in zip(answers, proposed, strict=True)]
+        told, sections = _judged_parts(judged, records, wanted, options)
+        figures |= told
+    return Analysis(
+        figures=figures,
+        ratios={name: ratios(counts) for name, counts in readings.items()},
+        sections=sections,
+    )
+
+
+def analyse_triples(
+    measured: Annotator,
+    gold: Sequence[GoldDocument],
+    *,
+    name_of: NameOf,
+    options: AnnotateOptions,
+    entity_ids: bool = False,
+    wanted: Wanted = Wanted(),
+) -> Analysis:
+    """Score triples, and rate each relation. Triples have no `errors`.
+
+    Args:
+        measured: What to evaluate.
+        gold: Gold documents.
+        name_of: Names of relations.
+        options: Candidates and thresholds.
+        entity_ids: Compare linked ids, not boundaries.
+        wanted: What is asked for beside figures.
+
+    Returns:
+        `triples`; `breakdown` by `relations`, each with its `name` or None.
+    """
+    answers = answer_triples(measured, gold, options=options, entity_ids=entity_ids)
+    counts = [
+        triple_counts(
+            gold_triples(each.gold, entity_ids=entity_ids).keys(),
+            found_triples(each.annotation, entity_ids=entity_ids).keys(),
+        )
+        for each in answers
+    ]
+    figures: dict[str, object] = {"triples": precision_recall_f1(counts)}
+    sections: tuple[str, ...] = ()
+    if wanted.breakdown or wanted.sections:
+        rated = by_relation(answers, entity_ids=entity_ids)
+        named = {key: {"name": name_of(key) or None, **each} for key, each in rated.items()}
+        if wanted.breakdown:
+            figures["breakdown"] = {"relations": named}
+        if wanted.sections:
+            sections = (
+                breakdown_section({"By relation": named}),
+                *_triple_sections(answers, name_of, entity_ids=entity_ids),
+            )
+    return Analysis(figures=figures, ratios={"triples": match_ratios(counts)}, sections=sections)
+
+
+def analyse_retrieval(
+    proposer: Proposer, gold: Sequence[GoldDocument], *, known: KnownIds, options: AnnotateOptions
+) -> Analysis:
+    """Score candidates.
+
+    Args:
+        proposer: What to evaluate.
+        gold: Gold documents.
+        known: Ids that are judged; mentions of other ids are left out.
+        options: `top_k` bounds the candidates.
+
+    Returns:
+        As of `evaluate_retrieval`.
+    """
+    deepest = options.top_k or max(CUTOFFS)
+    cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= deepest] or [deepest]
+    options = replace(options, top_k=deepest)
+    hits: list[list[int]] = []
+    totals: list[int] = []
+    for each, found in zip(gold, propose(proposer, gold, options=options), strict=True):
+        ranks, total = retrieval_ranks(each, found.windows, found.candidates, known)
+        hits.append([sum(rank < cutoff for rank in ranks) for cutoff in cutoffs])
+        totals.append(total)
+    return Analysis(
+        figures=recall_at(hits, totals, cutoffs=cutoffs),
+        ratios={"recall_at": recall_ratios(hits, totals, cutoffs=cutoffs)},
+    )
+
+
+def _judged_parts(
+    judged: Sequence[JudgedDocument], records: Records, wanted: Wanted, options: AnnotateOptions
+) -> tuple[dict[str, object], tuple[str, ...]]:
+    def name_of(entity_id: str) -> str:
+        row = records.row_of(entity_id)
+        return "" if row is None else records.record(row).name
+
+    errors = taxonomy(judged)
+    types, frequency = by_type(judged, records), by_frequency(judged, records)
+    told: dict[str, object] = {}
+    if wanted.errors:
+        told["errors"] = {"top_k": options.top_k, "threshold": options.threshold, **errors}
+    if wanted.breakdown:
+        told["breakdown"] = {"types": types, "frequency": frequency}
+    if not wanted.sections:
+        return told, ()
+    meanings = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
+    groups = {"By type of entity": types, "By links to the entity in the training text": frequency}
+    return told, (
+        errors_section(errors, meanings),
+        breakdown_section(groups),
+        scores_section(scored_mentions(judged), threshold=options.threshold or None),
+        examples_section(entity_examples(judged, name_of)),
+    )
+
+
+def _triple_sections(
+    answers: Sequence[Answer], name_of: NameOf, *, entity_ids: bool
+) -> tuple[str, str]:
+    return (
+        scores_section(scored_triples(answers, entity_ids=entity_ids), threshold=None),
+        examples_section(triple_examples(answers, name_of, entity_ids=entity_ids)),
+    )

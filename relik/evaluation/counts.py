@@ -1,0 +1,199 @@
+"""What one document's answer got right: mentions, triples and candidates against gold."""
+
+from collections.abc import Container, Sequence, Set
+from typing import TypeAlias
+
+from relik.evaluation.gold import GoldDocument, GoldTriple
+from relik.evaluation.metrics import Counts
+from relik.types import Annotation, Span, Triple, Window, WindowCandidates
+
+TripleKey: TypeAlias = tuple[Span | str, str, Span | str]
+"""Subject, relation id, object: the ends as boundaries, or as linked ids."""
+
+
+def holds(outer: Span, inner: Span) -> bool:
+    """Tell whether a span lies inside another as a whole.
+
+    Args:
+        outer: The longer one.
+        inner: The shorter one.
+
+    Returns:
+        True if so.
+    """
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def known_mentions(gold: GoldDocument, known: Container[str]) -> set[tuple[Span, str]]:
+    """Give the mentions that a pipeline is asked to find.
+
+    Args:
+        gold: A gold document.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Boundaries and id of each mention whose id is known.
+    """
+    return {
+        (mention.span, mention.entity_id)
+        for mention in gold.mentions
+        if mention.entity_id is not None and mention.entity_id in known
+    }
+
+
+def unjudged_spans(gold: GoldDocument, known: Container[str]) -> list[Span]:
+    """Give the mentions on which a link can be neither right nor wrong.
+
+    Args:
+        gold: A gold document.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Boundaries of each mention without an id that is known, in the order of the file.
+    """
+    return [
+        mention.span
+        for mention in gold.mentions
+        if mention.entity_id is None or mention.entity_id not in known
+    ]
+
+
+def entity_counts(
+    gold: GoldDocument, annotation: Annotation, known: Container[str]
+) -> tuple[Counts, Counts]:
+    """Compare linked mentions by exact boundaries and id.
+
+    Args:
+        gold: A gold document.
+        annotation: Its answer; mentions that are linked to nothing do not count.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Counts without the predictions that overlap a mention of no known id, and counts in which
+        these are wrong.
+    """
+    wanted, unjudged = known_mentions(gold, known), unjudged_spans(gold, known)
+    got = {(f.span, f.entity_id) for f in annotation.spans if f.entity_id is not None}
+    right = len(wanted & got)
+    excused = sum(any(span.overlaps(other) for other in unjudged) for span, _ in got - wanted)
+    missed, wrong = len(wanted) - right, len(got) - right
+    return (
+        Counts(right=right, wrong=wrong - excused, missed=missed),
+        Counts(right=right, wrong=wrong, missed=missed),
+    )
+
+
+def linking_counts(
+    gold: GoldDocument, annotation: Annotation, known: Container[str]
+) -> tuple[Counts, Counts]:
+    """Count the given mentions that are linked as gold has them.
+
+    Args:
+        gold: A gold document.
+        annotation: The answer for its mentions.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Right and wrong over the mentions of a known id, and over all, where a mention of none
+        should be linked to nothing.
+    """
+    answer = {found.span: found.entity_id for found in annotation.spans}
+    linked = unlinked = right = right_unlinked = 0
+    for mention in gold.mentions:
+        if mention.entity_id is not None and mention.entity_id in known:
+            linked += 1
+            right += answer.get(mention.span) == mention.entity_id
+        else:
+            unlinked += 1
+            right_unlinked += answer.get(mention.span) is None
+    right_of_all = right + right_unlinked
+    return (
+        Counts(right=right, wrong=linked - right),
+        Counts(right=right_of_all, wrong=linked + unlinked - right_of_all),
+    )
+
+
+def gold_triples(gold: GoldDocument, *, entity_ids: bool) -> dict[TripleKey, GoldTriple]:
+    """Give the triples that should be found.
+
+    Args:
+        gold: A gold document.
+        entity_ids: Name the ends by their ids; triples with an end of no id are left out.
+
+    Returns:
+        Triples by what they are compared by, the first of each.
+    """
+    keyed: dict[TripleKey, GoldTriple] = {}
+    for triple in gold.triples:
+        subject, object_ = triple.subject, triple.object
+        if not entity_ids:
+            keyed.setdefault((subject.span, triple.relation_id, object_.span), triple)
+        elif subject.entity_id is not None and object_.entity_id is not None:
+            keyed.setdefault((subject.entity_id, triple.relation_id, object_.entity_id), triple)
+    return keyed
+
+
+def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey, Triple]:
+    """Give the triples of an answer as `gold_triples` gives those of gold.
+
+    Args:
+        annotation: An answer.
+        entity_ids: Name the ends by their ids; triples with an end of no id are left out.
+
+    Returns:
+        Triples by what they are compared by, the best score of each.
+    """
+    entity_of = {found.span: found.entity_id for found in annotation.spans}
+    keyed: dict[TripleKey, Triple] = {}
+    for triple in sorted(annotation.triples, key=lambda triple: -triple.score):
+        if not entity_ids:
+            keyed.setdefault((triple.subject, triple.relation_id, triple.object), triple)
+            continue
+        subject, object_ = entity_of[triple.subject], entity_of[triple.object]
+        if subject is not None and object_ is not None:
+            keyed.setdefault((subject, triple.relation_id, object_), triple)
+    return keyed
+
+
+def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
+    """Compare triples.
+
+    Args:
+        wanted: Triples of gold.
+        got: Triples of the answer.
+
+    Returns:
+        The counts.
+    """
+    right = len(wanted & got)
+    return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
+
+
+def retrieval_ranks(
+    gold: GoldDocument,
+    windows: Sequence[Window],
+    proposed: Sequence[WindowCandidates],
+    known: Container[str],
+) -> tuple[list[int], int]:
+    """Find gold entities among the candidates of the windows that hold their mentions.
+
+    Args:
+        gold: A gold document.
+        windows: Its windows.
+        proposed: Candidates of each.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Ranks from 0 of the (window, entity) pairs that were proposed, and the number of pairs. A
+        mention that no window holds as a whole is one pair that was not.
+    """
+    mentions = known_mentions(gold, known)
+    ranks, total, held = [], 0, set()
+    for window, candidates in zip(windows, proposed, strict=True):
+        rank_of = {c.entity_id: rank for rank, c in enumerate(candidates.entities)}
+        inside = {(span, entity_id) for span, entity_id in mentions if holds(window.span, span)}
+        held |= inside
+        entity_ids = {entity_id for _, entity_id in inside}
+        total += len(entity_ids)
+        ranks += [rank_of[entity_id] for entity_id in sorted(entity_ids) if entity_id in rank_of]
+    return ranks, total + len(mentions - held)

@@ -1,0 +1,178 @@
+"""HTML by hand: escaped text, tables with captions, and a page that needs nothing but itself."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TypeAlias
+
+# What HTML cannot hold, or what would turn text around, is shown as one character.
+_UNSHOWABLE = {
+    **{
+        code: "\ufffd"
+        for code in (
+            *range(0x09),
+            *range(0x0B, 0x20),
+            *range(0x7F, 0xA0),
+            *range(0x202A, 0x202F),
+            *range(0x2066, 0x206A),
+            *range(0xD800, 0xE000),
+        )
+    },
+    ord("\r"): " ",
+}
+
+# No script runs and nothing is fetched, whatever the text of a document says.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
+
+_STYLE = """
+:root { color-scheme: light dark; --ink: #1c2430; --soft: #5b6675; --page: #ffffff;
+  --line: #d5dbe3; --fill: #2f6fb3; --other: #b4540a; --gold: #d3efdc; --found: #ffe2c4; }
+@media (prefers-color-scheme: dark) { :root { --ink: #e3e8ef; --soft: #9aa6b5; --page: #14181e;
+  --line: #343c47; --fill: #6fb0f2; --other: #f0a35e; --gold: #1d4a30; --found: #5a3813; } }
+body { font: 15px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page);
+  max-width: 62rem; margin: 2rem auto; padding: 0 1rem; }
+h1 { font-size: 1.5rem; } h2 { font-size: 1.15rem; margin-top: 2.2rem; }
+p, dl, dt, caption { color: var(--soft); } dl { display: grid; gap: 0 1rem;
+  grid-template-columns: max-content 1fr; } dd { margin: 0; color: var(--ink);
+  overflow-wrap: anywhere; }
+.wide { overflow-x: auto; } table { border-collapse: collapse; margin: 1rem 0; }
+caption { text-align: left; padding-bottom: .3rem; }
+th, td { text-align: left; vertical-align: top; padding: .25rem 1rem .25rem 0;
+  border-bottom: 1px solid var(--line); } th { font-weight: 600; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.text { min-width: 20rem; overflow-wrap: anywhere; white-space: pre-line; }
+figure { margin: 1rem 0; } figcaption { color: var(--soft); }
+svg { max-width: 100%; height: auto; } svg text { fill: currentColor; font-size: 12px; }
+.fill { fill: var(--fill); } .soft { fill: var(--soft); }
+.axis { stroke: var(--line); fill: none; }
+.whisker { stroke: var(--fill); fill: none; stroke-width: 2; }
+.limit { stroke: var(--other); fill: none; stroke-width: 2; }
+.dashed { stroke: var(--soft); fill: none; stroke-dasharray: 4 4; }
+mark { color: inherit; background: none; border-radius: 2px; }
+mark.gold { background: var(--gold); border-bottom: 2px solid var(--ink); }
+mark.found { background: var(--found); outline: 1px dashed var(--other); }
+mark.gold.found { background: linear-gradient(var(--gold) 50%, var(--found) 50%); }
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Markup:
+    """HTML that needs no escaping. Everything else that is put on a page is text, and escaped.
+
+    Args:
+        html: The HTML.
+    """
+
+    html: str
+
+
+Cell: TypeAlias = str | int | float | Markup
+"""Text, a number, or HTML."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """A table with a caption and a header; the first cell of a row is its header.
+
+    Args:
+        caption: What it shows.
+        columns: Headers of the columns.
+        rows: As many cells each as there are columns. Fractions show three digits.
+    """
+
+    caption: str
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+
+
+def text(value: str) -> str:
+    """Escape text for use between tags and in quoted attributes.
+
+    Args:
+        value: Any string.
+
+    Returns:
+        HTML that shows it; characters that HTML cannot hold are replaced.
+    """
+    return escape(value.translate(_UNSHOWABLE), quote=True)
+
+
+def table(shown: Table) -> str:
+    """Write a table.
+
+    Args:
+        shown: The table.
+
+    Returns:
+        HTML.
+    """
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in shown.columns)
+    body = "".join(
+        f'<tr><th scope="row">{_inside(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
+        for row in shown.rows
+    )
+    return (
+        f'<div class="wide"><table><caption>{text(shown.caption)}</caption>\n'
+        f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
+    )
+
+
+def figure(drawing: Markup, caption: str) -> str:
+    """Write a drawing with its caption.
+
+    Args:
+        drawing: An SVG element.
+        caption: What it shows.
+
+    Returns:
+        HTML.
+    """
+    return f"<figure>{drawing.html}<figcaption>{text(caption)}</figcaption></figure>\n"
+
+
+def section(heading: str, *parts: str) -> str:
+    """Write a section.
+
+    Args:
+        heading: Its heading, as text.
+        parts: HTML.
+
+    Returns:
+        HTML.
+    """
+    return f"<section><h2>{text(heading)}</h2>\n{''.join(parts)}</section>\n"
+
+
+def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[str]) -> str:
+    """Write a whole page that loads nothing and runs nothing.
+
+    Args:
+        title: Its title, as text.
+        facts: What made it: names and values, as text.
+        sections: HTML.
+
+    Returns:
+        An HTML document.
+    """
+    terms = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>\n" for name, value in facts)
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{text(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n<main>\n"
+        f"<h1>{text(title)}</h1>\n<dl>\n{terms}</dl>\n{''.join(sections)}</main>\n</body>\n</html>\n"
+    )
+
+
+def _cell(value: Cell) -> str:
+    if isinstance(value, int | float):
+        return f'<td class="number">{_inside(value)}</td>'
+    return f"<td>{_inside(value)}</td>"
+
+
+def _inside(value: Cell) -> str:
+    if isinstance(value, Markup):
+        return value.html
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return f"{value:,}" if isinstance(value, int) else text(value)

@@ -1,0 +1,202 @@
+"""Why each gold mention was missed, and why each prediction was wrong: one verdict for each.
+
+Verdicts are asked for in a fixed order and the first that holds counts, so they exclude each other
+and leave nothing out: over gold mentions of the knowledge base, and over linked predictions.
+"""
+
+from collections import Counter
+from collections.abc import Container, Sequence
+from dataclasses import dataclass
+
+from relik.evaluation.answers import Answer, Proposed
+from relik.evaluation.counts import holds, known_mentions, unjudged_spans
+from relik.types import EntitySpan, Span
+
+RIGHT = "right"
+BELOW_THRESHOLD = "below_threshold"
+RETRIEVAL_MISSED = "retrieval_missed"
+NIL_PREDICTED = "nil_predicted"
+WRONG_ENTITY = "wrong_entity"
+SPAN_PARTIAL = "span_partial"
+SPAN_NOT_FOUND = "span_not_found"
+NOT_JUDGED = "not_judged"
+SPURIOUS_PARTIAL = "spurious_partial"
+SPURIOUS = "spurious"
+
+GOLD_VERDICTS = {
+    RIGHT: "boundaries and id are right",
+    BELOW_THRESHOLD: "right, but its score is under the threshold",
+    RETRIEVAL_MISSED: "mention found; the id is not among the candidates of its window",
+    NIL_PREDICTED: "mention found; the id was a candidate, and nothing was chosen",
+    WRONG_ENTITY: "mention found; the id was a candidate, and another was chosen",
+    SPAN_PARTIAL: "found with other boundaries",
+    SPAN_NOT_FOUND: "not found at all",
+}
+"""What can become of a gold mention whose id is in the knowledge base, and what it means."""
+
+PREDICTION_VERDICTS = {
+    RIGHT: "boundaries and id are right",
+    NOT_JUDGED: "overlaps a gold mention of no known id: neither right nor wrong",
+    WRONG_ENTITY: "boundaries of a gold mention, but another id",
+    SPURIOUS_PARTIAL: "overlaps a gold mention, with other boundaries",
+    SPURIOUS: "no gold mention there",
+}
+"""What can become of a mention that was linked, and what it means."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedMention:
+    """A gold mention with what became of it.
+
+    Args:
+        span: Where it lies.
+        entity_id: Its id.
+        verdict: A key of `GOLD_VERDICTS`.
+    """
+
+    span: Span
+    entity_id: str
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedPrediction:
+    """A linked mention with what is to be said of it.
+
+    Args:
+        span: Where it lies.
+        entity_id: What it was linked to.
+        score: Its score, 0..1.
+        verdict: A key of `PREDICTION_VERDICTS`.
+    """
+
+    span: Span
+    entity_id: str
+    score: float
+    verdict: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JudgedDocument:
+    """An answer and the verdicts on it.
+
+    Args:
+        answer: The answer.
+        mentions: Every gold mention whose id is known, once, by position and id.
+        predictions: Every linked mention of the answer, by position.
+        rejected: Linked mentions under the threshold, judged as if they had been kept.
+    """
+
+    answer: Answer
+    mentions: tuple[JudgedMention, ...]
+    predictions: tuple[JudgedPrediction, ...]
+    rejected: tuple[JudgedPrediction, ...]
+
+
+def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> JudgedDocument:
+    """Give a verdict on each gold mention and on each prediction of a document.
+
+    Args:
+        answer: The answer.
+        proposed: What was retrieved for the document.
+        known: The ids of the knowledge base.
+
+    Returns:
+        The verdicts.
+    """
+    wanted = known_mentions(answer.gold, known)
+    unjudged = unjudged_spans(answer.gold, known)
+    found = {each.span: each.entity_id for each in answer.annotation.spans}
+    rejected = {(each.span, each.entity_id) for each in answer.rejected}
+
+    def verdict(span: Span, entity_id: str) -> str:
+        if found.get(span) == entity_id:
+            return RIGHT
+        if (span, entity_id) in rejected:
+            return BELOW_THRESHOLD
+        if span not in found:
+            return SPAN_PARTIAL if any(span.overlaps(each) for each in found) else SPAN_NOT_FOUND
+        if not _was_candidate(span, entity_id, proposed):
+            return RETRIEVAL_MISSED
+        return NIL_PREDICTED if found[span] is None else WRONG_ENTITY
+
+    return JudgedDocument(
+        answer=answer,
+        mentions=tuple(
+            JudgedMention(span=span, entity_id=entity_id, verdict=verdict(span, entity_id))
+            for span, entity_id in sorted(wanted)
+        ),
+        predictions=_predictions(answer.annotation.spans, wanted, unjudged),
+        rejected=_predictions(answer.rejected, wanted, unjudged),
+    )
+
+
+def taxonomy(documents: Sequence[JudgedDocument]) -> dict[str, object]:
+    """Count the verdicts over documents.
+
+    Args:
+        documents: Judged documents.
+
+    Returns:
+        Under `gold` and under `predictions`, for each verdict its `count` and its `share` of all,
+        0..1 and 0.0 where there are none.
+    """
+    gold = Counter(mention.verdict for each in documents for mention in each.mentions)
+    predictions = Counter(found.verdict for each in documents for found in each.predictions)
+    return {
+        "gold": _tallied(gold, tuple(GOLD_VERDICTS)),
+        "predictions": _tallied(predictions, tuple(PREDICTION_VERDICTS)),
+    }
+
+
+def _was_candidate(span: Span, entity_id: str, proposed: Proposed) -> bool:
+    """Look in the windows that hold a mention, or where none does in those that touch it."""
+    windows = proposed.windows
+    within = [i for i, window in enumerate(windows) if holds(window.span, span)]
+    within = within or [i for i, window in enumerate(windows) if window.span.overlaps(span)]
+    return any(
+        candidate.entity_id == entity_id
+        for i in within
+        for candidate in proposed.candidates[i].entities
+    )
+
+
+def _predictions(
+    spans: Sequence[EntitySpan], wanted: set[tuple[Span, str]], unjudged: Sequence[Span]
+) -> tuple[JudgedPrediction, ...]:
+    places = {span for span, _ in wanted}
+    return tuple(
+        JudgedPrediction(
+            span=found.span,
+            entity_id=found.entity_id,
+            score=found.score,
+            verdict=_prediction_verdict(
+                found.span, (found.span, found.entity_id) in wanted, places, unjudged
+            ),
+        )
+        for found in spans
+        if found.entity_id is not None
+    )
+
+
+def _prediction_verdict(
+    span: Span, right: bool, places: set[Span], unjudged: Sequence[Span]
+) -> str:
+    if right:
+        return RIGHT
+    if any(span.overlaps(other) for other in unjudged):
+        return NOT_JUDGED
+    if span in places:
+        return WRONG_ENTITY
+    return SPURIOUS_PARTIAL if any(span.overlaps(other) for other in places) else SPURIOUS
+
+
+def _tallied(counts: Counter[str], verdicts: Sequence[str]) -> dict[str, dict[str, float]]:
+    total = sum(counts.values())
+    return {
+        verdict: {
+            "count": counts[verdict],
+            "share": round(counts[verdict] / total, 4) if total else 0.0,
+        }
+        for verdict in verdicts
+    }

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 import relik
+from relik_serve.dialects import relik as relik_dialect
 from relik_serve.model import ModelSlot
 from relik_serve.problems import answer_error, answer_http_error
 from relik_serve.routes import SCHEMAS, router
@@ -53,6 +54,7 @@ def create_app(
     app = FastAPI(title=TITLE, description=ABOUT, version=relik.__version__, lifespan=lifespan)
     app.state.settings = settings
     app.include_router(router)
+    app.include_router(relik_dialect.router)
     app.add_exception_handler(HTTPException, answer_http_error)
     app.add_exception_handler(relik.RelikError, answer_error)
     app.add_exception_handler(Exception, answer_error)

@@ -270,6 +270,8 @@ def test_the_paths_are_the_documented_ones(openapi):
     assert {(path, method) for path, item in openapi["paths"].items() for method in item} == {
         ("/v1/annotate", "post"),
         ("/v1/info", "get"),
+        ("/api/relik", "get"),
+        ("/api/relik", "post"),
         ("/livez", "get"),
         ("/readyz", "get"),
     }

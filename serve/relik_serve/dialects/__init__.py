@@ -1,0 +1,1 @@
+"""Paths that speak the dialects of other systems, on the same batcher and model."""

@@ -1,0 +1,248 @@
+"""What a request to `/api/relik` may say, in the query of a GET or the JSON body of a POST."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
+from urllib.parse import parse_qsl
+
+from pydantic import AfterValidator, Field, ValidationError
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from relik.types import AnnotateOptions
+from relik_serve.errors import FieldError, InvalidRequestError, MalformedBodyError
+from relik_serve.schemas import MAX_TOP_K, RequestModel, Text, _printable, _refuse_constant
+
+EXAMPLE = {"text": "Microsoft was founded by Bill Gates and Paul Allen."}
+EXAMPLE_OPTIONS = {
+    "text": ["Microsoft was founded by Bill Gates.", "Ada Lovelace was born in London."],
+    "top_k": 20,
+    "annotation_type": "word",
+    "relation_threshold": 0.4,
+    "return_windows": True,
+}
+EXAMPLE_WORDS = {"text": ["Ada", "was", "born", "in", "London"], "is_split_into_words": True}
+
+MAX_ERRORS = 20
+
+_WINDOWS = "leave it out: windows are cut as the bundle's pipeline.toml says under [windows]"
+_SPEED = "Concerns speed alone, and the server makes its own batches: checked, and not used."
+
+
+def _refuse_unless(allowed: Callable[[Any], bool], *, do: str) -> AfterValidator:
+    """Refuse what the pipeline cannot change from one request to the next."""
+
+    def check(value: Any) -> Any:
+        if allowed(value):
+            return value
+        raise PydanticCustomError(
+            "fixed_option",
+            "got {value}, which this server cannot change for a request: {do}",
+            {"value": json.dumps(value), "do": do},
+        )
+
+    return AfterValidator(check)
+
+
+_WindowSize: TypeAlias = Annotated[
+    int | str | None,
+    _refuse_unless(
+        lambda size: size in (None, "none"),
+        do=f'{_WINDOWS}, or send "none" for texts that fit into one of them',
+    ),
+]
+_WindowStride: TypeAlias = Annotated[
+    int | None, _refuse_unless(lambda stride: stride is None, do=_WINDOWS)
+]
+_UseDocTopic: TypeAlias = Annotated[
+    bool,
+    _refuse_unless(
+        lambda use: not use,
+        do="leave it out: candidates are looked for with the whole document as evidence",
+    ),
+]
+
+
+class RelikRequest(RequestModel):
+    """Texts to annotate, and how, in upstream's words."""
+
+    text: list[Text | list[Text]] = Field(
+        min_length=1,
+        description="The texts. With `is_split_into_words`, the words of one text or, in a POST, "
+        "a list of words for each text.",
+    )
+    top_k: int | None = Field(
+        default=None, ge=1, le=MAX_TOP_K, description="Entity candidates per window of text."
+    )
+    window_size: _WindowSize = Field(
+        default=None,
+        description='Windows are those of the bundle. `"none"` reads each text in one of them '
+        "and refuses a text that does not fit; anything else is refused.",
+    )
+    window_stride: _WindowStride = Field(
+        default=None, description="Windows are those of the bundle: any value is refused."
+    )
+    is_split_into_words: bool = Field(
+        default=False,
+        description="`text` is words. The text is then the words with a space between each two, "
+        "and `tokens` are the words.",
+    )
+    retriever_batch_size: int | None = Field(default=None, ge=1, description=_SPEED)
+    reader_batch_size: int | None = Field(default=None, ge=1, description=_SPEED)
+    num_workers: int | None = Field(default=None, ge=0, description=_SPEED)
+    return_windows: bool = Field(default=False, description="Add `windows` to each answer.")
+    use_doc_topic: _UseDocTopic = Field(default=False, description="True is refused.")
+    annotation_type: Literal["char", "word"] = Field(
+        default="char", description="Whether offsets count code points of `text`, or `tokens`."
+    )
+    relation_threshold: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Least confidence of a triplet; the model's own by default.",
+    )
+    remove_nmes: bool = Field(
+        default=True,
+        description="Leave out mentions of nothing known. Where they stay, and where a triplet "
+        "ends in them, their label is `--NME--`.",
+    )
+
+    def options(self) -> AnnotateOptions:
+        """Return what is asked of the pipeline.
+
+        Returns:
+            The options.
+        """
+        return AnnotateOptions(
+            top_k=self.top_k,
+            relation_threshold=self.relation_threshold,
+            explain=True,
+            nil=not self.remove_nmes,
+        )
+
+    def word_lists(self) -> list[list[str]]:
+        """Return the words of each text, where they are given.
+
+        Returns:
+            One list a text.
+
+        Raises:
+            InvalidRequestError: Words and lists of words are mixed.
+        """
+        words = [each for each in self.text if isinstance(each, str)]
+        lists = [each for each in self.text if not isinstance(each, str)]
+        if words and lists:
+            raise InvalidRequestError(
+                [
+                    FieldError(
+                        path="text",
+                        message=f"got {len(words)} words beside {len(lists)} lists of words: "
+                        "send words, or a list of words for each text",
+                    )
+                ]
+            )
+        return lists or [words]
+
+    def plain_texts(self) -> list[str]:
+        """Return the texts, where they are not given as words.
+
+        Returns:
+            The texts, in order.
+
+        Raises:
+            InvalidRequestError: One is given as words.
+        """
+        wrong = [
+            FieldError(
+                path=f"text.{i}",
+                message="got a list, expected a string: send is_split_into_words with words",
+            )
+            for i, each in enumerate(self.text)
+            if not isinstance(each, str)
+        ]
+        if wrong:
+            raise InvalidRequestError(wrong[:MAX_ERRORS])
+        return [each for each in self.text if isinstance(each, str)]
+
+
+def parse_body(body: bytes) -> RelikRequest:
+    """Read a request from the body of a POST.
+
+    Args:
+        body: JSON in UTF-8.
+
+    Returns:
+        The request.
+
+    Raises:
+        MalformedBodyError: It is not JSON.
+        InvalidRequestError: A field is unknown, missing, or has a wrong value.
+    """
+    try:
+        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:
+        raise MalformedBodyError(
+            f"got a body of {len(body)} bytes that is not JSON in UTF-8 ({error}): "
+            'send an object such as {"text": "..."}'
+        ) from error
+    if isinstance(value, dict) and isinstance(value.get("text"), str):
+        value["text"] = [value["text"]]
+    return _validated(value, strict=True)
+
+
+def parse_query(query: bytes) -> RelikRequest:
+    """Read a request from the query of a GET.
+
+    Args:
+        query: What follows the question mark, as it was sent.
+
+    Returns:
+        The request.
+
+    Raises:
+        InvalidRequestError: It is not UTF-8, or a field is unknown, missing, repeated, or has a
+            wrong value.
+    """
+    try:
+        pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+    except UnicodeDecodeError as error:
+        message = "got a query that is not UTF-8 once %xx is read: encode the text as UTF-8"
+        raise InvalidRequestError([FieldError(path="", message=message)]) from error
+    values: dict[str, object] = {}
+    texts = [value for name, value in pairs if name == "text"]
+    if texts:
+        values["text"] = texts
+    for name, value in pairs:
+        if name == "text":
+            continue
+        if name in values:
+            message = "got it more than once: send it once; only text can be repeated"
+            raise InvalidRequestError([FieldError(path=_printable(name), message=message)])
+        values[name] = value
+    return _validated(values, strict=False)
+
+
+def _validated(values: Mapping[str, object], *, strict: bool) -> RelikRequest:
+    try:
+        return RelikRequest.model_validate(values, strict=strict)
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=False, include_input=False)
+        fields = [_field_error(each) for each in found]
+        # Each way of reading a text that fails has an error of its own, with the same path.
+        first = {field.path: field for field in reversed(fields)}
+        raise InvalidRequestError([*first.values()][::-1][:MAX_ERRORS]) from error
+
+
+def _field_error(error: ErrorDetails) -> FieldError:
+    name, *rest = error["loc"] or ("",)
+    path = ".".join([str(name), *(str(part) for part in rest if isinstance(part, int))])
+    kind = error["type"]
+    if kind == "extra_forbidden":
+        fields = ", ".join(RelikRequest.model_fields)
+        message = f"got an unknown field, expected one of {fields}: leave it out"
+    elif kind == "model_type":
+        message = "expected an object"
+    elif name == "text" and kind in ("string_type", "list_type"):
+        message = "expected a string or a list of strings"
+    else:
+        message = error["msg"]
+    return FieldError(path=_printable(path), message=message)

@@ -51,6 +51,23 @@ def test_a_company_and_its_founder_are_linked(pipeline: Pipeline) -> None:
     assert found["Bill Gates"] == "Q5284"
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (NEWS[0], {("Q7186", "P26")}),
+        (NEWS[1], {("Q2283", "P112", "Q5284"), ("Q2283", "P112", "Q162005")}),
+        (NEWS[2], {("Q76", "P19", "Q18094"), ("Q76", "P69", "Q49122")}),
+    ],
+)
+def test_what_a_sentence_says_is_found(
+    pipeline: Pipeline, text: str, expected: set[tuple[str, ...]]
+) -> None:
+    found = triples(annotate(pipeline, text))
+    # Whom Marie Curie married is not in the knowledge base: subject and relation must do.
+    short = {triple[:2] for triple in found}
+    assert {triple for triple in expected if triple not in found and triple not in short} == set()
+
+
 @pytest.mark.parametrize("text", AWKWARD)
 def test_offsets_index_the_text_as_it_was_given(pipeline: Pipeline, text: str) -> None:
     annotation = annotate(pipeline, text)

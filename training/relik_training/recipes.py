@@ -42,6 +42,8 @@ class IndexTraining:
         candidate_tokens: Tokens of an entity that the reader sees.
         relation_tokens: Tokens of a relation that the reader sees.
         batch: Texts encoded at once.
+        batch_rows: Records that are compressed together.
+        sources: Where the entities come from, for the manifest.
     """
 
     vectors: str = "exact"
@@ -50,6 +52,8 @@ class IndexTraining:
     candidate_tokens: int = 10
     relation_tokens: int = 8
     batch: int = 1024
+    batch_rows: int = 1024
+    sources: tuple[str, ...] = ()
 
     def entities(self) -> BuildOptions:
         """Give the options of the index of entities.
@@ -68,6 +72,8 @@ class IndexTraining:
                 "compression": self.compression,
                 "candidate_tokens": self.candidate_tokens,
                 "batch": self.batch,
+                "batch_rows": self.batch_rows,
+                "sources": self.sources,
                 "force": True,
             },
             where="[index]",

@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
 from relik.errors import BundleCorruptError, ConfigError, InputError, TextTooLongError
 from relik.upstream.reader import ReadOptions, UpstreamReader, WindowPrediction
 from relik.upstream.window_types import UpstreamWindow

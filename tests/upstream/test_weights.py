@@ -4,6 +4,10 @@ import os
 from pathlib import Path
 
 import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("transformers")
+
 import torch
 from safetensors.torch import save_file
 from torch import nn

@@ -56,7 +56,8 @@ def _check(document: Document, annotation: Annotation) -> None:
     assert all(one.end <= other.start for one, other in pairwise(spans))
     assert all(span.end <= len(document.text) for span in spans)
     assert all(0 <= found.score <= 1 for found in annotation.spans)
-    assert all({t.subject, t.object} <= set(spans) for t in annotation.triples)
+    known = set(spans)
+    assert all({t.subject, t.object} <= known for t in annotation.triples)
     assert not annotation.coverage.truncated
 
 

@@ -6,50 +6,14 @@ on them. Heads, names and order of layers follow the released ReLiK readers, so 
 dicts fit. Source: ReLiK (ACL 2024) section 3.2.
 """
 
-from dataclasses import dataclass
-
 import torch
 from torch import nn
 
+from relik.reader.heads import HeadConfig, ReaderHeads
+
+__all__ = ["ClippedGELU", "EndClassifier", "HeadConfig", "ReaderHeads", "ReaderModel"]
+
 CLIPPED_AT = 10.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HeadConfig:
-    """Sizes of the heads.
-
-    Args:
-        hidden_size: Width of the backbone.
-        linears_hidden_size: Width L inside the heads.
-        layer_norm_eps: Epsilon of every LayerNorm in the heads.
-        activation: "gelu" (exact), "gelu_10" (the same within -10..10) or "relu".
-        dropout: Dropout in the heads, training only.
-    """
-
-    hidden_size: int
-    linears_hidden_size: int = 256
-    layer_norm_eps: float = 1e-12
-    activation: str = "gelu"
-    dropout: float = 0.1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderHeads:
-    """Which heads a reader has; the default is what we train, the rest is for released readers.
-
-    Args:
-        end_classes: 1 where each start has one end, the best; 2 where each token is an end or not.
-        links: Has the heads that link spans to entities by start and end.
-        relations: Has the heads that relate spans.
-        types: Has the heads that link a span as a whole; not with `links`.
-        type_embedding: What is related are spans along with a vector of width d of their entities.
-    """
-
-    end_classes: int = 1
-    links: bool = True
-    relations: bool = True
-    types: bool = False
-    type_embedding: bool = False
 
 
 class ClippedGELU(nn.Module):
@@ -67,7 +31,7 @@ class ClippedGELU(nn.Module):
         return nn.functional.gelu(values).clamp(-CLIPPED_AT, CLIPPED_AT)
 
 
-ACTIVATIONS = {"gelu": nn.GELU, "gelu_10": ClippedGELU, "relu": nn.ReLU}
+_ACTIVATIONS = {"gelu": nn.GELU, "gelu_10": ClippedGELU, "relu": nn.ReLU}
 
 
 class EndClassifier(nn.Module):
@@ -344,7 +308,7 @@ def _classifier(config: HeadConfig, inside: int, width: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Dropout(config.dropout),
         nn.Linear(inside, width),
-        ACTIVATIONS[config.activation](),
+        _ACTIVATIONS[config.activation](),
         nn.Dropout(config.dropout),
         nn.Linear(width, 2),
     )
@@ -354,7 +318,7 @@ def _projector(config: HeadConfig, inside: int, width: int, outside: int) -> nn.
     return nn.Sequential(
         nn.Dropout(config.dropout),
         nn.Linear(inside, width),
-        ACTIVATIONS[config.activation](),
+        _ACTIVATIONS[config.activation](),
         nn.Dropout(config.dropout),
         nn.Linear(width, outside),
         nn.LayerNorm(outside, eps=config.layer_norm_eps),

@@ -1,155 +1,16 @@
 """Builds the transformer under a released encoder or reader from its settings alone.
 
-Nothing is downloaded. Released readers name their backbone but do not hold its settings, so those
-of DeBERTa-v3 are written down here. Source: He, Gao and Chen 2021, and the settings that Microsoft
-published with the models.
+Nothing is downloaded.
 """
 
-import json
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path
 
 import torch
 from torch import nn
 
-from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
-
-CONFIG = "config.json"
-
-_DEBERTA_V3: dict[str, object] = {
-    "model_type": "deberta-v2",
-    "attention_probs_dropout_prob": 0.1,
-    "hidden_act": "gelu",
-    "hidden_dropout_prob": 0.1,
-    "layer_norm_eps": 1e-7,
-    "max_position_embeddings": 512,
-    "max_relative_positions": -1,
-    "norm_rel_ebd": "layer_norm",
-    "pad_token_id": 0,
-    "pos_att_type": ["p2c", "c2p"],
-    "position_biased_input": False,
-    "position_buckets": 256,
-    "relative_attention": True,
-    "share_att_key": True,
-    "type_vocab_size": 0,
-    "vocab_size": 128100,
-}
-
-KNOWN: dict[str, dict[str, object]] = {
-    "microsoft/deberta-v3-small": _DEBERTA_V3
-    | {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "num_hidden_layers": 6,
-    },
-    "microsoft/deberta-v3-base": _DEBERTA_V3
-    | {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "num_hidden_layers": 12,
-    },
-    "microsoft/deberta-v3-large": _DEBERTA_V3
-    | {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_attention_heads": 16,
-        "num_hidden_layers": 24,
-    },
-}
-"""Settings of the published backbones by name."""
-
-# Other settings can name code to fetch or to run, such as an attention kernel.
-_SETTINGS = {
-    "bert": frozenset(
-        {
-            "attention_probs_dropout_prob",
-            "hidden_act",
-            "hidden_dropout_prob",
-            "hidden_size",
-            "intermediate_size",
-            "layer_norm_eps",
-            "max_position_embeddings",
-            "num_attention_heads",
-            "num_hidden_layers",
-            "pad_token_id",
-            "type_vocab_size",
-            "vocab_size",
-        }
-    ),
-    "deberta-v2": frozenset(_DEBERTA_V3)
-    | {
-        "attention_head_size",
-        "conv_act",
-        "conv_groups",
-        "conv_kernel_size",
-        "embedding_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_attention_heads",
-        "num_hidden_layers",
-    },
-}
-
-
-def find_backbone(name: str, *, beside: Path, folder: Path | None = None) -> dict[str, object]:
-    """Find the settings of a backbone.
-
-    Args:
-        name: What a reader calls its backbone: one of `KNOWN`, or a relative folder.
-        beside: Folder of the reader; a relative folder is looked for in it and next to it.
-        folder: Where the settings are, if the name does not say.
-
-    Returns:
-        Settings, as in config.json.
-
-    Raises:
-        ConfigError: The name is none of `KNOWN` and no folder of that name is there.
-        BundleError: A config.json is missing or broken.
-    """
-    if folder is not None:
-        return read_config(folder / CONFIG)
-    if name in KNOWN:
-        return dict(KNOWN[name])
-    relative = PurePosixPath(name)
-    if name and not relative.is_absolute() and ".." not in relative.parts:
-        for parent in (beside, beside.parent):
-            if (parent / relative / CONFIG).is_file():
-                return read_config(parent / relative / CONFIG)
-    raise ConfigError(
-        f"{beside}: got the backbone {name!r}, expected one of {', '.join(KNOWN)} or a folder "
-        "beside the reader: give the folder that holds its config.json"
-    )
-
-
-def read_config(path: Path) -> dict[str, object]:
-    """Read a config.json.
-
-    Args:
-        path: The file.
-
-    Returns:
-        Its settings.
-
-    Raises:
-        BundleNotFoundError: There is no such file.
-        BundleCorruptError: It is not a JSON object.
-    """
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise BundleNotFoundError(
-            f"{path}: is missing, expected the settings of a model: fetch the model again"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise BundleCorruptError(f"{path}: is not JSON ({error}): fetch the model again") from error
-    if not isinstance(config, dict):
-        raise BundleCorruptError(
-            f"{path}: got {type(config).__name__}, expected an object: fetch the model again"
-        )
-    return config
+from relik.errors import BundleCorruptError
+from relik.upstream.backbone_settings import SETTINGS
 
 
 def build_backbone(config: Mapping[str, object], *, n_words: int, source: Path) -> nn.Module:
@@ -169,12 +30,12 @@ def build_backbone(config: Mapping[str, object], *, n_words: int, source: Path) 
     from transformers import BertConfig, BertModel, DebertaV2Config, DebertaV2Model
 
     kind = config.get("model_type")
-    if kind not in _SETTINGS:
+    if kind not in SETTINGS:
         raise BundleCorruptError(
-            f"{source}: got a backbone of type {kind!r}, expected {' or '.join(_SETTINGS)}: no "
+            f"{source}: got a backbone of type {kind!r}, expected {' or '.join(SETTINGS)}: no "
             "other was released with ReLiK"
         )
-    known = {name: value for name, value in config.items() if name in _SETTINGS[str(kind)]}
+    known = {name: value for name, value in config.items() if name in SETTINGS[str(kind)]}
     known["vocab_size"] = n_words
     known.pop("model_type", None)
     try:
@@ -188,18 +49,3 @@ def build_backbone(config: Mapping[str, object], *, n_words: int, source: Path) 
         raise BundleCorruptError(
             f"{source}: cannot build its backbone ({error}): fetch the model again"
         ) from error
-
-
-def max_positions(config: Mapping[str, object]) -> int | None:
-    """Tell how many tokens a row may have.
-
-    Args:
-        config: Settings, as in config.json.
-
-    Returns:
-        Tokens, or None where positions are relative and any length will do.
-    """
-    if config.get("model_type") == "deberta-v2" and not config.get("position_biased_input", True):
-        return None
-    value: Any = config.get("max_position_embeddings", 512)
-    return int(value)

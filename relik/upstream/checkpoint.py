@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Literal
 
 from relik.errors import BundleCorruptError, BundleVersionError, ConfigError
-from relik.reader.model import ACTIVATIONS, ReaderHeads
-from relik.upstream.backbones import CONFIG, read_config
+from relik.reader.heads import ACTIVATIONS, ReaderHeads
+from relik.upstream.backbone_settings import CONFIG, read_config
 
 Kind = Literal["span", "triplet"]
 

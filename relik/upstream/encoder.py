@@ -5,19 +5,16 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
 from torch import nn
 
 from relik.errors import InferenceError, InputError
 from relik.types import FloatArray
-from relik.upstream.backbones import CONFIG, build_backbone, max_positions, read_config
-from relik.upstream.tokens import open_tokenizer
+from relik.upstream.backbone_settings import CONFIG, max_positions, read_config
+from relik.upstream.backbones import build_backbone
+from relik.upstream.encoder_tokens import EncoderTokenizer, TokenRow
 from relik.upstream.weights import fill, place, read_weights
 
-DEFAULT_MAX_TOKENS = 512
 _WORDS = "embeddings.word_embeddings.weight"
-# Tokenizers of no limit say so by a number like 1e30.
-_ABSURD_LENGTH = 1 << 20
 
 
 class UpstreamEncoderModel(nn.Module):
@@ -64,13 +61,18 @@ class UpstreamEncoder:
 
     Args:
         model: With its weights, in evaluation mode.
-        tokenizer: Adds special tokens and truncates.
+        tokenizer: Its subwords.
         device: Where the model lies.
         dim: Width of the vectors.
     """
 
     def __init__(
-        self, model: UpstreamEncoderModel, tokenizer: Tokenizer, *, device: torch.device, dim: int
+        self,
+        model: UpstreamEncoderModel,
+        tokenizer: EncoderTokenizer,
+        *,
+        device: torch.device,
+        dim: int,
     ) -> None:
         self._model = model
         self._tokenizer = tokenizer
@@ -106,8 +108,7 @@ class UpstreamEncoder:
                 layer_norm_eps=backbone.config.layer_norm_eps,
             )
         fill(model, weights, name_of=_name_of, source=folder)
-        tokenizer = open_tokenizer(folder)
-        tokenizer.enable_truncation(_max_tokens(folder, max_positions(config)))
+        tokenizer = EncoderTokenizer.open(folder, positions=max_positions(config))
         where = place(model, device=device, precision=precision)
         return cls(model, tokenizer, device=where, dim=backbone.config.hidden_size)
 
@@ -115,6 +116,15 @@ class UpstreamEncoder:
     def dim(self) -> int:
         """Width of the vectors."""
         return self._dim
+
+    def tensors(self) -> dict[str, FloatArray]:
+        """Return the weights.
+
+        Returns:
+            Float32 arrays by the names of the checkpoint.
+        """
+        state = self._model.state_dict()
+        return {_name_of(name): value.float().cpu().numpy() for name, value in state.items()}
 
     def encode(
         self,
@@ -139,22 +149,13 @@ class UpstreamEncoder:
         """
         if batch_size < 1:
             raise InputError(f"got a batch size of {batch_size}, expected at least 1")
-        inputs: list[str] | list[tuple[str, str]] = [_valid(text) for text in texts]
-        if topics is not None:
-            if len(topics) != len(texts):
-                raise InputError(
-                    f"got {len(topics)} topics for {len(texts)} texts, expected one for each"
-                )
-            pairs = zip(texts, topics, strict=True)
-            inputs = [(_valid(text), _valid(topic)) for text, topic in pairs]
+        rows = self._tokenizer.rows(texts, topics=topics)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        encodings = self._tokenizer.encode_batch(inputs)
-        rows = [(encoding.ids, encoding.type_ids) for encoding in encodings]
         for batch in _batches([len(ids) for ids, _ in rows], batch_size):
             vectors[batch] = self._encode_rows([rows[k] for k in batch])
         return vectors
 
-    def _encode_rows(self, rows: Sequence[tuple[list[int], list[int]]]) -> FloatArray:
+    def _encode_rows(self, rows: Sequence[TokenRow]) -> FloatArray:
         width = max(len(ids) for ids, _ in rows)
         arrays = np.zeros((3, len(rows), width), dtype=np.int64)  # ids, types, mask
         for k, (ids, types) in enumerate(rows):
@@ -178,21 +179,7 @@ def _name_of(name: str) -> str:
     return name.removeprefix("backbone.")
 
 
-def _valid(text: str) -> str:
-    # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
-    return text.encode("utf-8", "replace").decode("utf-8")
-
-
 def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
     order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
     for first in range(0, len(order), batch_size):
         yield order[first : first + batch_size]
-
-
-def _max_tokens(folder: Path, positions: int | None) -> int:
-    path = folder / "tokenizer_config.json"
-    stated = read_config(path).get("model_max_length") if path.is_file() else None
-    limit = DEFAULT_MAX_TOKENS
-    if isinstance(stated, int | float) and 0 < stated < _ABSURD_LENGTH:
-        limit = int(stated)
-    return limit if positions is None else min(limit, positions)

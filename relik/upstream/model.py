@@ -3,7 +3,7 @@
 The arithmetic is in `relik.reader.model`; here it is cut into pieces of bounded memory.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +16,11 @@ from relik.errors import InferenceError
 from relik.reader.inputs import ReaderInput, pad_inputs
 from relik.reader.model import HeadConfig, ReaderModel
 from relik.types import FloatArray, IntArray
-from relik.upstream.backbones import build_backbone, find_backbone, max_positions
+from relik.upstream.arithmetic import In, Out, Places, pieces
+from relik.upstream.backbone_settings import find_backbone, max_positions
+from relik.upstream.backbones import build_backbone
 from relik.upstream.checkpoint import CheckpointSettings, Kind
 from relik.upstream.weights import fill, place, read_weights
-
-FLOATS_AT_ONCE = 12_000_000
-"""Floats of the largest tensor of a piece: with what torch makes of it, under 256 MB."""
 
 _WORDS = "transformer_model.embeddings.word_embeddings.weight"
 
@@ -43,32 +42,6 @@ class Encoded:
     entities: torch.Tensor
     relations: torch.Tensor
     entity_positions: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Spans of a batch, by tokens.
-
-    Args:
-        rows: Int64, (n_spans,), row of each.
-        starts: Int64, (n_spans,), first token.
-        ends: Int64, (n_spans,), last token.
-    """
-
-    rows: IntArray
-    starts: IntArray
-    ends: IntArray
-
-    def of(self, which: IntArray | slice) -> "Places":
-        """Choose some of the spans.
-
-        Args:
-            which: Positions.
-
-        Returns:
-            Those spans.
-        """
-        return Places(rows=self.rows[which], starts=self.starts[which], ends=self.ends[which])
 
 
 class UpstreamReaderModel:
@@ -141,6 +114,33 @@ class UpstreamReaderModel:
         """Return the number of ids that have an embedding."""
         return len(self._words.weight)
 
+    def tensors(self) -> dict[str, FloatArray]:
+        """Return the weights.
+
+        Returns:
+            Float32 arrays by the names of the checkpoint.
+        """
+        state = self._model.state_dict()
+        return {_name_of(name): _to_numpy(value) for name, value in state.items()}
+
+    @property
+    def rows_at_once(self) -> int | None:
+        """Return None: rows of a batch share every product of matrices."""
+        return None
+
+    def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
+        """Do something for each of many batches.
+
+        Args:
+            work: What to do.
+            batches: The batches.
+
+        Returns:
+            What it gave, in the same order.
+        """
+        # torch uses all cores for one batch.
+        return [work(batch) for batch in batches]
+
     def encode(self, rows: Sequence[ReaderInput]) -> Encoded:
         """Read rows.
 
@@ -191,7 +191,7 @@ class UpstreamReaderModel:
         hidden = encoded.hidden[:, :n_tokens]
         parts = []
         with _running(f"the ends of {len(starts)} starts"):
-            for piece in _pieces(len(starts), n_tokens * hidden.shape[2]):
+            for piece in pieces(len(starts), n_tokens * hidden.shape[2]):
                 chosen = self._tensor(rows[piece]), self._tensor(starts[piece])
                 parts.append(_to_numpy(self._model.ends(hidden, *chosen)))
         return np.concatenate(parts)
@@ -211,7 +211,7 @@ class UpstreamReaderModel:
         """
         parts = []
         with _running(f"the entities of {len(places.rows)} spans"):
-            for piece in _pieces(len(places.rows), encoded.entities[0].numel()):
+            for piece in pieces(len(places.rows), encoded.entities[0].numel()):
                 spans = self._tensors(places.of(piece))
                 logits = self._model.link(encoded.hidden, *spans, encoded.entities)
                 parts.append(_to_numpy(logits))
@@ -252,7 +252,7 @@ class UpstreamReaderModel:
             )
             vectors = encoded.relations[row, :n_relations]  # (n_relations, L)
         pairs = np.arange(n_spans * n_spans, dtype=np.int64)
-        for piece in _pieces(len(pairs), vectors.numel()):
+        for piece in pieces(len(pairs), vectors.numel()):
             subjects, objects = np.divmod(pairs[piece], n_spans)
             with _running(f"{len(subjects)} pairs of spans"):
                 logits = self._model.compare(
@@ -273,13 +273,6 @@ class UpstreamReaderModel:
 def _name_of(name: str) -> str:
     head, dot, rest = name.partition(".")
     return f"transformer_model{dot}{rest}" if head == "backbone" else name
-
-
-def _pieces(count: int, floats: int) -> Iterator[slice]:
-    """Cut things of so many floats each into pieces of `FLOATS_AT_ONCE`."""
-    step = max(1, FLOATS_AT_ONCE // max(1, floats))
-    for first in range(0, count, step):
-        yield slice(first, first + step)
 
 
 @contextmanager

@@ -35,7 +35,7 @@ class Triplets(NamedTuple):
         subject: A mention.
         label: Text of the relation's document.
         object: A mention.
-        confidence: Probability, 0 to 1, in steps of 0.01.
+        confidence: Probability, 0 to 1; with quirks, float32 in steps of 0.01.
     """
 
     subject: Span

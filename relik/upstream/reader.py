@@ -1,7 +1,6 @@
 """Released readers: windows and candidate strings in, spans with labels and triples out."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 from typing import TypeVar
@@ -10,6 +9,7 @@ import numpy as np
 
 from relik.errors import BundleCorruptError, InputError
 from relik.types import FloatArray, IntArray
+from relik.upstream.arithmetic import Encoded, Places, ReaderArithmetic
 from relik.upstream.checkpoint import Kind
 from relik.upstream.decode import (
     TokenSpan,
@@ -18,10 +18,8 @@ from relik.upstream.decode import (
     pick_ends,
     pick_starts,
     sigmoid,
-    tokens_under,
 )
 from relik.upstream.inputs import InputBuilder, ReaderRow, ReaderShape
-from relik.upstream.model import Encoded, Places, UpstreamReaderModel
 from relik.upstream.predictions import (
     PredictedSpan,
     PredictedTriple,
@@ -30,6 +28,7 @@ from relik.upstream.predictions import (
     linked,
     related,
 )
+from relik.upstream.reading import ReadOptions, place_mentions, row_batches
 from relik.upstream.tokens import ReaderTokenizer, WordTokens
 from relik.upstream.window_types import UpstreamWindow
 
@@ -46,40 +45,6 @@ Candidates = Sequence[Sequence[str] | None] | None
 Mentions = Sequence[Sequence[tuple[int, int]] | None] | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """What a caller may choose per call.
-
-    Args:
-        max_length: Most tokens of a row; fewer where the backbone has fewer positions.
-        relation_threshold: Probability above which a relation holds, 0..1; None takes the
-            reader's own.
-        remove_nmes: Leave spans out that are linked to "--NME--".
-        batch_size: Most rows at once.
-        batch_tokens: Most tokens at once, padding included; one row may have more.
-        max_spans: Most spans of a row that are linked and related, the most probable ones.
-
-    Raises:
-        InputError: A number is out of range.
-    """
-
-    max_length: int = 1000
-    relation_threshold: float | None = None
-    remove_nmes: bool = True
-    batch_size: int = 32
-    batch_tokens: int = 2048
-    max_spans: int = 256
-
-    def __post_init__(self) -> None:
-        for name in ("max_length", "batch_size", "batch_tokens", "max_spans"):
-            if getattr(self, name) < 1:
-                raise InputError(f"got {name} {getattr(self, name)}, expected at least 1")
-        if self.relation_threshold is not None and not 0.0 <= self.relation_threshold <= 1.0:
-            raise InputError(
-                f"got relation_threshold {self.relation_threshold}, expected 0..1 or None"
-            )
-
-
 class UpstreamReader:
     """A released reader.
 
@@ -92,7 +57,7 @@ class UpstreamReader:
 
     def __init__(
         self,
-        model: UpstreamReaderModel,
+        model: ReaderArithmetic,
         tokenizer: ReaderTokenizer,
         *,
         use_nme: bool,
@@ -140,9 +105,31 @@ class UpstreamReader:
             ConfigError: The backbone is unknown, the reader is of the other kind, or there is no
                 such device or precision.
         """
+        from relik.upstream.model import UpstreamReaderModel
+
         model = UpstreamReaderModel.open(
             folder, kind=kind, backbone=backbone, device=device, precision=precision
         )
+        return cls.of(model, folder, use_nme=use_nme, quirks=quirks)
+
+    @classmethod
+    def of(
+        cls, model: ReaderArithmetic, folder: Path, *, use_nme: bool, quirks: bool
+    ) -> "UpstreamReader":
+        """Put a model and the tokenizer of a folder together.
+
+        Args:
+            model: The model.
+            folder: With tokenizer.json.
+            use_nme: As for `open`.
+            quirks: As for `open`.
+
+        Returns:
+            The reader.
+
+        Raises:
+            BundleError: The tokenizer is missing, broken, or does not fit the model.
+        """
         tokenizer = ReaderTokenizer.open(folder, quirks=quirks)
         if tokenizer.markers.n_all > model.n_words:
             raise BundleCorruptError(
@@ -187,7 +174,7 @@ class UpstreamReader:
         given = _for_each(mentions, len(windows), "mentions")
         texts = self._tokenizer.encode_words(windows)
         placed = [
-            None if spans is None else _place(window, text, spans)
+            None if spans is None else place_mentions(window, text, spans)
             for window, text, spans in zip(windows, texts, given, strict=True)
         ]
         # A window with nothing to read in it needs no model.
@@ -202,9 +189,13 @@ class UpstreamReader:
             for row in self._rows(builder, i, texts[i], spans[i], triplets[i])
         ]
         readings: dict[int, RowReading] = {}
-        for batch in _batches(rows, options):
+        batches = list(row_batches(rows, options, most=self._model.rows_at_once))
+
+        def read(batch: list[int]) -> list[RowReading]:
             chosen = [rows[k] for k in batch]
-            found = self._read_batch(chosen, [placed[row.window] for row in chosen], options)
+            return self._read_batch(chosen, [placed[row.window] for row in chosen], options)
+
+        for batch, found in zip(batches, self._model.each(read, batches), strict=True):
             readings.update(zip(batch, found, strict=True))
         predictions = [WindowPrediction()] * len(windows)
         ordered = (readings[k] for k in range(len(rows)))
@@ -349,38 +340,6 @@ def _for_each(values: Sequence[T | None] | None, count: int, name: str) -> Seque
     if len(values) != count:
         raise InputError(f"got {name} for {len(values)} windows, expected {count}: one for each")
     return values
-
-
-def _place(
-    window: UpstreamWindow, text: WordTokens, mentions: Sequence[tuple[int, int]]
-) -> tuple[TokenSpan, ...]:
-    """Find the tokens of given mentions."""
-    spans = []
-    for start, end in mentions:
-        tokens = tokens_under((start, end), text)
-        if not start < end or tokens is None:
-            raise InputError(
-                f"got a mention at {start}..{end} in window {window.window_id} of document "
-                f"{window.doc_id}, expected a range with words of that window: give code points "
-                "of the document"
-            )
-        first, last = tokens
-        spans.append(TokenSpan(start=first, end=last, score=1.0, chars=(start, end)))
-    return tuple(spans)
-
-
-def _batches(rows: Sequence[ReaderRow], options: ReadOptions) -> Iterator[list[int]]:
-    """Yield positions of rows of like length, shortest first, within the budget."""
-    lengths = [len(row.tokens.ids) for row in rows]
-    batch: list[int] = []
-    for k in sorted(range(len(rows)), key=lengths.__getitem__):
-        full = len(batch) == options.batch_size
-        if batch and (full or lengths[k] * (len(batch) + 1) > options.batch_tokens):
-            yield batch
-            batch = []
-        batch.append(k)
-    if batch:
-        yield batch
 
 
 def _most_probable(spans: Sequence[TokenSpan], most: int) -> list[TokenSpan]:

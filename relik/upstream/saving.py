@@ -161,7 +161,7 @@ def copy_data(source: Path, target: Path, *, only: tuple[str, ...] = ()) -> None
 def _copy_backbone(reader: Path, folder: Path) -> None:
     """Copy the settings of a backbone that lies beside its reader, under the name it has there."""
     # These bring torch.
-    from relik.upstream.backbones import CONFIG, KNOWN, read_config
+    from relik.upstream.backbone_settings import CONFIG, KNOWN, read_config
 
     name = str(read_config(reader / CONFIG).get("transformer_model", ""))
     if not name or name in KNOWN or Path(name).is_absolute() or ".." in Path(name).parts:

@@ -14,6 +14,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
+from relik.upstream.shards import SUFFIX, read_shards
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 PRECISIONS = {
@@ -29,37 +30,25 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
     """Read the tensors of a checkpoint, mapped where the file allows it.
 
     Args:
-        folder: With model.safetensors or pytorch_model.bin.
+        folder: With model.safetensors or pytorch_model.bin, or with one of them cut into files
+            that model.safetensors.index.json or pytorch_model.bin.index.json lists.
 
     Returns:
-        Tensors on the CPU, by the names of the file.
+        Tensors on the CPU, by the names of the files.
 
     Raises:
-        BundleNotFoundError: Neither file is there.
-        BundleCorruptError: The file is not a state dict.
+        BundleNotFoundError: None of them is there.
+        BundleCorruptError: A file is not a state dict, or the files do not fit their index.
     """
-    if (folder / SAFETENSORS).is_file():
-        try:
-            tensors: dict[str, torch.Tensor] = load_file(folder / SAFETENSORS)
-        except (SafetensorError, OSError) as error:
-            raise BundleCorruptError(
-                f"{folder / SAFETENSORS}: is not a safetensors file ({error}): fetch it again"
-            ) from error
-        return tensors
-    if not (folder / PICKLED).is_file():
-        raise BundleNotFoundError(
-            f"{folder}: got neither {SAFETENSORS} nor {PICKLED}, expected the weights of a model: "
-            "fetch the model again"
-        )
-    state = read_torch_file(folder / PICKLED)
-    if not isinstance(state, dict) or not all(
-        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
-    ):
-        raise BundleCorruptError(
-            f"{folder / PICKLED}: got {type(state).__name__}, expected tensors by name: fetch the "
-            "model again"
-        )
-    return dict(state)
+    for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
+        if (folder / name).is_file():
+            return read(folder / name)
+        if (folder / f"{name}{SUFFIX}").is_file():
+            return read_shards(folder / f"{name}{SUFFIX}", read)
+    raise BundleNotFoundError(
+        f"{folder}: got neither {SAFETENSORS} nor {PICKLED}, whole or with {SUFFIX}, expected the "
+        "weights of a model: fetch the model again"
+    )
 
 
 def read_torch_file(path: Path) -> object:
@@ -155,6 +144,27 @@ def place(model: nn.Module, *, device: str, precision: str) -> torch.device:
             f"got the device {device!r}, which torch cannot use ({error}): use cpu"
         ) from error
     return where
+
+
+def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
+    try:
+        tensors: dict[str, torch.Tensor] = load_file(path)
+    except (SafetensorError, OSError) as error:
+        raise BundleCorruptError(
+            f"{path}: is not a safetensors file ({error}): fetch it again"
+        ) from error
+    return tensors
+
+
+def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
+    state = read_torch_file(path)
+    if not isinstance(state, dict) or not all(
+        isinstance(name, str) and isinstance(value, torch.Tensor) for name, value in state.items()
+    ):
+        raise BundleCorruptError(
+            f"{path}: got {type(state).__name__}, expected tensors by name: fetch the model again"
+        )
+    return dict(state)
 
 
 def _fill_buffers(model: nn.Module) -> None:

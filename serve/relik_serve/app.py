@@ -9,11 +9,12 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 import relik
 from relik_serve.dialects import relik as relik_dialect
 from relik_serve.model import ModelSlot
-from relik_serve.problems import answer_error, answer_http_error
+from relik_serve.problems import answer_error, answer_http_error, answer_nobody
 from relik_serve.routes import SCHEMAS, router
 from relik_serve.settings import Settings
 from relik_serve.stages import Served
@@ -56,6 +57,7 @@ def create_app(
     app.include_router(router)
     app.include_router(relik_dialect.router)
     app.add_exception_handler(HTTPException, answer_http_error)
+    app.add_exception_handler(ClientDisconnect, answer_nobody)
     app.add_exception_handler(relik.RelikError, answer_error)
     app.add_exception_handler(Exception, answer_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way

@@ -25,7 +25,7 @@ from relik_serve.errors import (
 )
 from relik_serve.stage import Stage
 from relik_serve.stages import Stages
-from relik_serve.work import Piece, Timer, Work
+from relik_serve.work import Piece, RetrievedWindow, Timer, Work
 
 Overflow: TypeAlias = Literal["window", "error"]
 RETRY_AFTER_S = 1
@@ -55,10 +55,13 @@ class Outcome:
     Args:
         results: An annotation or an error per document, in the order given.
         timing: `queue_ms`, `retrieve_ms`, `read_ms`.
+        retrieved: The windows of each document with their candidates, none for one that failed;
+            empty unless they were to be kept.
     """
 
     results: tuple[Annotation | RelikError, ...]
     timing: dict[str, float]
+    retrieved: tuple[tuple[RetrievedWindow, ...], ...] = ()
 
 
 class Batcher:
@@ -143,6 +146,7 @@ class Batcher:
         *,
         options: AnnotateOptions,
         on_overflow: Overflow = "window",
+        keep_candidates: bool = False,
     ) -> Outcome:
         """Annotate the documents of one request.
 
@@ -152,6 +156,7 @@ class Batcher:
             documents: The documents.
             options: Tasks, thresholds and the like.
             on_overflow: `error` refuses a document of more than one window.
+            keep_candidates: Fill `Outcome.retrieved`.
 
         Returns:
             A result per document, in order.
@@ -165,7 +170,7 @@ class Batcher:
         timer = Timer(time.monotonic())
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                results = await self._run(documents, options, on_overflow, timer)
+                works, results = await self._run(documents, options, on_overflow, timer)
         except TimeoutError as error:
             raise self._deadline_error() from error
         finally:
@@ -174,7 +179,11 @@ class Batcher:
                 self._changed.notify_all()
         if any(isinstance(result, DeadlineError) for result in results):
             raise self._deadline_error()
-        return Outcome(results=tuple(results), timing=timer.milliseconds())
+        return Outcome(
+            results=tuple(results),
+            timing=timer.milliseconds(),
+            retrieved=_retrieved(works, results) if keep_candidates else (),
+        )
 
     def _admit(self) -> None:
         limit = self._limits.max_concurrent_requests
@@ -201,7 +210,7 @@ class Batcher:
         options: AnnotateOptions,
         on_overflow: Overflow,
         timer: Timer,
-    ) -> list[Annotation | RelikError]:
+    ) -> tuple[list[Work | RelikError], list[Annotation | RelikError]]:
         loop = asyncio.get_running_loop()
         deadline = time.monotonic() + self._limits.deadline_s
         works = await loop.run_in_executor(
@@ -222,9 +231,10 @@ class Batcher:
                 work.future.cancel()
             with self._changed:
                 self._running.difference_update(started)
-        return await loop.run_in_executor(
+        results = await loop.run_in_executor(
             self._pool, lambda: [self._merge(work, options) for work in works]
         )
+        return works, results
 
     def _enqueue(self, works: Sequence[Work]) -> None:
         with self._changed:
@@ -286,3 +296,12 @@ class Batcher:
             [piece.work.take_candidates(piece.index) for piece in pieces],
             options=options,
         )
+
+
+def _retrieved(
+    works: Sequence[Work | RelikError], results: Sequence[Annotation | RelikError]
+) -> tuple[tuple[RetrievedWindow, ...], ...]:
+    return tuple(
+        work.retrieved() if isinstance(work, Work) and isinstance(result, Annotation) else ()
+        for work, result in zip(works, results, strict=True)
+    )

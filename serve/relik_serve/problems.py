@@ -4,10 +4,11 @@ import logging
 import re
 import uuid
 from http import HTTPStatus
+from typing import Any
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from relik.errors import InputError, RelikError, TextTooLongError
 from relik_serve.errors import (
@@ -22,6 +23,7 @@ from relik_serve.errors import (
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+CLIENT_LEFT = 499  # nobody reads it; the access log does
 
 # Looked up along the MRO: a subclass without a line of its own has that of its base.
 STATUS: dict[type[Exception], int] = {
@@ -35,6 +37,26 @@ STATUS: dict[type[Exception], int] = {
     NotReadyError: 503,
     DeadlineError: 504,
 }
+
+
+# What a path that annotates may answer with.
+STATUSES = (400, 413, 422, 429, 500, 503, 504)
+
+
+def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems of a path for its documentation.
+
+    Args:
+        statuses: What it may answer with.
+
+    Returns:
+        `responses` of the path in OpenAPI.
+    """
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": "Problem details, RFC 9457", "content": content}
+        for status in statuses
+    }
 
 
 def status_of(error: Exception) -> int:
@@ -98,6 +120,19 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     return JSONResponse(
         problem, status_code=status_of(error), headers=headers, media_type=MEDIA_TYPE
     )
+
+
+async def answer_nobody(request: Request, error: Exception) -> Response:
+    """End a request whose client hung up.
+
+    Args:
+        request: The request.
+        error: A starlette `ClientDisconnect`.
+
+    Returns:
+        A response without a body, for the access log.
+    """
+    return Response(status_code=CLIENT_LEFT)
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:

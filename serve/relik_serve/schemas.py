@@ -1,13 +1,13 @@
 """The wire format: what a request may say, and what an answer looks like."""
 
-import json
-from typing import Annotated, Literal, Never, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from relik.types import AnnotateOptions, Document
-from relik_serve.errors import FieldError, InvalidRequestError, MalformedBodyError
+from relik_serve.errors import FieldError, InvalidRequestError
+from relik_serve.parsing import MAX_ERRORS, field_error, parse_json
 
 Task: TypeAlias = Literal["entities", "relations"]
 MAX_TOP_K = 256
@@ -256,37 +256,15 @@ def parse_request(body: bytes) -> AnnotateRequest:
         MalformedBodyError: It is not JSON.
         InvalidRequestError: A field is unknown, missing, or has a wrong value.
     """
-    try:
-        # Not by pydantic: its parser refuses a lone surrogate without naming the field.
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedBodyError(
-            f"got a body of {len(body)} bytes that is not JSON in UTF-8 ({error}): "
-            'send an object such as {"documents": [{"text": "..."}]}'
-        ) from error
+    value = parse_json(body, example='{"documents": [{"text": "..."}]}')
     try:
         return AnnotateRequest.model_validate(value)
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise InvalidRequestError([_field_error(each) for each in found[:20]]) from error
+        raise InvalidRequestError([_field_error(each) for each in found[:MAX_ERRORS]]) from error
 
 
 def _field_error(error: ErrorDetails) -> FieldError:
     path = ".".join(str(part) for part in error["loc"])
-    if error["type"] == "extra_forbidden":
-        fields = (DocumentIn if len(error["loc"]) > 1 else AnnotateRequest).model_fields
-        message = f"got an unknown field, expected one of {', '.join(fields)}: leave it out"
-    elif error["type"] == "model_type":
-        message = "expected an object"
-    else:
-        message = error["msg"]
-    return FieldError(path=_printable(path), message=message)
-
-
-def _printable(text: str) -> str:
-    """Keep what the client named a field from breaking the answer that cites it."""
-    return text.encode("utf-8", "backslashreplace").decode("utf-8")[:200]
-
-
-def _refuse_constant(name: str) -> Never:
-    raise ValueError(f"{name} is not a JSON number")
+    model = DocumentIn if len(error["loc"]) > 1 else AnnotateRequest
+    return field_error(error, path=path, fields=model.model_fields)

@@ -57,6 +57,19 @@ class Timer:
             }
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrievedWindow:
+    """A window and what was retrieved for it.
+
+    Args:
+        window: The window.
+        candidates: What the reader could choose from.
+    """
+
+    window: Window
+    candidates: WindowCandidates
+
+
 class Work:
     """A document between admission and its answer.
 
@@ -135,6 +148,18 @@ class Work:
         """
         with self._lock:
             return self._candidates[index]
+
+    def retrieved(self) -> tuple[RetrievedWindow, ...]:
+        """Return the windows with what was retrieved for them, once the future has its result.
+
+        Returns:
+            One for each window, in order.
+        """
+        with self._lock:
+            return tuple(
+                RetrievedWindow(window=window, candidates=self._candidates[index])
+                for index, window in enumerate(self.windows)
+            )
 
     def keep_annotation(self, index: int, annotation: WindowAnnotation) -> None:
         """Keep what was read in a window; the last one ends the work.

@@ -3,6 +3,7 @@
 import asyncio
 import threading
 import time
+from collections import Counter
 from dataclasses import replace
 from urllib.parse import quote, urlencode
 
@@ -14,11 +15,12 @@ from pydantic import TypeAdapter
 
 from relik.errors import InferenceError
 from relik.testing import FakePipeline
-from relik.types import Span
+from relik.types import Candidate, Span, WindowCandidates
 from relik_serve.app import create_app
 from relik_serve.dialects.relik_answer import RelikAnswer
 from relik_serve.dialects.relik_request import EXAMPLE, EXAMPLE_OPTIONS, EXAMPLE_WORDS
 from relik_serve.dialects.relik_words import join_words, split_words
+from relik_serve.model import WARM_UP
 from relik_serve.settings import Settings
 from relik_serve.stages import Served
 
@@ -31,6 +33,40 @@ class WithoutTriples(FakePipeline):
 
     def read(self, windows, candidates, *, options):
         return super().read(windows, candidates, options=replace(options, relations=False))
+
+
+class Proposing(FakePipeline):
+    """Proposes more than mentions are linked to, relations too, and counts what is looked up."""
+
+    def __init__(self):
+        super().__init__()
+        self.looked_up = Counter()
+        self.split_texts = []
+
+    def split(self, document):
+        self.split_texts.append(document.text)
+        return super().split(document)
+
+    def retrieve(self, windows, *, options):
+        more = [
+            Candidate(entity_id=name, score=0.5, rank=9, source="dense") for name in ("E:Eve", "Q0")
+        ]
+        related = [
+            Candidate(entity_id=name, score=0.5, rank=rank, source="dense")
+            for rank, name in enumerate(("R:follows", "P0"))
+        ]
+        return [
+            WindowCandidates(entities=(*found.entities, *more), relations=tuple(related))
+            for found in super().retrieve(windows, options=options)
+        ]
+
+    def entity(self, entity_id):
+        self.looked_up[entity_id] += 1
+        return super().entity(entity_id)
+
+    def relation(self, relation_id):
+        self.looked_up[relation_id] += 1
+        return super().relation(relation_id)
 
 
 class Failing(FakePipeline):
@@ -87,7 +123,7 @@ def test_the_answer_has_exactly_upstreams_shape(client):
             "tokens": ["Ada", "met", "Bob", "."],
             "spans": [[0, 3, "Ada", "Ada"], [8, 11, "Bob", "Bob"]],
             "triplets": [[[8, 11, "Bob", "Bob"], "follows", [0, 3, "Ada", "Ada"], 0.5]],
-            "candidates": {"span": [[[ada, bob]]], "triplet": []},
+            "candidates": {"span": [[[ada, bob]]], "triplet": [[[]]]},
         }
     ]
 
@@ -106,7 +142,7 @@ def test_repeated_texts_are_answered_in_order(client):
     assert [answer["text"] for answer in answers] == ["Bob", "", "Ada", "Bob"]
     assert [len(answer["spans"]) for answer in answers] == [1, 0, 1, 1]
     assert answers[0] == answers[3]
-    assert answers[1]["candidates"] == {"span": [[]], "triplet": []}
+    assert answers[1]["candidates"] == {"span": [[]], "triplet": [[]]}
 
 
 def test_one_text_is_a_list_of_one_however_it_is_sent(client):
@@ -174,6 +210,43 @@ def test_windows_and_candidates_are_those_of_the_pipeline(client):
     }
     (windows,) = answer["candidates"]["span"]
     assert [[each["id"] for each in window] for window in windows] == [["E:Ada"], ["E:Bob"]]
+
+
+def test_all_that_was_retrieved_for_each_window_is_given_in_its_order(open_client):
+    (answer,) = ask(open_client, Proposing(), {"text": NINE_WORDS}).json()
+
+    eve = {"text": "Eve", "id": "E:Eve", "metadata": {"description": "the word Eve", "types": []}}
+    unknown = {"text": "Q0", "id": "Q0", "metadata": {}}
+    ((first, second),) = answer["candidates"]["span"]
+    assert [each["id"] for each in first] == ["E:Ada", "E:Eve", "Q0"]
+    assert second[1:] == [eve, unknown]
+    follows = {"text": "follows", "id": "R:follows", "metadata": {"description": ""}}
+    related = [follows, {"text": "P0", "id": "P0", "metadata": {}}]
+    assert answer["candidates"]["triplet"] == [[related, related]]
+
+
+def test_a_text_is_split_once_and_a_record_looked_up_once(open_client):
+    pipeline = Proposing()
+    texts = [NINE_WORDS, NINE_WORDS + " Carl", "Ada Bob"]
+    fields = {"text": texts, "return_windows": True}
+    answers = ask(open_client, pipeline, fields).json()
+
+    assert [len(answer["windows"]) for answer in answers] == [2, 2, 1]
+    assert [text for text in pipeline.split_texts if text != WARM_UP.text] == texts
+    ids = {"E:Ada", "E:Bob", "E:Carl", "E:Eve", "Q0", "R:follows", "P0"}
+    assert pipeline.looked_up == dict.fromkeys(ids, 1)
+
+
+def test_there_are_no_candidates_of_what_the_server_does_not_have():
+    warm = threading.Event()
+    served = Served(stages=FakePipeline(), n_entities=2, n_relations=0)
+    app = create_app(Settings(), lambda: served, on_ready=lambda _: warm.set())
+    with TestClient(app) as opened:
+        assert warm.wait(5)
+        (answer,) = opened.post(PATH, json={"text": "Ada"}).json()
+
+    assert len(answer["candidates"]["span"]) == 1
+    assert answer["candidates"]["triplet"] == []
 
 
 def test_mentions_of_nothing_are_left_out_unless_asked_for(open_client):

@@ -308,6 +308,28 @@ def test_a_step_that_fails_ends_its_document_alone(step):
     assert isinstance(results[1], InferenceError)
 
 
+def test_windows_and_candidates_are_kept_where_asked_and_only_of_what_was_answered():
+    pipeline = RecordingPipeline()
+    documents = [document(text) for text in ("Ada met Bob and Carl", "Bang", "", "Eve")]
+
+    async def scenario(batcher):
+        return [
+            await batcher.annotate(documents, options=OPTIONS, keep_candidates=keep)
+            for keep in (True, False)
+        ]
+
+    kept, plain = with_batcher(pipeline, scenario)
+    assert plain.retrieved == ()
+    assert [len(windows) for windows in kept.retrieved] == [2, 0, 0, 1]
+    for asked, windows in zip(documents, kept.retrieved, strict=True):
+        if "Bang" not in asked.text:
+            split = pipeline.split(asked)
+            assert [each.window for each in windows] == split
+            assert [each.candidates for each in windows] == pipeline.retrieve(
+                split, options=OPTIONS
+            )
+
+
 def test_a_stage_that_loses_a_window_is_reported_as_a_bug():
     class Losing(FakePipeline):
         def retrieve(self, windows, *, options):

@@ -5,7 +5,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relik.testing import FakePipeline
-from relik.types import AnnotateOptions, Document, WindowAnnotation
+from relik.types import (
+    AnnotateOptions,
+    Candidate,
+    Document,
+    WindowAnnotation,
+    WindowCandidates,
+)
 from relik_serve.errors import DeadlineError
 from relik_serve.work import Timer, Work
 
@@ -75,6 +81,18 @@ def test_annotations_come_back_in_the_order_of_the_windows():
         )
 
     assert [each.window.text for each in work.future.result(0)] == ["one", "two", "three"]
+
+
+def test_what_was_retrieved_comes_with_its_window_in_order():
+    work = work_of("one two three")
+    for piece in reversed(work.pieces()):
+        entity_id = f"E:{piece.window.text}"
+        candidate = Candidate(entity_id=entity_id, score=1.0, rank=0, source="given")
+        work.keep_candidates(piece.index, WindowCandidates(entities=(candidate,)))
+
+    assert [
+        (each.window.text, each.candidates.entities[0].entity_id) for each in work.retrieved()
+    ] == [("one", "E:one"), ("two", "E:two"), ("three", "E:three")]
 
 
 def test_work_past_its_deadline_is_not_wanted_and_ends_with_an_error():

@@ -8,12 +8,15 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
 REDUCED = Path(__file__).parents[1] / "golden" / "upstream"
+RULES = Path(__file__).parents[2] / "benchmarks" / "upstream_parity.py"
 FULL = os.environ.get("RELIK_UPSTREAM_FIXTURES")
 
 
@@ -61,6 +64,17 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def released(request: pytest.FixtureRequest) -> Released:
     """One pipeline."""
     return _open(request.param)
+
+
+@pytest.fixture(scope="session")
+def parity() -> ModuleType:
+    """The rules by which an answer is compared with upstream's, and the command that counts."""
+    spec = spec_from_file_location(RULES.stem, RULES)
+    assert spec is not None
+    assert spec.loader is not None
+    module = module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -11,13 +11,13 @@ pytest.importorskip("transformers")
 import torch
 
 from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
-from relik.upstream.backbones import (
+from relik.upstream.backbone_settings import (
     KNOWN,
-    build_backbone,
     find_backbone,
     max_positions,
     read_config,
 )
+from relik.upstream.backbones import build_backbone
 
 TINY = {
     "model_type": "bert",

@@ -84,6 +84,8 @@ def test_only_data_is_fetched() -> None:
 
     needed = ["config.yaml", "config.json", "model.safetensors", "pytorch_model.bin"]
     needed += ["embeddings.pt", "documents.jsonl", "vocab.txt", "spm.model", "index.faiss"]
+    needed += ["model.safetensors.index.json", "model-00001-of-00002.safetensors"]
+    needed += ["pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin"]
     assert all(fetched(name) for name in needed)
     assert not any(
         fetched(name)

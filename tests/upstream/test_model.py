@@ -23,9 +23,10 @@ from relik.errors import (
 )
 from relik.reader.inputs import ReaderInput
 from relik.types import FloatArray
+from relik.upstream.arithmetic import FLOATS_AT_ONCE, Places
 from relik.upstream.checkpoint import CheckpointSettings
 from relik.upstream.decode import pick_ends, pick_starts, sigmoid
-from relik.upstream.model import FLOATS_AT_ONCE, Encoded, Places, UpstreamReaderModel
+from relik.upstream.model import Encoded, UpstreamReaderModel
 
 KINDS = {"el": "span", "re": "triplet", "cie": "triplet"}
 CLOSENESS = 1e-4

@@ -1,5 +1,6 @@
 """Weights are read name by name, and nothing in a checkpoint is run."""
 
+import json
 import os
 from pathlib import Path
 
@@ -61,10 +62,93 @@ def test_both_formats_hold_the_same_weights(tmp_path: Path, zipped: bool) -> Non
     assert all(torch.equal(first[name], second[name]) for name in weights)
 
 
+def _shard(folder: Path, name: str, changes: dict[str, object] | None = None) -> Path:
+    """Write `_weights` in two files and their index, some entries of which are changed."""
+    stem, ending = name.rsplit(".", 1)
+    weights = list(_weights().items())
+    weight_map: dict[str, object] = {}
+    for number, part in enumerate((weights[:7], weights[7:]), start=1):
+        file = f"{stem}-0000{number}-of-00002.{ending}"
+        write = save_file if ending == "safetensors" else torch.save
+        write(dict(part), folder / file)
+        weight_map |= {name: file for name, _ in part}
+    weight_map |= changes or {}
+    index = folder / f"{name}.index.json"
+    index.write_text(json.dumps({"metadata": {"total_size": 1}, "weight_map": weight_map}))
+    return index
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_weights_in_several_files_are_those_of_one(tmp_path: Path, name: str) -> None:
+    _shard(tmp_path, name)
+    weights, found = _weights(), read_weights(tmp_path)
+    assert found.keys() == weights.keys()
+    assert all(torch.equal(found[name], weights[name]) for name in weights)
+    _fill(_backbone(), found)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_file_of_several_that_is_missing_is_named(tmp_path: Path, name: str) -> None:
+    _shard(tmp_path, name)
+    (missing,) = tmp_path.glob("*-00002-of-*")
+    missing.unlink()
+    with pytest.raises(BundleCorruptError, match=f"names '{missing.name}', which is missing"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "file", ["../outside.safetensors", "/etc/passwd", "a/b.safetensors", "a\\b", "..", "", "a\0", 3]
+)
+def test_an_index_names_files_beside_it_alone(tmp_path: Path, file: object) -> None:
+    folder = tmp_path / "model"
+    (folder / "a").mkdir(parents=True)
+    for path in (tmp_path / "outside.safetensors", folder / "a" / "b.safetensors"):
+        save_file({"extra": torch.ones(1)}, path)
+    index = _shard(folder, "model.safetensors", {"extra": file})
+    with pytest.raises(BundleCorruptError, match=str(index)):
+        read_weights(folder)
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_an_index_and_its_files_have_the_same_tensors(tmp_path: Path, number: int) -> None:
+    file = f"model-0000{number}-of-00002.safetensors"
+    _shard(tmp_path, "model.safetensors", {"extra": file})
+    with pytest.raises(BundleCorruptError, match=f"{file}: got none of the name 'extra'"):
+        read_weights(tmp_path)
+    first = next(iter(_weights()))
+    other = "model-00002-of-00002.safetensors"
+    _shard(tmp_path, "model.safetensors", {first: other})
+    with pytest.raises(BundleCorruptError, match=f"got one of the name '{first}', expected none"):
+        read_weights(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"weight_map": {}}', '{"weight_map": 1}'])
+def test_an_index_of_something_else_is_refused(tmp_path: Path, content: str) -> None:
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(BundleCorruptError, match=r"model\.safetensors\.index\.json"):
+        read_weights(tmp_path)
+
+
+def test_code_in_one_of_several_files_is_refused_and_not_run(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    _shard(tmp_path, "pytorch_model.bin")
+    torch.save({"b": _Payload(made)}, tmp_path / "pytorch_model-00002-of-00002.bin")
+    with pytest.raises(BundleCorruptError, match="more than tensors"):
+        read_weights(tmp_path)
+    assert not made.exists()
+
+
 def test_safetensors_are_preferred(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1)}, tmp_path / "model.safetensors")
     (tmp_path / "pytorch_model.bin").write_bytes(b"not read")
+    (tmp_path / "model.safetensors.index.json").write_bytes(b"not read")
     assert read_weights(tmp_path).keys() == {"a"}
+
+
+def test_safetensors_in_several_files_are_preferred_too(tmp_path: Path) -> None:
+    _shard(tmp_path, "model.safetensors")
+    (tmp_path / "pytorch_model.bin").write_bytes(b"not read")
+    assert read_weights(tmp_path).keys() == _weights().keys()
 
 
 def test_code_in_a_checkpoint_is_refused_and_not_run(tmp_path: Path) -> None:

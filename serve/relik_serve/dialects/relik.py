@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from starlette.requests import ClientDisconnect
 
 from relik.errors import RelikError, TextTooLongError
 from relik.types import Annotation, Document
-from relik_serve.dialects.relik_answer import RelikAnswer, Shape, answer_of
+from relik_serve.batcher import Outcome
+from relik_serve.dialects.relik_answer import Records, RelikAnswer, Shape, answer_of
 from relik_serve.dialects.relik_request import (
     EXAMPLE,
     EXAMPLE_OPTIONS,
@@ -22,16 +22,17 @@ from relik_serve.dialects.relik_request import (
 from relik_serve.dialects.relik_words import Words, join_words, split_words
 from relik_serve.errors import FieldError, InvalidRequestError
 from relik_serve.model import LoadedModel
-from relik_serve.routes import (
-    CLIENT_LEFT,
-    PROBLEMS,
-    _problem_responses,
-    _read_body,
-    _slot,
-    _unless_client_leaves,
+from relik_serve.problems import STATUSES, problem_responses
+from relik_serve.requests import (
+    check_size,
+    read_body,
+    ready_model,
+    settings_of,
+    too_long,
+    unless_client_leaves,
 )
 from relik_serve.settings import Settings
-from relik_serve.stages import Stages
+from relik_serve.stages import Served
 
 PATH = "/api/relik"
 ABOUT = (
@@ -79,12 +80,12 @@ def _parameters() -> list[dict[str, Any]]:
     summary="Annotate, as ReLiK's own server does",
     description=ABOUT,
     response_model=list[RelikAnswer],
-    responses=_problem_responses(*(each for each in PROBLEMS if each != 400)),
+    responses=problem_responses(*(each for each in STATUSES if each != 400)),
     openapi_extra={"parameters": _parameters()},
 )
 async def annotate_query(request: Request) -> Response:
     """Annotate the texts of a query."""
-    model = _slot(request).ready()
+    model = ready_model(request)
     asked = await asyncio.to_thread(parse_query, request.scope["query_string"])
     return await _answer(request, model, asked)
 
@@ -94,7 +95,7 @@ async def annotate_query(request: Request) -> Response:
     summary="Annotate, with the same fields as JSON",
     description=ABOUT,
     response_model=list[RelikAnswer],
-    responses=_problem_responses(*PROBLEMS),
+    responses=problem_responses(*STATUSES),
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -113,30 +114,23 @@ async def annotate_query(request: Request) -> Response:
 )
 async def annotate_body(request: Request) -> Response:
     """Annotate the texts of a JSON body."""
-    settings: Settings = request.app.state.settings
-    model = _slot(request).ready()
-    try:
-        body = await _read_body(request, limit=settings.max_body_bytes)
-    except ClientDisconnect:
-        return Response(status_code=CLIENT_LEFT)
+    model = ready_model(request)
+    body = await read_body(request, limit=settings_of(request).max_body_bytes)
     asked = await asyncio.to_thread(parse_body, body)
     return await _answer(request, model, asked)
 
 
 async def _answer(request: Request, model: LoadedModel, asked: RelikRequest) -> Response:
-    settings: Settings = request.app.state.settings
-    texts = await asyncio.to_thread(_texts, asked, settings)
+    texts = await asyncio.to_thread(_texts, asked, settings_of(request))
     documents = [Document(doc_id=str(i), text=each.text) for i, each in enumerate(texts)]
     work = model.batcher.annotate(
         documents,
         options=asked.options(),
         on_overflow="window" if asked.window_size is None else "error",
+        keep_candidates=True,
     )
-    outcome = await _unless_client_leaves(request, work)
-    if outcome is None:
-        return Response(status_code=CLIENT_LEFT)
-    found = [_found(i, result, asked) for i, result in enumerate(outcome.results)]
-    content = await asyncio.to_thread(_render, model.served.stages, texts, found, asked)
+    outcome = await unless_client_leaves(request, work)
+    content = await asyncio.to_thread(_render, model.served, texts, outcome, asked)
     return Response(content, media_type="application/json")
 
 
@@ -147,24 +141,11 @@ def _texts(asked: RelikRequest, settings: Settings) -> list[Words]:
         if asked.is_split_into_words
         else asked.plain_texts()
     )
-    if len(given) > settings.max_documents:
-        message = (
-            f"got {len(given)} texts, expected at most {settings.max_documents}: "
-            "send them in several requests"
-        )
-        raise InvalidRequestError([FieldError(path="text", message=message)])
+    check_size([len(text) for text in given], settings, field="text", noun="texts")
     for i, text in enumerate(given):
-        if len(text) > settings.max_document_characters:
-            raise TextTooLongError(
-                f"text.{i}: got {len(text)} characters, expected at most "
-                f"{settings.max_document_characters}: send it in parts"
-            )
-    characters = sum(map(len, given))
-    if characters > settings.max_request_characters:
-        raise TextTooLongError(
-            f"got {characters} characters in all texts, expected at most "
-            f"{settings.max_request_characters}: send them in several requests"
-        )
+        error = too_long(len(text), settings, where=f"text.{i}: ")
+        if error is not None:
+            raise error
     if asked.is_split_into_words:
         return [join_words(words) for words in asked.word_lists()]
     return [split_words(text) for text in given]
@@ -180,23 +161,26 @@ def _found(i: int, result: Annotation | RelikError, asked: RelikRequest) -> Anno
     raise result
 
 
-def _render(
-    stages: Stages, texts: Sequence[Words], found: Sequence[Annotation], asked: RelikRequest
-) -> bytes:
+def _render(served: Served, texts: Sequence[Words], outcome: Outcome, asked: RelikRequest) -> bytes:
+    found = [_found(i, result, asked) for i, result in enumerate(outcome.results)]
     shape = Shape(
         count_words=asked.annotation_type == "word",
         nil=not asked.remove_nmes,
         windows=asked.return_windows,
+        entities=served.n_entities > 0,
+        relations=served.n_relations > 0,
     )
-    answers = [
-        answer_of(
+    records = Records(served.stages)
+    answers = []
+    for i, (words, annotation) in enumerate(zip(texts, found, strict=True)):
+        answer = answer_of(
             i,
             words,
             annotation,
-            windows=stages.split(Document(doc_id=annotation.doc_id, text=words.text)),
-            stages=stages,
+            retrieved=outcome.retrieved[i],
+            records=records,
             shape=shape,
         )
-        for i, (words, annotation) in enumerate(zip(texts, found, strict=True))
-    ]
-    return json.dumps(answers, ensure_ascii=False, separators=(",", ":")).encode()
+        # Candidates are many times the text: no more of them are spelled out than one text has.
+        answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
+    return b"[" + b",".join(answers) + b"]"

@@ -1,15 +1,16 @@
 """What `/api/relik` answers: upstream's JSON, made of annotations."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from relik.types import Annotation, EntitySpan, Span, Triple, Window
+from relik.types import Annotation, Candidate, EntitySpan, Span, Triple, Window
 from relik.wire import SCORE_DIGITS
 from relik_serve.dialects.relik_words import Words
 from relik_serve.stages import Stages
+from relik_serve.work import RetrievedWindow
 
 NIL_LABEL = "--NME--"
 
@@ -17,22 +18,23 @@ SpanRow: TypeAlias = tuple[int, int, str, str]
 
 
 class CandidateOut(BaseModel):
-    """An entity that the reader weighed."""
+    """An entity or a relation that the reader could choose."""
 
-    text: str = Field(description="Its name, which is the label of spans.")
+    text: str = Field(description="Its name, which is the label of spans or of triplets.")
     id: str = Field(description="Its id in the knowledge base.")
-    metadata: dict[str, Any] = Field(description="`description` and `types`.")
+    metadata: dict[str, Any] = Field(description="`description`, and `types` of an entity.")
 
 
 class CandidatesOut(BaseModel):
-    """What the reader weighed, a list for each window."""
+    """What the reader could choose from."""
 
     span: list[list[list[CandidateOut]]] = Field(
-        description="One list, with a list for each window: the best entities for each mention "
-        "in it, mention by mention, each once."
+        description="One list, with the entities retrieved for each window, best first; none "
+        "where the server has no entities."
     )
     triplet: list[list[list[CandidateOut]]] = Field(
-        description="Empty: the pipeline does not tell the relations it weighed."
+        description="One list, with the relations retrieved for each window, best first; none "
+        "where the server has no relations."
     )
 
 
@@ -72,11 +74,66 @@ class Shape:
         count_words: Offsets count words, not code points.
         nil: Keep mentions of nothing known.
         windows: Give the windows.
+        entities: There are entities to choose from.
+        relations: There are relations to choose from.
     """
 
     count_words: bool
     nil: bool
     windows: bool
+    entities: bool
+    relations: bool
+
+
+class Records:
+    """What the knowledge bases say of ids; each is looked up once.
+
+    Args:
+        stages: Have the knowledge bases.
+    """
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+        self._entities: dict[str, dict[str, Any]] = {}
+        self._relations: dict[str, dict[str, Any]] = {}
+
+    def entity(self, entity_id: str) -> dict[str, Any]:
+        """Describe an entity.
+
+        Args:
+            entity_id: Its id; where it is unknown, it is the name too.
+
+        Returns:
+            A JSON object like `CandidateOut`, shared by all who ask.
+        """
+        if entity_id not in self._entities:
+            found = self._stages.entity(entity_id)
+            self._entities[entity_id] = (
+                _record(entity_id, entity_id)
+                if found is None
+                else _record(
+                    entity_id, found.name, description=found.description, types=[*found.types]
+                )
+            )
+        return self._entities[entity_id]
+
+    def relation(self, relation_id: str) -> dict[str, Any]:
+        """Describe a relation.
+
+        Args:
+            relation_id: Its id; where it is unknown, it is the name too.
+
+        Returns:
+            A JSON object like `CandidateOut`, shared by all who ask.
+        """
+        if relation_id not in self._relations:
+            found = self._stages.relation(relation_id)
+            self._relations[relation_id] = (
+                _record(relation_id, relation_id)
+                if found is None
+                else _record(relation_id, found.name, description=found.description)
+            )
+        return self._relations[relation_id]
 
 
 def answer_of(
@@ -84,8 +141,8 @@ def answer_of(
     words: Words,
     annotation: Annotation,
     *,
-    windows: Sequence[Window],
-    stages: Stages,
+    retrieved: Sequence[RetrievedWindow],
+    records: Records,
     shape: Shape,
 ) -> dict[str, object]:
     """Write the answer for one text.
@@ -93,9 +150,9 @@ def answer_of(
     Args:
         doc_id: Its position in the request.
         words: The text.
-        annotation: What was found in it, with candidates.
-        windows: Its windows.
-        stages: Has the names of entities and relations.
+        annotation: What was found in it.
+        retrieved: Its windows with their candidates.
+        records: Have the names of entities and relations.
         shape: How to write it.
 
     Returns:
@@ -103,64 +160,50 @@ def answer_of(
     """
     ends = {end for triple in annotation.triples for end in (triple.subject, triple.object)}
     rows = {
-        found.span: _span_row(found, words, stages=stages, count_words=shape.count_words)
+        found.span: _span_row(found, words, records=records, count_words=shape.count_words)
         for found in annotation.spans
         if shape.nil or found.entity_id is not None or found.span in ends
     }
+    entities = [_listed(each.candidates.entities, records.entity) for each in retrieved]
+    relations = [_listed(each.candidates.relations, records.relation) for each in retrieved]
     answer: dict[str, object] = {
         "text": words.text,
         "tokens": words.tokens(),
         "spans": list(rows.values()),
-        "triplets": [_triplet_row(triple, rows, stages) for triple in annotation.triples],
+        "triplets": [_triplet_row(triple, rows, records) for triple in annotation.triples],
         "candidates": {
-            "span": [[_candidates(window, annotation.spans, stages) for window in windows]],
-            "triplet": [],
+            "span": [entities] if shape.entities else [],
+            "triplet": [relations] if shape.relations else [],
         },
     }
     if shape.windows:
-        answer["windows"] = [_window_record(doc_id, window, words) for window in windows]
+        answer["windows"] = [_window_record(doc_id, each.window, words) for each in retrieved]
     return answer
 
 
-def _span_row(found: EntitySpan, words: Words, *, stages: Stages, count_words: bool) -> SpanRow:
+def _span_row(found: EntitySpan, words: Words, *, records: Records, count_words: bool) -> SpanRow:
     span = found.span
     start, end = words.range_of(span) if count_words else (span.start, span.end)
-    label = NIL_LABEL if found.entity_id is None else _name(found.entity_id, stages)
+    label = NIL_LABEL if found.entity_id is None else records.entity(found.entity_id)["text"]
     return start, end, label, words.text[span.start : span.end]
 
 
 def _triplet_row(
-    triple: Triple, rows: dict[Span, SpanRow], stages: Stages
+    triple: Triple, rows: dict[Span, SpanRow], records: Records
 ) -> tuple[SpanRow, str, SpanRow, float]:
-    relation = stages.relation(triple.relation_id)
-    label = triple.relation_id if relation is None else relation.name
+    label = records.relation(triple.relation_id)["text"]
     confidence = round(float(triple.score), SCORE_DIGITS)
     return rows[triple.subject], label, rows[triple.object], confidence
 
 
-def _name(entity_id: str, stages: Stages) -> str:
-    entity = stages.entity(entity_id)
-    return entity_id if entity is None else entity.name
+def _listed(
+    candidates: Iterable[Candidate], describe: Callable[[str], dict[str, Any]]
+) -> list[dict[str, Any]]:
+    return [describe(candidate.entity_id) for candidate in candidates]
 
 
-def _candidates(
-    window: Window, spans: Sequence[EntitySpan], stages: Stages
-) -> list[dict[str, object]]:
-    weighed = (
-        candidate.entity_id
-        for found in spans
-        if found.span.overlaps(window.span)
-        for candidate in found.candidates
-    )
-    return [_document(entity_id, stages) for entity_id in dict.fromkeys(weighed)]
-
-
-def _document(entity_id: str, stages: Stages) -> dict[str, object]:
-    entity = stages.entity(entity_id)
-    if entity is None:
-        return {"text": entity_id, "id": entity_id, "metadata": {}}
-    metadata = {"description": entity.description, "types": list(entity.types)}
-    return {"text": entity.name, "id": entity_id, "metadata": metadata}
+def _record(record_id: str, name: str, **metadata: object) -> dict[str, Any]:
+    return {"text": name, "id": record_id, "metadata": metadata}
 
 
 def _window_record(doc_id: int, window: Window, words: Words) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """What a request to `/api/relik` may say, in the query of a GET or the JSON body of a POST."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, TypeAlias
 from urllib.parse import parse_qsl
 
@@ -9,8 +9,9 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from relik.types import AnnotateOptions
-from relik_serve.errors import FieldError, InvalidRequestError, MalformedBodyError
-from relik_serve.schemas import MAX_TOP_K, RequestModel, Text, _printable, _refuse_constant
+from relik_serve.errors import FieldError, InvalidRequestError
+from relik_serve.parsing import MAX_ERRORS, field_error, parse_json, printable
+from relik_serve.schemas import MAX_TOP_K, RequestModel, Text
 
 EXAMPLE = {"text": "Microsoft was founded by Bill Gates and Paul Allen."}
 EXAMPLE_OPTIONS = {
@@ -21,8 +22,6 @@ EXAMPLE_OPTIONS = {
     "return_windows": True,
 }
 EXAMPLE_WORDS = {"text": ["Ada", "was", "born", "in", "London"], "is_split_into_words": True}
-
-MAX_ERRORS = 20
 
 _WINDOWS = "leave it out: windows are cut as the bundle's pipeline.toml says under [windows]"
 _SPEED = "Concerns speed alone, and the server makes its own batches: checked, and not used."
@@ -115,7 +114,6 @@ class RelikRequest(RequestModel):
         return AnnotateOptions(
             top_k=self.top_k,
             relation_threshold=self.relation_threshold,
-            explain=True,
             nil=not self.remove_nmes,
         )
 
@@ -177,13 +175,7 @@ def parse_body(body: bytes) -> RelikRequest:
         MalformedBodyError: It is not JSON.
         InvalidRequestError: A field is unknown, missing, or has a wrong value.
     """
-    try:
-        value = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise MalformedBodyError(
-            f"got a body of {len(body)} bytes that is not JSON in UTF-8 ({error}): "
-            'send an object such as {"text": "..."}'
-        ) from error
+    value = parse_json(body, example='{"text": "..."}')
     if isinstance(value, dict) and isinstance(value.get("text"), str):
         value["text"] = [value["text"]]
     return _validated(value, strict=True)
@@ -216,12 +208,12 @@ def parse_query(query: bytes) -> RelikRequest:
             continue
         if name in values:
             message = "got it more than once: send it once; only text can be repeated"
-            raise InvalidRequestError([FieldError(path=_printable(name), message=message)])
+            raise InvalidRequestError([FieldError(path=printable(name), message=message)])
         values[name] = value
     return _validated(values, strict=False)
 
 
-def _validated(values: Mapping[str, object], *, strict: bool) -> RelikRequest:
+def _validated(values: object, *, strict: bool) -> RelikRequest:
     try:
         return RelikRequest.model_validate(values, strict=strict)
     except ValidationError as error:
@@ -235,14 +227,6 @@ def _validated(values: Mapping[str, object], *, strict: bool) -> RelikRequest:
 def _field_error(error: ErrorDetails) -> FieldError:
     name, *rest = error["loc"] or ("",)
     path = ".".join([str(name), *(str(part) for part in rest if isinstance(part, int))])
-    kind = error["type"]
-    if kind == "extra_forbidden":
-        fields = ", ".join(RelikRequest.model_fields)
-        message = f"got an unknown field, expected one of {fields}: leave it out"
-    elif kind == "model_type":
-        message = "expected an object"
-    elif name == "text" and kind in ("string_type", "list_type"):
-        message = "expected a string or a list of strings"
-    else:
-        message = error["msg"]
-    return FieldError(path=_printable(path), message=message)
+    if name == "text" and error["type"] in ("string_type", "list_type"):
+        return FieldError(path=path, message="expected a string or a list of strings")
+    return field_error(error, path=path, fields=RelikRequest.model_fields)

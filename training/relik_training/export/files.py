@@ -16,9 +16,9 @@ from relik.backends.tensors import TensorFile, quantise
 from relik.bundle import LAYOUT
 from relik.errors import ConfigError
 from relik.types import FloatArray
-from relik_training.export.bert import INPUTS, BertConfig, add_bert, add_mean
-from relik_training.export.graph import Graph
-from relik_training.export.heads import Heads
+from relik_index.graphs.bert import INPUTS, BertConfig, add_bert, add_mean
+from relik_index.graphs.graph import Graph
+from relik_index.graphs.heads import Heads
 
 # Below this many elements a matrix is not worth a table of scales.
 _LEAST_QUANTISED = 1024

@@ -3,8 +3,8 @@
 from onnx import TensorProto
 
 from relik.errors import ConfigError
-from relik_training.export.bert import INPUTS, BertConfig, add_bert
-from relik_training.export.graph import MICROSOFT, Graph, Shape
+from relik_index.graphs.bert import INPUTS, BertConfig, add_bert
+from relik_index.graphs.graph import MICROSOFT, Graph, Shape
 
 FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 Specs = dict[str, tuple[int, Shape]]

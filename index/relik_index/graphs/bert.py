@@ -6,7 +6,7 @@ import numpy as np
 from onnx import TensorProto
 
 from relik.errors import ConfigError
-from relik_training.export.graph import MICROSOFT, Graph
+from relik_index.graphs.graph import MICROSOFT, Graph
 
 INPUTS = ("inputs_embeds", "token_type_ids", "attention_mask")
 

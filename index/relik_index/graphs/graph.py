@@ -31,6 +31,7 @@ class Graph:
         self._nodes: list[onnx.NodeProto] = []
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._dequantised: dict[str, str] = {}
+        self._quantised_values: set[str] = set()
 
     def node(
         self,
@@ -59,6 +60,25 @@ class Graph:
             helper.make_node(op, inputs, [out], name=out, domain=domain, **(attributes or {}))
         )
         return out
+
+    def nodes(
+        self,
+        op: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        *,
+        attributes: Mapping[str, object] | None = None,
+    ) -> None:
+        """Add an operation of several outputs.
+
+        Args:
+            op: Name of the operator.
+            inputs: Names of its inputs.
+            outputs: Names of its outputs.
+            attributes: Attributes of the operator.
+        """
+        made = helper.make_node(op, inputs, outputs, name=outputs[0], **(attributes or {}))
+        self._nodes.append(made)
 
     def constant(self, value: NDArray[np.generic]) -> str:
         """Add a small constant, stored in the graph itself.

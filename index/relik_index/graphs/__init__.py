@@ -1,0 +1,1 @@
+"""ONNX graphs of encoders and readers, written node by node."""

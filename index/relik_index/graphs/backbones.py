@@ -1,0 +1,245 @@
+"""The layers of a BERT or a DeBERTa-v2/v3 as parts of a graph that reads one row.
+
+The last layer is computed for some of the tokens only: of a candidate the heads need no more than
+its marker. Source: Devlin et al. 2019; He et al. 2021, sections 2.2 and 3 (disentangled attention).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from relik.errors import ConfigError
+from relik_index.graphs.graph import MICROSOFT, Shape
+from relik_index.graphs.rows import FLOAT, INT, RowGraph
+
+EMBEDS, TYPES, RELATIVE, KEPT = "inputs_embeds", "token_type_ids", "relative_positions", "kept"
+Specs = dict[str, tuple[int, Shape]]
+
+_DISENTANGLED = ["c2p", "p2c"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackboneShape:
+    """Sizes of a backbone.
+
+    Args:
+        hidden: Width.
+        layers: Layers.
+        heads: Attention heads.
+        eps: Epsilon of LayerNorm.
+        relative: Tokens attend by their distance, as in DeBERTa; else positions are added.
+        types: It has token types.
+        buckets: Distances that are told apart to each side, where it is relative.
+        farthest: Distance that shares the last bucket with all larger ones.
+    """
+
+    hidden: int
+    layers: int
+    heads: int
+    eps: float
+    relative: bool
+    types: bool
+    buckets: int = 0
+    farthest: int = 0
+
+    @classmethod
+    def of(cls, config: Mapping[str, object], *, layers: int | None = None) -> "BackboneShape":
+        """Read a transformers configuration.
+
+        Args:
+            config: As in config.json.
+            layers: Layers that are used; None for all.
+
+        Returns:
+            The sizes.
+
+        Raises:
+            ConfigError: It is of a variant that the graph does not cover.
+        """
+        relative = config.get("model_type") == "deberta-v2"
+        expected: dict[str, object] = {"hidden_act": "gelu"}
+        if relative:
+            expected |= {
+                "relative_attention": True,
+                "position_biased_input": False,
+                "share_att_key": True,
+                "norm_rel_ebd": "layer_norm",
+                "conv_kernel_size": 0,
+                "embedding_size": config.get("hidden_size"),
+            }
+        else:
+            expected |= {"model_type": "bert", "position_embedding_type": "absolute"}
+        for name, value in expected.items():
+            found = config.get(name, value if name != "model_type" else None)
+            if found != value:
+                raise ConfigError(
+                    f"backbone: got {name} {found!r}, expected {value!r}: only such a backbone "
+                    "has a graph; open the pipeline as it is, which takes torch"
+                )
+        kinds = config.get("pos_att_type", _DISENTANGLED)
+        kinds = kinds.split("|") if isinstance(kinds, str) else kinds
+        if relative and sorted(kinds) != _DISENTANGLED:  # type: ignore[call-overload]  # a list in every config.json
+            raise ConfigError(f"backbone: got pos_att_type {kinds!r}, expected {_DISENTANGLED}")
+        number = {key: int(str(config.get(key, 0))) for key in _NUMBERS}
+        farthest = number["max_relative_positions"]
+        return cls(
+            hidden=number["hidden_size"],
+            layers=number["num_hidden_layers"] if layers is None else layers,
+            heads=number["num_attention_heads"],
+            eps=float(str(config.get("layer_norm_eps", 1e-12))),
+            relative=relative,
+            types=bool(config.get("type_vocab_size", 2)) and not relative,
+            buckets=number["position_buckets"],
+            farthest=farthest if farthest > 0 else number["max_position_embeddings"],
+        )
+
+    @property
+    def inputs(self) -> Specs:
+        """What the graph of the backbone reads."""
+        found: Specs = {EMBEDS: (FLOAT, ["tokens", self.hidden])}
+        if self.types:
+            found[TYPES] = (INT, ["tokens"])
+        if self.relative:
+            found[RELATIVE] = (INT, ["tokens", "tokens"])
+        return found
+
+
+_NUMBERS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "position_buckets",
+    "max_relative_positions",
+    "max_position_embeddings",
+)
+
+
+class Backbone:
+    """Adds a backbone to a graph.
+
+    Args:
+        graph: Gets the nodes.
+        shape: Sizes.
+        prefix: What the names of the weights begin with.
+    """
+
+    def __init__(self, graph: RowGraph, shape: BackboneShape, *, prefix: str) -> None:
+        self._graph = graph
+        self._shape = shape
+        self._prefix = prefix
+        self._context = self._disentangled if shape.relative else self._plain
+
+    def add(self, *, kept: str = "", output: str = "hidden") -> str:
+        """Add all layers.
+
+        Args:
+            kept: Name of the positions, (k,), whose states are wanted; "" for all.
+            output: Name of the result.
+
+        Returns:
+            Name of the states, (k, hidden) or (tokens, hidden).
+        """
+        hidden = self._embedded()
+        last = self._shape.layers - 1
+        for number in range(self._shape.layers):
+            name = f"{self._prefix}encoder.layer.{number}"
+            at_end = number == last
+            hidden = self._layer(
+                hidden, name, kept=kept if at_end else "", output=output if at_end else ""
+            )
+        return hidden
+
+    def _embedded(self) -> str:
+        graph, table = self._graph, f"{self._prefix}embeddings"
+        total = EMBEDS
+        if self._shape.types:
+            kinds = graph.weight(f"{table}.token_type_embeddings.weight")
+            total = graph.node("Add", [total, graph.take(kinds, TYPES)])
+        if not self._shape.relative:
+            count = graph.node("Shape", [EMBEDS], attributes={"start": 0, "end": 1})
+            places = graph.weight(f"{table}.position_embeddings.weight")
+            ends = [graph.ints(0), count, graph.ints(0)]
+            total = graph.node("Add", [total, graph.node("Slice", [places, *ends])])
+        return graph.norm(total, f"{table}.LayerNorm", self._shape.eps)
+
+    def _layer(self, hidden: str, name: str, *, kept: str, output: str) -> str:
+        graph, eps = self._graph, self._shape.eps
+        asking = graph.take(hidden, kept) if kept else hidden
+        context = self._context(asking, hidden, name, kept)
+        done = f"{name}.attention.output"
+        mixed = graph.linear(context, f"{done}.dense")
+        attended = graph.add_and_norm(mixed, asking, f"{done}.LayerNorm", eps)
+        inner = graph.biased_gelu(attended, f"{name}.intermediate.dense")
+        outer = graph.linear(inner, f"{name}.output.dense")
+        return graph.add_and_norm(outer, attended, f"{name}.output.LayerNorm", eps, output=output)
+
+    def _plain(self, asking: str, hidden: str, name: str, kept: str) -> str:
+        graph, first = self._graph, self._graph.ints(0)
+        parts = [
+            graph.node("Unsqueeze", [graph.linear(value, f"{name}.attention.self.{part}"), first])
+            for part, value in (("query", asking), ("key", hidden), ("value", hidden))
+        ]
+        context = graph.node(
+            "MultiHeadAttention",
+            parts,
+            domain=MICROSOFT,
+            attributes={"num_heads": self._shape.heads},
+        )
+        return graph.node("Squeeze", [context, first])
+
+    def _disentangled(self, asking: str, hidden: str, name: str, kept: str) -> str:
+        """Attend by content, by content to position and by position to content."""
+        graph, shape = self._graph, self._shape
+        own = f"{name}.attention.self"
+        # Three kinds of scores are added, hence the three.
+        scale = graph.scalar(float(1 / np.sqrt(3 * (shape.hidden // shape.heads))))
+        query = self._by_head(graph.linear(asking, f"{own}.query_proj"), [1, 0, 2])
+        query = graph.node("Mul", [query, scale])  # (heads, asking, width)
+        key = self._by_head(graph.linear(hidden, f"{own}.key_proj"), [1, 0, 2])
+        value = self._by_head(graph.linear(hidden, f"{own}.value_proj"), [1, 0, 2])
+        table = self._distances()
+        far_key = self._by_head(graph.linear(table, f"{own}.key_proj"), [1, 2, 0])
+        far_query = self._by_head(graph.linear(table, f"{own}.query_proj"), [1, 2, 0])
+        far_query = graph.node("Mul", [far_query, scale])  # (heads, width, distances)
+        places = graph.take(RELATIVE, kept) if kept else RELATIVE  # (asking, tokens)
+        turned = graph.node("Transpose", [key], attributes={"perm": [0, 2, 1]})
+        scores = graph.node("MatMul", [query, turned])  # (heads, asking, tokens)
+        to_place = graph.node("MatMul", [query, far_key])  # (heads, asking, distances)
+        scores = graph.node("Add", [scores, self._picked(to_place, places)])
+        to_content = graph.node("MatMul", [key, far_query])  # (heads, tokens, distances)
+        back = graph.node("Transpose", [places], attributes={"perm": [1, 0]})
+        picked = self._picked(to_content, back)  # (heads, tokens, asking)
+        picked = graph.node("Transpose", [picked], attributes={"perm": [0, 2, 1]})
+        scores = graph.node("Add", [scores, picked])
+        weights = graph.node("Softmax", [scores], attributes={"axis": -1})
+        context = graph.node("MatMul", [weights, value])  # (heads, asking, width)
+        context = graph.node("Transpose", [context], attributes={"perm": [1, 0, 2]})
+        return graph.node("Reshape", [context, graph.ints(-1, shape.hidden)])
+
+    def _by_head(self, value: str, order: list[int]) -> str:
+        """Cut (n, hidden) into heads and put the axes n, heads and width in an order."""
+        graph, shape = self._graph, self._shape
+        sizes = graph.ints(-1, shape.heads, shape.hidden // shape.heads)
+        cut = graph.node("Reshape", [value, sizes])
+        return graph.node("Transpose", [cut], attributes={"perm": order})
+
+    def _picked(self, scores: str, places: str) -> str:
+        """Pick from (heads, n, distances) by (n, m): the result is (heads, n, m)."""
+        graph = self._graph
+        heads = graph.ints(self._shape.heads)
+        shape = graph.node("Concat", [heads, graph.node("Shape", [places])], attributes={"axis": 0})
+        every = graph.node("Expand", [places, shape])
+        return graph.node("GatherElements", [scores, every], attributes={"axis": 2})
+
+    def _distances(self) -> str:
+        """Return the table of distances, (2 * buckets, hidden)."""
+        graph = self._graph
+        encoder = f"{self._prefix}encoder"
+        table = graph.weight(f"{encoder}.rel_embeddings.weight")
+        rows = [graph.ints(0), graph.ints(2 * self._span()), graph.ints(0)]
+        table = graph.node("Slice", [table, *rows])
+        return graph.norm(table, f"{encoder}.LayerNorm", self._shape.eps)
+
+    def _span(self) -> int:
+        return self._shape.buckets or self._shape.farthest

@@ -1,0 +1,275 @@
+"""Released encoders and readers as files that ONNX Runtime runs: weights, graphs, settings.
+
+The arithmetic is that of `relik.reader.model` and `relik.upstream.encoder`, for one row at a time.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.numpy import save
+
+from relik.backends.onnx_rows import (
+    COMPARE,
+    ENCODE,
+    ENDS,
+    FORMAT,
+    LINK,
+    SHAPE,
+    SIDES,
+    VECTORS,
+    WEIGHTS,
+    RowShape,
+)
+from relik.backends.tensors import TensorFile
+from relik.types import FloatArray
+from relik.upstream.backbone_settings import CONFIG, find_backbone, max_positions, read_config
+from relik.upstream.checkpoint import CheckpointSettings
+from relik.upstream.encoder import UpstreamEncoder
+from relik.upstream.model import UpstreamReaderModel
+from relik_index.graphs.backbones import KEPT, Backbone, BackboneShape, Specs
+from relik_index.graphs.rows import FLOAT, INT, RowGraph, quantise_weights
+
+Weights: TypeAlias = Literal["float32", "int8"]
+
+_BACKBONE = "transformer_model."
+# Tables of which rows are looked up, and what is computed from constants alone.
+_KEPT_WHOLE = ("embeddings.", "rel_embeddings", "ned_end_classifier.")
+
+
+def write_encoder(source: Path, out: Path, *, weights: Weights) -> None:
+    """Write an encoder.
+
+    Args:
+        source: Folder of a released encoder.
+        out: Folder, which gets weights, graph and what it takes to feed it.
+        weights: What the large matrices are kept in.
+
+    Raises:
+        BundleError: A file of the source is missing or broken.
+        ConfigError: Its backbone has no graph.
+    """
+    config = read_config(source / CONFIG)
+    shape = BackboneShape.of(config)
+    tensors = UpstreamEncoder.open(source).tensors()
+    graph = RowGraph(_write_weights(tensors, out, weights))
+    hidden = Backbone(graph, shape, prefix="").add()
+    mean = graph.node("ReduceMean", [hidden, graph.ints(0)], attributes={"keepdims": 1})
+    graph.norm(mean, "layer_norm_layer", shape.eps, output="vectors")
+    outputs: Specs = {"vectors": (FLOAT, [1, shape.hidden])}
+    graph.save(out / VECTORS, inputs=shape.inputs, outputs=outputs)
+    _write_shape(shape, config, out, prefix="", weights=weights)
+
+
+def write_reader(
+    source: Path,
+    out: Path,
+    *,
+    settings: CheckpointSettings,
+    backbone: Path | None,
+    weights: Weights,
+) -> None:
+    """Write a reader.
+
+    Args:
+        source: Folder of a released reader.
+        out: Folder, which gets weights, graphs and what it takes to feed them.
+        settings: What the config.json of the source says.
+        backbone: Folder with the settings of its backbone, where its name does not say.
+        weights: What the large matrices are kept in.
+
+    Raises:
+        BundleError: A file of the source is missing or broken.
+        ConfigError: Its backbone is unknown or has no graph.
+    """
+    config = find_backbone(settings.backbone, beside=source, folder=backbone)
+    shape = BackboneShape.of(config, layers=settings.n_layers)
+    model = UpstreamReaderModel.open(
+        source, kind=settings.kind, backbone=backbone, device="cpu", precision="float32"
+    )
+    stored = _write_weights(model.tensors(), out, weights)
+    heads = _Heads(settings, shape)
+    stages: dict[str, Callable[[RowGraph], tuple[Specs, Specs]]] = {
+        ENCODE: heads.encode,
+        ENDS: heads.ends,
+    }
+    if settings.heads.links or settings.heads.types:
+        stages[LINK] = heads.link
+    if settings.heads.relations:
+        stages |= {SIDES: heads.sides, COMPARE: heads.compare}
+    for name, add in stages.items():
+        graph = RowGraph(stored)
+        inputs, outputs = add(graph)
+        graph.save(out / name, inputs=inputs, outputs=outputs)
+    _write_shape(shape, config, out, prefix=_BACKBONE, weights=weights)
+
+
+def _write_weights(tensors: Mapping[str, FloatArray], out: Path, weights: Weights) -> TensorFile:
+    out.mkdir(parents=True, exist_ok=True)
+    stored: dict[str, NDArray[np.generic]] = dict(tensors)
+    if weights == "int8":
+        stored = quantise_weights(tensors, keep=_KEPT_WHOLE)
+    path = out / WEIGHTS
+    # save_file would make a file that only its owner can read.
+    path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in stored.items()}))
+    return TensorFile.open(path)
+
+
+def _write_shape(
+    shape: BackboneShape,
+    config: Mapping[str, object],
+    out: Path,
+    *,
+    prefix: str,
+    weights: Weights,
+) -> None:
+    row = RowShape(
+        words=f"{prefix}embeddings.word_embeddings.weight",
+        hidden=shape.hidden,
+        types=shape.types,
+        relative=shape.relative,
+        buckets=shape.buckets,
+        farthest=shape.farthest,
+        positions=max_positions(config) or 0,
+        weights=weights,
+    )
+    content = json.dumps({"format": FORMAT} | asdict(row), indent=1)
+    (out / SHAPE).write_text(content + "\n", encoding="utf-8")
+
+
+class _Heads:
+    """Adds the stages of a reader, each to a graph of its own."""
+
+    def __init__(self, settings: CheckpointSettings, backbone: BackboneShape) -> None:
+        self._settings = settings
+        self._backbone = backbone
+        self._hidden: Specs = {"hidden": (FLOAT, ["tokens", backbone.hidden])}
+
+    def encode(self, graph: RowGraph) -> tuple[Specs, Specs]:
+        """Add the backbone, the start logits and the marker projections."""
+        shape, heads = self._backbone, self._settings.heads
+        Backbone(graph, shape, prefix=_BACKBONE).add(kept=KEPT)
+        self._classifier(graph, "hidden", "ned_start_classifier", output="start_logits")
+        inputs: Specs = shape.inputs | {KEPT: (INT, ["kept"])}
+        outputs: Specs = {
+            "hidden": (FLOAT, ["kept", shape.hidden]),
+            "start_logits": (FLOAT, ["kept", 2]),
+        }
+        if heads.links or heads.types:
+            inputs["entity_positions"] = (INT, ["entities"])
+            markers = graph.take("hidden", "entity_positions")
+            outputs["entity_vectors"] = (FLOAT, ["entities", self._link_width])
+            if heads.types:
+                self._projector(graph, markers, "re_definition_projector", output="entity_vectors")
+            else:
+                self._both(graph, markers, markers, output="entity_vectors")
+        if heads.relations:
+            inputs["relation_positions"] = (INT, ["relations"])
+            markers = graph.take("hidden", "relation_positions")
+            self._projector(graph, markers, "re_relation_projector", output="relation_vectors")
+            outputs["relation_vectors"] = (FLOAT, ["relations", self._settings.width])
+        return inputs, outputs
+
+    def ends(self, graph: RowGraph) -> tuple[Specs, Specs]:
+        """Add the scores of every token as the end of each start."""
+        name, size = "ned_end_classifier", self._backbone.hidden
+        # Both halves of the first layer see half of its input.
+        both = graph.node(
+            "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
+        )  # (2 * hidden, hidden)
+        of_token, of_start = (
+            graph.node("Slice", [both, graph.ints(a), graph.ints(a + size), graph.ints(0)])
+            for a in (0, size)
+        )
+        tokens = graph.node("MatMul", ["hidden", of_token])  # (tokens, hidden)
+        begun = graph.node("MatMul", [graph.take("hidden", "starts"), of_start])
+        begun = graph.node("Add", [begun, graph.weight(f"{name}.dense_0.bias")])
+        begun = graph.node("Unsqueeze", [begun, graph.ints(1)])  # (starts, 1, hidden)
+        mixed = graph.node("Tanh", [graph.node("Add", [tokens, begun])])
+        mixed = graph.norm(mixed, f"{name}.LayerNorm", self._backbone.eps)
+        last = graph.node(
+            "Transpose", [graph.weight(f"{name}.dense_1.weight")], attributes={"perm": [1, 0]}
+        )
+        logits = graph.node("MatMul", [mixed, last])  # (starts, tokens, classes)
+        graph.node("Add", [logits, graph.weight(f"{name}.dense_1.bias")], output="end_logits")
+        inputs: Specs = self._hidden | {"starts": (INT, ["starts"])}
+        classes = self._settings.heads.end_classes
+        return inputs, {"end_logits": (FLOAT, ["starts", "tokens", classes])}
+
+    def link(self, graph: RowGraph) -> tuple[Specs, Specs]:
+        """Add the scores of the entities for each span."""
+        first, last = graph.take("hidden", "starts"), graph.take("hidden", "ends")
+        if self._settings.heads.types:
+            whole = graph.node("Concat", [first, last], attributes={"axis": -1})
+            spans = self._projector(graph, whole, "re_entities_projector")
+        else:
+            spans = self._both(graph, first, last)
+        graph.node(
+            "Gemm", [spans, "entity_vectors"], output="link_logits", attributes={"transB": 1}
+        )
+        inputs: Specs = self._hidden | {key: (INT, ["spans"]) for key in ("starts", "ends")}
+        inputs["entity_vectors"] = (FLOAT, ["entities", self._link_width])
+        return inputs, {"link_logits": (FLOAT, ["spans", "entities"])}
+
+    def sides(self, graph: RowGraph) -> tuple[Specs, Specs]:
+        """Add what spans are as subjects and as objects."""
+        width, size = self._settings.width, self._backbone.hidden
+        parts = [graph.take("hidden", "starts"), graph.take("hidden", "ends")]
+        inputs: Specs = self._hidden | {key: (INT, ["spans"]) for key in ("starts", "ends")}
+        if self._settings.heads.type_embedding:
+            parts.append("entities")
+            inputs["entities"] = (FLOAT, ["spans", size])
+        whole = graph.node("Concat", parts, attributes={"axis": -1})
+        spans = self._projector(graph, whole, "re_projector")  # (spans, 2L)
+        outputs: Specs = {}
+        for k, name in enumerate(("as_subject", "as_object")):
+            ends = [graph.ints(k * width), graph.ints((k + 1) * width), graph.ints(1)]
+            graph.node("Slice", [spans, *ends], output=name)
+            outputs[name] = (FLOAT, ["spans", width])
+        return inputs, outputs
+
+    def compare(self, graph: RowGraph) -> tuple[Specs, Specs]:
+        """Add the scores of the relations for each pair of spans."""
+        width = self._settings.width
+        pairs = graph.node("Mul", ["subjects", "objects"])  # (pairs, L)
+        pairs = graph.node("Unsqueeze", [pairs, graph.ints(1)])
+        mixed = graph.node("Mul", [pairs, "relation_vectors"])  # (pairs, relations, L)
+        flat = graph.node("Reshape", [mixed, graph.ints(-1, width)])
+        logits = self._classifier(graph, flat, "re_classifier")
+        count = graph.node("Shape", ["relation_vectors"], attributes={"start": 0, "end": 1})
+        shape = graph.node("Concat", [graph.ints(-1), count, graph.ints(2)], attributes={"axis": 0})
+        graph.node("Reshape", [logits, shape], output="relation_logits")
+        inputs: Specs = {name: (FLOAT, ["pairs", width]) for name in ("subjects", "objects")}
+        inputs["relation_vectors"] = (FLOAT, ["relations", width])
+        return inputs, {"relation_logits": (FLOAT, ["pairs", "relations", 2])}
+
+    @property
+    def _link_width(self) -> int:
+        return self._settings.width if self._settings.heads.types else 2 * self._settings.width
+
+    def _both(self, graph: RowGraph, first: str, last: str, *, output: str = "") -> str:
+        parts = [
+            self._projector(graph, value, f"ed_{side}_projector")
+            for side, value in (("start", first), ("end", last))
+        ]
+        return graph.node("Concat", parts, output=output, attributes={"axis": -1})
+
+    def _projector(self, graph: RowGraph, value: str, name: str, *, output: str = "") -> str:
+        outer = graph.linear(self._inner(graph, value, f"{name}.1"), f"{name}.4")
+        return graph.norm(outer, f"{name}.5", self._backbone.eps, output=output)
+
+    def _classifier(self, graph: RowGraph, value: str, name: str, *, output: str = "") -> str:
+        logits = graph.linear(self._inner(graph, value, f"{name}.1"), f"{name}.4")
+        return graph.node("Identity", [logits], output=output) if output else logits
+
+    def _inner(self, graph: RowGraph, value: str, name: str) -> str:
+        if self._settings.activation == "relu":
+            return graph.node("Relu", [graph.linear(value, name)])
+        found = graph.biased_gelu(value, name)
+        if self._settings.activation == "gelu_10":
+            found = graph.node("Clip", [found, graph.scalar(-10.0), graph.scalar(10.0)])
+        return found

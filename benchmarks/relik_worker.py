@@ -8,6 +8,7 @@ settings from there. Imports nothing but the standard library and `relik`.
 import json
 import logging
 import sys
+import threading
 import time
 import warnings
 from pathlib import Path
@@ -42,23 +43,41 @@ def _run(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
         answers = [opened(call, **job["options"]) for call in job["calls"]]
         seconds.append(time.perf_counter() - begun)
     flat = [one for each in answers for one in (each if isinstance(each, list) else [each])]
-    profile = _profile(opened, job) if job.get("profile") else None
-    return {"seconds": seconds, "answers": [_plain(one) for one in flat], "profile": profile}
+    result: dict[str, Any] = {"seconds": seconds, "answers": [_plain(one) for one in flat]}
+    if job["stages"]:
+        result |= _stages(opened, job)
+    return result
 
 
-def _profile(opened: Any, job: dict[str, Any]) -> str:
-    import cProfile
-    import io
-    import pstats
+def _stages(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
+    """Make the calls once more, with the time of each graph, and of everything beside them.
 
-    profiler = cProfile.Profile()
-    profiler.enable()
+    Graphs run side by side; their seconds are what they take of all cores together.
+    """
+    from relik.backends.onnx_rows import RowModel
+
+    rows: list[tuple[int, int]] = []
+    seconds: dict[str, float] = {}
+    lock, run = threading.Lock(), RowModel.run
+
+    def timed(self: Any, name: str, feed: Any) -> Any:
+        begun = time.perf_counter()
+        outputs = run(self, name, feed)
+        taken = time.perf_counter() - begun
+        with lock:
+            seconds[name] = seconds.get(name, 0.0) + taken / self.threads
+            if "inputs_embeds" in feed:
+                count = len(feed["inputs_embeds"])
+                rows.append((count, len(feed["kept"]) if "kept" in feed else count))
+        return outputs
+
+    RowModel.run = timed  # type: ignore[method-assign]
+    begun = time.perf_counter()
     for call in job["calls"]:
         opened(call, **job["options"])
-    profiler.disable()
-    stream = io.StringIO()
-    pstats.Stats(profiler, stream=stream).sort_stats("tottime").print_stats(25)
-    return stream.getvalue()
+    total = time.perf_counter() - begun
+    seconds["beside"] = max(0.0, total - sum(seconds.values()))
+    return {"rows": rows, "stages": {name: round(value, 3) for name, value in seconds.items()}}
 
 
 def _plain(output: Any) -> dict[str, Any]:

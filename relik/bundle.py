@@ -7,6 +7,7 @@ Nothing in a bundle names code. It is a folder, a pinned revision on the Hugging
 import hashlib
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -246,18 +247,44 @@ def open_bundle(
     if name_or_path == DEFAULT:
         return _opened(_default_folder(), verify=verify)
     folder = Path(name_or_path)
-    named = _HUB_ID.fullmatch(name_or_path) if isinstance(name_or_path, str) else None
+    named = parse_hub_id(name_or_path) if isinstance(name_or_path, str) else None
     if folder.exists() or named is None:
         return _opened(folder, verify=verify)
-    pinned = revision or named["revision"]
+    pinned = revision or named.revision
     if pinned is None:
         raise BundleNotFoundError(
             f"{folder}: there is no such folder: check the path, or name a commit of that "
             f"repository on the Hugging Face Hub, as in {name_or_path}@<commit>"
         )
-    snapshot = _fetch(named["repository"], pinned)
+    snapshot = fetch(named.repository, pinned, [f"*{suffix}" for suffix in SUFFIXES])
     # The files of a snapshot are links to its repository's store of contents, two levels up.
     return _opened(snapshot, verify=verify, within=snapshot.parent.parent, revision=snapshot.name)
+
+
+@dataclass(frozen=True, slots=True)
+class HubId:
+    """A repository on the Hugging Face Hub.
+
+    Args:
+        repository: "org/name".
+        revision: Commit, tag or branch, or None where the name has none.
+    """
+
+    repository: str
+    revision: str | None
+
+
+def parse_hub_id(name: str) -> HubId | None:
+    """Read the name of a repository on the Hub.
+
+    Args:
+        name: "org/name" or "org/name@revision".
+
+    Returns:
+        Its parts; None for anything else.
+    """
+    found = _HUB_ID.fullmatch(name)
+    return None if found is None else HubId(found["repository"], found["revision"])
 
 
 def _opened(
@@ -292,7 +319,20 @@ def _default_folder() -> Path:
     return folder
 
 
-def _fetch(repository: str, revision: str) -> Path:
+def fetch(repository: str, revision: str, patterns: Sequence[str]) -> Path:
+    """Fetch files of a repository on the Hugging Face Hub.
+
+    Args:
+        repository: "org/name".
+        revision: Commit, tag or branch.
+        patterns: Names of the files, with wildcards.
+
+    Returns:
+        The folder of the snapshot; it is named by its commit.
+
+    Raises:
+        BundleNotFoundError: They cannot be fetched, or huggingface_hub is not installed.
+    """
     try:
         from huggingface_hub import snapshot_download
     except ImportError as error:
@@ -304,7 +344,7 @@ def _fetch(repository: str, revision: str) -> Path:
         fetched = snapshot_download(
             repository,
             revision=revision,
-            allow_patterns=[f"*{suffix}" for suffix in SUFFIXES],
+            allow_patterns=list(patterns),
         )
     except (OSError, ValueError) as error:
         raise BundleNotFoundError(

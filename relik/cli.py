@@ -17,6 +17,7 @@ GROUP = "relik.commands"
 
 _SUMMARIES = {
     "annotate": "Link entities and find triples in texts, files or standard input.",
+    "convert": "Turn a released ReLiK pipeline into a bundle.",
     "data": "Convert data sets from and to other formats.",
     "evaluate": "Measure a bundle on a file of gold documents.",
     "index": "Build, verify and inspect knowledge indexes.",
@@ -32,7 +33,7 @@ _EXTRAS = {
     "rdflib": "data",
     "spacy": "data",
 }
-_EXTRA_OF_COMMAND = {"train": "train", "index": "train"}
+_EXTRA_OF_COMMAND = {"train": "train", "index": "train", "convert": "upstream"}
 _EXIT_CODES: tuple[tuple[type[RelikError], int], ...] = (
     (ConfigError, 2),
     (InputError, 2),

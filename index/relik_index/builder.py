@@ -1,17 +1,13 @@
 """Build a knowledge index from lines of JSON: written aside, sealed, renamed last."""
 
 import hashlib
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
 
-import marisa_trie
 import numpy as np
 import pyarrow as pa
 from tokenizers import Tokenizer
@@ -23,11 +19,11 @@ from relik.errors import (
     InferenceError,
     InputError,
 )
-from relik.kb.knowledge_base import FILES, ID_ROWS, IDS, KIND, NAMES, RECORDS, VECTORS
-from relik.kb.names import MATCH_FORMAT
-from relik.kb.records import ROW_DTYPE, RecordTable, schema
+from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
+from relik.kb.names import NameMatch
+from relik.kb.records import RecordTable, schema
 from relik.kb.texts import candidate_text, encoder_text
-from relik.manifest import publish, read_manifest, write_manifest
+from relik.manifest import publish, write_manifest
 from relik.retriever.exact import ExactIndex
 from relik.retriever.faiss_index import (
     VECTOR_KINDS,
@@ -37,6 +33,15 @@ from relik.retriever.faiss_index import (
     write_faiss,
 )
 from relik.types import FloatArray, TextEncoder
+from relik_index.parts import (
+    aside,
+    check_target,
+    record_batch,
+    version_of,
+    write_ids,
+    write_names,
+    write_options,
+)
 from relik_index.source import SourceRecord, name_matches, read_source
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -52,7 +57,6 @@ _RECEIPT_QUERIES = 500
 _RECEIPT_TOP_K = 50
 # Length of the noise added to a unit vector: a query then has a cosine of about 0.9 with it.
 _RECEIPT_NOISE = 0.5
-_ZSTD_LEVEL = 19
 _MOST_TOKENS_NARROW = 0xFFFF
 
 
@@ -131,9 +135,9 @@ def build_index(
     """
     chosen = BuildOptions() if options is None else options
     tell = progress or _silent
-    _check_target(out, force=chosen.force)
+    check_target(out, kind=KIND, force=chosen.force)
     try:
-        with _aside(out) as folder:
+        with aside(out) as folder:
             rows, tokenizer_fingerprint = _write_records(source, folder, tokenizer, chosen, tell)
             _write_names(source, folder, rows, tell)
             fields: dict[str, object] = {
@@ -146,7 +150,7 @@ def build_index(
                 "compression": chosen.compression,
                 "sources": list(chosen.sources),
             }
-            fields = {"version": _version(folder), **fields}
+            fields = {"version": version_of(folder), **fields}
             fields["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
             write_manifest(folder, kind=KIND, fields=fields)
             publish(folder, out, replace=chosen.force)
@@ -160,32 +164,6 @@ def build_index(
 
 def _silent(stage: str, done: int, total: int) -> None:
     """Tell nobody."""
-
-
-def _check_target(out: Path, *, force: bool) -> None:
-    if not out.exists() or (out.is_dir() and force and not any(out.iterdir())):
-        return
-    if not force:
-        raise InputError(f"{out}: is there already: choose another folder, or use --force")
-    try:
-        read_manifest(out, kind=KIND)
-    except BundleError as error:
-        raise InputError(
-            f"{out}: is not a knowledge index, so it is not replaced: choose another folder"
-        ) from error
-
-
-@contextmanager
-def _aside(out: Path) -> Iterator[Path]:
-    """Make a folder beside the target, which is gone afterwards unless it was renamed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    folder = out.with_name(f".{out.name}.building-{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write_records(
@@ -206,25 +184,14 @@ def _write_records(
     records = read_source(source)
     with (
         pa.OSFile(str(folder / RECORDS), "wb") as file,
-        pa.ipc.new_file(file, columns, options=_write_options(options.compression)) as writer,
+        pa.ipc.new_file(file, columns, options=write_options(options.compression)) as writer,
     ):
         while batch := list(islice(records, options.batch_rows)):
             writer.write_batch(_record_batch(batch, plain, columns, options.candidate_tokens))
             ids.extend(record.entity.entity_id for record in batch)
             progress("records", batch[-1].position, total)
-    trie = marisa_trie.Trie(ids)
-    rows = np.empty(len(ids), dtype=ROW_DTYPE)
-    for row, entity_id in enumerate(ids):
-        rows[trie[entity_id]] = row
-    trie.save(str(folder / IDS))
-    (folder / ID_ROWS).write_bytes(rows.tobytes())
+    write_ids(folder, lambda: ids, rows=len(ids))
     return len(ids), hashlib.sha256(saved.encode()).hexdigest()
-
-
-def _write_options(compression: str) -> pa.ipc.IpcWriteOptions:
-    # Written once and read for years: the slowest level of compression is the cheapest.
-    codec = pa.Codec("zstd", compression_level=_ZSTD_LEVEL) if compression == "zstd" else None
-    return pa.ipc.IpcWriteOptions(compression=codec)
 
 
 def _record_batch(
@@ -233,17 +200,8 @@ def _record_batch(
     entities = [record.entity for record in records]
     texts = [candidate_text(entity) for entity in entities]
     encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
-    values = (
-        [entity.entity_id for entity in entities],
-        [entity.name for entity in entities],
-        [entity.aliases for entity in entities],
-        [entity.description for entity in entities],
-        [entity.types for entity in entities],
-        [record.count for record in records],
-        [encoding.ids[:candidate_tokens] for encoding in encodings],
-    )
-    arrays = [pa.array(column, type=f.type) for column, f in zip(values, columns, strict=True)]
-    return pa.RecordBatch.from_arrays(arrays, schema=columns)
+    tokens = [encoding.ids[:candidate_tokens] for encoding in encodings]
+    return record_batch(entities, [record.count for record in records], tokens, columns)
 
 
 def _write_names(source: Path, folder: Path, rows: int, progress: Progress) -> None:
@@ -251,15 +209,14 @@ def _write_names(source: Path, folder: Path, rows: int, progress: Progress) -> N
     total = source.stat().st_size
     last = -1
 
-    def entries() -> Iterator[tuple[str, tuple[int, int, int]]]:
+    def matches() -> Iterator[dict[str, NameMatch]]:
         nonlocal last
         for last, record in enumerate(read_source(source)):
-            for key, match in name_matches(record, row=last).items():
-                yield key, (match.row, match.count, match.flags)
+            yield name_matches(record, row=last)
             if last % 1024 == 0:
                 progress("names", record.position, total)
 
-    marisa_trie.RecordTrie(MATCH_FORMAT, entries()).save(str(folder / NAMES))
+    write_names(folder, matches())
     progress("names", total, total)
     if last + 1 != rows:
         raise InputError(f"{source}: changed while it was read: build again from a file at rest")
@@ -328,12 +285,3 @@ def _recall_receipt(vectors: FloatArray, path: Path, options: BuildOptions) -> d
             f"search, expected at least {options.min_recall}: choose a finer kind, such as sq8"
         )
     return {"at": expected.shape[1], "queries": len(chosen), "recall": recall}
-
-
-def _version(folder: Path) -> str:
-    """Name the content: the same records, encoder and options give the same version."""
-    digest = hashlib.sha256()
-    for name in sorted(FILES):
-        with (folder / name).open("rb") as file:
-            digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())
-    return digest.hexdigest()[:16]

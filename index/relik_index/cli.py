@@ -64,7 +64,7 @@ def build(
     )
     models = open_bundle(bundle)
     started = time.monotonic()
-    with _progress_bar() as progress:
+    with progress_bar() as progress:
         built = build_index(
             file,
             out,
@@ -74,7 +74,7 @@ def build(
             options=options,
             progress=progress,
         )
-    _show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
+    show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 
 @app.command()
@@ -88,7 +88,7 @@ def info(
 
     manifest = read_manifest(path, kind=KIND)
     sizes = {name: entry.size for name, entry in manifest.files.items()}
-    _show(
+    show(
         {
             **manifest.fields,
             "format_version": manifest.format_version,
@@ -107,12 +107,16 @@ def verify(
     """Check every file of a knowledge index, and that its records find themselves."""
     from relik_index.verify import verify_index
 
-    _show(verify_index(path), as_json=as_json)
+    show(verify_index(path), as_json=as_json)
 
 
 @contextmanager
-def _progress_bar() -> Iterator["Tell | None"]:
-    """Show progress at a terminal, on the error stream; nowhere else."""
+def progress_bar() -> Iterator["Tell | None"]:
+    """Show progress at a terminal, on the error stream; nowhere else.
+
+    Yields:
+        What is told a stage, how much is done and how much there is; None elsewhere.
+    """
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
@@ -126,15 +130,21 @@ def _progress_bar() -> Iterator["Tell | None"]:
     with Progress(*columns, console=console) as bar:
         tasks = {}
 
-        def show(stage: str, done: int, total: int) -> None:
+        def tell(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        yield show
+        yield tell
 
 
-def _show(values: dict[str, object], *, as_json: bool) -> None:
+def show(values: dict[str, object], *, as_json: bool) -> None:
+    """Print what a command made.
+
+    Args:
+        values: By name; JSON values.
+        as_json: One JSON object on a line, not a table.
+    """
     if as_json:
         typer.echo(json.dumps(values, ensure_ascii=False))
         return

@@ -79,5 +79,9 @@ def _self_recall(kb: KnowledgeBase, rows: IntArray, *, top_k: int) -> float:
     own = (vectors.astype(np.float64) ** 2).sum(axis=1)  # (n,)
     found, scores = kb.index.search(vectors, top_k=top_k)  # (n, top_k)
     itself = (found == rows[:, None]).any(axis=1)
-    namesake = np.abs(scores[:, -1] - own) <= _TIE
+    if kb.manifest.fields.get("unit_vectors") is False:
+        # A longer vector may be nearer to another than that one is to itself.
+        namesake = scores[:, -1] >= own * (1 - _TIE)
+    else:
+        namesake = np.abs(scores[:, -1] - own) <= _TIE
     return float((itself | namesake).mean())

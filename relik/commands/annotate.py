@@ -45,7 +45,9 @@ Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions that are linked 
 JsonLines = Annotated[
     bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
 ]
-BundleName = Annotated[str, typer.Option("--bundle", help="Folder or name of the bundle.")]
+BundleName = Annotated[
+    str, typer.Option("--bundle", help="Folder or name of a bundle or released ReLiK pipeline.")
+]
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 
 
@@ -95,9 +97,9 @@ def annotate(
         types=tuple(_listed(types)),
     )
     arguments = _arguments(texts or (), file or ())
-    from relik.bundle import open_bundle
+    from relik.opening import find_pipeline
 
-    pipeline = open_bundle(bundle).pipeline(backend)
+    pipeline = find_pipeline(bundle).pipeline(backend)
     documents = read_documents(arguments, files=file or (), stdin=sys.stdin.buffer)
     as_json = json_lines or not sys.stdout.isatty()
     console = None if as_json else Console()

@@ -9,10 +9,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relik.errors import BundleError, BundleNotFoundError, ConfigError
+from relik.manifest import SUFFIXES
 from relik.upstream.extra import INSTALL
 
 PATTERNS = ("json", "yaml", "safetensors", "bin", "pt", "jsonl", "txt", "model", "faiss")
-"""Endings of the files that are fetched: weights, tokenizers, settings, indexes. No code."""
+"""Endings of the data files of released parts: weights, tokenizers, settings, indexes. No code."""
+
+FETCHED = tuple(dict.fromkeys([*PATTERNS, *(suffix.removeprefix(".") for suffix in SUFFIXES)]))
+"""Endings of the files that are fetched: a pipeline may be a released one or a converted one."""
 
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 
@@ -108,7 +112,7 @@ class Files:
             snapshot = snapshot_download(
                 repository,
                 revision=revision,
-                allow_patterns=[f"*.{ending}" for ending in PATTERNS],
+                allow_patterns=[f"*.{ending}" for ending in FETCHED],
                 cache_dir=self.cache_dir,
                 force_download=self.force_download,
             )

@@ -1,40 +1,30 @@
 """The index of one task: documents and their vectors, in upstream's format."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError, InputError
+from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError
 from relik.types import FloatArray, IntArray
 from relik.upstream.documents import Document, DocumentStore
 from relik.upstream.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
 from relik.upstream.files import file_within
-from relik.upstream.settings import (
-    CONFIG,
-    IndexSettings,
-    Precision,
-    known_values,
-)
+from relik.upstream.found import FoundDocument, fit_queries
+from relik.upstream.settings import CONFIG, IndexSettings, Precision, known_values
 from relik.upstream.targets import check_target, read_yaml
 
 EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
 
 
-@dataclass(frozen=True, slots=True)
-class FoundDocument:
-    """A document that a query found.
+class DocumentWriter(Protocol):
+    """Documents that can be written."""
 
-    Args:
-        document: The document.
-        score: Inner product of query and document; any number.
-    """
-
-    document: Document
-    score: float
+    def save(self, path: Path) -> None:
+        """Write them as JSON Lines, in the order of their rows."""
+        ...
 
 
 class DocumentIndex:
@@ -96,7 +86,7 @@ class DocumentIndex:
             ConfigError: `config.yaml` has an unknown setting, or torch cannot use the device.
         """
         settings = settings or IndexSettings(name_or_path=str(folder))
-        own = _read_config(folder)
+        own = read_index_config(folder)
         documents = DocumentStore.open(
             file_within(folder, own.get("documents") or DOCUMENTS),
             skip_metadata=settings.skip_metadata,
@@ -121,6 +111,11 @@ class DocumentIndex:
     def dim(self) -> int:
         """Width of the vectors."""
         return self._vectors.dim
+
+    @property
+    def version(self) -> str:
+        """Name of what the documents say: 16 hexadecimal digits."""
+        return self.documents.version
 
     @property
     def changed(self) -> bool:
@@ -148,30 +143,64 @@ class DocumentIndex:
             DimensionMismatchError: The queries have another width.
             InputError: `top_k` is less than 1.
         """
-        if top_k < 1:
-            raise InputError(
-                f"got top_k {top_k}, expected at least 1: raise it, or give candidates"
-            )
-        width = queries.shape[1] if queries.ndim == 2 else 0
-        if width > self.dim and (truncate or self.matryoshka):
-            queries = np.ascontiguousarray(queries[:, : self.dim])
-        elif width != self.dim:
-            raise DimensionMismatchError(
-                f"got queries of shape {queries.shape}, expected (n, {self.dim}): use the encoder "
-                "that the index was built with, or, for an index of the first dimensions of a "
-                "wider encoder, index_kwargs={'matryoshka': True}"
-            )
+        found = self.find(queries, top_k=top_k, truncate=truncate)
+        return [
+            [FoundDocument(self.documents[row], score, row) for row, score in line]
+            for line in found
+        ]
+
+    def find(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[tuple[int, float]]]:
+        """Find the rows of the best documents of each query, and do not read them.
+
+        Args:
+            queries: As for `search`.
+            top_k: As for `search`.
+            truncate: As for `search`.
+
+        Returns:
+            For each query at most `top_k` rows with their scores, best first, ties by row.
+
+        Raises:
+            DimensionMismatchError: The queries have another width.
+            InputError: `top_k` is less than 1.
+        """
+        narrow = truncate or self.matryoshka
+        queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
         deleted = set(self.documents.deleted.tolist())
         limit = min(top_k + len(deleted), len(self._vectors))
         rows, scores = self._vectors.search(queries, top_k=limit) if limit else _nothing(queries)
         return [
-            [
-                FoundDocument(self.documents[int(row)], float(score))
-                for row, score in zip(row_line, score_line, strict=True)
-                if row not in deleted
-            ][:top_k]
-            for row_line, score_line in zip(rows.tolist(), scores.tolist(), strict=True)
+            [pair for pair in zip(*lines, strict=True) if pair[0] not in deleted][:top_k]
+            for lines in zip(rows.tolist(), scores.tolist(), strict=True)
         ]
+
+    def entity_id(self, row: int) -> str:
+        """Return the id of a document as text, as the server gives it.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The id. Two documents of one id are one entity, the first of them.
+        """
+        return str(self.documents[row].id)
+
+    def row_of(self, entity_id: str) -> int | None:
+        """Find a document by its id as text.
+
+        Args:
+            entity_id: From `entity_id`.
+
+        Returns:
+            Its row, or None.
+        """
+        for key in (entity_id, _number(entity_id)):
+            row = None if key is None else self.documents.row_of(key)
+            if row is not None and self.entity_id(row) == entity_id:
+                return row
+        return None
 
     def add(self, documents: Iterable[Document | str], vectors: FloatArray) -> None:
         """Append documents with their vectors.
@@ -219,20 +248,10 @@ class DocumentIndex:
         Raises:
             BundleError: The index is searched with FAISS.
         """
-        import yaml
-
         tensor = self._tensor().cpu()
-        folder.mkdir(parents=True, exist_ok=True)
-        self.documents.save(folder / DOCUMENTS)
         kept = np.setdiff1d(np.arange(len(tensor)), self.documents.deleted)
-        torch.save(tensor[torch.from_numpy(kept)].clone(), folder / EMBEDDINGS)
-        values = {
-            "_target_": "relik.retriever.indexers.inmemory.InMemoryDocumentIndex",
-            "metadata_fields": list(self.settings.get("metadata_fields") or []),
-            "separator": self.settings.get("separator"),
-            "name_or_path": None,
-        }
-        (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+        rows = torch.from_numpy(kept)
+        write_index(folder, self.documents, tensor[rows].clone(), settings=self.settings)
 
     def _tensor(self) -> torch.Tensor:
         if not isinstance(self._vectors, TorchVectors):
@@ -243,7 +262,44 @@ class DocumentIndex:
         return self._vectors.tensor
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def write_index(
+    folder: Path, documents: DocumentWriter, vectors: torch.Tensor, *, settings: Mapping[str, Any]
+) -> None:
+    """Write an index in upstream's format.
+
+    Args:
+        folder: Made where it is missing.
+        documents: Its documents.
+        vectors: (n_documents, dim), in the same order.
+        settings: How the vectors were made: `metadata_fields` and `separator`.
+    """
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    documents.save(folder / DOCUMENTS)
+    torch.save(vectors, folder / EMBEDDINGS)
+    values = {
+        "_target_": "relik.retriever.indexers.inmemory.InMemoryDocumentIndex",
+        "metadata_fields": list(settings.get("metadata_fields") or []),
+        "separator": settings.get("separator"),
+        "name_or_path": None,
+    }
+    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def read_index_config(folder: Path) -> dict[str, Any]:
+    """Read what an index in upstream's format says of itself.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        Settings by name; none without a `config.yaml`.
+
+    Raises:
+        BundleCorruptError: The file is not plain YAML.
+        ConfigError: It has an unknown setting.
+    """
     if not (folder / CONFIG).is_file():
         return {}
     values = read_yaml(folder / CONFIG)
@@ -251,6 +307,13 @@ def _read_config(folder: Path) -> dict[str, Any]:
     check_target(values, ("index",), where=where)
     names = {"metadata_fields", "separator", "name_or_path", "documents", "device", "precision"}
     return known_values(values, frozenset(names), where=where)
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
 
 
 def _nothing(queries: FloatArray) -> tuple[IntArray, FloatArray]:

@@ -7,9 +7,12 @@ from types import MappingProxyType
 from typing import Any
 
 from relik.errors import ConfigError
-from relik.upstream.extra import lacking
-from relik.upstream.files import Files
+from relik.manifest import MANIFEST
+from relik.upstream.converted import LAYOUT, open_converted
+from relik.upstream.engines import Engine, open_encoder, open_index, open_reader
+from relik.upstream.files import Files, file_within
 from relik.upstream.settings import (
+    CONFIG,
     PipelineTask,
     Precision,
     Task,
@@ -17,7 +20,7 @@ from relik.upstream.settings import (
     parse_precision,
     parse_section,
 )
-from relik.upstream.targets import Section
+from relik.upstream.targets import Section, read_yaml
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -36,6 +39,8 @@ class LoadOptions:
         precisions: Precisions of them that differ.
         kwargs: Settings of them, by their names in `config.yaml`, for every task.
         quirks: Read as upstream does, defects and all.
+        engine: What runs the models: "onnx", "torch", or "auto", which is ONNX Runtime on a CPU
+            wherever the graphs for it lie beside the weights, and torch elsewhere.
     """
 
     device: object = None
@@ -44,6 +49,7 @@ class LoadOptions:
     precisions: Mapping[str, object] = field(default_factory=dict)
     kwargs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     quirks: bool = False
+    engine: Engine = "auto"
 
     def device_of(self, part: str, stated: str | None) -> str:
         """Return where a part runs.
@@ -106,6 +112,30 @@ class Parts:
     retriever: dict[Task, Opened] = field(default_factory=dict)
     index: dict[Task, Opened] = field(default_factory=dict)
     reader: Opened | None = None
+
+
+def read_stated(files: Files, config_file_name: str = CONFIG) -> tuple[dict[str, Any], str]:
+    """Read what a pipeline says of itself: a released one, or a bundle that was converted.
+
+    Args:
+        files: The pipeline's folder.
+        config_file_name: The settings file of a released one.
+
+    Returns:
+        The settings by name, and what to call them in messages.
+
+    Raises:
+        BundleError: There are no settings, or a file of a converted bundle was altered.
+        ConfigError: The name has a folder in it, or PyYAML is not installed.
+    """
+    folder = files.folder or Path()
+    if config_file_name == CONFIG and (folder / MANIFEST).is_file():
+        # The files of a snapshot of the Hub are links to a store two levels up.
+        within = folder.parent.parent if files.fetched else None
+        stated = open_converted(folder, within=within).stated()
+        return stated, str(folder / LAYOUT.pipeline)
+    path = file_within(folder, config_file_name)
+    return read_yaml(path), str(path)
 
 
 class Opener:
@@ -222,24 +252,17 @@ class Opener:
         device: str,
         precision: Precision,
     ) -> Any:
-        try:
-            from relik.upstream.encoder import UpstreamEncoder
-            from relik.upstream.index import DocumentIndex
-            from relik.upstream.reader import UpstreamReader
-        except ModuleNotFoundError as error:
-            raise lacking(str(error.name)) from error
+        engine = self._options.engine
         if part == "retriever":
-            return UpstreamEncoder.open(folder, device=device, precision=precision)
+            return open_encoder(folder, device=device, precision=precision, engine=engine)
         if part == "index":
-            return DocumentIndex.open(folder, settings=settings, device=device, precision=precision)
-        use_nme, backbone = settings.use_nme, settings.backbone
-        return UpstreamReader.open(
+            return open_index(folder, settings=settings, device=device, precision=precision)
+        return open_reader(
             folder,
-            kind=settings.kind,
-            backbone=None if backbone is None else Path(backbone),
-            use_nme=settings.kind == "span" if use_nme is None else use_nme,
+            settings=settings,
             device=device,
             precision=precision,
+            engine=engine,
             quirks=self._options.quirks,
         )
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from relik.errors import InputError
 from relik.upstream.call import Call, Request
-from relik.upstream.files import Files, file_within, open_pipeline_folder
+from relik.upstream.files import Files, open_pipeline_folder
 from relik.upstream.given import (
     read_candidates,
     read_mentions,
@@ -19,7 +19,7 @@ from relik.upstream.given import (
     read_windows,
     texts_of_windows,
 )
-from relik.upstream.opening import LoadOptions, Opened, Opener, check_parts
+from relik.upstream.opening import LoadOptions, Opened, Opener, check_parts, read_stated
 from relik.upstream.options import read_options
 from relik.upstream.outputs import RelikOutput
 from relik.upstream.saving import push_pipeline, save_pipeline
@@ -30,7 +30,6 @@ from relik.upstream.settings import (
     Task,
     parse_settings,
 )
-from relik.upstream.targets import read_yaml
 
 AS_STATED: Any = ...
 """In `from_pretrained`: as `config.yaml` says."""
@@ -123,6 +122,8 @@ class Relik:
     ) -> "Relik":
         """Open a pipeline: a folder, or "org/name" or "org/name@revision" on the Hub.
 
+        It is a released one, or one that `relik convert` wrote.
+
         See `Relik`, `LoadOptions` and the settings of each part for what the arguments mean.
         """
         cache = None if cache_dir is None else Path(cache_dir)
@@ -154,11 +155,10 @@ class Relik:
         general: tuple[Any, ...],
         options: LoadOptions,
     ) -> "Relik":
-        path = file_within(files.folder or Path(), config_file_name)
-        stated = read_yaml(path)
+        stated, where = read_stated(files, config_file_name)
         names = ("task", "metadata_fields", "top_k", "window_size", "window_stride")
         given = {k: v for k, v in zip(names, general, strict=True) if v is not AS_STATED}
-        settings = parse_settings(stated | given, where=str(path))
+        settings = parse_settings(stated | given, where=where)
         parts = {name: part for name, part in parts.items() if part is not AS_STATED}
         opened = Opener(settings.task, files, options).open(stated, parts)
         return cls(

@@ -17,7 +17,7 @@ import uvicorn
 from rich.console import Console
 from rich.markup import escape
 
-from relik.bundle import open_bundle
+from relik.opening import find_pipeline
 from relik_serve.app import create_app
 from relik_serve.errors import ListenError
 from relik_serve.schemas import EXAMPLE
@@ -34,7 +34,10 @@ def serve(  # each one is a flag
         int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")
     ] = None,
     bundle: Annotated[
-        str | None, typer.Option(help="Folder or name of the bundle. [default: default]")
+        str | None,
+        typer.Option(
+            help="Folder or name of a bundle or of a released ReLiK pipeline. [default: default]"
+        ),
     ] = None,
     backend: Annotated[
         str | None, typer.Option(help="What runs the models: auto, onnx, torch. [default: auto]")
@@ -70,8 +73,8 @@ def serve(  # each one is a flag
     }
     settings = read_settings(flags)
     # Verified before the port is taken: a server that cannot serve is never reachable.
-    opened = open_bundle(settings.bundle)
-    run(settings, lambda: open_served(opened, backend=settings.backend), started=started)
+    found = find_pipeline(settings.bundle)
+    run(settings, lambda: open_served(found, backend=settings.backend), started=started)
 
 
 def run(settings: Settings, open_model: Callable[[], Served], *, started: float) -> None:

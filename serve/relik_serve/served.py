@@ -1,32 +1,26 @@
-"""Opens the models of a bundle for the server."""
+"""Opens the models of a pipeline for the server."""
 
-from relik.bundle import LAYOUT, Bundle
-from relik.manifest import MANIFEST, read_manifest
+from relik.opening import PipelineSource
 from relik_serve.stages import Served
 
 
-def open_served(bundle: Bundle, *, backend: str) -> Served:
-    """Open the models of a bundle.
+def open_served(source: PipelineSource, *, backend: str) -> Served:
+    """Open the models of a pipeline.
 
     Args:
-        bundle: An opened bundle.
+        source: A bundle, or a converted or released pipeline.
         backend: "onnx", "torch", or "auto".
 
     Returns:
-        Its pipeline, and how much it knows.
+        The pipeline, and how much it knows.
 
     Raises:
         BundleError: A model or an index cannot be used.
-        ConfigError: There is no such backend.
+        ConfigError: There is no such backend, or it cannot run the pipeline.
     """
+    pipeline = source.pipeline(backend)
     return Served(
-        stages=bundle.pipeline(backend),
-        n_entities=_count(bundle, LAYOUT.entities),
-        n_relations=_count(bundle, LAYOUT.relations),
+        stages=pipeline,
+        n_entities=len(pipeline.entities),
+        n_relations=len(pipeline.relations),
     )
-
-
-def _count(bundle: Bundle, index: str) -> int:
-    if f"{index}/{MANIFEST}" not in bundle.manifest.files:
-        return 0
-    return read_manifest(bundle.path / index).value("rows", int)

@@ -23,7 +23,7 @@ class Settings:
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
-        bundle: Folder or name of the bundle.
+        bundle: Folder or name of a bundle, or of a released ReLiK pipeline.
         backend: What runs the models: onnx, torch, or auto, which is torch where it finds
             a GPU and onnx elsewhere.
         max_batch_tokens: Tokens of text in one call of a model. More is faster while the

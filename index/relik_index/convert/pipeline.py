@@ -1,0 +1,231 @@
+"""Converts a released pipeline: written aside, opened once, sealed, renamed last."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from relik.errors import BundleError, ConfigError
+from relik.manifest import publish, write_manifest
+from relik.upstream.checkpoint import CheckpointSettings
+from relik.upstream.converted import (
+    INDEXES,
+    KIND,
+    LAYOUT,
+    ConvertedConfig,
+    ConvertedReader,
+    ConvertedWindows,
+    fingerprint_of,
+    open_converted,
+)
+from relik.upstream.engines import Engine
+from relik.upstream.files import Files
+from relik.upstream.opening import LoadOptions, Opener, check_parts
+from relik.upstream.settings import CONFIG, ReaderSettings, Task
+from relik.upstream.tokens import ReaderTokenizer
+from relik_index.convert.documents import IndexOptions, Tell, write_knowledge_index
+from relik_index.convert.models import write_encoder, write_reader
+from relik_index.convert.source import ReleasedSource, find_source
+from relik_index.graphs.released import Weights
+from relik_index.parts import aside, check_target
+
+WEIGHTS: tuple[Weights, ...] = ("float32", "int8")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConvertOptions:
+    """How a pipeline is converted.
+
+    Args:
+        weights: What ONNX Runtime computes with: float32 as released, or int8, which is smaller
+            and faster and rounds; torch then cannot run it.
+        config_file_name: Settings file of the pipeline.
+        revision: Commit, tag or branch of the pipeline on the Hub; None where its name has one.
+        force: Replace a converted bundle that is there already.
+
+    Raises:
+        ConfigError: There are no such weights.
+    """
+
+    weights: Weights = "float32"
+    config_file_name: str = CONFIG
+    revision: str | None = None
+    force: bool = False
+
+    def __post_init__(self) -> None:
+        if self.weights not in WEIGHTS:
+            raise ConfigError(
+                f"got the weights {self.weights!r}, expected {' or '.join(WEIGHTS)}: choose one"
+            )
+
+
+def convert_pipeline(
+    source: str,
+    out: Path,
+    *,
+    options: ConvertOptions | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> dict[str, object]:
+    """Convert a released pipeline to a bundle.
+
+    Args:
+        source: A folder, or "org/name" or "org/name@revision" on the Hugging Face Hub.
+        out: The folder to make.
+        options: How to convert.
+        progress: Told a stage, how much of it is done, and how much there is.
+
+    Returns:
+        What the manifest says, without the files.
+
+    Raises:
+        InputError: `out` is there already, or `source` is a bundle of ours.
+        ConfigError: A setting of the pipeline is wrong, or it lacks a part.
+        BundleError: A part cannot be read, or the bundle cannot be written.
+    """
+    chosen = ConvertOptions() if options is None else options
+    check_target(out, kind=KIND, force=chosen.force)
+    found = find_source(source, config_file_name=chosen.config_file_name, revision=chosen.revision)
+    try:
+        with aside(out) as folder:
+            fields = _write(found, folder, chosen, progress or _silent)
+            publish(folder, out, replace=chosen.force)
+    except OSError as error:
+        raise BundleError(
+            f"{out}: cannot be written ({error.strerror or error}): "
+            "check the free space and the permissions"
+        ) from error
+    return fields
+
+
+def _silent(stage: str, done: int, total: int) -> None:
+    """Tell nobody."""
+
+
+def _write(
+    found: ReleasedSource, folder: Path, options: ConvertOptions, tell: Tell
+) -> dict[str, object]:
+    tasks = list(found.encoders)
+    reader = found.settings.reader
+    assert reader is not None  # noqa: S101  # `find_source` refuses a pipeline without one
+    n_models = 1 + len(tasks)
+    tell("models", 0, n_models)
+    checkpoint = write_reader(
+        found.reader.folder,
+        folder / LAYOUT.reader,
+        kind=reader.kind,
+        backbone=found.backbone,
+        weights=options.weights,
+    )
+    tell("models", 1, n_models)
+    prints = _write_encoders(found, folder, options)
+    tell("models", n_models, n_models)
+    indexes = {}
+    for task in tasks:
+        indexes[INDEXES[task]] = write_knowledge_index(
+            found.indexes[task].folder,
+            folder / INDEXES[task],
+            options=IndexOptions(
+                tokenizer=ReaderTokenizer.open(folder / LAYOUT.reader, quirks=False),
+                fingerprint=prints[task],
+                metadata_fields=found.settings.metadata_fields,
+                skip_metadata=found.settings.index[task].skip_metadata,
+                sources=(found.indexes[task].name,),
+            ),
+            progress=lambda stage, done, total, name=INDEXES[task]: tell(  # type: ignore[misc]  # a default binds the name of this round
+                f"{name}: {stage}", done, total
+            ),
+        )
+    config = _config(found, reader, checkpoint)
+    _write_toml(config, folder / LAYOUT.pipeline)
+    fields: dict[str, object] = {
+        "model": config.model,
+        "task": config.task,
+        "weights": options.weights,
+        "sources": found.sources,
+        "rows": {name: index["rows"] for name, index in indexes.items()},
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    tell("check", 0, 1)
+    write_manifest(folder, kind=KIND, fields=fields)
+    _check(folder, options.weights)
+    tell("check", 1, 1)
+    return fields
+
+
+def _write_encoders(
+    found: ReleasedSource, folder: Path, options: ConvertOptions
+) -> dict[Task, str]:
+    """Write the encoder of each task, one that serves both once; return their fingerprints."""
+    prints: dict[Task, str] = {}
+    for task, part in found.encoders.items():
+        name = LAYOUT.query_encoder if not prints else LAYOUT.relation_encoder
+        write_encoder(part.folder, folder / name, weights=options.weights)
+        sums = {file: _sha256(folder / name / file) for file in LAYOUT.model_files}
+        if fingerprint_of(sums) in prints.values():
+            for path in (folder / name).iterdir():
+                path.unlink()
+            (folder / name).rmdir()
+        prints[task] = fingerprint_of(sums)
+    return prints
+
+
+def _config(
+    found: ReleasedSource, reader: ReaderSettings, checkpoint: CheckpointSettings
+) -> ConvertedConfig:
+    settings = found.settings
+    narrow = []
+    for task, index in settings.index.items():
+        # The name of an encoder may say of its index what that of the index does not.
+        names = (index.name_or_path, settings.retriever[task].question_encoder)
+        implied = any("matryoshka" in name.lower() for name in names)
+        if index.matryoshka or (index.matryoshka is None and implied):
+            narrow.append(task)
+    return ConvertedConfig(
+        model=found.pipeline.name,
+        task=settings.task,
+        top_k=settings.top_k,
+        metadata_fields=settings.metadata_fields,
+        matryoshka=tuple(narrow),
+        windows=ConvertedWindows(size=settings.window_size, stride=settings.window_stride),
+        reader=ConvertedReader(
+            kind=reader.kind,
+            use_nme=reader.kind == "span" if reader.use_nme is None else reader.use_nme,
+            relation_threshold=checkpoint.threshold,
+        ),
+    )
+
+
+def _check(folder: Path, weights: Weights) -> None:
+    """Open everything once, so that what cannot be opened is never published."""
+    bundle = open_converted(folder, verify=False)
+    settings = bundle.settings()
+    engines: tuple[Engine, ...] = ("onnx", "torch") if weights == "float32" else ("onnx",)
+    for engine in engines:
+        opener = Opener(settings.task, Files(folder=folder), LoadOptions(engine=engine))
+        check_parts(opener.open(bundle.stated(), {}), settings.task)
+
+
+def _write_toml(config: ConvertedConfig, path: Path) -> None:
+    values = asdict(config)
+    plain = {name: value for name, value in values.items() if not isinstance(value, dict)}
+    lines = _lines(plain)
+    for name, table in values.items():
+        if isinstance(table, dict):
+            lines += ["", f"[{name}]", *_lines(table)]
+    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def _lines(values: dict[str, object]) -> list[str]:
+    # Of JSON, scalars and lists of them are TOML as well; only it allows DEL in a text.
+    return [
+        f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
+        for name, value in values.items()
+        if value is not None
+    ]
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

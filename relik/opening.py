@@ -1,0 +1,96 @@
+"""Opens what `--bundle` names: a bundle, a converted pipeline or a released one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias, Union
+
+from relik.bundle import DEFAULT, KIND, Bundle, fetch, open_bundle, parse_hub_id
+from relik.errors import BundleError, BundleNotFoundError
+from relik.manifest import MANIFEST, SUFFIXES, read_manifest
+
+if TYPE_CHECKING:
+    from relik.pipeline import Pipeline
+    from relik.upstream.converted import ConvertedBundle
+    from relik.upstream.pipeline import ReleasedPipeline
+    from relik.upstream.released import ReleasedFolder
+
+PipelineSource: TypeAlias = Union[Bundle, "ConvertedBundle", "ReleasedFolder"]
+"""What has a method `pipeline(backend)`."""
+
+AnyPipeline: TypeAlias = Union["Pipeline", "ReleasedPipeline"]
+"""What such a method gives."""
+
+RELEASED = "config.yaml"
+"""The file by which a released pipeline is known."""
+
+
+def find_pipeline(name: str = DEFAULT) -> PipelineSource:
+    """Find a pipeline and check its files; models are opened by its method `pipeline`.
+
+    Args:
+        name: "default" for the bundle in the package; the folder of a bundle, of a pipeline that
+            `relik convert` wrote, or of a released one; or "org/name@revision" of any of these on
+            the Hugging Face Hub.
+
+    Returns:
+        The pipeline, not yet open.
+
+    Raises:
+        BundleNotFoundError: Nothing is there, or it cannot be fetched.
+        BundleError: A file is missing, altered or of a newer format.
+        ConfigError: A setting is wrong, or a library is not installed.
+    """
+    if name == DEFAULT:
+        return open_bundle()
+    folder = Path(name)
+    if folder.exists():
+        return _found(folder, name)
+    named = parse_hub_id(name)
+    if named is None or named.revision is None:
+        # Has the message for either.
+        return open_bundle(name)
+    # What it is decides what is fetched.
+    peek = fetch(named.repository, named.revision, (MANIFEST, RELEASED))
+    if _kind(peek) == KIND:
+        return open_bundle(name)
+    if not (peek / MANIFEST).is_file():
+        return _released(name, peek)
+    fetched = fetch(named.repository, named.revision, [f"*{suffix}" for suffix in SUFFIXES])
+    return _converted(fetched, within=fetched.parent.parent, revision=fetched.name)
+
+
+def _found(folder: Path, name: str) -> PipelineSource:
+    if (folder / MANIFEST).is_file():
+        if _kind(folder) == KIND:
+            return open_bundle(folder)
+        return _converted(folder)
+    return _released(name, folder)
+
+
+def _kind(folder: Path) -> str | None:
+    return read_manifest(folder).kind if (folder / MANIFEST).is_file() else None
+
+
+def _converted(
+    folder: Path, *, within: Path | None = None, revision: str | None = None
+) -> "ConvertedBundle":
+    from relik.upstream.converted import KIND as CONVERTED
+    from relik.upstream.converted import open_converted
+
+    kind = _kind(folder)
+    if kind != CONVERTED:
+        raise BundleError(
+            f"{folder}: got a folder of kind {kind}, expected kind {KIND} or {CONVERTED}: check "
+            "the path"
+        )
+    return open_converted(folder, within=within, revision=revision)
+
+
+def _released(name: str, folder: Path) -> "ReleasedFolder":
+    if not (folder / RELEASED).is_file():
+        raise BundleNotFoundError(
+            f"{name}: has neither {MANIFEST} nor {RELEASED}, expected the folder of a bundle or of "
+            "a released pipeline: check the path"
+        )
+    from relik.upstream.released import find_released
+
+    return find_released(name)

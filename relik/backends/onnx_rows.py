@@ -8,6 +8,7 @@ for each other at every operation costs more than it gains.
 import json
 import math
 import os
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -34,6 +35,8 @@ ENCODE, ENDS, LINK, SIDES, COMPARE = (
 FORMAT = 1
 
 _ERRORS_ONLY = 3
+# Tokens from which the threads of one row gain more than they lose by waiting for each other.
+_LONG = 64
 
 Feed = Mapping[str, NDArray[np.generic]]
 In = TypeVar("In")
@@ -112,6 +115,7 @@ class RowModel:
         shape: How to feed them.
         words: Float32, (n_words, hidden), mapped.
         threads: Rows that are read side by side.
+        open_wide: Opens a graph for all threads at once, for a row that is alone.
     """
 
     def __init__(
@@ -121,10 +125,15 @@ class RowModel:
         words: FloatArray,
         *,
         threads: int,
+        open_wide: Callable[[str], ort.InferenceSession],
     ) -> None:
         self._sessions = sessions
         self._shape = shape
         self._words = words
+        self._open_wide = open_wide
+        self._wide: dict[str, ort.InferenceSession] = {}
+        self._opening = threading.Lock()
+        self._alone = threading.local()
         self._relative = np.zeros((0, 0), dtype=np.int64)
         self.threads = threads
 
@@ -152,8 +161,14 @@ class RowModel:
         names = sorted(path.name for path in folder.glob("*.onnx"))
         with ThreadPoolExecutor(max(1, len(names))) as pool:
             opened = list(pool.map(lambda name: _session(folder / name), names))
-        sessions = dict(zip(names, opened, strict=True))
-        return cls(sessions, shape, words.view(np.float32), threads=threads or _cores())
+        threads = threads or _cores()
+        return cls(
+            dict(zip(names, opened, strict=True)),
+            shape,
+            words.view(np.float32),
+            threads=threads,
+            open_wide=lambda name: _session(folder / name, threads=threads),
+        )
 
     @property
     def n_words(self) -> int:
@@ -212,7 +227,7 @@ class RowModel:
             InferenceError: ONNX Runtime failed.
         """
         try:
-            outputs: list[FloatArray] = self._sessions[name].run(None, feed)
+            outputs: list[FloatArray] = self._session(name, feed).run(None, feed)
         # ONNX Runtime's exceptions share no base below Exception.
         except Exception as error:
             shapes = ", ".join(f"{key} {value.shape}" for key, value in feed.items())
@@ -231,10 +246,27 @@ class RowModel:
         Returns:
             What it gave, in the same order.
         """
-        if self.threads == 1 or len(items) < 2:
+        if self.threads == 1:
             return [work(item) for item in items]
+        if len(items) < 2:
+            self._alone.value = True
+            try:
+                return [work(item) for item in items]
+            finally:
+                self._alone.value = False
         with ThreadPoolExecutor(min(self.threads, len(items))) as pool:
             return list(pool.map(work, items))
+
+    def _session(self, name: str, feed: Feed) -> ort.InferenceSession:
+        """Choose a graph: that of all threads for a long row that is alone."""
+        words = feed.get("inputs_embeds")
+        alone = getattr(self._alone, "value", False)
+        if not alone or words is None or len(words) < _LONG:
+            return self._sessions[name]
+        with self._opening:
+            if name not in self._wide:
+                self._wide[name] = self._open_wide(name)
+            return self._wide[name]
 
     def _distances(self, count: int) -> IntArray:
         """Return the row of the table of distances for each pair of tokens, (count, count)."""
@@ -272,10 +304,12 @@ def distance_rows(count: int, *, buckets: int, farthest: int) -> IntArray:
     return np.clip(distance + span, 0, 2 * span - 1)
 
 
-def _session(path: Path) -> ort.InferenceSession:
+def _session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
     options = ort.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Threads that spin while they wait would take the cores from other graphs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY
     # Shapes differ from row to row, so there is no pattern of memory to plan for.
     options.enable_mem_pattern = False

@@ -9,7 +9,7 @@ import numpy as np
 from relik.kb import KnowledgeBase
 from relik.types import FloatArray, IntArray
 from relik.upstream.converted_documents import EXTRAS, ConvertedDocuments
-from relik.upstream.found import FoundDocument, fit_queries
+from relik.upstream.found import FoundDocument, fit_queries, read_found
 from relik.upstream.settings import IndexSettings, Precision
 
 
@@ -113,10 +113,7 @@ class ConvertedIndex:
             InputError: `top_k` is less than 1.
         """
         found = self.find(queries, top_k=top_k, truncate=truncate)
-        return [
-            [FoundDocument(self.documents[row], score, row) for row, score in line]
-            for line in found
-        ]
+        return read_found(self.documents.__getitem__, found)
 
     def find(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False

@@ -8,10 +8,11 @@ import torch
 from torch import nn
 
 from relik.errors import InferenceError, InputError
-from relik.types import FloatArray
+from relik.types import FloatArray, IntArray
 from relik.upstream.backbone_settings import CONFIG, max_positions, read_config
 from relik.upstream.backbones import build_backbone
 from relik.upstream.encoder_tokens import EncoderTokenizer, TokenRow
+from relik.upstream.ranges import input_ranges
 from relik.upstream.weights import fill, place, read_weights
 
 _WORDS = "embeddings.word_embeddings.weight"
@@ -125,6 +126,17 @@ class UpstreamEncoder:
         """
         state = self._model.state_dict()
         return {_name_of(name): value.float().cpu().numpy() for name, value in state.items()}
+
+    def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
+        """Measure the inputs of the linear layers of the backbone; see `input_ranges`.
+
+        Args:
+            rows: Int64, (n_tokens,) each.
+
+        Returns:
+            Float32, (in,), by the names of the checkpoint.
+        """
+        return input_ranges(self._model.backbone, rows, name_of=lambda name: name)
 
     def encode(
         self,

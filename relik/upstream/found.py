@@ -1,5 +1,6 @@
 """What a search of documents is given and gives back, whatever keeps the vectors."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -52,3 +53,19 @@ def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> F
             "wider encoder, index_kwargs={'matryoshka': True}"
         )
     return queries
+
+
+def read_found(
+    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
+) -> list[list[FoundDocument]]:
+    """Read the documents that queries found, each once however many queries found it.
+
+    Args:
+        read: Reads the document of a row.
+        found: Rows and scores of each query.
+
+    Returns:
+        The documents of each query, in the same order.
+    """
+    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
+    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]

@@ -12,7 +12,7 @@ from relik.types import FloatArray, IntArray
 from relik.upstream.documents import Document, DocumentStore
 from relik.upstream.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
 from relik.upstream.files import file_within
-from relik.upstream.found import FoundDocument, fit_queries
+from relik.upstream.found import FoundDocument, fit_queries, read_found
 from relik.upstream.settings import CONFIG, IndexSettings, Precision, known_values
 from relik.upstream.targets import check_target, read_yaml
 
@@ -144,10 +144,7 @@ class DocumentIndex:
             InputError: `top_k` is less than 1.
         """
         found = self.find(queries, top_k=top_k, truncate=truncate)
-        return [
-            [FoundDocument(self.documents[row], score, row) for row, score in line]
-            for line in found
-        ]
+        return read_found(self.documents.__getitem__, found)
 
     def find(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False

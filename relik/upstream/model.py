@@ -20,6 +20,7 @@ from relik.upstream.arithmetic import In, Out, Places, pieces
 from relik.upstream.backbone_settings import find_backbone, max_positions
 from relik.upstream.backbones import build_backbone
 from relik.upstream.checkpoint import CheckpointSettings, Kind
+from relik.upstream.ranges import input_ranges
 from relik.upstream.weights import fill, place, read_weights
 
 _WORDS = "transformer_model.embeddings.word_embeddings.weight"
@@ -122,6 +123,19 @@ class UpstreamReaderModel:
         """
         state = self._model.state_dict()
         return {_name_of(name): _to_numpy(value) for name, value in state.items()}
+
+    def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
+        """Measure the inputs of the linear layers of the backbone; see `input_ranges`.
+
+        Args:
+            rows: Int64, (n_tokens,) each.
+
+        Returns:
+            Float32, (in,), by the names of the checkpoint.
+        """
+        return input_ranges(
+            self._model.backbone, rows, name_of=lambda name: _name_of(f"backbone.{name}")
+        )
 
     @property
     def rows_at_once(self) -> int | None:

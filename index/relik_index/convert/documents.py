@@ -4,7 +4,7 @@ Documents and vectors are read and written in blocks. What is held of each docum
 some tens of bytes: hashes of ids, and the tries of ids and names while they are built.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,8 +75,7 @@ def write_knowledge_index(
         BundleError: A file is missing or malformed, or the two do not go together.
     """
     own = read_index_config(source)
-    path = file_within(source, str(own.get("documents") or DOCUMENTS))
-    store = DocumentStore.open(path, skip_metadata=options.skip_metadata)
+    store = _open_store(source, own, skip_metadata=options.skip_metadata)
     tensor = read_tensor(source / EMBEDDINGS)
     rows, dim = len(tensor), int(tensor.shape[1])
     if store.n_rows != rows or not rows:
@@ -112,6 +111,30 @@ def write_knowledge_index(
     }
     write_manifest(out, kind=KIND, fields=fields)
     return fields
+
+
+def sample_texts(source: Path, *, count: int) -> list[str]:
+    """Give texts such as a pipeline reads: documents with what is said of them.
+
+    Args:
+        source: Folder of a released index.
+        count: Texts at most, spread over the documents.
+
+    Returns:
+        The texts.
+
+    Raises:
+        BundleError: The documents are missing or malformed.
+    """
+    store = _open_store(source, read_index_config(source), skip_metadata=False)
+    step = max(1, store.n_rows // count)
+    chosen = (store[row] for row in range(0, store.n_rows, step)[:count])
+    return [f"{one.text}: {', '.join(map(str, one.metadata.values()))}." for one in chosen]
+
+
+def _open_store(source: Path, own: Mapping[str, Any], *, skip_metadata: bool) -> DocumentStore:
+    path = file_within(source, str(own.get("documents") or DOCUMENTS))
+    return DocumentStore.open(path, skip_metadata=skip_metadata)
 
 
 def _write_records(

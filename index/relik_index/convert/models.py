@@ -2,9 +2,13 @@
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
+from tokenizers import Tokenizer
+
+from relik.types import IntArray
 from relik.upstream.backbone_settings import CONFIG, find_backbone, read_config
 from relik.upstream.checkpoint import CheckpointSettings
 from relik.upstream.converted import LAYOUT
@@ -15,15 +19,18 @@ from relik_index.graphs.released import Weights
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _MAX_LENGTH = "model_max_length"
+# Texts of a row to which scales are fitted, and its tokens.
+_TEXTS, _TOKENS = 8, 128
 
 
-def write_encoder(source: Path, out: Path, *, weights: Weights) -> None:
+def write_encoder(source: Path, out: Path, *, weights: Weights, texts: Sequence[str] = ()) -> None:
     """Write an encoder.
 
     Args:
         source: Folder of the released one.
         out: Folder to make.
         weights: What its large matrices are kept in.
+        texts: Texts such as it will read: int8 fits its scales to them.
 
     Raises:
         BundleError: A file is missing or broken.
@@ -36,11 +43,18 @@ def write_encoder(source: Path, out: Path, *, weights: Weights) -> None:
     if isinstance(stated.get(_MAX_LENGTH), int | float):
         _write_json({_MAX_LENGTH: stated[_MAX_LENGTH]}, out / _TOKENIZER_CONFIG)
     _write_json(_plain(read_config(source / CONFIG)), out / CONFIG)
-    released.write_encoder(source, out, weights=weights)
+    samples = _rows(open_tokenizer(source), texts) if weights == "int8" else []
+    released.write_encoder(source, out, weights=weights, samples=samples)
 
 
 def write_reader(
-    source: Path, out: Path, *, kind: Task, backbone: Path | None, weights: Weights
+    source: Path,
+    out: Path,
+    *,
+    kind: Task,
+    backbone: Path | None,
+    weights: Weights,
+    texts: Sequence[str] = (),
 ) -> CheckpointSettings:
     """Write a reader, with the settings of its backbone, which released readers lack.
 
@@ -50,6 +64,7 @@ def write_reader(
         kind: What it is used for.
         backbone: Folder with the settings of its backbone, where its name does not say.
         weights: What its large matrices are kept in.
+        texts: Texts such as it will read: int8 fits its scales to them.
 
     Returns:
         What it is.
@@ -69,8 +84,18 @@ def write_reader(
     # The name may be that of a folder of whoever trained the reader.
     config = _plain(read_config(source / CONFIG)) | {"transformer_model": folder.name}
     _write_json(config, out / CONFIG)
-    released.write_reader(source, out, settings=settings, backbone=backbone, weights=weights)
+    samples = _rows(open_tokenizer(source), texts) if weights == "int8" else []
+    released.write_reader(
+        source, out, settings=settings, backbone=backbone, weights=weights, samples=samples
+    )
     return settings
+
+
+def _rows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[IntArray]:
+    """Turn texts into rows of tokens, several texts to a row."""
+    joined = [" ".join(texts[k : k + _TEXTS]) for k in range(0, len(texts), _TEXTS)]
+    found = tokenizer.encode_batch(joined)
+    return [np.array(one.ids[:_TOKENS], dtype=np.int64) for one in found]
 
 
 def _plain(config: Mapping[str, object]) -> dict[str, object]:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,13 +25,17 @@ from relik.upstream.files import Files
 from relik.upstream.opening import LoadOptions, Opener, check_parts
 from relik.upstream.settings import CONFIG, ReaderSettings, Task
 from relik.upstream.tokens import ReaderTokenizer
-from relik_index.convert.documents import IndexOptions, Tell, write_knowledge_index
+from relik_index.convert.documents import IndexOptions, Tell, sample_texts, write_knowledge_index
 from relik_index.convert.models import write_encoder, write_reader
 from relik_index.convert.source import ReleasedSource, find_source
 from relik_index.graphs.released import Weights
 from relik_index.parts import aside, check_target
 
 WEIGHTS: tuple[Weights, ...] = ("float32", "int8")
+
+
+# Texts to which the scales of int8 are fitted.
+_SAMPLES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,15 +115,17 @@ def _write(
     assert reader is not None  # noqa: S101  # `find_source` refuses a pipeline without one
     n_models = 1 + len(tasks)
     tell("models", 0, n_models)
+    texts = sample_texts(found.indexes[tasks[0]].folder, count=_SAMPLES)
     checkpoint = write_reader(
         found.reader.folder,
         folder / LAYOUT.reader,
         kind=reader.kind,
         backbone=found.backbone,
         weights=options.weights,
+        texts=texts,
     )
     tell("models", 1, n_models)
-    prints = _write_encoders(found, folder, options)
+    prints = _write_encoders(found, folder, options, texts)
     tell("models", n_models, n_models)
     indexes = {}
     for task in tasks:
@@ -155,13 +161,13 @@ def _write(
 
 
 def _write_encoders(
-    found: ReleasedSource, folder: Path, options: ConvertOptions
+    found: ReleasedSource, folder: Path, options: ConvertOptions, texts: Sequence[str]
 ) -> dict[Task, str]:
     """Write the encoder of each task, one that serves both once; return their fingerprints."""
     prints: dict[Task, str] = {}
     for task, part in found.encoders.items():
         name = LAYOUT.query_encoder if not prints else LAYOUT.relation_encoder
-        write_encoder(part.folder, folder / name, weights=options.weights)
+        write_encoder(part.folder, folder / name, weights=options.weights, texts=texts)
         sums = {file: _sha256(folder / name / file) for file in LAYOUT.model_files}
         if fingerprint_of(sums) in prints.values():
             for path in (folder / name).iterdir():

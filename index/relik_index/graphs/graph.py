@@ -32,6 +32,7 @@ class Graph:
         self._initializers: dict[str, onnx.TensorProto] = {}
         self._dequantised: dict[str, str] = {}
         self._quantised_values: set[str] = set()
+        self._evened_values: dict[str, str] = {}
 
     def node(
         self,

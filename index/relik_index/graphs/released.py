@@ -4,7 +4,7 @@ The arithmetic is that of `relik.reader.model` and `relik.upstream.encoder`, for
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -26,7 +26,7 @@ from relik.backends.onnx_rows import (
     RowShape,
 )
 from relik.backends.tensors import TensorFile
-from relik.types import FloatArray
+from relik.types import FloatArray, IntArray
 from relik.upstream.backbone_settings import CONFIG, find_backbone, max_positions, read_config
 from relik.upstream.checkpoint import CheckpointSettings
 from relik.upstream.encoder import UpstreamEncoder
@@ -41,13 +41,16 @@ _BACKBONE = "transformer_model."
 _KEPT_WHOLE = ("embeddings.", "rel_embeddings", "ned_end_classifier.")
 
 
-def write_encoder(source: Path, out: Path, *, weights: Weights) -> None:
+def write_encoder(
+    source: Path, out: Path, *, weights: Weights, samples: Sequence[IntArray] = ()
+) -> None:
     """Write an encoder.
 
     Args:
         source: Folder of a released encoder.
         out: Folder, which gets weights, graph and what it takes to feed it.
         weights: What the large matrices are kept in.
+        samples: Rows of tokens, int64, such as it will read: int8 fits its scales to them.
 
     Raises:
         BundleError: A file of the source is missing or broken.
@@ -55,8 +58,9 @@ def write_encoder(source: Path, out: Path, *, weights: Weights) -> None:
     """
     config = read_config(source / CONFIG)
     shape = BackboneShape.of(config)
-    tensors = UpstreamEncoder.open(source).tensors()
-    graph = RowGraph(_write_weights(tensors, out, weights))
+    encoder = UpstreamEncoder.open(source)
+    ranges = encoder.ranges(samples) if weights == "int8" else {}
+    graph = RowGraph(_write_weights(encoder.tensors(), out, weights, ranges))
     hidden = Backbone(graph, shape, prefix="").add()
     mean = graph.node("ReduceMean", [hidden, graph.ints(0)], attributes={"keepdims": 1})
     graph.norm(mean, "layer_norm_layer", shape.eps, output="vectors")
@@ -72,6 +76,7 @@ def write_reader(
     settings: CheckpointSettings,
     backbone: Path | None,
     weights: Weights,
+    samples: Sequence[IntArray] = (),
 ) -> None:
     """Write a reader.
 
@@ -81,6 +86,7 @@ def write_reader(
         settings: What the config.json of the source says.
         backbone: Folder with the settings of its backbone, where its name does not say.
         weights: What the large matrices are kept in.
+        samples: Rows of tokens, int64, such as it will read: int8 fits its scales to them.
 
     Raises:
         BundleError: A file of the source is missing or broken.
@@ -91,7 +97,8 @@ def write_reader(
     model = UpstreamReaderModel.open(
         source, kind=settings.kind, backbone=backbone, device="cpu", precision="float32"
     )
-    stored = _write_weights(model.tensors(), out, weights)
+    ranges = model.ranges(samples) if weights == "int8" else {}
+    stored = _write_weights(model.tensors(), out, weights, ranges)
     heads = _Heads(settings, shape)
     stages: dict[str, Callable[[RowGraph], tuple[Specs, Specs]]] = {
         ENCODE: heads.encode,
@@ -108,11 +115,16 @@ def write_reader(
     _write_shape(shape, config, out, prefix=_BACKBONE, weights=weights)
 
 
-def _write_weights(tensors: Mapping[str, FloatArray], out: Path, weights: Weights) -> TensorFile:
+def _write_weights(
+    tensors: Mapping[str, FloatArray],
+    out: Path,
+    weights: Weights,
+    ranges: Mapping[str, FloatArray],
+) -> TensorFile:
     out.mkdir(parents=True, exist_ok=True)
     stored: dict[str, NDArray[np.generic]] = dict(tensors)
     if weights == "int8":
-        stored = quantise_weights(tensors, keep=_KEPT_WHOLE)
+        stored = quantise_weights(tensors, keep=_KEPT_WHOLE, ranges=ranges)
     path = out / WEIGHTS
     # save_file would make a file that only its owner can read.
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in stored.items()}))

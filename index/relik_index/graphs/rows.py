@@ -6,6 +6,7 @@ Everything is two-dimensional, (tokens, width).
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,12 @@ from relik.backends.tensors import SCALE
 from relik.types import FloatArray
 from relik_index.graphs.graph import MICROSOFT, Graph
 
+EVEN = ".even"
+"""What follows the name of a matrix in that of the factors for its inputs."""
+
 _LEAST_SCALE = np.float32(1e-12)
+# Inputs that were hardly seen may get larger in use.
+_LEAST_RANGE = np.float32(1e-3)
 # Below this many elements the conversion of the input costs more than the product.
 _LEAST_QUANTISED = 1 << 14
 
@@ -35,25 +41,40 @@ def quantise_columns(matrix: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
 
 
 def quantise_weights(
-    weights: Mapping[str, FloatArray], *, keep: tuple[str, ...]
+    weights: Mapping[str, FloatArray],
+    *,
+    keep: tuple[str, ...],
+    ranges: Mapping[str, FloatArray] = MappingProxyType({}),
 ) -> dict[str, NDArray[np.generic]]:
     """Quantise the matrices of linear layers.
+
+    A few inputs of a layer are far larger than the rest, which would leave the rest with a few
+    steps of the common scale. Where their ranges are known, inputs are divided by the roots of
+    these before they are quantised, and the matrix is multiplied with them: all layers with the
+    same input divide it in the same way. Source: Xiao et al. 2023 (SmoothQuant), section 4.
 
     Args:
         weights: Float32 tensors by name.
         keep: Parts of names of matrices that stay, such as tables that are looked up.
+        ranges: Float32, (in,), largest magnitude of each input, by name of the matrix.
 
     Returns:
-        Int8 matrices, (in, out), each with float32 `NAME.scale`, and the other tensors as they
-        were.
+        Int8 matrices, (in, out), each with float32 `NAME.scale`, and `NAME.even`, (in,), which its
+        input is multiplied with, where ranges are known; the other tensors as they were.
     """
     stored: dict[str, NDArray[np.generic]] = {}
     for name, tensor in weights.items():
         large = tensor.ndim == 2 and tensor.size >= _LEAST_QUANTISED
-        if large and not any(part in name for part in keep):
-            stored[name], stored[name + SCALE] = quantise_columns(tensor)
-        else:
+        if not large or any(part in name for part in keep):
             stored[name] = tensor
+            continue
+        matrix = tensor
+        if name in ranges:
+            spread = np.sqrt(np.maximum(ranges[name], _LEAST_RANGE))
+            spread /= np.exp(np.log(spread).mean())
+            stored[name + EVEN] = (1 / spread).astype(np.float32)
+            matrix = tensor * spread
+        stored[name], stored[name + SCALE] = quantise_columns(matrix)
     return stored
 
 
@@ -88,8 +109,10 @@ class RowGraph(Graph):
         if self.weights.entries[weight].dtype != np.int8:
             inputs = [value, self.weight(weight), *([added] if bias else [])]
             return self.node("Gemm", inputs, attributes={"transB": 1})
-        whole, scale, zero = self._quantised(value)
         entries = self.weights.entries
+        if weight + EVEN in entries:
+            value = self._evened(value, weight + EVEN)
+        whole, scale, zero = self._quantised(value)
         columns = self._external(weight, entries[weight])
         scales = self._external(weight + SCALE, entries[weight + SCALE])
         inputs = [whole, columns, scale, scales, zero]
@@ -169,6 +192,12 @@ class RowGraph(Graph):
             Its name.
         """
         return self.constant(np.asarray(value, dtype=np.float32))
+
+    def _evened(self, value: str, factors: str) -> str:
+        """Even out the inputs of a layer, once for all layers with that input."""
+        if value not in self._evened_values:
+            self._evened_values[value] = self.node("Mul", [value, self.weight(factors)])
+        return self._evened_values[value]
 
     def _quantised(self, value: str) -> tuple[str, str, str]:
         """Quantise a value once, however many products it is part of."""

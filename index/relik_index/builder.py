@@ -47,6 +47,8 @@ from relik_index.source import SourceRecord, name_matches, read_source
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
 
+Enrich: TypeAlias = Callable[[SourceRecord], SourceRecord]
+
 COMPRESSIONS = ("none", "zstd")
 
 _RAW_VECTORS = "vectors.raw"
@@ -74,6 +76,7 @@ class BuildOptions:
         batch: Texts encoded at once.
         batch_rows: Records that are compressed together.
         sources: Where the records come from, for the manifest.
+        enrich: Adds to a record what its line does not say; the same each time it is asked.
     """
 
     vectors: VectorKind = "exact"
@@ -85,6 +88,7 @@ class BuildOptions:
     batch: int = 64
     batch_rows: int = 1024
     sources: tuple[str, ...] = ()
+    enrich: Enrich | None = None
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -135,11 +139,14 @@ def build_index(
     """
     chosen = BuildOptions() if options is None else options
     tell = progress or _silent
+    add = chosen.enrich or _unchanged
     check_target(out, kind=KIND, force=chosen.force)
     try:
         with aside(out) as folder:
-            rows, tokenizer_fingerprint = _write_records(source, folder, tokenizer, chosen, tell)
-            _write_names(source, folder, rows, tell)
+            rows, tokenizer_fingerprint = _write_records(
+                _Source(source, add), folder, tokenizer, chosen, tell
+            )
+            _write_names(_Source(source, add), folder, rows, tell)
             fields: dict[str, object] = {
                 "rows": rows,
                 "dim": encoder.dim,
@@ -162,12 +169,27 @@ def build_index(
     return fields
 
 
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A file of records, and what is added to each."""
+
+    path: Path
+    enrich: Enrich
+
+    def records(self) -> Iterator[SourceRecord]:
+        return map(self.enrich, read_source(self.path))
+
+
+def _unchanged(record: SourceRecord) -> SourceRecord:
+    return record
+
+
 def _silent(stage: str, done: int, total: int) -> None:
     """Tell nobody."""
 
 
 def _write_records(
-    source: Path, folder: Path, tokenizer: Tokenizer, options: BuildOptions, progress: Progress
+    source: _Source, folder: Path, tokenizer: Tokenizer, options: BuildOptions, progress: Progress
 ) -> tuple[int, str]:
     """Write records and ids; return the number of rows and the tokenizer's fingerprint."""
     saved = tokenizer.to_str()
@@ -179,9 +201,9 @@ def _write_records(
     plain.no_padding()
     wide = max(plain.get_vocab(with_added_tokens=True).values(), default=0) > _MOST_TOKENS_NARROW
     columns = schema(wide=wide)
-    total = source.stat().st_size if source.exists() else 0
+    total = source.path.stat().st_size if source.path.exists() else 0
     ids: list[str] = []
-    records = read_source(source)
+    records = source.records()
     with (
         pa.OSFile(str(folder / RECORDS), "wb") as file,
         pa.ipc.new_file(file, columns, options=write_options(options.compression)) as writer,
@@ -204,14 +226,14 @@ def _record_batch(
     return record_batch(entities, [record.count for record in records], tokens, columns)
 
 
-def _write_names(source: Path, folder: Path, rows: int, progress: Progress) -> None:
+def _write_names(source: _Source, folder: Path, rows: int, progress: Progress) -> None:
     """Write the name trie in a second pass, so that surface forms need not be kept meanwhile."""
-    total = source.stat().st_size
+    total = source.path.stat().st_size
     last = -1
 
     def matches() -> Iterator[dict[str, NameMatch]]:
         nonlocal last
-        for last, record in enumerate(read_source(source)):
+        for last, record in enumerate(source.records()):
             yield name_matches(record, row=last)
             if last % 1024 == 0:
                 progress("names", record.position, total)
@@ -219,7 +241,9 @@ def _write_names(source: Path, folder: Path, rows: int, progress: Progress) -> N
     write_names(folder, matches())
     progress("names", total, total)
     if last + 1 != rows:
-        raise InputError(f"{source}: changed while it was read: build again from a file at rest")
+        raise InputError(
+            f"{source.path}: changed while it was read: build again from a file at rest"
+        )
 
 
 def _write_vectors(

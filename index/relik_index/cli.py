@@ -44,14 +44,27 @@ def build(
     min_recall: Annotated[
         float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")
     ] = 0.0,
+    inherit: Annotated[
+        bool,
+        typer.Option(help="Take names and their counts over from the bundle's records of one id."),
+    ] = True,
+    name_parts: Annotated[
+        bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
+    ] = True,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 64,
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
     """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
-    from relik.bundle import open_bundle
+    from relik.bundle import LAYOUT, open_bundle
     from relik_index.builder import BuildOptions, build_index
+    from relik_index.enrich import Enricher, KnownNames
 
+    models = open_bundle(bundle)
+    has_known = inherit and (models.path / LAYOUT.entities).is_dir()
+    enricher = Enricher(
+        known=KnownNames(models.path / LAYOUT.entities) if has_known else None, parts=name_parts
+    )
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
         opq=opq,
@@ -61,8 +74,8 @@ def build(
         force=force,
         batch=batch,
         sources=(file.name,),
+        enrich=enricher.enriched,
     )
-    models = open_bundle(bundle)
     started = time.monotonic()
     with progress_bar() as progress:
         built = build_index(
@@ -74,6 +87,8 @@ def build(
             options=options,
             progress=progress,
         )
+    # Records are read twice.
+    built["inherited"] = enricher.n_known // 2
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 

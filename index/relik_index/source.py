@@ -26,18 +26,22 @@ class SourceRecord:
         entity: What is kept of it as a record.
         surfaces: Further surface forms, with how often each meant this record.
         partials: Parts of its names, such as a surname.
+        known: Count and flags by normalised name, from another knowledge base.
+        known_count: How often it is meant there.
         position: Bytes of the file, as stored, read so far.
     """
 
     entity: Entity
     surfaces: Mapping[str, int] = field(default_factory=dict)
     partials: tuple[str, ...] = ()
+    known: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    known_count: int = 0
     position: int = 0
 
     @property
     def count(self) -> int:
         """How often the surface forms meant this record, capped at 32 bits."""
-        return min(sum(self.surfaces.values()), 0xFFFFFFFF)
+        return min(sum(self.surfaces.values()) + self.known_count, 0xFFFFFFFF)
 
 
 def read_source(path: Path) -> Iterator[SourceRecord]:
@@ -117,6 +121,14 @@ def name_matches(record: SourceRecord, *, row: int) -> dict[str, NameMatch]:
         flags = CASED * cased + PARTIAL * (key not in full) + PRIMARY * (key == keys[entity.name])
         if key:
             matches[key] = NameMatch(row, min(count, MAX_COUNT), flags)
+    for key, (count, flags) in record.known.items():
+        held = matches.get(key)
+        if held is None:
+            matches[key] = NameMatch(row, count, flags)
+        elif count:
+            # How the name is written in text counts for more than how a list has it.
+            kept = held.flags & PRIMARY | flags & CASED | held.flags & flags & PARTIAL
+            matches[key] = NameMatch(row, min(held.count + count, MAX_COUNT), kept)
     return matches
 
 

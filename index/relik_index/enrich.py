@@ -1,0 +1,94 @@
+"""Names that a source does not give: parts of its own, and what a bundle knows of the same things.
+
+News calls people by surnames and teams by towns, and how often a name means a thing is known for
+those that the bundle's own knowledge base has. Both are facts, and cost no model.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import marisa_trie
+
+from relik.kb import KnowledgeBase
+from relik.kb.knowledge_base import NAMES
+from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
+from relik_index.entity_types import coarse_types, partial_names
+from relik_index.source import SourceRecord
+
+
+class KnownNames:
+    """The names of a knowledge index, by record.
+
+    Args:
+        folder: The index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._kb = KnowledgeBase.open(folder)
+        self._names: dict[int, dict[str, tuple[int, int]]] = {}
+        trie = marisa_trie.RecordTrie(MATCH_FORMAT).mmap(str(folder / NAMES))
+        for key, (row, count, flags) in trie.iteritems():
+            self._names.setdefault(row, {})[key] = (count, flags)
+
+    def of(self, record: SourceRecord) -> tuple[Mapping[str, tuple[int, int]], int] | None:
+        """Find what is known of a record.
+
+        Args:
+            record: A record; one of the same id is the same thing if it is also called so.
+
+        Returns:
+            Count and flags by normalised name, and how often it is meant in all; None where it is
+            not known.
+        """
+        row = self._kb.row_of(record.entity.entity_id)
+        if row is None:
+            return None
+        names = self._names.get(row, {})
+        called = (record.entity.name, *record.entity.aliases)
+        if not any(normalise(name) in names for name in called):
+            return None
+        return names, self._kb.count(row)
+
+
+@dataclass(slots=True, kw_only=True)
+class Enricher:
+    """Adds names to records.
+
+    Args:
+        known: Names of another index; None takes none over.
+        parts: Add parts of names to records without `partials`.
+        n_known: How many records were known so far.
+    """
+
+    known: KnownNames | None = None
+    parts: bool = True
+    n_known: int = field(default=0)
+
+    def enriched(self, record: SourceRecord) -> SourceRecord:
+        """Add names to a record.
+
+        Args:
+            record: A record as its source has it.
+
+        Returns:
+            The record with more names. Its counts are its own where it has some.
+        """
+        entity = record.entity
+        if self.parts and not record.partials:
+            types = entity.types or coarse_types((), entity.description)
+            record = replace(record, partials=partial_names(entity.name, types, entity.description))
+        found = self.known.of(record) if self.known else None
+        if found is None:
+            return record
+        self.n_known += 1
+        names, count = found
+        own = bool(record.surfaces)
+        return replace(
+            record,
+            known={
+                key: (0 if own else meant, flags & ~PRIMARY)
+                for key, (meant, flags) in names.items()
+            },
+            known_count=0 if own else count,
+        )

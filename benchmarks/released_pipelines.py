@@ -21,6 +21,7 @@ from tokenizers import AddedToken, Tokenizer
 from relik.bundle import open_bundle
 from relik.kb import KnowledgeBase
 from relik.upstream.checkpoint import CheckpointSettings
+from relik.upstream.decode import sigmoid
 from relik.upstream.encoder import UpstreamEncoder
 from relik.upstream.inputs import InputBuilder, ReaderRow, ReaderShape
 from relik.upstream.model import Places, UpstreamReaderModel
@@ -201,7 +202,8 @@ def _write_reader(task: str, backbone: Path, out: Path) -> None:
     name = "RelikReaderSpanModel" if task == "el" else "RelikReaderREModel"
     config = {
         "activation": "gelu",
-        "add_entity_embedding": None,
+        # Upstream's own default for such a reader.
+        "add_entity_embedding": closed,
         "additional_special_symbols": N_RELATIONS if task != "el" else len(markers),
         "additional_special_symbols_types": len(entities) + 1 if closed else 0,
         "architectures": [name],
@@ -274,7 +276,8 @@ def _heads(settings: CheckpointSettings, d: int, drawn: torch.Generator) -> dict
         projector("ed_start_projector", d, width, width)
         projector("ed_end_projector", d, width, width)
     if heads.relations:
-        projector("re_projector", 2 * d, 2 * width, 2 * width)
+        parts = 3 if heads.type_embedding else 2
+        projector("re_projector", parts * d, parts * width, 2 * width)
         projector("re_relation_projector", d, width, width)
         linear("re_classifier.1", width, width)
         linear("re_classifier.4", width, 2)
@@ -388,8 +391,8 @@ def _relations(model: UpstreamReaderModel, rows: list[ReaderRow]) -> np.ndarray:
     for row in rows:
         at = np.array([1, min(2, row.tokens.n_text)], dtype=np.int64)
         places = Places(rows=np.zeros(2, dtype=np.int64), starts=at, ends=at)
-        for _, _, scores in model.relate(
-            model.encode([row.tokens]), places, types=None, n_relations=N_RELATIONS
-        ):
+        encoded = model.encode([row.tokens])
+        types = sigmoid(model.link(encoded, places)) if row.entities else None
+        for _, _, scores in model.relate(encoded, places, types=types, n_relations=N_RELATIONS):
             found.append(np.log(scores / (1 - scores)).ravel())
     return np.concatenate(found)

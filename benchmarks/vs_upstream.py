@@ -23,6 +23,7 @@ from typing import Any
 import released_pipelines
 import server_load
 import upstream_env
+from agreement import agreement
 from matrix_products import seconds_of_products
 
 ROOT = Path(__file__).parent
@@ -199,34 +200,6 @@ class Bench:
     def _say(self, what: str) -> None:
         if self._log:
             print(what, file=sys.stderr, flush=True)
-
-
-def agreement(upstream: list[dict[str, Any]], ours: list[dict[str, Any]]) -> dict[str, float]:
-    """Compare answers.
-
-    Args:
-        upstream: Upstream's answers.
-        ours: Ours to the same texts.
-
-    Returns:
-        Of all spans and all triplets that either gave, the share that both gave; 1 where neither
-        gave any.
-    """
-    found = {}
-    for name in ("spans", "triplets"):
-        pairs = [(_keys(a[name]), _keys(b[name])) for a, b in zip(upstream, ours, strict=True)]
-        either = sum(len(a | b) for a, b in pairs)
-        both = sum(len(a & b) for a, b in pairs)
-        found[name] = round(both / either, 4) if either else 1.0
-    return found
-
-
-def _keys(values: list[Any]) -> set[str]:
-    # Confidences are compared to two decimals, in which upstream gives them.
-    return {
-        json.dumps([round(part, 2) if isinstance(part, float) else part for part in value])
-        for value in values
-    }
 
 
 def _ratio(upstream: dict[str, Any], ours: dict[str, Any]) -> float:

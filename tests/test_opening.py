@@ -10,6 +10,7 @@ from relik.bundle import Bundle
 from relik.errors import BundleError, BundleNotFoundError, ConfigError
 from relik.manifest import write_manifest
 from relik.opening import find_pipeline
+from relik.types import Document
 
 RELEASED = Path(__file__).parent / "golden" / "upstream" / "tiny-re"
 
@@ -92,14 +93,17 @@ def test_what_is_not_installed_is_named_with_the_command_that_installs_it(
         find_pipeline(str(RELEASED))
 
 
-def test_a_converted_pipeline_needs_the_rules_for_words_alone(
+def test_a_converted_pipeline_needs_none_of_them(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for library in ("torch", "transformers", "yaml", "onnx"):
+    libraries = ("torch", "transformers", "spacy", "yaml", "onnx")
+    for library in libraries:
         pytest.importorskip(library)
     from relik_index.convert import convert_pipeline
 
     convert_pipeline(str(RELEASED), tmp_path / "made")
-    monkeypatch.setitem(sys.modules, "spacy", None)
-    with pytest.raises(ConfigError, match=r"pip install 'relik-server\[words\]'"):
-        find_pipeline(str(tmp_path / "made")).pipeline()
+    for library in libraries:
+        monkeypatch.setitem(sys.modules, library, None)
+    document = Document(doc_id="1", text="Marie Curie was born in Warsaw.")
+    pipeline = find_pipeline(str(tmp_path / "made")).pipeline()
+    assert pipeline.annotate([document])[0].coverage.windows == 1

@@ -98,7 +98,7 @@ class Call:
         return [
             window
             for doc_id, document in enumerate(self._documents)
-            for window in split(document, windowing, doc_id=doc_id)
+            for window in split(document, windowing, doc_id=doc_id, cutter=self._parts.cutter)
         ]
 
     def _mentions(self, windows: Sequence[UpstreamWindow]) -> list[tuple[CharSpan, ...]] | None:

@@ -86,6 +86,8 @@ class CheckpointSettings:
         closed = kind == "triplet" and bool(config.get("entity_type_loss"))
         several = kind == "triplet" or bool(config.get("binary_end_logits"))
         layers = config.get("num_layers")
+        # To upstream, a closed reader that does not say whether it has this does have it.
+        embedding = config.get("add_entity_embedding")
         return cls(
             kind=kind,
             closed=closed,
@@ -94,7 +96,7 @@ class CheckpointSettings:
                 links=kind == "span",
                 relations=kind == "triplet",
                 types=closed,
-                type_embedding=closed and bool(config.get("add_entity_embedding")),
+                type_embedding=closed and (embedding is None or bool(embedding)),
             ),
             width=int(str(config.get("linears_hidden_size", 512))),
             activation=str(config.get("activation", "gelu")),

@@ -5,6 +5,7 @@ the same files as a released pipeline, or on ONNX Runtime with the graphs beside
 """
 
 import hashlib
+import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from relik.upstream.settings import (
     parse_task,
 )
 from relik.upstream.targets import target_of
+from relik.upstream.words import SPACY, WordCutter, open_cutter
 
 if TYPE_CHECKING:
     from relik.upstream.pipeline import ReleasedPipeline
@@ -39,6 +41,8 @@ class ConvertedLayout:
         backbone: Settings of the transformer under the reader, which released readers lack.
         entities: Knowledge index of entities.
         relations: Knowledge index of relations.
+        words: Rules by which texts are cut into words. Without them, or with others than those
+            of a known release of spaCy, that has to be installed.
         model_files: What makes a model what it is, in the folder of each. Graphs for ONNX
             Runtime may lie beside them.
     """
@@ -50,6 +54,7 @@ class ConvertedLayout:
     backbone: str = "reader/backbone"
     entities: str = "entities"
     relations: str = "relations"
+    words: str = "words.json"
     model_files: tuple[str, ...] = ("config.json", "model.safetensors", "tokenizer.json")
 
 
@@ -201,6 +206,26 @@ class ConvertedBundle:
                 "use_nme": config.reader.use_nme,
             },
         }
+
+    def cutter(self) -> WordCutter:
+        """Return what cuts texts into words: the bundle's rules, or else spaCy.
+
+        Returns:
+            What cuts.
+
+        Raises:
+            BundleError: The rules cannot be read.
+            ConfigError: Rules that are known are not there, and spaCy is not installed.
+        """
+        has_rules = LAYOUT.words in self.manifest.files
+        cutter = open_cutter(self.path / LAYOUT.words) if has_rules else None
+        if cutter is None and importlib.util.find_spec("spacy") is None:
+            raise ConfigError(
+                f"{self.path}: got no {LAYOUT.words} with rules that are known here, and no spaCy, "
+                "expected either: convert the pipeline again, or run "
+                "`pip install 'relik-server[words]'`"
+            )
+        return SPACY if cutter is None else cutter
 
     def settings(self) -> PipelineSettings:
         """Return the settings as those of a released pipeline.

@@ -11,6 +11,7 @@ from relik.upstream.documents import Document, as_document
 from relik.upstream.settings import TASKS, PipelineTask, Task
 from relik.upstream.window_types import UpstreamWindow
 from relik.upstream.windows import TokenText, char_range, join_words, tokenize
+from relik.upstream.words import SPACY, WordCutter
 
 CharSpan = tuple[int, int]
 
@@ -28,12 +29,15 @@ class GivenTexts:
     single: bool
 
 
-def read_texts(text: Any, *, is_split_into_words: bool = False) -> GivenTexts:
+def read_texts(
+    text: Any, cutter: WordCutter = SPACY, *, is_split_into_words: bool = False
+) -> GivenTexts:
     """Read the texts of a call.
 
     Args:
         text: A text or a list of texts; with `is_split_into_words` a list of words, or a list
             of such lists.
+        cutter: What cuts texts into words.
         is_split_into_words: See `text`.
 
     Returns:
@@ -52,13 +56,13 @@ def read_texts(text: Any, *, is_split_into_words: bool = False) -> GivenTexts:
             )
         return GivenTexts((join_words(text),), single=True)
     if isinstance(text, str):
-        return GivenTexts((tokenize(text),), single=True)
+        return GivenTexts((tokenize(text, cutter),), single=True)
     if not _is_list(text) or not all(isinstance(one, str) for one in text):
         raise InputError(
             f"got {str(text)[:80]!r}, expected a text or a list of texts: words go with "
             "is_split_into_words=True"
         )
-    return GivenTexts(tuple(tokenize(one) for one in text), single=False)
+    return GivenTexts(tuple(tokenize(one, cutter) for one in text), single=False)
 
 
 def read_mentions(mentions: object, texts: GivenTexts, *, words: bool) -> list[list[CharSpan]]:
@@ -127,13 +131,14 @@ def read_candidates(
     }
 
 
-def read_windows(windows: Any) -> list[UpstreamWindow]:
+def read_windows(windows: Any, cutter: WordCutter = SPACY) -> list[UpstreamWindow]:
     """Read windows that are given in place of those that the texts would be cut into.
 
     Args:
         windows: Objects or mappings with the names of upstream's windows: `text`, and perhaps
             `doc_id`, `window_id`, `offset`, `words`, `token2char_start` and `token2char_end`.
             What is missing follows from the text.
+        cutter: What cuts into words the texts of those that come without.
 
     Returns:
         The windows, in order of document and place.
@@ -150,7 +155,7 @@ def read_windows(windows: Any) -> list[UpstreamWindow]:
             read.append(window)
             continue
         doc_id = _field(window, "doc_id", int, 0)
-        made = _window(window, doc_id=doc_id, number=seen.get(doc_id, 0))
+        made = _window(window, cutter, doc_id=doc_id, number=seen.get(doc_id, 0))
         seen[doc_id] = made.window_id + 1
         read.append(made)
     return sorted(read, key=lambda one: (one.doc_id, one.offset, one.window_id))
@@ -260,7 +265,7 @@ def _field(window: Any, name: str, kind: type, default: Any) -> Any:
     return value
 
 
-def _window(window: Any, *, doc_id: int, number: int) -> UpstreamWindow:
+def _window(window: Any, cutter: WordCutter, *, doc_id: int, number: int) -> UpstreamWindow:
     text = _field(window, "text", str, None)
     offset = _field(window, "offset", int, 0)
     words = list(_field(window, "words", Sequence, ()))
@@ -272,7 +277,7 @@ def _window(window: Any, *, doc_id: int, number: int) -> UpstreamWindow:
     elif words:
         starts, ends = _found(words, text, offset)
     else:
-        made = tokenize(text)
+        made = tokenize(text, cutter)
         words, starts, ends = list(made.words), made.starts + offset, made.ends + offset
     for word, start, end in zip(words, starts, ends, strict=True):
         if text[start - offset : end - offset] != word or start < offset:

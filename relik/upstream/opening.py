@@ -21,6 +21,7 @@ from relik.upstream.settings import (
     parse_section,
 )
 from relik.upstream.targets import Section, read_yaml
+from relik.upstream.words import SPACY, WordCutter
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
@@ -107,14 +108,31 @@ class Parts:
         retriever: Encoder of each task.
         index: Index of each task.
         reader: The reader, or None.
+        cutter: What cuts texts into words.
     """
 
     retriever: dict[Task, Opened] = field(default_factory=dict)
     index: dict[Task, Opened] = field(default_factory=dict)
     reader: Opened | None = None
+    cutter: WordCutter = SPACY
 
 
-def read_stated(files: Files, config_file_name: str = CONFIG) -> tuple[dict[str, Any], str]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stated:
+    """What a pipeline says of itself.
+
+    Args:
+        values: Its settings by name.
+        where: What to call them in messages.
+        cutter: What cuts texts into words.
+    """
+
+    values: dict[str, Any]
+    where: str
+    cutter: WordCutter = SPACY
+
+
+def read_stated(files: Files, config_file_name: str = CONFIG) -> Stated:
     """Read what a pipeline says of itself: a released one, or a bundle that was converted.
 
     Args:
@@ -122,20 +140,22 @@ def read_stated(files: Files, config_file_name: str = CONFIG) -> tuple[dict[str,
         config_file_name: The settings file of a released one.
 
     Returns:
-        The settings by name, and what to call them in messages.
+        The settings, and what goes with them.
 
     Raises:
         BundleError: There are no settings, or a file of a converted bundle was altered.
-        ConfigError: The name has a folder in it, or PyYAML is not installed.
+        ConfigError: The name has a folder in it, or PyYAML is not installed; or spaCy, which a
+            converted bundle without known rules for words needs.
     """
     folder = files.folder or Path()
     if config_file_name == CONFIG and (folder / MANIFEST).is_file():
         # The files of a snapshot of the Hub are links to a store two levels up.
         within = folder.parent.parent if files.fetched else None
-        stated = open_converted(folder, within=within).stated()
-        return stated, str(folder / LAYOUT.pipeline)
+        bundle = open_converted(folder, within=within)
+        where = str(folder / LAYOUT.pipeline)
+        return Stated(values=bundle.stated(), where=where, cutter=bundle.cutter())
     path = file_within(folder, config_file_name)
-    return read_yaml(path), str(path)
+    return Stated(values=read_yaml(path), where=str(path))
 
 
 class Opener:

@@ -114,10 +114,10 @@ class ReleasedPipeline:
 
         Raises:
             InputError: The text has half of a surrogate pair.
-            ConfigError: spaCy is not installed.
+            ConfigError: spaCy is to cut it and is not installed.
         """
         windowing.check_text(document)
-        return [*word_windows(document, self._windowing)]
+        return [*word_windows(document, self._windowing, self._parts.cutter)]
 
     def count_tokens(self, window: Window) -> int:
         """Estimate what a window costs the reader.
@@ -190,7 +190,7 @@ class ReleasedPipeline:
         ]
         task = self._task
         work = Work(
-            windows=[upstream_window(window) for window in windows],
+            windows=[upstream_window(window, self._parts.cutter) for window in windows],
             span_candidates=None if task == "triplet" else [list(spans) for spans, _ in named],
             triplet_candidates=None if task == "span" else [list(rest) for _, rest in named],
             mentions=None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
 from relik.types import FloatArray
 from relik.upstream.fitting import WindowReader
 from relik.upstream.settings import PipelineSettings, Task
+from relik.upstream.words import SPACY, WordCutter
 
 if TYPE_CHECKING:
     from relik.upstream.converted_index import ConvertedIndex
@@ -31,11 +32,13 @@ class ReleasedParts:
         encoders: Encoder of each task; one object may be that of both.
         indexes: Index of each task.
         reader: The reader.
+        cutter: What cuts texts into words.
     """
 
     encoders: Mapping[Task, Encoder]
     indexes: Mapping[Task, Index]
     reader: WindowReader
+    cutter: WordCutter = SPACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

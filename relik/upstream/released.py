@@ -3,13 +3,13 @@
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from relik.backends.opening import BACKENDS
 from relik.errors import BundleNotFoundError, ConfigError
 from relik.upstream.extra import lacking
 from relik.upstream.files import Files, open_pipeline_folder
-from relik.upstream.opening import LoadOptions, Opener, check_parts, read_stated
+from relik.upstream.opening import LoadOptions, Opener, Stated, check_parts, read_stated
 from relik.upstream.pipeline_parts import ReleasedConfig, ReleasedParts
 from relik.upstream.settings import TASKS, PipelineSettings, Task, parse_settings
 
@@ -28,13 +28,13 @@ class ReleasedFolder:
     Args:
         name: What it is called in answers.
         files: Finds its parts.
-        stated: What its `config.yaml` says.
+        stated: What it says of itself.
         settings: The same, checked.
     """
 
     name: str
     files: Files
-    stated: dict[str, Any]
+    stated: Stated
     settings: PipelineSettings
 
     def pipeline(self, backend: str = "auto") -> "ReleasedPipeline":
@@ -84,8 +84,8 @@ def find_released(name: str | Path) -> ReleasedFolder:
             f"{name}: names no revision, expected one, so that the name keeps its meaning: give "
             f"{name}@<commit>"
         )
-    stated, where = read_stated(files)
-    settings = parse_settings(stated, where=where)
+    stated = read_stated(files)
+    settings = parse_settings(stated.values, where=stated.where)
     model = str(name) if files.fetched else Path(name).resolve().name
     return ReleasedFolder(name=model, files=files, stated=stated, settings=settings)
 
@@ -104,11 +104,6 @@ def open_converted_pipeline(bundle: "ConvertedBundle", *, backend: str) -> "Rele
         BundleError: A model or an index cannot be used.
         ConfigError: There is no such backend, or it is not installed or cannot run the bundle.
     """
-    if importlib.util.find_spec("spacy") is None:
-        raise ConfigError(
-            "got no spaCy, expected its rules for words, which released pipelines are cut by: run "
-            "`pip install 'relik-server[words]'`"
-        )
     if bundle.manifest.fields.get("weights") == "int8":
         if backend == "torch":
             raise ConfigError(
@@ -122,7 +117,7 @@ def open_converted_pipeline(bundle: "ConvertedBundle", *, backend: str) -> "Rele
     options = LoadOptions(engine=engine, device=device)
     return _opened(
         Opener(settings.task, Files(folder=bundle.path), options),
-        bundle.stated(),
+        Stated(values=bundle.stated(), where=str(bundle.path), cutter=bundle.cutter()),
         ReleasedConfig(
             model=bundle.config.model,
             settings=settings,
@@ -133,10 +128,10 @@ def open_converted_pipeline(bundle: "ConvertedBundle", *, backend: str) -> "Rele
     )
 
 
-def _opened(opener: Opener, stated: dict[str, Any], config: ReleasedConfig) -> "ReleasedPipeline":
+def _opened(opener: Opener, stated: Stated, config: ReleasedConfig) -> "ReleasedPipeline":
     from relik.upstream.pipeline import ReleasedPipeline
 
-    parts = opener.open(stated, {})
+    parts = opener.open(stated.values, {})
     task = config.settings.task
     tasks: tuple[Task, ...] = TASKS if task == "both" else (task,)
     check_parts(parts, task)
@@ -152,6 +147,7 @@ def _opened(opener: Opener, stated: dict[str, Any], config: ReleasedConfig) -> "
             encoders={one: parts.retriever[one].value for one in tasks},
             indexes={one: parts.index[one].value for one in tasks},
             reader=parts.reader.value,
+            cutter=stated.cutter,
         ),
         config,
     )

@@ -6,6 +6,7 @@ says; None there means none, as in `retriever=None` for a pipeline that is given
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -155,13 +156,13 @@ class Relik:
         general: tuple[Any, ...],
         options: LoadOptions,
     ) -> "Relik":
-        stated, where = read_stated(files, config_file_name)
+        stated = read_stated(files, config_file_name)
         names = ("task", "metadata_fields", "top_k", "window_size", "window_stride")
         given = {k: v for k, v in zip(names, general, strict=True) if v is not AS_STATED}
-        settings = parse_settings(stated | given, where=where)
+        settings = parse_settings(stated.values | given, where=stated.where)
         parts = {name: part for name, part in parts.items() if part is not AS_STATED}
-        opened = Opener(settings.task, files, options).open(stated, parts)
-        return cls(
+        opened = Opener(settings.task, files, options).open(stated.values, parts)
+        relik = cls(
             opened.retriever,
             opened.index,
             opened.reader,
@@ -172,6 +173,8 @@ class Relik:
             settings.window_stride,
             quirks=options.quirks,
         )
+        relik._parts = replace(relik._parts, cutter=stated.cutter)
+        return relik
 
     @property
     def task(self) -> PipelineTask:
@@ -239,9 +242,9 @@ class Relik:
         """
         named = {"top_k": top_k, "window_size": window_size, "window_stride": window_stride}
         call_options = read_options(options, named)
-        given = None if windows is None else read_windows(windows)
+        given = None if windows is None else read_windows(windows, self._parts.cutter)
         if text is not None:
-            texts = read_texts(text, is_split_into_words=is_split_into_words)
+            texts = read_texts(text, self._parts.cutter, is_split_into_words=is_split_into_words)
         elif given is not None:
             texts = texts_of_windows(given)
         else:

@@ -1,22 +1,18 @@
 """Texts into tokens and windows, as upstream cuts them.
 
-Tokens are those of spaCy's rules for English; no model of spaCy is needed.
+Tokens are those of spaCy's rules for English; no model of spaCy is needed, nor spaCy itself where
+the rules are at hand.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from relik.errors import InputError
 from relik.types import IntArray
-from relik.upstream.extra import lacking
 from relik.upstream.window_types import UpstreamWindow
-
-if TYPE_CHECKING:
-    from spacy.language import Language
+from relik.upstream.words import SPACY, WordCutter
 
 WHOLE, SENTENCE = "none", "sentence"
 
@@ -76,18 +72,19 @@ class Windowing:
             )
 
 
-def tokenize(text: str) -> TokenText:
+def tokenize(text: str, cutter: WordCutter = SPACY) -> TokenText:
     """Cut a text into tokens.
 
     Args:
         text: Any text.
+        cutter: What cuts it.
 
     Returns:
         The tokens; none for an empty text. White space beyond a single space is a token too.
 
     Raises:
         InputError: The text has half of a surrogate pair.
-        ConfigError: spaCy is not installed.
+        ConfigError: spaCy is to cut it and is not installed.
     """
     try:
         text.encode("utf-8")
@@ -96,11 +93,8 @@ def tokenize(text: str) -> TokenText:
             f"got half of a surrogate pair at character {error.start}, expected Unicode text: "
             "decode the text as it was encoded"
         ) from error
-    doc = _language().tokenizer(text)
-    # Signed, and 64 bits wide: spaCy's own are unsigned.
-    starts = doc.to_array("IDX").astype(np.int64)
-    lengths = doc.to_array("LENGTH").astype(np.int64)
-    return TokenText(text, tuple(token.text for token in doc), starts, starts + lengths)
+    words, starts, ends = cutter.cut(text)
+    return TokenText(text, words, starts, ends)
 
 
 def join_words(words: Sequence[str]) -> TokenText:
@@ -125,7 +119,9 @@ def join_words(words: Sequence[str]) -> TokenText:
     return TokenText(" ".join(words), tuple(words), ends - lengths, ends)
 
 
-def split(document: TokenText, windowing: Windowing, *, doc_id: int = 0) -> list[UpstreamWindow]:
+def split(
+    document: TokenText, windowing: Windowing, *, doc_id: int = 0, cutter: WordCutter = SPACY
+) -> list[UpstreamWindow]:
     """Cut a document into windows.
 
     Windows of a number of tokens begin every `stride` tokens. The last is as long as the others
@@ -135,12 +131,13 @@ def split(document: TokenText, windowing: Windowing, *, doc_id: int = 0) -> list
         document: The document.
         windowing: How it is cut.
         doc_id: Its position in the batch.
+        cutter: What finds sentences, where they are windows.
 
     Returns:
         Windows in order, every token in at least one; none for a document without tokens.
     """
     if windowing.size == SENTENCE:
-        ranges = _sentences(document)
+        ranges = cutter.sentences(document.words)
     elif isinstance(windowing.size, str):
         ranges = iter([(0, len(document.words))] if document.words else [])
     else:
@@ -215,15 +212,6 @@ def _ranges(count: int, size: int, stride: int) -> Iterator[tuple[int, int]]:
         yield start, min(start + size, count)
 
 
-def _sentences(document: TokenText) -> Iterator[tuple[int, int]]:
-    from spacy.tokens import Doc
-
-    language = _language()
-    doc = Doc(language.vocab, words=[word or " " for word in document.words])
-    doc = language.get_pipe("sentencizer")(doc)
-    return ((sentence.start, sentence.end) for sentence in doc.sents)
-
-
 def _window(
     document: TokenText, first: int, last: int, *, doc_id: int, window_id: int
 ) -> UpstreamWindow:
@@ -236,14 +224,3 @@ def _window(
         ends=document.ends[first:last],
         offset=int(document.starts[first]),
     )
-
-
-@cache
-def _language() -> "Language":
-    try:
-        import spacy
-    except ImportError as error:
-        raise lacking("spaCy") from error
-    language = spacy.blank("en")
-    language.add_pipe("sentencizer")
-    return language

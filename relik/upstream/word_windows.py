@@ -7,6 +7,7 @@ import numpy as np
 from relik.types import Document, Span, Window
 from relik.upstream.window_types import UpstreamWindow
 from relik.upstream.windows import Windowing, split, tokenize
+from relik.upstream.words import SPACY, WordCutter
 
 
 # Not composed: the server hands windows from step to step, and knows only their class.
@@ -21,19 +22,22 @@ class WordWindow(Window):
     words: tuple[Span, ...]
 
 
-def word_windows(document: Document, windowing: Windowing) -> list[WordWindow]:
+def word_windows(
+    document: Document, windowing: Windowing, cutter: WordCutter = SPACY
+) -> list[WordWindow]:
     """Cut a document into windows.
 
     Args:
         document: The document.
         windowing: How it is cut.
+        cutter: What cuts texts into words.
 
     Returns:
         Windows in order; none for a text without tokens.
 
     Raises:
         InputError: The text has half of a surrogate pair.
-        ConfigError: spaCy is not installed.
+        ConfigError: spaCy is to cut it and is not installed.
     """
     return [
         WordWindow(
@@ -43,15 +47,16 @@ def word_windows(document: Document, windowing: Windowing) -> list[WordWindow]:
             text=window.text,
             words=tuple(map(Span, window.starts.tolist(), window.ends.tolist())),
         )
-        for window in split(tokenize(document.text), windowing)
+        for window in split(tokenize(document.text, cutter), windowing, cutter=cutter)
     ]
 
 
-def upstream_window(window: Window) -> UpstreamWindow:
+def upstream_window(window: Window, cutter: WordCutter = SPACY) -> UpstreamWindow:
     """Turn a window into what the reader reads.
 
     Args:
         window: From `word_windows`; any other is cut into words as if nothing stood around it.
+        cutter: What cuts texts into words.
 
     Returns:
         The window, in offsets of its document.
@@ -61,7 +66,7 @@ def upstream_window(window: Window) -> UpstreamWindow:
         starts = np.array([word.start for word in window.words], dtype=np.int64)
         ends = np.array([word.end for word in window.words], dtype=np.int64)
     else:
-        tokens = tokenize(window.text)
+        tokens = tokenize(window.text, cutter)
         starts, ends = tokens.starts + offset, tokens.ends + offset
     places = zip(starts.tolist(), ends.tolist(), strict=True)
     return UpstreamWindow(

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -99,6 +100,37 @@ def test_the_native_path_names_ids_and_what_it_cannot_do(client: TestClient, sou
         assert all(names[span["entity_id"]] == span["name"] for span in spans)
     refused = client.post("/v1/annotate", json={**body, "types": ["person"]}).json()
     assert "have no types" in refused["documents"][0]["error"]["detail"]
+
+
+WITHOUT = """
+import json, sys, threading
+for name in ("torch", "transformers", "yaml", "onnx", "spacy", "thinc"):
+    sys.modules[name] = None
+from fastapi.testclient import TestClient
+from relik.opening import find_pipeline
+from relik_serve.app import create_app
+from relik_serve.served import open_served
+from relik_serve.settings import Settings
+found = find_pipeline(sys.argv[1])
+warm = threading.Event()
+opening = lambda: open_served(found, backend="auto")
+with TestClient(create_app(Settings(), opening, on_ready=lambda _: warm.set())) as client:
+    assert warm.wait(60)
+    body = {"text": json.loads(sys.argv[2]), "remove_nmes": False}
+    print(client.post("/api/relik", json=body).text)
+"""
+
+
+def test_a_converted_pipeline_is_served_without_torch_and_without_spacy(
+    source: Path, tmp_path: Path
+) -> None:
+    convert_pipeline(str(source), tmp_path / source.name)
+    command = [sys.executable, "-c", WITHOUT, str(tmp_path / source.name), json.dumps(TEXTS)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    expected = Relik.from_pretrained(source)(TEXTS, remove_nmes=False)
+    for answer, wanted in zip(json.loads(done.stdout), expected, strict=True):
+        assert answer["spans"] == [list(span) for span in wanted.spans]
 
 
 def test_the_command_annotates_with_a_released_pipeline(

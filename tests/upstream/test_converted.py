@@ -32,6 +32,8 @@ from relik.upstream.files import FETCHED, Files  # noqa: E402  # needs torch
 from relik.upstream.index import DocumentIndex  # noqa: E402  # needs torch
 from relik.upstream.opening import LoadOptions, Opener  # noqa: E402  # needs torch
 from relik.upstream.relik import Relik  # noqa: E402  # needs torch
+from relik.upstream.rule_cutter import RuleCutter  # noqa: E402  # needs torch
+from relik.upstream.words import SPACY  # noqa: E402  # needs torch
 from relik_index.convert import convert_pipeline  # noqa: E402  # needs torch
 
 RELEASED = Path(__file__).parents[1] / "golden" / "upstream"
@@ -299,26 +301,114 @@ def test_a_converted_bundle_of_the_hub_opens_and_no_code_is_fetched(
     assert not {"py", "so", "sh", "pkl"} & set(FETCHED)
 
 
+# Words are cut by rules in the bundle.
+
+
+def test_windows_of_words_and_of_sentences_are_cut_as_spacy_cuts_them(
+    released: Any, converted: Convert
+) -> None:
+    original = Relik.from_pretrained(released.folder)
+    ours = Relik.from_pretrained(converted(released.folder))
+    texts = [TEXT, LONG, "", " He didn't (e.g. at 5p.m.)!  Why?\n\nhttp://x.org/(a), U.S. :) "]
+    for size in ("sentence", "none", 8):
+        asked = {"window_size": size, "return_windows": True}
+        expected = original(texts, **asked)
+        assert any(len(one.windows) > 2 for one in expected) == (size != "none")
+        for answer, wanted in zip(ours(texts, **asked), expected, strict=True):
+            assert answer.tokens == wanted.tokens
+            for window, other in zip(answer.windows, wanted.windows, strict=True):
+                assert (window.text, window.offset) == (other.text, other.offset)
+                assert window.token2char_start == other.token2char_start
+                assert window.token2char_end == other.token2char_end
+
+
 WITHOUT = """
-import sys
-for name in ("torch", "transformers", "yaml", "onnx"):
+import json, sys
+for name in ("torch", "transformers", "yaml", "onnx", "spacy", "thinc"):
     sys.modules[name] = None
 from relik import Document, Relik
 from relik.opening import find_pipeline
-text = "Marie Curie was born in Warsaw and worked at the University of Paris."
-for folder in sys.argv[1:]:
-    find_pipeline(folder).pipeline().annotate([Document(doc_id="1", text=text)])
-    Relik.from_pretrained(folder)(text)
-print("done")
+answers = []
+for folder in sys.argv[2:]:
+    pipeline = find_pipeline(folder).pipeline()
+    annotations = pipeline.annotate([Document(doc_id="1", text=sys.argv[1])])
+    relik = Relik.from_pretrained(folder)
+    cut = [relik(sys.argv[1], window_size=size).to_dict() for size in ("sentence", 16)]
+    answers.append([[[s.span.start, s.span.end] for s in annotations[0].spans], *cut])
+print(json.dumps(answers))
 """
 
 
-def test_a_converted_bundle_runs_without_torch(converted: Convert) -> None:
-    folders = [str(converted(RELEASED / name)) for name in ("tiny-re", "tiny-cie", "tinydeb-el")]
-    done = subprocess.run(
-        [sys.executable, "-c", WITHOUT, *folders], capture_output=True, text=True, check=False
+def without(*arguments: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-c", WITHOUT, LONG, *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert (done.stdout, done.returncode) == ("done\n", 0), done.stderr
+
+
+def test_a_converted_bundle_runs_without_torch_and_without_spacy(converted: Convert) -> None:
+    names = ("tiny-re", "tiny-cie", "tinydeb-el")
+    done = without(*(str(converted(RELEASED / name)) for name in names))
+    assert done.returncode == 0, done.stderr
+    for name, (spans, *cut) in zip(names, json.loads(done.stdout), strict=True):
+        original = Relik.from_pretrained(RELEASED / name)
+        for answer, size in zip(cut, ("sentence", 16), strict=True):
+            expected = json.loads(json.dumps(original(LONG, window_size=size).to_dict()))
+            for triplet in expected["triplets"]:
+                triplet[3] = pytest.approx(triplet[3], abs=NEAR)
+            assert answer == expected
+        # Those of nothing known are left out, or not.
+        assert {tuple(span) for span in spans} >= {
+            (span.start, span.end) for span in original(LONG).spans
+        }
+
+
+def words_of(bundle: Path) -> Any:
+    return open_converted(bundle).cutter()
+
+
+def test_rules_that_are_not_known_give_way_to_spacy(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert isinstance(words_of(copy), RuleCutter)
+    expected = plain(Relik.from_pretrained(copy)(LONG))
+    rules = json.loads((copy / "words.json").read_text())
+    # Were it compiled and run, it would never end.
+    rules["prefix"] = "^(\\w+\\w*)+$"
+    for content in (json.dumps(rules), "junk", None):
+        (copy / "words.json").unlink()
+        if content is not None:
+            (copy / "words.json").write_text(content)
+        write_manifest(copy, kind=KIND, fields={})
+        with monkeypatch.context() as patch:
+            assert words_of(copy) is SPACY
+            assert plain(Relik.from_pretrained(copy)(LONG)) == expected
+            # With None in its place a library counts as not installed.
+            patch.setitem(sys.modules, "spacy", None)
+            with pytest.raises(ConfigError, match=r"words\.json .* 'relik-server\[words\]'"):
+                open_converted(copy).pipeline("onnx")
+            with pytest.raises(ConfigError, match=r"words\.json .* 'relik-server\[words\]'"):
+                Relik.from_pretrained(copy)
+
+
+def test_rules_that_were_altered_after_conversion_are_refused(copy: Path) -> None:
+    path = copy / "words.json"
+    path.write_text(path.read_text().replace("can't", "cam't"))
+    with pytest.raises(BundleCorruptError, match=r"words\.json: was altered"):
+        open_converted(copy)
+    path.unlink()
+    with pytest.raises(BundleCorruptError, match=r"words\.json: is missing"):
+        open_converted(copy)
+
+
+def test_rules_that_vanish_after_opening_are_told(copy: Path) -> None:
+    bundle = open_converted(copy)
+    (copy / "words.json").unlink()
+    (copy / "words.json").mkdir()
+    with pytest.raises(BundleError, match=r"words\.json: cannot be read"):
+        bundle.pipeline("onnx")
 
 
 def test_the_manifest_of_each_index_says_how_its_vectors_were_made(converted: Convert) -> None:

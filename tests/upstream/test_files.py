@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from relik.errors import BundleError, BundleNotFoundError, ConfigError
-from relik.upstream.files import PATTERNS, Files, file_within, open_pipeline_folder
+from relik.upstream.files import FETCHED, Files, file_within, open_pipeline_folder
 
 
 @pytest.fixture
@@ -80,17 +80,17 @@ def test_a_snapshot_that_was_fetched_before_is_found_again(
 
 def test_only_data_is_fetched() -> None:
     def fetched(name: str) -> bool:
-        return any(fnmatch.fnmatch(name, f"*.{ending}") for ending in PATTERNS)
+        return any(fnmatch.fnmatch(name, f"*.{ending}") for ending in FETCHED)
 
     needed = ["config.yaml", "config.json", "model.safetensors", "pytorch_model.bin"]
     needed += ["embeddings.pt", "documents.jsonl", "vocab.txt", "spm.model", "index.faiss"]
     needed += ["model.safetensors.index.json", "model-00001-of-00002.safetensors"]
     needed += ["pytorch_model.bin.index.json", "pytorch_model-00001-of-00002.bin"]
-    assert all(fetched(name) for name in needed)
-    assert not any(
-        fetched(name)
-        for name in ("hf.py", "modeling_relik.py", "run.sh", "x.so", "x.pkl", "x.tar.gz")
-    )
+    converted = ["manifest.json", "pipeline.toml", "reader/encode.onnx", "entities/documents.arrow"]
+    converted += ["entities/names.trie", "entities/vectors.faiss", "entities/ids.rows"]
+    assert [name for name in needed + converted if not fetched(name)] == []
+    code = ["hf.py", "modeling_relik.py", "run.sh", "x.so", "x.dll", "x.pkl", "x.tar.gz", "x.ipynb"]
+    assert [name for name in code if fetched(name)] == []
 
 
 def test_the_folder_of_a_pipeline_says_where_it_came_from(folder: Path) -> None:

@@ -248,6 +248,31 @@ def test_entities_enter_the_relations_only_where_the_reader_says_so(
         assert (np.abs(scores[0] - scores[1]).max() > 1e-6) == differs
 
 
+@pytest.mark.parametrize(
+    ("stated", "has"),
+    [
+        ({}, True),
+        ({"add_entity_embedding": None}, True),
+        ({"add_entity_embedding": True}, True),
+        ({"add_entity_embedding": False}, False),
+    ],
+)
+def test_a_closed_reader_relates_entities_too_unless_it_says_no(
+    pipelines: dict[str, Path], tmp_path: Path, stated: dict[str, Any], has: bool
+) -> None:
+    # As seen in upstream 1.0.7: by the shape of `re_projector.1.weight` for each setting.
+    config = json.loads((pipelines["tiny-cie"] / "reader" / "config.json").read_text())
+    del config["add_entity_embedding"]
+    (tmp_path / "config.json").write_text(json.dumps(config | stated))
+    assert CheckpointSettings.read(tmp_path, kind="triplet").heads.type_embedding == has
+
+
+def test_a_weight_that_does_not_fit_the_settings_is_refused(changed: Open) -> None:
+    # Upstream puts random numbers in its place and says nothing.
+    with pytest.raises(BundleCorruptError, match=r"re_projector\.1\.weight"):
+        changed("tiny-cie", "triplet", add_entity_embedding=False)
+
+
 def test_a_linking_reader_can_have_two_end_classes(changed: Open) -> None:
     weights = {
         "ned_end_classifier.dense_1.weight": torch.ones(2, 32),

@@ -11,6 +11,7 @@ pytest.importorskip("spacy")
 
 from relik.errors import InputError
 from relik.upstream.outputs import window_record
+from relik.upstream.rule_cutter import RuleCutter
 from relik.upstream.windows import (
     TokenText,
     Windowing,
@@ -20,6 +21,8 @@ from relik.upstream.windows import (
     tokenize,
     word_range,
 )
+from relik.upstream.word_rules import spacy_rules
+from relik.upstream.words import SPACY, WordCutter
 
 WORDS = st.lists(st.text(alphabet="ab é日", max_size=4), max_size=120)
 SIZES = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size)))
@@ -31,7 +34,13 @@ def offsets(count: int, size: int, stride: int) -> list[tuple[int, int]]:
     return [(int(window.words[0][1:]), len(window.words)) for window in windows]
 
 
-def test_windows_are_those_that_upstream_answered(released: Any) -> None:
+@pytest.fixture(scope="module", params=["spacy", "rules"])
+def cutter(request: pytest.FixtureRequest) -> WordCutter:
+    """spaCy, and its rules as data."""
+    return SPACY if request.param == "spacy" else RuleCutter(spacy_rules()[0])
+
+
+def test_windows_are_those_that_upstream_answered(released: Any, cutter: WordCutter) -> None:
     checked = 0
     for case in released.cases:
         if "windows" not in case:
@@ -39,11 +48,11 @@ def test_windows_are_those_that_upstream_answered(released: Any) -> None:
         texts = case["text"] if isinstance(case["text"], list) else [case["text"]]
         whole = case["kwargs"].get("window_size") == "none"
         windowing = Windowing(size="none") if whole else Windowing(size=32, stride=16)
-        documents = [tokenize(text) for text in texts]
+        documents = [tokenize(text, cutter) for text in texts]
         windows = [
             window
             for doc_id, document in enumerate(documents)
-            for window in split(document, windowing, doc_id=doc_id)
+            for window in split(document, windowing, doc_id=doc_id, cutter=cutter)
         ]
         # The topic of every window is the first token of the first text, whatever its document.
         topic = documents[0].words[0] if documents and documents[0].words else ""
@@ -114,8 +123,10 @@ def test_every_token_is_in_a_full_window_that_slices_the_text(
 
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80))
-def test_tokens_slice_the_text_and_leave_out_nothing_but_single_spaces(text: str) -> None:
-    document = tokenize(text)
+def test_tokens_slice_the_text_and_leave_out_nothing_but_single_spaces(
+    cutter: WordCutter, text: str
+) -> None:
+    document = tokenize(text, cutter)
     reached = 0
     for word, start, end in zip(document.words, document.starts, document.ends, strict=True):
         assert text[reached:start] in ("", " ")
@@ -129,15 +140,17 @@ def test_tokens_slice_the_text_and_leave_out_nothing_but_single_spaces(text: str
     st.text(alphabet=st.sampled_from("Ab. !?\n"), max_size=60),
     st.sampled_from(["sentence", "none"]),
 )
-def test_sentences_and_whole_documents_cover_every_token_once(text: str, size: str) -> None:
-    document = tokenize(text)
-    windows = split(document, Windowing(size=size))
+def test_sentences_and_whole_documents_cover_every_token_once(
+    cutter: WordCutter, text: str, size: str
+) -> None:
+    document = tokenize(text, cutter)
+    windows = split(document, Windowing(size=size), cutter=cutter)
     assert tuple(word for window in windows for word in window.words) == document.words
 
 
-def test_sentences_are_cut_by_rule() -> None:
-    document = tokenize("Rome is old. Paris is not! Is it?")
-    windows = split(document, Windowing(size="sentence"))
+def test_sentences_are_cut_by_rule(cutter: WordCutter) -> None:
+    document = tokenize("Rome is old. Paris is not! Is it?", cutter)
+    windows = split(document, Windowing(size="sentence"), cutter=cutter)
     assert [window.text for window in windows] == ["Rome is old.", "Paris is not!", "Is it?"]
     assert [window.offset for window in windows] == [0, 13, 27]
 

@@ -25,6 +25,7 @@ from relik.upstream.files import Files
 from relik.upstream.opening import LoadOptions, Opener, check_parts
 from relik.upstream.settings import CONFIG, ReaderSettings, Task
 from relik.upstream.tokens import ReaderTokenizer
+from relik.upstream.word_rules import spacy_rules
 from relik_index.convert.documents import IndexOptions, Tell, sample_texts, write_knowledge_index
 from relik_index.convert.models import write_encoder, write_reader
 from relik_index.convert.source import ReleasedSource, find_source
@@ -113,6 +114,7 @@ def _write(
     tasks = list(found.encoders)
     reader = found.settings.reader
     assert reader is not None  # noqa: S101  # `find_source` refuses a pipeline without one
+    rules, version = spacy_rules()
     n_models = 1 + len(tasks)
     tell("models", 0, n_models)
     texts = sample_texts(found.indexes[tasks[0]].folder, count=_SAMPLES)
@@ -145,11 +147,14 @@ def _write(
         )
     config = _config(found, reader, checkpoint)
     _write_toml(config, folder / LAYOUT.pipeline)
+    rules.write(folder / LAYOUT.words)
+    words = {"part": "words", "name": "spaCy", "version": version, "license": "MIT"}
     fields: dict[str, object] = {
         "model": config.model,
         "task": config.task,
         "weights": options.weights,
-        "sources": found.sources,
+        "sources": [*found.sources, words],
+        "needs_spacy": not rules.is_known,
         "rows": {name: index["rows"] for name, index in indexes.items()},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }

@@ -6,11 +6,12 @@ import resource
 import shutil
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-for _library in ("torch", "transformers", "yaml", "onnx"):
+for _library in ("torch", "transformers", "spacy", "yaml", "onnx"):
     pytest.importorskip(_library)
 
 import torch  # noqa: E402  # a plain install has none
@@ -22,6 +23,7 @@ from relik.kb import KnowledgeBase  # noqa: E402  # needs torch
 from relik.manifest import read_manifest  # noqa: E402  # needs torch
 from relik.upstream.converted import open_converted  # noqa: E402  # needs torch
 from relik.upstream.index import DocumentIndex  # noqa: E402  # needs torch
+from relik.upstream.word_rules import WordRules, spacy_rules  # noqa: E402  # needs torch
 from relik_index.convert import ConvertOptions, convert_pipeline  # noqa: E402  # needs torch
 from relik_index.verify import verify_index  # noqa: E402  # needs torch
 
@@ -103,6 +105,25 @@ def test_rows_vectors_and_documents_are_those_of_the_source(tmp_path: Path) -> N
         assert verify_index(out / name)["self_recall"] == 1.0
 
 
+def test_the_rules_for_words_are_those_of_spacy(tmp_path: Path) -> None:
+    out = convert(RELEASED / "tiny-re", tmp_path / "out")
+    rules, _ = spacy_rules()
+    manifest = read_manifest(out)
+    assert manifest.files["words.json"].sha256 == rules.digest
+    assert WordRules.read(out / "words.json") == rules
+    assert manifest.value("needs_spacy", bool) is False
+
+
+def test_without_spacy_nothing_is_converted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # With None in its place a library counts as not installed.
+    monkeypatch.setitem(sys.modules, "spacy", None)
+    with pytest.raises(ConfigError, match=r"got no spaCy.*'relik-server\[upstream\]'"):
+        convert(RELEASED / "tiny-re", tmp_path / "out")
+    assert left_of(tmp_path) == []
+
+
 def test_the_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
     manifest = read_manifest(convert(RELEASED / "tiny-re", tmp_path / "out"))
     assert manifest.value("sources", list) == [
@@ -110,6 +131,7 @@ def test_the_manifest_says_where_everything_came_from(tmp_path: Path) -> None:
         {"part": "reader", "name": "reader"},
         {"part": "encoder of triplet", "name": "encoder-triplet"},
         {"part": "index of triplet", "name": "index-triplet"},
+        {"part": "words", "name": "spaCy", "version": version("spacy"), "license": "MIT"},
     ]
     assert manifest.value("rows", dict) == {"relations": 24}
 
@@ -153,7 +175,6 @@ def test_pickled_weights_become_safetensors(released: Path, tmp_path: Path) -> N
 
 
 def test_int8_weights_are_for_onnx_alone_and_are_said(tmp_path: Path) -> None:
-    pytest.importorskip("spacy")
     out = convert(RELEASED / "tiny-re", tmp_path / "int8", weights="int8")
     for model in ("reader", "query_encoder"):
         assert json.loads((out / model / "graphs.json").read_text())["weights"] == "int8"

@@ -144,11 +144,20 @@ def relation_of(label: str) -> str:
     return label.replace(" ", "_").upper()
 
 
-def test_they_extract_what_upstream_answered(released: Any, python: Path) -> None:
-    for library in ("torch", "transformers", "spacy", "yaml"):
+@pytest.mark.parametrize("form", ["released", "converted"])
+def test_they_extract_what_upstream_answered(
+    form: str, released: Any, python: Path, tmp_path: Path
+) -> None:
+    for library in ("torch", "transformers", "spacy", "yaml", "onnx"):
         pytest.importorskip(library)
     case = richest_case(released)
-    done = run(python, "-c", EXTRACT, released.folder, case["text"])
+    folder = released.folder
+    if form == "converted":
+        from relik_index.convert import convert_pipeline
+
+        folder = tmp_path / "converted"
+        convert_pipeline(str(released.folder), folder)
+    done = run(python, "-c", EXTRACT, folder, case["text"])
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     upstream = case["outputs"][0]

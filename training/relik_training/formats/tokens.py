@@ -62,10 +62,13 @@ def cut(record: Record) -> Tokens:
     loose = not stands_apart(text)
     points: list[tuple[int, int]] = []
     for word in _WORD.finditer(text):
-        inner = set(_punctuation_edges(text, word.start(), word.end())) if loose else set()
-        inner.update(edge for edge in edges if word.start() < edge < word.end())
-        cuts = [word.start(), *sorted(inner), word.end()]
-        points.extend(pairwise(cuts))
+        inner = sorted(edge for edge in edges if word.start() < edge < word.end())
+        cuts = {word.start(), *inner, word.end()}
+        if loose:
+            # Of each piece: joined by spaces again they are words, and are cut as such.
+            for start, end in pairwise([word.start(), *inner, word.end()]):
+                cuts.update(_punctuation_edges(text, start, end))
+        points.extend(pairwise(sorted(cuts)))
     return _tokens(text, points)
 
 

@@ -13,6 +13,8 @@ TEXT_KEY = "_text"
 """Where our own files keep the text that tokens were cut from; readers of others pass over it."""
 
 _WORD = re.compile(r"\S+")
+# What is left of Ann's behind a mention of Ann; else an apostrophe is a quotation mark.
+_CLITIC = re.compile(r"['\u2019](?:s|d|m|ll|re|ve)", re.IGNORECASE)
 _STANDS_ALONE = re.compile(r"(?<!\S)[.,;:!?](?!\S)")
 
 
@@ -181,7 +183,9 @@ def _tokens(text: str, points: list[tuple[int, int]]) -> Tokens:
 
 def _punctuation_edges(text: str, start: int, end: int) -> list[int]:
     """Say where the punctuation around a word is cut off; "..." stays one token."""
-    found = []
+    found: list[int] = []
+    if _CLITIC.fullmatch(text, start, end):
+        return found
     while start < end - 1 and _is_punctuation(text[start]):
         start += 1
         if text[start] != text[start - 1]:

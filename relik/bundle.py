@@ -45,8 +45,8 @@ _HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+)
 class BundleLayout:
     """Where things lie in a bundle, as paths relative to it, with forward slashes.
 
-    Encoder and reader share one tokenizer and one frozen table of word embeddings. Model files
-    come as ONNX graphs, as safetensors, or both.
+    Encoder and reader share one tokenizer and, unless the reader is of another backbone, one frozen
+    table of word embeddings. Model files come as ONNX graphs, as safetensors, or both.
 
     Args:
         manifest: Sizes, checksums, sources, recipe and figures.
@@ -55,6 +55,7 @@ class BundleLayout:
         word_embeddings: The table of encoder and reader.
         query_encoder: Folder of the model that encodes windows and records.
         reader: Folder of the model that reads windows with their candidates.
+        reader_embeddings: The reader's own table, where it does not share the encoder's.
         config: Settings of a model, in its folder.
         weights: Weights for the torch backend, in the folder of a model.
         encoder_graph: Graph of the query encoder, in its folder.
@@ -69,6 +70,7 @@ class BundleLayout:
     word_embeddings: str = "shared/word_embeddings.safetensors"
     query_encoder: str = "query_encoder"
     reader: str = "reader"
+    reader_embeddings: str = "reader/word_embeddings.safetensors"
     config: str = "config.json"
     weights: str = "model.safetensors"
     encoder_graph: str = "encoder.onnx"
@@ -163,8 +165,9 @@ class Bundle:
             BundleError: Its vectors are of another encoder.
         """
         index = read_manifest(folder)
+        # An index whose records are all given to every window has no vectors: its width is 0.
         dim = index.fields.get("dim")
-        if dim is not None and self.dim is not None and dim != self.dim:
+        if dim and self.dim is not None and dim != self.dim:
             raise DimensionMismatchError(
                 f"{folder}: got an index of dimension {dim}, expected {self.dim} as the encoder "
                 f"of {self.path} makes: build the index with this bundle"

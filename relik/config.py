@@ -23,12 +23,20 @@ class WindowConfig:
     Args:
         size: Words per window.
         stride: Words from the start of one window to the start of the next; at most `size`.
+        max_names: A window with more capitalised names is cut in halves that overlap as windows
+            do, so that lists and tables get candidates for all of theirs; 0 cuts none.
     """
 
     size: int = 64
     stride: int = 56
+    max_names: int = 0
 
     def __post_init__(self) -> None:
+        if self.max_names < 0:
+            raise ConfigError(
+                f"got max_names {self.max_names}, expected at least 0: change pipeline.toml "
+                "[windows]"
+            )
         if not 1 <= self.stride <= self.size:
             raise ConfigError(
                 f"got windows of size {self.size} and stride {self.stride}, "
@@ -70,6 +78,22 @@ class RetrieverConfig:
     known_weight: float = 1.5
     popularity_weight: float = 0.2
     bias: float = -4.0
+
+    def dense_only(self) -> "RetrieverConfig":
+        """Leave names and counts out, to tell what the encoder alone does.
+
+        Returns:
+            Settings by which candidates are ranked by their cosine with the window.
+        """
+        return dataclasses.replace(
+            self,
+            exact_weight=0.0,
+            prior_weight=0.0,
+            partial_weight=0.0,
+            nested_weight=0.0,
+            known_weight=0.0,
+            popularity_weight=0.0,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

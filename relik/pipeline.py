@@ -11,8 +11,8 @@ from relik.errors import InputError
 from relik.kb import KnowledgeBase
 from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
-from relik.retriever.encoder import open_encoder
-from relik.retriever.hybrid import HybridRetriever
+from relik.retriever.named import with_named
+from relik.retriever.opening import WindowRetriever, open_retrievers
 from relik.types import (
     AnnotateOptions,
     Annotation,
@@ -46,8 +46,8 @@ class PipelineParts:
         relations: Knowledge base of relations.
     """
 
-    entity_retriever: HybridRetriever
-    relation_retriever: HybridRetriever
+    entity_retriever: WindowRetriever
+    relation_retriever: WindowRetriever
     reader: TransformerReader
     entities: KnowledgeBase
     relations: KnowledgeBase
@@ -154,6 +154,9 @@ class Pipeline:
         flat = [window for windows in split for window in windows]
         candidates = self.retrieve(flat, options=options)
         used = [i for i, spans in enumerate(placed) if spans]
+        if not options.types:
+            for i in used:
+                candidates[i] = with_named(candidates[i], flat[i], placed[i], self._parts.entities)
         found = self._parts.reader.link(
             [flat[i] for i in used],
             [candidates[i] for i in used],
@@ -311,10 +314,8 @@ class Pipeline:
         row = self.relations.row_of(relation_id)
         if row is None:
             return None
-        record = self.relations.record(row)
-        return Relation(
-            relation_id=record.entity_id, name=record.name, description=record.description
-        )
+        one = self.relations.record(row)
+        return Relation(relation_id=relation_id, name=one.name, description=one.description)
 
     def _of_types(
         self, found: tuple[Candidate, ...], types: tuple[str, ...], top_k: int
@@ -368,14 +369,14 @@ def open_pipeline(
         bundle.check_index(folder)
     entity_kb = KnowledgeBase.open(entity_folder)
     relation_kb = KnowledgeBase.open(relation_folder)
-    encoder = open_encoder(bundle.path, backend)
     config = bundle.config
+    entity_retriever, relation_retriever = open_retrievers(
+        bundle.path, backend, config=config.retriever, knowledge=(entity_kb, relation_kb)
+    )
     return Pipeline(
         PipelineParts(
-            entity_retriever=HybridRetriever(encoder, entity_kb, config.retriever),
-            relation_retriever=HybridRetriever(
-                encoder, relation_kb, config.retriever, lexical=False
-            ),
+            entity_retriever=entity_retriever,
+            relation_retriever=relation_retriever,
             reader=open_reader(
                 bundle.path,
                 backend=backend,

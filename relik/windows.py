@@ -25,6 +25,8 @@ _LONGEST_WORD = 100
 # A piece counts as one word, so it has about the length of one: text written without spaces
 # then gives windows as long as those of other text, which the models can read whole.
 _PIECE = 8
+# Windows shorter than this are never halved: what is left would lack context.
+_FEW_WORDS = 24
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
@@ -89,11 +91,12 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
     """Cut a document into windows of words.
 
     A word is a run of non-space code points; a run of more than 100 counts as several. The last
-    window is as long as the others wherever the text has that many words.
+    window is as long as the others wherever the text has that many words. Windows with more
+    names than `config.max_names` are halved.
 
     Args:
         document: The document.
-        config: Words per window, and words from one start to the next.
+        config: Words per window, words from one start to the next, and names per window.
 
     Returns:
         Windows in order, every non-space code point in at least one; none for blank text.
@@ -102,18 +105,19 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
     if not words:
         return []
     last = max(0, len(words) - config.size)
-    windows = []
-    for index, first in enumerate([*range(0, last, config.stride), last]):
-        start, end = words[first][0], words[min(first + config.size, len(words)) - 1][1]
-        windows.append(
-            Window(
-                doc_id=document.doc_id,
-                index=index,
-                span=Span(start, end),
-                text=document.text[start:end],
-            )
+    places: dict[tuple[int, int], None] = {}
+    for first in [*range(0, last, config.stride), last]:
+        window = first, min(first + config.size, len(words))
+        places |= dict.fromkeys(_halves(document.text, words, window, config))
+    return [
+        Window(
+            doc_id=document.doc_id,
+            index=index,
+            span=Span(words[first][0], words[end - 1][1]),
+            text=document.text[words[first][0] : words[end - 1][1]],
         )
-    return windows
+        for index, (first, end) in enumerate(sorted(places))
+    ]
 
 
 def halve(document: Document, window: Window) -> tuple[Window, Window]:
@@ -189,6 +193,23 @@ def merge(
         triples=_join_triples(windows, _Survivors(winners)),
         coverage=_coverage(document, windows),
     )
+
+
+def _halves(
+    text: str, words: Sequence[tuple[int, int]], window: tuple[int, int], config: WindowConfig
+) -> list[tuple[int, int]]:
+    """Give the halves of a window, first word and one past the last, if it has many names."""
+    first, end = window
+    overlap = config.size - config.stride
+    # Halves that are nearly as long as the whole would win nothing.
+    if not config.max_names or end - first < 4 * overlap or end - first < _FEW_WORDS:
+        return [window]
+    named = [text[start].isupper() for start, _ in words[first:end]]
+    names = sum(named) - sum(one and other for one, other in pairwise(named))
+    if names <= config.max_names:
+        return [window]
+    middle = (first + end) // 2
+    return [(first, middle + overlap // 2), (middle - (overlap + 1) // 2, end)]
 
 
 def _words(text: str) -> Iterator[tuple[int, int]]:

@@ -30,6 +30,9 @@ from relik.windows import (
 TEXT = "Marie Curie and Pierre Curie lived in Paris near the Pantheon"
 
 
+TABLE = " ".join(f"Town{n} {n}" for n in range(32))
+
+
 def document(text: str = TEXT) -> Document:
     return Document(doc_id="d", text=text)
 
@@ -55,7 +58,9 @@ texts = st.one_of(
     st.integers(90, 400).map(lambda n: "x" + "中\u0301" * n),
 )
 configs = st.integers(1, 12).flatmap(
-    lambda size: st.integers(1, size).map(lambda stride: WindowConfig(size=size, stride=stride))
+    lambda size: st.builds(
+        WindowConfig, size=st.just(size), stride=st.integers(1, size), max_names=st.integers(0, 4)
+    )
 )
 
 
@@ -312,3 +317,23 @@ def test_mentions_outside_the_text_or_over_each_other_are_refused() -> None:
         check_mentions(document(), [Span(0, len(TEXT) + 1)])
     with pytest.raises(InputError, match="from 0 to 5 and from 4 to 6"):
         check_mentions(document(), [Span(4, 6), Span(0, 5)])
+
+
+def test_a_window_full_of_names_is_halved_with_the_overlap_of_windows() -> None:
+    config = WindowConfig(size=64, stride=56, max_names=12)
+    whole = split(document(TABLE), WindowConfig(size=64, stride=56))
+    halves = split(document(TABLE), config)
+    assert len(halves) == 2 * len(whole)
+    assert [window.index for window in halves] == list(range(len(halves)))
+    assert halves[0].text.split()[-8:] == halves[1].text.split()[:8]
+    assert halves[0].text.split()[0] == "Town0"
+    assert halves[1].span.end == whole[0].span.end
+
+
+def test_names_of_several_words_count_once_and_a_text_without_names_is_not_halved() -> None:
+    config = WindowConfig(size=64, stride=56, max_names=12)
+    long_names = " ".join(f"Upper Lower Middle Town {n}" for n in range(12))
+    assert len(split(document(long_names), config)) == 1
+    assert len(split(document(TABLE.lower()), config)) == len(
+        split(document(TABLE), WindowConfig())
+    )

@@ -21,6 +21,7 @@ from relik.errors import (
 )
 from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
 from relik.kb.names import NameMatch
+from relik.kb.no_vectors import NO_VECTORS
 from relik.kb.records import RecordTable, schema
 from relik.kb.texts import candidate_text, encoder_text
 from relik.manifest import publish, write_manifest
@@ -110,7 +111,7 @@ def build_index(
     source: Path,
     out: Path,
     *,
-    encoder: TextEncoder,
+    encoder: TextEncoder | None,
     tokenizer: Tokenizer,
     encoder_fingerprint: str = "",
     options: BuildOptions | None = None,
@@ -121,7 +122,7 @@ def build_index(
     Args:
         source: Lines of JSON, plain or gzipped; see `relik_index.source.read_source`.
         out: The folder to make.
-        encoder: Encodes records.
+        encoder: Encodes records; None for records that are all given to every window.
         tokenizer: The reader's; gives the tokens by which it knows a record.
         encoder_fingerprint: Names the encoder; whoever searches has to use the same.
         options: How to build.
@@ -149,7 +150,6 @@ def build_index(
             _write_names(_Source(source, add), folder, rows, tell)
             fields: dict[str, object] = {
                 "rows": rows,
-                "dim": encoder.dim,
                 **_write_vectors(folder, encoder, chosen, tell),
                 "encoder_fingerprint": encoder_fingerprint,
                 "tokenizer_fingerprint": tokenizer_fingerprint,
@@ -247,9 +247,11 @@ def _write_names(source: _Source, folder: Path, rows: int, progress: Progress) -
 
 
 def _write_vectors(
-    folder: Path, encoder: TextEncoder, options: BuildOptions, progress: Progress
+    folder: Path, encoder: TextEncoder | None, options: BuildOptions, progress: Progress
 ) -> dict[str, object]:
     """Encode the records and write the vector index; return what the manifest says of it."""
+    if encoder is None:
+        return {"dim": 0, "vectors": NO_VECTORS, "opq": False}
     raw = folder / _RAW_VECTORS
     table = RecordTable(folder / RECORDS)
     with raw.open("wb") as file:
@@ -263,7 +265,7 @@ def _write_vectors(
     report = (lambda done: progress("index", done, len(table))) if len(table) else None
     opq = options.opq and kind == options.vectors
     write_faiss(vectors, folder / VECTORS, kind=kind, opq=opq, progress=report)
-    fields: dict[str, object] = {"vectors": kind, "opq": opq}
+    fields: dict[str, object] = {"dim": encoder.dim, "vectors": kind, "opq": opq}
     if kind != options.vectors:
         fields["note"] = f"too few rows to train {options.vectors}: vectors are kept exact"
     if kind != "exact":

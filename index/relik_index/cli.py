@@ -23,6 +23,13 @@ app = typer.Typer(
 )
 
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Inherit = Annotated[
+    bool,
+    typer.Option(help="Take names and their counts over from the bundle's records of one id."),
+]
+NameParts = Annotated[
+    bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
+]
 
 
 @app.command()
@@ -44,13 +51,8 @@ def build(
     min_recall: Annotated[
         float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")
     ] = 0.0,
-    inherit: Annotated[
-        bool,
-        typer.Option(help="Take names and their counts over from the bundle's records of one id."),
-    ] = True,
-    name_parts: Annotated[
-        bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
-    ] = True,
+    inherit: Inherit = True,
+    name_parts: NameParts = True,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 64,
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
@@ -81,7 +83,7 @@ def build(
         built = build_index(
             file,
             out,
-            encoder=models.encoder(),
+            encoder=None if models.dim is None else models.encoder(),
             tokenizer=models.tokenizer(),
             encoder_fingerprint=models.encoder_fingerprint,
             options=options,

@@ -7,6 +7,7 @@ import numpy as np
 from relik.errors import BundleCorruptError
 from relik.kb import KnowledgeBase, normalise
 from relik.kb.names import PRIMARY
+from relik.kb.no_vectors import NO_VECTORS
 from relik.types import IntArray
 
 _SEED = 20240803
@@ -26,7 +27,8 @@ def verify_index(path: Path, *, sample: int = _SAMPLE) -> dict[str, object]:
 
     Returns:
         Version, rows, dimension, kind of vectors, records sampled, and the share of those that
-        found themselves: first where vectors are exact, else among the first ten.
+        found themselves: first where vectors are exact, else among the first ten; None where
+        there are no vectors.
 
     Raises:
         BundleNotFoundError: There is no index.
@@ -41,9 +43,11 @@ def verify_index(path: Path, *, sample: int = _SAMPLE) -> dict[str, object]:
     for row in rows.tolist():
         _check_lookups(kb, row, path)
     kind = kb.manifest.value("vectors", str)
-    share = _self_recall(kb, rows, top_k=1 if kind == "exact" else _APPROXIMATE_RANK)
+    share = None
+    if kind != NO_VECTORS:
+        share = _self_recall(kb, rows, top_k=1 if kind == "exact" else _APPROXIMATE_RANK)
     least = 1.0 if kind == "exact" else _APPROXIMATE_SHARE
-    if share < least:
+    if share is not None and share < least:
         raise BundleCorruptError(
             f"{path}: {share:.1%} of {len(rows)} records find themselves by their own vector, "
             f"expected {least:.0%} or more: build the index again"
@@ -54,7 +58,7 @@ def verify_index(path: Path, *, sample: int = _SAMPLE) -> dict[str, object]:
         "dim": kb.dim,
         "vectors": kind,
         "sampled": len(rows),
-        "self_recall": round(share, 4),
+        "self_recall": None if share is None else round(share, 4),
     }
 
 

@@ -248,7 +248,13 @@ def _session(path: Path, threads: int) -> ort.InferenceSession:
     # Threads that spin while they wait would take the cores from the next graph.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
-        return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(
+            path,
+            options,
+            providers=["CPUExecutionProvider"],
+            # Which would put the slow operator back that the graphs do without.
+            disabled_optimizers=["SkipLayerNormFusion"],
+        )
     # ONNX Runtime's exceptions share no base below Exception.
     except Exception as error:
         raise BundleCorruptError(

@@ -230,6 +230,10 @@ def _backbone(config: dict[str, Any]) -> nn.Module:
     # Imported late, since "auto" asks this module for a GPU and often needs no model from it.
     from transformers import BertConfig, BertModel
 
+    if config["backbone"].get("model_type") == "mpnet":
+        from relik.backends.mpnet import empty_mpnet
+
+        return empty_mpnet(config["backbone"])
     settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
     return BertModel(settings, add_pooling_layer=False)
 

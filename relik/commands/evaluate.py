@@ -17,6 +17,7 @@ from relik.evaluation.analysis import (
     analyse_triples,
 )
 from relik.evaluation.bootstrap import Bootstrap
+from relik.evaluation.strict import analyse_strict
 from relik.types import AnnotateOptions
 
 app = typer.Typer(
@@ -38,13 +39,37 @@ Baseline = Annotated[
     bool, typer.Option("--baseline", help="Measure the longest alias match, without a model.")
 ]
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
+DenseOnly = Annotated[
+    bool,
+    typer.Option("--dense-only", help="Rank candidates by the encoder: no names, no counts."),
+]
 Compare = Annotated[
     str | None,
-    typer.Option(help="Another bundle (B), measured too; --kb and --baseline are for A alone."),
+    typer.Option(
+        help="Another bundle (B), measured too; --kb, --baseline and --dense-only are for A alone."
+    ),
 ]
 Resamples = Annotated[int, typer.Option(min=1, help="For --compare: bootstrap resamples.")]
 Seed = Annotated[int, typer.Option(min=0, help="For --compare: seed of the bootstrap.")]
 Breakdown = Annotated[bool, typer.Option("--breakdown", help="Add figures by group.")]
+EntityIds = Annotated[
+    bool, typer.Option("--entity-ids", help="Compare linked ids, not boundaries.")
+]
+RelationThreshold = Annotated[
+    float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Compare boundaries and types of both ends: gold spans have types, which are the ids "
+        "of a closed schema.",
+    ),
+]
+Facts = Annotated[
+    Path | None,
+    typer.Option("--triples", help='For --baseline: known facts, lines of {"h", "r", "t"}.'),
+]
 Page = Annotated[
     Path | None, typer.Option("--report", help="Write a page of HTML with all of it and examples.")
 ]
@@ -63,6 +88,7 @@ def entities(
     top_k: TopK = None,
     threshold: Threshold = None,
     baseline: Baseline = False,
+    dense_only: DenseOnly = False,
     errors: Annotated[
         bool, typer.Option("--errors", help="Add why mentions were missed or wrong.")
     ] = False,
@@ -92,7 +118,7 @@ def entities(
 
     # A given mention is to be linked however unsure the model is, unless the caller says so.
     least = 0.0 if given_mentions and threshold is None else threshold
-    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline)
+    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, dense_only=dense_only)
     asked = Asked(
         title="Linking of given mentions" if given_mentions else "Entity linking",
         file=file,
@@ -114,19 +140,13 @@ def triples(
     kb: Kb = None,
     as_json: AsJson = False,
     limit: Limit = None,
-    entity_ids: Annotated[
-        bool, typer.Option("--entity-ids", help="Compare linked ids, not boundaries.")
-    ] = False,
+    entity_ids: EntityIds = False,
     top_k: TopK = None,
     threshold: Threshold = None,
-    relation_threshold: Annotated[
-        float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
-    ] = None,
+    relation_threshold: RelationThreshold = None,
+    strict: Strict = False,
     baseline: Baseline = False,
-    facts: Annotated[
-        Path | None,
-        typer.Option("--triples", help='For --baseline: known facts, lines of {"h", "r", "t"}.'),
-    ] = None,
+    facts: Facts = None,
     breakdown: Breakdown = False,
     report: Page = None,
     compare: Compare = None,
@@ -134,28 +154,27 @@ def triples(
     seed: Seed = 0,
     backend: Backend = "auto",
 ) -> None:
-    """Score triples: boundaries and relation, or with --entity-ids linked ids and relation."""
+    """Score triples: boundaries and relation, or with --entity-ids linked ids and relation.
+
+    With --strict the types of both ends count too, triples without them are told as boundaries,
+    and mentions with their types as entities.
+    """
     if facts is not None and not baseline:
         raise ConfigError("got --triples without --baseline, which alone uses them: add it")
+    if strict and (entity_ids or baseline or report is not None):
+        raise ConfigError(
+            "got --strict with --entity-ids, --baseline or --report, expected it alone: "
+            "leave the other out"
+        )
 
     def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
-        def name_of(relation_id: str) -> str:
-            relation = subject.pipeline.relation(relation_id)
-            return "" if relation is None else relation.name
-
-        return analyse_triples(
-            subject.measured,
-            gold,
-            name_of=name_of,
-            options=subject.options,
-            entity_ids=entity_ids,
-            wanted=subject.wanted,
-        )
+        return _analysed(subject, gold, entity_ids=entity_ids, strict=strict)
 
     source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, facts=facts)
     asked = Asked(
         title="Triples by linked ids" if entity_ids else "Triples by boundaries",
         file=file,
+        typed=strict,
         limit=limit,
         options=AnnotateOptions(
             top_k=top_k, threshold=threshold, relation_threshold=relation_threshold
@@ -169,6 +188,31 @@ def triples(
     evaluate(source, asked, analyse)
 
 
+def _analysed(
+    subject: Subject, gold: Sequence[GoldDocument], *, entity_ids: bool, strict: bool
+) -> Analysis:
+    def name_of(relation_id: str) -> str:
+        relation = subject.pipeline.relation(relation_id)
+        return "" if relation is None else relation.name
+
+    if strict:
+        return analyse_strict(
+            subject.measured,
+            gold,
+            options=subject.options,
+            name_of=name_of,
+            wanted=subject.wanted,
+        )
+    return analyse_triples(
+        subject.measured,
+        gold,
+        name_of=name_of,
+        options=subject.options,
+        entity_ids=entity_ids,
+        wanted=subject.wanted,
+    )
+
+
 @app.command()
 def retrieval(
     file: File,
@@ -178,6 +222,7 @@ def retrieval(
     limit: Limit = None,
     top_k: Annotated[int, typer.Option(min=1, help="Candidates per window.")] = 100,
     baseline: Baseline = False,
+    dense_only: DenseOnly = False,
     compare: Compare = None,
     resamples: Resamples = 1000,
     seed: Seed = 0,
@@ -190,7 +235,7 @@ def retrieval(
             subject.measured, gold, known=subject.known, options=subject.options
         )
 
-    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline)
+    source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, dense_only=dense_only)
     asked = Asked(
         title="Retrieval",
         file=file,

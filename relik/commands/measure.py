@@ -13,7 +13,7 @@ from rich.console import Console
 from relik import __version__
 from relik.commands.tables import ABOUT, about, tables
 from relik.config import PipelineConfig
-from relik.errors import InputError
+from relik.errors import ConfigError, InputError
 from relik.evaluation import (
     AliasBaseline,
     Annotator,
@@ -86,6 +86,7 @@ class Source:
         backend: What runs the models.
         baseline: Measure the longest alias match over the knowledge base instead.
         facts: Known triples, for the baseline.
+        dense_only: Rank candidates by the encoder alone.
     """
 
     bundle: str
@@ -93,6 +94,7 @@ class Source:
     backend: str = "auto"
     baseline: bool = False
     facts: Path | None = None
+    dense_only: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +149,7 @@ class Asked:
         bootstrap: How documents are drawn to compare two.
         page: Where a page is written.
         as_json: Print JSON.
+        typed: Gold spans have types in place of ids.
     """
 
     title: str
@@ -158,6 +161,7 @@ class Asked:
     bootstrap: Bootstrap
     page: Path | None = None
     as_json: bool
+    typed: bool = False
 
 
 def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
@@ -172,12 +176,14 @@ def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
 
     Raises:
         InputError: The file cannot be read or has no documents.
-        ConfigError: The page cannot be written.
+        ConfigError: The page cannot be written, or options contradict each other.
         BundleError: A bundle cannot be used.
     """
+    if source.dense_only and source.baseline:
+        raise ConfigError("got --dense-only with --baseline, which has no encoder: leave one out")
     if asked.page is not None:
         check_report_path(asked.page)
-    gold = read_gold(asked.file, limit=asked.limit)
+    gold = read_gold(asked.file, limit=asked.limit, typed=asked.typed)
     if asked.compare is None:
         one = _measured(source, asked, analyse, gold)
         report, systems, comparison = one.report, {"": one}, None
@@ -248,9 +254,11 @@ def _measured(
     known: KnownIds | None = None,
 ) -> Measured:
     """Open a bundle, measure it and let go of it."""
-    from relik.bundle import open_bundle
+    from relik.commands.opened import open_measured
 
-    pipeline: Configured = open_bundle(source.bundle).pipeline(source.backend, entities=source.kb)
+    pipeline: Configured = open_measured(
+        source.bundle, source.backend, entities=source.kb, dense_only=source.dense_only
+    )
     options = asked.options
     if asked.wanted.anything:
         options = _explicit(options, pipeline.config, baseline=source.baseline)

@@ -1,7 +1,7 @@
 """Reports of `relik evaluate` as tables for a terminal."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from rich.table import Table
 from rich.text import Text
@@ -55,13 +55,22 @@ def _figures(systems: Mapping[str, Report]) -> Table:
     if all(isinstance(each.get("recall_at"), dict) for each in systems.values()):
         return _recall(systems)
     table = Table("", "Precision", "Recall", "F1", "95 %", box=None)
+    macro = any("macro_f1" in _rated(report, "triples") for report in systems.values())
+    if macro:
+        table.add_column("Macro F1")
     for system, report in systems.items():
-        for name in ("inkb", "with_nil", "triples"):
-            rated = report.get(name)
-            if isinstance(rated, dict):
+        for name in ("inkb", "with_nil", "triples", "boundaries", "entities"):
+            rated = _rated(report, name)
+            if rated:
                 figures = [f"{rated[key]:.3f}" for key in ("precision", "recall", "f1")]
-                table.add_row(f"{system} {name}".strip(), *figures, _interval(rated["ci95"]))
+                mean = [f"{rated['macro_f1']:.3f}"] if macro else []
+                table.add_row(f"{system} {name}".strip(), *figures, _interval(rated["ci95"]), *mean)
     return table
+
+
+def _rated(report: Report, name: str) -> Mapping[str, Any]:
+    found = report.get(name)
+    return found if isinstance(found, dict) else {}
 
 
 def _recall(systems: Mapping[str, Report]) -> Table:

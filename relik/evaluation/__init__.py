@@ -18,6 +18,7 @@ from relik.evaluation.score import (
     evaluate_retrieval,
     evaluate_triples,
 )
+from relik.evaluation.strict import analyse_strict
 
 __all__ = [
     "AliasBaseline",
@@ -31,6 +32,7 @@ __all__ = [
     "Wanted",
     "analyse_entities",
     "analyse_retrieval",
+    "analyse_strict",
     "analyse_triples",
     "compare",
     "evaluate_entities",

@@ -55,7 +55,7 @@ class GoldDocument:
     triples: tuple[GoldTriple, ...]
 
 
-def read_gold(path: Path, *, limit: int | None = None) -> list[GoldDocument]:
+def read_gold(path: Path, *, limit: int | None = None, typed: bool = False) -> list[GoldDocument]:
     """Read a file of one JSON object a line, with gzip where the name ends in `.gz`.
 
     An object has `text`, `spans` of `[start, end, id or null, surface, ...]`, and maybe `doc_id`
@@ -65,6 +65,7 @@ def read_gold(path: Path, *, limit: int | None = None) -> list[GoldDocument]:
     Args:
         path: The file.
         limit: Read at most so many documents, or all of them.
+        typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
 
     Returns:
         The documents, in the order of the file.
@@ -77,7 +78,7 @@ def read_gold(path: Path, *, limit: int | None = None) -> list[GoldDocument]:
         if limit is not None and len(documents) >= limit:
             break
         try:
-            documents.append(_document(record, f"{len(documents)}"))
+            documents.append(_document(record, f"{len(documents)}", typed=typed))
         except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
             raise InputError(
                 f"{where}: is not a gold document ({type(error).__name__}: {error}), expected "
@@ -126,11 +127,12 @@ def _object(line: str, where: str) -> Mapping[str, object]:
     return record
 
 
-def _document(record: Mapping[str, object], fallback_id: str) -> GoldDocument:
+def _document(record: Mapping[str, object], fallback_id: str, *, typed: bool) -> GoldDocument:
     text = record["text"]
     if not isinstance(text, str):
         raise TypeError(f"text is a {type(text).__name__}, not a string")
-    mentions = tuple(_mention(row, text) for row in _rows(record["spans"], "spans"))
+    rows = _rows(record["spans"], "spans")
+    mentions = tuple(_mention(_typed(row) if typed else row, text) for row in rows)
     triples = tuple(_triple(row, mentions) for row in _rows(record.get("triples", []), "triples"))
     return GoldDocument(
         document=Document(doc_id=str(record.get("doc_id", fallback_id)), text=text),
@@ -143,6 +145,13 @@ def _rows(value: object, name: str) -> list[list[object]]:
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
         raise TypeError(f"{name} is not a list of lists")
     return value
+
+
+def _typed(row: list[object]) -> list[object]:
+    about = row[4] if len(row) > 4 else None
+    if not isinstance(about, dict) or not isinstance(about.get("type"), str):
+        raise ValueError(f'span {row[:4]} has no type: write {{"type": ...}} behind its surface')
+    return [*row[:2], about["type"], row[3]]
 
 
 def _mention(row: list[object], text: str) -> GoldMention:

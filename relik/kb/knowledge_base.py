@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relik.errors import BundleCorruptError
 from relik.kb.names import NameTrie
+from relik.kb.no_vectors import NO_VECTORS, NoVectors
 from relik.kb.records import IdTable, RecordTable
 from relik.manifest import Manifest, read_manifest, verify_files
 from relik.types import Entity, IntArray, VectorIndex
@@ -15,7 +16,8 @@ IDS = "ids.trie"
 ID_ROWS = "ids.rows"
 NAMES = "names.trie"
 VECTORS = "vectors.faiss"
-FILES = (RECORDS, IDS, ID_ROWS, NAMES, VECTORS)
+WITHOUT_VECTORS = (RECORDS, IDS, ID_ROWS, NAMES)
+FILES = (*WITHOUT_VECTORS, VECTORS)
 
 _AGAIN = "fetch or build it again"
 
@@ -88,17 +90,20 @@ class KnowledgeBase:
         if verify:
             verify_files(path, manifest)
         _check_sizes(path, manifest)
+        records = RecordTable(path / RECORDS)
         return cls(
             manifest=manifest,
-            records=RecordTable(path / RECORDS),
+            records=records,
             ids=IdTable(path / IDS, path / ID_ROWS),
             names=NameTrie.open(path / NAMES),
-            index=FaissIndex.open(path / VECTORS),
+            index=FaissIndex.open(path / VECTORS)
+            if _has_vectors(manifest)
+            else NoVectors(len(records)),
         )
 
     @property
     def dim(self) -> int:
-        """Width of the vectors."""
+        """Width of the vectors; 0 where there are none."""
         return self.index.dim
 
     def __len__(self) -> int:
@@ -191,9 +196,13 @@ class KnowledgeBase:
         return self._records.count(row)
 
 
+def _has_vectors(manifest: Manifest) -> bool:
+    return manifest.fields.get("vectors") != NO_VECTORS
+
+
 def _check_sizes(path: Path, manifest: Manifest) -> None:
     """Refuse a file of the wrong size: mapping a truncated one could end the process."""
-    for name in FILES:
+    for name in FILES if _has_vectors(manifest) else WITHOUT_VECTORS:
         entry = manifest.files.get(name)
         if entry is None or not (path / name).is_file():
             raise BundleCorruptError(f"{path / name}: is missing: {_AGAIN}")

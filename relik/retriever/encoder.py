@@ -14,6 +14,7 @@ from relik.types import FloatArray, IntArray
 
 DEFAULT_MAX_TOKENS = 128
 BATCH_TOKENS = 8192
+_LEAST_NORM = 1e-12
 
 
 class TransformerEncoder:
@@ -21,10 +22,11 @@ class TransformerEncoder:
 
     Args:
         backend: Runs the model.
-        embeddings: Word embeddings; as wide as the vectors.
+        embeddings: Word embeddings; as wide as whole vectors.
         tokenizer: Its post-processor adds the special tokens; truncation and padding are off.
         max_tokens: Tokens of a text that are read, special tokens included.
         batch_tokens: Padded tokens per batch.
+        dim: Length to which vectors are cut; None leaves them whole.
     """
 
     def __init__(
@@ -35,17 +37,19 @@ class TransformerEncoder:
         *,
         max_tokens: int = DEFAULT_MAX_TOKENS,
         batch_tokens: int = BATCH_TOKENS,
+        dim: int | None = None,
     ) -> None:
         self._backend = backend
         self._embeddings = embeddings
         self._tokenizer = tokenizer
         self._max_tokens = max_tokens
         self._batch_tokens = batch_tokens
+        self._dim = embeddings.hidden if dim is None else dim
 
     @property
     def dim(self) -> int:
         """Width of the vectors."""
-        return self._embeddings.hidden
+        return self._dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts, each on its own: the batch does not change a vector.
@@ -91,7 +95,12 @@ class TransformerEncoder:
         for k, row in enumerate(rows):
             ids[k, : len(row)] = row
             mask[k, : len(row)] = 1
-        return self._backend.encode(self._embeddings.lookup(ids), np.zeros_like(ids), mask)
+        vectors = self._backend.encode(self._embeddings.lookup(ids), np.zeros_like(ids), mask)
+        if self._dim == vectors.shape[1]:
+            return vectors
+        # The beginning of a Matryoshka vector is a vector too, once it has unit length.
+        cut = vectors[:, : self._dim]  # (batch, dim)
+        return cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), _LEAST_NORM)
 
 
 def open_encoder(path: Path, backend: str) -> TransformerEncoder:
@@ -112,7 +121,9 @@ def open_encoder(path: Path, backend: str) -> TransformerEncoder:
     folder = path / LAYOUT.query_encoder
     try:
         config = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))
-        dim = int(config["dim"])
+        dim = _positive(config["dim"])
+        # The model may give longer vectors than the bundle keeps.
+        whole = _positive(config.get("backbone", {}).get("hidden_size", dim))
         max_tokens = int(config.get("max_tokens", DEFAULT_MAX_TOKENS))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleCorruptError(
@@ -120,17 +131,24 @@ def open_encoder(path: Path, backend: str) -> TransformerEncoder:
             "fetch or build the bundle again"
         ) from error
     embeddings = WordEmbeddings.open(path / LAYOUT.word_embeddings)
-    if embeddings.hidden != dim:
+    if embeddings.hidden != max(dim, whole):
         raise DimensionMismatchError(
-            f"{path}: got word embeddings of width {embeddings.hidden}, expected {dim} as the "
-            "encoder reads: build the bundle again"
+            f"{path}: got word embeddings of width {embeddings.hidden}, expected "
+            f"{max(dim, whole)} as the encoder reads: build the bundle again"
         )
     return TransformerEncoder(
         open_encoder_backend(folder, backend),
         embeddings,
         _open_tokenizer(path / LAYOUT.tokenizer),
         max_tokens=max_tokens,
+        dim=dim,
     )
+
+
+def _positive(value: object) -> int:
+    if type(value) is not int or value < 1:
+        raise ValueError(f"got {value!r}, expected a whole number of at least 1")
+    return value
 
 
 def _open_tokenizer(path: Path) -> Tokenizer:

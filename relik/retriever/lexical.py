@@ -15,6 +15,21 @@ from relik.types import Window
 
 MAX_NAME_TOKENS = 10
 MAX_ROWS_PER_NAME = 24
+_SHORTEST_STEM = 4
+_PLURALS = (("s", ""), ("es", ""), ("ies", "y"))
+# Afrikaners, Tanzanian, Kuwaiti, Brazilian, Palestinian, Bolivian, Sudanese: of English.
+_ENDINGS = (
+    *_PLURALS,
+    ("n", ""),
+    ("i", ""),
+    ("ian", ""),
+    ("an", ""),
+    ("an", "e"),
+    ("ian", "e"),
+    ("ese", ""),
+    ("ese", "a"),
+    ("ish", ""),
+)
 
 
 class Names(Protocol):
@@ -102,12 +117,23 @@ class LexicalMatcher:
             key = ""
             for end in range(start + 1, min(start + MAX_NAME_TOKENS, len(tokens)) + 1):
                 key = f"{key} {tokens[end - 1][0]}" if key else tokens[start][0]
-                hits = self._hits(key, _cased(text, tokens[start][1]), caseless, end - start)
+                cased = _cased(text, tokens[start][1])
+                hits = self._hits(key, cased, caseless, end - start)
+                if not hits:
+                    hits = self._inflected(key, cased, caseless, end - start)
                 if hits:
                     found.append(_Mention(start, end, hits))
                 if not self._names.has_prefix(f"{key} "):
                     break
         return found
+
+    def _inflected(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
+        """Find what a plural or an adjective of a place is formed from, as parts of names."""
+        for stem in stems(key, adjectives=cased):
+            hits = self._hits(stem, cased, caseless, length)
+            if hits:
+                return tuple(replace(hit, partial=True) for hit in hits)
+        return ()
 
     def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
         whole: dict[int, float] = {}
@@ -122,6 +148,21 @@ class LexicalMatcher:
         # Shares are taken among whole names and among parts apart: how often a part is used at
         # all is for its own weight to say.
         return (*_shares(whole, partial=False), *_shares(parts, partial=True))
+
+
+def stems(key: str, *, adjectives: bool = True) -> list[str]:
+    """Guess what an English plural, or an adjective of a place, is formed from.
+
+    Args:
+        key: A normalised name.
+        adjectives: Guess adjectives as well: Tanzanian, Kuwaiti, Sudanese.
+
+    Returns:
+        Normalised names that may exist or not, likelier ones first.
+    """
+    endings = _ENDINGS if adjectives else _PLURALS
+    short = len(key.rpartition(" ")[2]) <= _SHORTEST_STEM
+    return [] if short else [key.removesuffix(e) + base for e, base in endings if key.endswith(e)]
 
 
 def _shares(weights: dict[int, float], *, partial: bool) -> list[NameHit]:

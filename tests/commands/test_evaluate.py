@@ -223,6 +223,27 @@ def test_a_bundle_does_not_differ_from_itself(
     assert "A minus B" in evaluated(command, "--compare", str(tiny_bundle.path))
 
 
+def test_the_encoder_alone_ranks_by_cosine(
+    evaluated: Callable[..., str], tiny_bundle: Bundle
+) -> None:
+    report = json.loads(
+        evaluated("retrieval", "--json", "--dense-only", "--compare", str(tiny_bundle.path))
+    )
+    # B has the names too, and they stand in these texts.
+    assert report["a"]["recall_at"]["1"] < report["b"]["recall_at"]["1"]
+    dense = tiny_bundle.config.retriever.dense_only()
+    assert (dense.dense_weight, dense.exact_weight, dense.popularity_weight) == (
+        tiny_bundle.config.retriever.dense_weight,
+        0.0,
+        0.0,
+    )
+    plain, alone = (
+        json.loads(evaluated("entities", "--json", "--given-mentions", *option))["inkb"]
+        for option in ((), ("--dense-only",))
+    )
+    assert plain["counts"] != alone["counts"]
+
+
 def test_a_model_is_compared_with_its_baseline(
     evaluated: Callable[..., str], tiny_bundle: Bundle
 ) -> None:
@@ -288,3 +309,5 @@ def test_what_cannot_be_done_is_refused_before_it_is_begun(
     for option in (("--compare", str(tmp_path / "gone")), ("--bundle", str(tmp_path / "gone"))):
         assert code_of("triples", str(gold_file), *option) == 3
     assert code_of("entities", str(gold_file), "--resamples", "0") == 2
+    assert code_of("retrieval", str(gold_file), "--baseline", "--dense-only") == 2
+    assert "leave one out" in capsys.readouterr().err

@@ -155,6 +155,26 @@ def test_embeddings_of_another_width_are_refused(bundle: Path) -> None:
         open_encoder(bundle, "onnx")
 
 
+def test_vectors_are_cut_to_the_width_that_the_bundle_says(bundle: Path) -> None:
+    texts = [_text(1, 2, 3), _text(7)]
+    whole = open_encoder(bundle, "onnx").encode(texts)
+    path = bundle / LAYOUT.query_encoder / LAYOUT.config
+    path.write_text(path.read_text().replace('"dim": 32', '"dim": 8'))
+    encoder = open_encoder(bundle, "onnx")
+    cut = encoder.encode(texts)
+    assert encoder.dim == 8
+    expected = whole[:, :8] / np.linalg.norm(whole[:, :8], axis=1, keepdims=True)
+    np.testing.assert_allclose(cut, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("dim", ["0", "-1", "true", "8.5"])
+def test_a_width_that_no_vector_has_is_refused(bundle: Path, dim: str) -> None:
+    path = bundle / LAYOUT.query_encoder / LAYOUT.config
+    path.write_text(path.read_text().replace('"dim": 32', f'"dim": {dim}'))
+    with pytest.raises(BundleCorruptError, match="at least 1"):
+        open_encoder(bundle, "onnx")
+
+
 def test_a_missing_table_is_named(bundle: Path) -> None:
     (bundle / LAYOUT.word_embeddings).unlink()
     with pytest.raises(BundleNotFoundError, match="word_embeddings"):

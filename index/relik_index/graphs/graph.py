@@ -172,13 +172,14 @@ class Graph:
         product = self.matmul(value, f"{name}.weight")
         return self.node("Add", [product, self.weight(f"{name}.bias")])
 
-    def layer_norm(self, value: str, name: str, eps: float) -> str:
+    def layer_norm(self, value: str, name: str, eps: float, *, output: str = "") -> str:
         """Apply LayerNorm over the last axis.
 
         Args:
             value: (..., width).
             name: Prefix of `weight` and `bias`.
             eps: Epsilon.
+            output: Name of the result; "" to make one up.
 
         Returns:
             Name of the result.
@@ -186,6 +187,7 @@ class Graph:
         return self.node(
             "LayerNormalization",
             [value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")],
+            output=output,
             attributes={"axis": -1, "epsilon": eps},
         )
 

@@ -3,7 +3,8 @@
 from onnx import TensorProto
 
 from relik.errors import ConfigError
-from relik_index.graphs.bert import INPUTS, BertConfig, add_bert
+from relik_index.graphs.bert import INPUTS
+from relik_index.graphs.encoders import EncoderConfig, add_encoder
 from relik_index.graphs.graph import MICROSOFT, Graph, Shape
 
 FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
@@ -14,7 +15,7 @@ class Heads:
     """Adds the heads to graphs.
 
     Args:
-        bert: Sizes of the backbone.
+        encoder: Sizes of the backbone.
         width: `linears_hidden_size`.
         eps: Epsilon of LayerNorm in the heads.
         activation: "gelu" or "relu".
@@ -23,14 +24,14 @@ class Heads:
         ConfigError: There is no such activation.
     """
 
-    def __init__(self, bert: BertConfig, *, width: int, eps: float, activation: str) -> None:
+    def __init__(self, encoder: EncoderConfig, *, width: int, eps: float, activation: str) -> None:
         if activation not in {"gelu", "relu"}:
             raise ConfigError(f"heads: got activation {activation!r}, expected 'gelu' or 'relu'")
-        self.bert, self.width, self.eps, self.activation = bert, width, eps, activation
+        self.encoder, self.width, self.eps, self.activation = encoder, width, eps, activation
 
     @property
     def _hidden(self) -> Specs:
-        return {"hidden": (FLOAT, ["batch", "tokens", self.bert.hidden_size])}
+        return {"hidden": (FLOAT, ["batch", "tokens", self.encoder.hidden_size])}
 
     def encode(self, graph: Graph) -> tuple[Specs, Specs]:
         """Add the backbone, the start logits and the marker projections.
@@ -41,7 +42,7 @@ class Heads:
         Returns:
             Inputs and outputs.
         """
-        hidden = add_bert(graph, self.bert, prefix="backbone.", output="hidden")
+        hidden = add_encoder(graph, self.encoder, prefix="backbone.", output="hidden")
         self._classifier(graph, hidden, "ned_start_classifier", output="start_logits")
         entities = _take(graph, hidden, "entity_positions")
         parts = [
@@ -50,7 +51,7 @@ class Heads:
         graph.node("Concat", parts, output="entity_vectors", attributes={"axis": -1})
         relations = _take(graph, hidden, "relation_positions")
         self._projector(graph, relations, "re_relation_projector", output="relation_vectors")
-        size = self.bert.hidden_size
+        size = self.encoder.hidden_size
         inputs: Specs = {
             INPUTS[0]: (FLOAT, ["batch", "tokens", size]),
             INPUTS[1]: (INT, ["batch", "tokens"]),
@@ -75,7 +76,7 @@ class Heads:
         Returns:
             Inputs and outputs.
         """
-        name, size = "ned_end_classifier", self.bert.hidden_size
+        name, size = "ned_end_classifier", self.encoder.hidden_size
         both = graph.node(
             "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
         )  # (2 * hidden, hidden)

@@ -1,0 +1,129 @@
+"""A BERT that computes no padding: rows of all lengths stand in one flat run of tokens.
+
+Everything but attention works token by token, so padding costs as much there as words do. Only
+attention must know where a row ends: on a GPU with half precision the variable-length flash
+kernel of torch does, elsewhere each row is attended to alone.
+"""
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import cast
+
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+from transformers.modeling_outputs import BaseModelOutput
+
+
+class PackedBert(nn.Module):
+    """The layers of a BERT, named as transformers names them.
+
+    Args:
+        model: A BERT without pooler.
+        checkpointed: Keep only what goes from layer to layer while training, and compute the
+            rest again for the gradients: less memory, more time, the same result.
+    """
+
+    def __init__(self, model: nn.Module, *, checkpointed: bool = False) -> None:
+        super().__init__()
+        self.config = model.config
+        self.embeddings = model.embeddings
+        self.encoder = model.encoder
+        self._checkpointed = checkpointed
+
+    def forward(
+        self,
+        *,
+        inputs_embeds: torch.Tensor,
+        token_type_ids: torch.Tensor,
+        attention_mask: torch.Tensor,
+    ) -> BaseModelOutput:
+        """Read rows.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, d).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens.
+
+        Returns:
+            `last_hidden_state`, float32, (batch, n_tokens, d), zero on padding.
+        """
+        kept = attention_mask.bool()
+        lengths = kept.sum(dim=1).tolist()
+        places = torch.arange(kept.shape[1], device=kept.device).expand_as(kept)
+        hidden = self.embeddings(
+            inputs_embeds=inputs_embeds[kept].unsqueeze(0),  # (1, n, d), n tokens of all rows
+            token_type_ids=token_type_ids[kept].unsqueeze(0),
+            position_ids=places[kept].unsqueeze(0),
+        ).squeeze(0)  # (n, d)
+        for layer in self.encoder.layer:
+            if self._checkpointed and self.training:
+                hidden = checkpoint(_layer, layer, hidden, lengths, use_reentrant=False)
+            else:
+                hidden = _layer(layer, hidden, lengths)
+        rows = hidden.new_zeros(*kept.shape, hidden.shape[-1])
+        rows[kept] = hidden
+        return BaseModelOutput(last_hidden_state=rows)
+
+
+def _layer(layer: nn.Module, hidden: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Apply one layer to the tokens of all rows, (n, d)."""
+    own = layer.attention.self
+    heads = (len(hidden), own.num_attention_heads, own.attention_head_size)
+    mixed = attend(
+        own.query(hidden).view(heads),
+        own.key(hidden).view(heads),
+        own.value(hidden).view(heads),
+        lengths,
+        dropout=own.dropout.p if layer.training else 0.0,
+    )
+    attended = layer.attention.output(mixed.reshape(len(hidden), -1), hidden)
+    out: torch.Tensor = layer.output(layer.intermediate(attended), attended)
+    return out
+
+
+def attend(
+    queries: torch.Tensor,
+    keys: torch.Tensor,
+    values: torch.Tensor,
+    lengths: Sequence[int],
+    *,
+    dropout: float = 0.0,
+) -> torch.Tensor:
+    """Attend within each row.
+
+    Args:
+        queries: Float, (n, heads, width), tokens of all rows one after another.
+        keys: Likewise.
+        values: Likewise.
+        lengths: Tokens of each row; their sum is n.
+        dropout: Share of weights dropped, 0..1.
+
+    Returns:
+        Float, (n, heads, width).
+    """
+    if queries.is_cuda and queries.dtype in (torch.bfloat16, torch.float16) and not dropout:
+        kernel = _kernel()
+        if kernel is not None:
+            ends = torch.tensor([0, *lengths], device=queries.device).cumsum(0).to(torch.int32)
+            longest = max(lengths)
+            mixed: torch.Tensor = kernel(queries, keys, values, ends, ends, longest, longest)
+            return mixed
+    # Neighbours of one length are attended to together: where nothing is padded, that is all.
+    runs = [(length, length * len(list(group))) for length, group in groupby(lengths)]
+    parts = [tensor.split([n for _, n in runs]) for tensor in (queries, keys, values)]
+    mixed_rows = []
+    for (length, _), *of_rows in zip(runs, *parts, strict=True):
+        q, k, v = (part.unflatten(0, (-1, length)).transpose(1, 2) for part in of_rows)
+        attended = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
+        mixed_rows.append(attended.transpose(1, 2).flatten(0, 1))  # (rows, heads, length, width)
+    return torch.cat(mixed_rows)
+
+
+def _kernel() -> Callable[..., torch.Tensor] | None:
+    """Give the flash kernel for rows of all lengths, which torch has since 2.10."""
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return cast(Callable[..., torch.Tensor], varlen_attn)

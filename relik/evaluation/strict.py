@@ -1,0 +1,141 @@
+"""Typed mentions and their relations, as closed schemas are scored.
+
+Source: the strict reading of Bekoulis et al. (2018), "Joint entity recognition and relation
+extraction as a multi-head selection problem", section 4.1, in the sets and averages of SpERT
+(Eberts and Ulges 2020, section 4): a triple is right where its relation, and the boundaries and
+types of both its mentions, are those of gold.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Sequence, Set
+from typing import TypeAlias, TypeVar
+
+from relik.evaluation.analysis import Analysis, Wanted
+from relik.evaluation.answers import Answer, answer_triples
+from relik.evaluation.breakdown import rate
+from relik.evaluation.compare import match_ratios
+from relik.evaluation.examples import NameOf
+from relik.evaluation.gold import GoldDocument
+from relik.evaluation.metrics import Counts, precision_recall_f1
+from relik.evaluation.score import Annotator
+from relik.types import AnnotateOptions, Span
+
+T = TypeVar("T")
+
+TypedMention: TypeAlias = tuple[Span, str | None]
+TypedTriple: TypeAlias = tuple[TypedMention, str, TypedMention]
+Facts: TypeAlias = Sequence[tuple[Set[T], Set[T]]]
+"""What each document should have, and what was found in it."""
+
+
+def analyse_strict(
+    annotator: Annotator,
+    gold: Sequence[GoldDocument],
+    *,
+    options: AnnotateOptions,
+    name_of: NameOf = lambda _: "",
+    wanted: Wanted | None = None,
+) -> Analysis:
+    """Score mentions with their types, and triples with and without the types of their ends.
+
+    Args:
+        annotator: What to evaluate.
+        gold: Gold documents whose mentions have their types for ids.
+        options: Thresholds; the tasks are set here.
+        name_of: Names of relations.
+        wanted: Whether groups are rated too.
+
+    Returns:
+        `triples` (strict), `boundaries` (triples without types) and `entities`, each as of
+        `precision_recall_f1`, with `macro_f1`: the mean of F1 over the relations or types that
+        gold has. `breakdown` by `relations` and `types` where asked for.
+    """
+    answers = answer_triples(annotator, gold, options=options)
+    triples: Facts[TypedTriple] = [(_gold_triples(a), _found_triples(a)) for a in answers]
+    bounds = [({*map(_bounds, want)}, {*map(_bounds, got)}) for want, got in triples]
+    entities: Facts[TypedMention] = [(_gold_mentions(a), _found_mentions(a)) for a in answers]
+    relations, types = _by_group(triples, _relation), _by_group(entities, _type)
+    readings = {
+        "triples": (_counts(triples), relations),
+        "boundaries": (_counts(bounds), _by_group(bounds, _relation)),
+        "entities": (_counts(entities), types),
+    }
+    figures: dict[str, object] = {
+        name: {**precision_recall_f1(counts), "macro_f1": _macro(groups)}
+        for name, (counts, groups) in readings.items()
+    }
+    if wanted is not None and wanted.breakdown:
+        named = {key: {"name": name_of(key) or None, **each} for key, each in relations.items()}
+        figures["breakdown"] = {"relations": named, "types": types}
+    ratios = {name: match_ratios(counts) for name, (counts, _) in readings.items()}
+    return Analysis(figures=figures, ratios=ratios)
+
+
+def _gold_mentions(answer: Answer) -> set[TypedMention]:
+    return {(m.span, m.entity_id) for m in answer.gold.mentions}
+
+
+def _found_mentions(answer: Answer) -> set[TypedMention]:
+    found = answer.annotation.spans
+    return {(each.span, each.entity_id) for each in found if each.entity_id is not None}
+
+
+def _gold_triples(answer: Answer) -> set[TypedTriple]:
+    return {
+        (
+            (triple.subject.span, triple.subject.entity_id),
+            triple.relation_id,
+            (triple.object.span, triple.object.entity_id),
+        )
+        for triple in answer.gold.triples
+    }
+
+
+def _found_triples(answer: Answer) -> set[TypedTriple]:
+    type_of = {found.span: found.entity_id for found in answer.annotation.spans}
+    return {
+        (
+            (triple.subject, type_of[triple.subject]),
+            triple.relation_id,
+            (triple.object, type_of[triple.object]),
+        )
+        for triple in answer.annotation.triples
+    }
+
+
+def _bounds(triple: TypedTriple) -> tuple[Span, str, Span]:
+    return triple[0][0], triple[1], triple[2][0]
+
+
+def _relation(triple: tuple[object, str, object]) -> str:
+    return triple[1]
+
+
+def _type(mention: TypedMention) -> str:
+    return mention[1] or ""
+
+
+def _counts(documents: Facts[T]) -> list[Counts]:
+    return [
+        Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
+        for want, got in documents
+    ]
+
+
+def _by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
+    """Rate each relation or type; those with most in gold first."""
+    right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
+    for want, got in documents:
+        right.update(map(group_of, want & got))
+        wrong.update(map(group_of, got - want))
+        missed.update(map(group_of, want - got))
+    rated = {
+        group: rate(Counts(right=right[group], wrong=wrong[group], missed=missed[group]))
+        for group in sorted({*right, *wrong, *missed})
+    }
+    return dict(sorted(rated.items(), key=lambda item: -item[1]["support"]))
+
+
+def _macro(groups: dict[str, dict[str, float]]) -> float:
+    scores = [figures["f1"] for figures in groups.values() if figures["support"]]
+    return round(sum(scores) / len(scores), 4) if scores else 0.0

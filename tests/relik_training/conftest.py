@@ -188,3 +188,34 @@ relations = "all"
 """
     path.write_text(settings + sources + tables)
     return path
+
+
+@pytest.fixture(scope="session")
+def mpnet_backbone(tmp_path_factory: pytest.TempPathFactory, word_tokenizer: Tokenizer) -> Path:
+    """A tiny random MPNet, wider and deeper than the BERT, that knows the same words."""
+    transformers = pytest.importorskip("transformers")
+    torch = pytest.importorskip("torch")
+    folder = tmp_path_factory.mktemp("mpnet")
+    known = sorted(word_tokenizer.get_vocab(), key=word_tokenizer.get_vocab().__getitem__)
+    words = ["<s>", "<pad>", "</s>", "<unk>", *known, "<mask>"]
+    about = json.loads(word_tokenizer.to_str())
+    about["model"]["vocab"] = {word: at for at, word in enumerate(words)}
+    made = Tokenizer.from_str(json.dumps(about))
+    made.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", special_tokens=[("<s>", 0), ("</s>", 2)]
+    )
+    made.add_special_tokens(["<s>", "<pad>", "</s>", "<mask>"])
+    made.enable_padding(length=16, pad_id=1, pad_token="<pad>")
+    made.save(str(folder / "tokenizer.json"))
+    torch.manual_seed(9)
+    config = transformers.MPNetConfig(
+        vocab_size=len(words),
+        hidden_size=48,
+        num_hidden_layers=4,
+        num_attention_heads=4,
+        intermediate_size=64,
+        max_position_embeddings=66,
+        layer_norm_eps=1e-5,
+    )
+    transformers.MPNetModel(config).save_pretrained(folder)
+    return folder

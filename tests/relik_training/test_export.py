@@ -150,7 +150,7 @@ def test_a_run_without_weights_is_named(encoder_run: Path, tmp_path: Path) -> No
         export_encoder(run, tmp_path / "out")
 
 
-@pytest.mark.parametrize(("key", "value"), [("model_type", "mpnet"), ("hidden_act", "relu")])
+@pytest.mark.parametrize(("key", "value"), [("model_type", "roberta"), ("hidden_act", "relu")])
 def test_a_backbone_that_the_graph_does_not_cover_is_refused(
     encoder_run: Path, tmp_path: Path, key: str, value: str
 ) -> None:

@@ -154,3 +154,15 @@ def test_the_batch_of_a_step_is_always_the_same(data) -> None:  # type: ignore[n
     assert np.array_equal(first.arrays.ids, second.arrays.ids)
     assert np.array_equal(first.arrays.types, second.arrays.types)
     assert torch.equal(first.targets.links, second.targets.links)
+
+
+def test_mistyped_words_keep_their_labels_and_their_candidates(data) -> None:  # type: ignore[no-untyped-def]
+    mentions = (Mention(span=Span(9, 14), entity_id="Q2"),)
+    example = _example(text="Ada left Paris", mentions=mentions, triples=(), unknown=())
+    noisy = {"typos": 1.0, "typo_words": 1.0}
+    clean, typed = data(example), data(example, **noisy)
+    assert not np.array_equal(clean.arrays.ids[0, 1:4], typed.arrays.ids[0, 1:4])
+    assert np.array_equal(clean.arrays.ids[0, 4:], typed.arrays.ids[0, 4:])
+    assert torch.equal(clean.targets.starts, typed.targets.starts)
+    assert torch.equal(clean.targets.links, typed.targets.links)
+    assert np.array_equal(typed.arrays.ids, data(example, **noisy).arrays.ids)

@@ -1,5 +1,7 @@
 """The contrastive loss scores each positive against the negatives of its window alone."""
 
+from dataclasses import replace
+
 import pytest
 
 torch = pytest.importorskip("torch")
@@ -10,7 +12,12 @@ from tokenizers import Tokenizer  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_training.examples import Example, Mention  # noqa: E402
 from relik_training.records import Records  # noqa: E402
-from relik_training.retriever import contrastive_loss  # noqa: E402
+from relik_training.retriever import (  # noqa: E402
+    Objective,
+    RetrieverBatch,
+    contrastive_loss,
+    matryoshka_loss,
+)
 from relik_training.retriever_data import RetrieverData, RetrieverSampling, pad  # noqa: E402
 
 SCORES = torch.tensor([[2.0, 1.0, 0.0], [0.5, 3.0, -1.0]])
@@ -52,16 +59,43 @@ def test_without_a_positive_or_a_negative_the_loss_is_zero_and_has_finite_gradie
         assert torch.isfinite(scores.grad).all()
 
 
+def _vectors(count: int, seed: int) -> torch.Tensor:
+    draw = torch.Generator().manual_seed(seed)
+    return torch.nn.functional.normalize(torch.randn(count, 8, generator=draw), dim=1)
+
+
+def test_the_matryoshka_loss_is_the_mean_over_beginnings_of_unit_length() -> None:
+    windows, passages = _vectors(2, 1), _vectors(3, 2)
+    tokens = pad([[1]])
+    batch = RetrieverBatch(tokens, tokens, POSITIVE, NONE, step=0)
+
+    def loss(*dims: int) -> float:
+        objective = Objective(temperature=0.5, matryoshka=dims)
+        return float(matryoshka_loss(windows, passages, batch, objective))
+
+    def of_beginning(dim: int) -> float:
+        cosines = torch.nn.functional.cosine_similarity(
+            windows[:, None, :dim], passages[None, :, :dim], dim=2
+        )
+        return float(contrastive_loss(cosines / 0.5, POSITIVE, NONE))
+
+    assert loss() == pytest.approx(of_beginning(8), abs=1e-5)
+    assert loss(8) == pytest.approx(loss(), abs=1e-6)
+    expected = (of_beginning(8) + of_beginning(4) + of_beginning(2)) / 3
+    assert loss(2, 4) == pytest.approx(expected, abs=1e-5)
+    assert loss(2, 4) != pytest.approx(loss(), abs=1e-3)
+
+
 def test_padding_is_on_the_right_and_masked() -> None:
     tokens = pad([[5, 6, 7], [8]])
     assert tokens.ids.tolist() == [[5, 6, 7], [8, 0, 0]]
     assert tokens.mask.tolist() == [[1, 1, 1], [1, 0, 0]]
 
 
-def _data(word_tokenizer: Tokenizer) -> RetrieverData:
+def _data(word_tokenizer: Tokenizer, **settings: float) -> RetrieverData:
     entities = Records(
         [
-            {"id": "Q1", "name": "Ada", "description": "a person"},
+            {"id": "Q1", "name": "Ada", "aliases": ["Fay"], "description": "a person"},
             {"id": "Q2", "name": "Ada", "description": "the capital"},
             {"id": "Q3", "name": "Rome", "description": "the city"},
         ]
@@ -100,7 +134,7 @@ def _data(word_tokenizer: Tokenizer) -> RetrieverData:
         [linked, related],
         knowledge=(entities, relations),
         tokenizer=word_tokenizer,
-        sampling=sampling,
+        sampling=replace(sampling, **settings),  # type: ignore[arg-type]
     )
 
 
@@ -134,3 +168,68 @@ def test_the_batch_of_a_step_is_always_the_same(word_tokenizer: Tokenizer) -> No
     first, second = (_data(word_tokenizer).batch([1, 0], 7) for _ in range(2))
     assert torch.equal(first.passages.ids, second.passages.ids)
     assert torch.equal(first.positive, second.positive)
+
+
+def _texts(data: RetrieverData, tokenizer: Tokenizer, steps: int) -> set[str]:
+    return {
+        tokenizer.decode([each for each in ids.tolist() if each > 3])
+        for step in range(steps)
+        for ids in data.batch([0], step).passages.ids[:1]
+    }
+
+
+def test_a_record_is_told_by_name_by_alias_or_by_what_it_is(word_tokenizer: Tokenizer) -> None:
+    def told(**settings: float) -> set[str]:
+        return _texts(_data(word_tokenizer, **settings), word_tokenizer, 40)
+
+    assert told() == {"ada a person"}
+    assert told(alias_rate=1.0) == {"fay a person"}
+    assert told(name_dropout=1.0, alias_rate=1.0) == {"a person"}
+    assert told(name_dropout=0.3, alias_rate=0.5) == {"ada a person", "fay a person", "a person"}
+
+
+def test_a_short_text_ends_in_one_separator(word_tokenizer: Tokenizer) -> None:
+    data = _data(word_tokenizer)
+    separator = word_tokenizer.token_to_id("[SEP]")
+    for ids in (*data.windows, *data.records([0, 1, 2])):
+        assert ids.count(separator) == 1
+        assert ids[-1] == separator
+    assert all(len(ids) <= 4 for ids in data.windows)
+
+
+def test_what_is_named_without_a_link_is_spared_where_asked_for(word_tokenizer: Tokenizer) -> None:
+    entities = Records([{"id": "Q1", "name": "Ada"}, {"id": "Q3", "name": "Rome"}])
+    windows = [
+        Example(
+            doc_id=text,
+            index=0,
+            text=text,
+            mentions=(Mention(span=Span(0, len(name)), entity_id=link),),
+            triples=(),
+            unknown=(),
+            relations="none",
+        )
+        for text, name, link in (("Ada met Rome", "Ada", "Q1"), ("Rome", "Rome", "Q3"))
+    ]
+
+    def ignored(*, spare_named: bool) -> list[list[bool]]:
+        sampling = RetrieverSampling(
+            max_tokens=9,
+            passage_tokens=9,
+            hard_negatives=0,
+            name_dropout=0.0,
+            relation_negatives=0,
+            seed=1,
+            spare_named=spare_named,
+        )
+        data = RetrieverData(
+            windows,
+            knowledge=(entities, Records([])),
+            tokenizer=word_tokenizer,
+            sampling=sampling,
+        )
+        found: list[list[bool]] = data.batch([0, 1], 0).ignored.tolist()
+        return found
+
+    assert ignored(spare_named=False) == [[False, False], [False, False]]
+    assert ignored(spare_named=True) == [[False, True], [False, False]]

@@ -1,6 +1,8 @@
 """A run that was stopped ends with the weights of one that was not."""
 
+import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -23,11 +25,13 @@ from relik_training.backbone import open_backbone  # noqa: E402
 from relik_training.batches import StepBatches  # noqa: E402
 from relik_training.cli import app  # noqa: E402
 from relik_training.retriever import (  # noqa: E402
+    Objective,
     RetrieverBatch,
     RetrieverModule,
     Tokens,
     linear_schedule,
 )
+from relik_training.run_clock import spent  # noqa: E402
 from relik_training.run_files import read_figures  # noqa: E402
 from relik_training.runs import fit  # noqa: E402
 
@@ -63,7 +67,7 @@ def _train(
         learning_rate=1e-2,
         warmup_steps=3,
         max_steps=STEPS,
-        temperature=0.05,
+        objective=Objective(temperature=0.05),
         seed=1,
     )
     steps: list[int] = []
@@ -109,31 +113,71 @@ def _command(kind: str, recipe: Path, out: Path) -> list[str]:
     return [sys.executable, "-c", run, *arguments]
 
 
-def _kill_after_checkpoint(command: list[str], out: Path) -> None:
+def _kill_after(command: list[str], out: Path, steps: int) -> None:
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    checkpoint = out / "checkpoints" / "last.ckpt"
     deadline = time.monotonic() + 120
-    while not checkpoint.is_file() and process.poll() is None and time.monotonic() < deadline:
+    while process.poll() is None and time.monotonic() < deadline:
+        cost = spent(out)
+        if cost is not None and cost.steps >= steps:
+            break
         time.sleep(0.002)
     os.kill(process.pid, signal.SIGKILL)
     assert process.wait() == -signal.SIGKILL
-    assert checkpoint.is_file()
+    assert (out / "checkpoints" / "last.ckpt").is_file()
     assert not (out / "model.safetensors").exists()
 
 
+_EVERY_OPTION = """
+typos = 0.3
+
+[augmentation]
+shorten = 0.5
+entity_swap = 0.5
+teams = 1
+
+[curriculum]
+share = 0.5
+
+[early_stopping]
+patience = 3
+steps = 4
+share = 0.2
+"""
+
+
+def _with_every_option(recipe: Path) -> Path:
+    text = recipe.read_text().replace("max_tokens = 60\n", f"max_tokens = 60{_EVERY_OPTION}")
+    switches = "gradient_checkpointing = true\npacking = true\npositive_unlabelled = false\n"
+    recipe.write_text(switches + text)
+    return recipe
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["retriever", "reader"])
-def test_a_killed_process_goes_on_where_it_was(world: "World", kind: str) -> None:
+@pytest.mark.parametrize("way", ["retriever", "reader", "reader with every option"])
+def test_a_killed_process_goes_on_where_it_was(world: "World", way: str) -> None:
     pytest.importorskip("onnx")
+    kind = way.split()[0]
     whole, killed, base = (world.root / name for name in ("whole", "killed", "base"))
-    recipe = world.retriever_recipe(max_steps=30, warmup_steps=5)
+    recipe = world.retriever_recipe(max_steps=60, warmup_steps=5)
     if kind == "reader":
         made = CliRunner().invoke(app, ["retriever", "--config", str(recipe), "--out", str(base)])
         assert made.exit_code == 0
-        recipe = world.reader_recipe(base / "bundle", max_steps=30, warmup_steps=5)
+        recipe = world.reader_recipe(base / "bundle", max_steps=60, warmup_steps=5)
+    if way.endswith("every option"):
+        recipe = _with_every_option(recipe)
     subprocess.run(_command(kind, recipe, whole), check=True, capture_output=True)
-    _kill_after_checkpoint(_command(kind, recipe, killed), killed)
+    _kill_after(_command(kind, recipe, killed), killed, random.randint(2, 5) * 10)
+    before = spent(killed)
     subprocess.run(_command(kind, recipe, killed), check=True, capture_output=True)
+    after = spent(killed)
+    assert before is not None
+    assert after is not None
+    # What the kill undid was paid for all the same.
+    assert after.seconds["train"] > before.seconds["train"]
+    assert after.steps >= before.steps
+    figures = json.loads((killed / "metrics.json").read_text())
+    assert figures["steps"] == 60 <= figures["steps_taken"] == after.steps
+    assert list((killed / "tensorboard").glob("events.out.tfevents.*"))
     expected, found = (load_file(out / "model.safetensors") for out in (whole, killed))
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)

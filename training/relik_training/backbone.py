@@ -1,6 +1,5 @@
 """Where pretrained weights come from, and how a backbone is split into table and layers."""
 
-import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,11 @@ from torch import nn
 from transformers import AutoConfig, AutoModel
 
 from relik.errors import ConfigError
+from relik_training.mpnet_words import as_bert
+from relik_training.packaged import PREFIX, packaged_folder
+
+PLAIN_TYPES = 2
+"""Token types of a pretrained BERT; who wants no more has no use for them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,7 @@ class Backbone:
     Args:
         layers: The model; takes `inputs_embeds`.
         embeddings: Float32, (vocabulary, hidden): the word embeddings, frozen.
-        tokenizer: Subwords; truncation and padding are off.
+        tokenizer: Subwords, an MPNet's in BERT's order; truncation and padding are off.
         name: What it was loaded from.
     """
 
@@ -34,31 +38,22 @@ def resolve(name: str) -> str:
     """Turn the name of a backbone into a folder or a hub id.
 
     Args:
-        name: A folder, `pip:PACKAGE/FOLDER` for a folder inside an installed Python package,
-            or an id on the Hugging Face Hub.
+        name: A folder, `pip:PACKAGE/FOLDER` or `pip:PACKAGES/ARCHIVE.zip` for what installed
+            Python packages hold (`relik_training.packaged`), or an id on the Hugging Face Hub.
 
     Returns:
         A folder or hub id that transformers can load.
 
     Raises:
-        ConfigError: The package is not installed.
+        ConfigError: A package is not installed.
     """
-    if not name.startswith("pip:"):
-        return name
-    package, _, folder = name.removeprefix("pip:").partition("/")
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
-        raise ConfigError(
-            f"backbone {name!r}: no Python package {package!r} is installed: "
-            f"pip install {package.replace('_', '-')}, or give a folder or hub id"
-        )
-    return str(Path(found.submodule_search_locations[0]) / folder)
+    return str(packaged_folder(name)) if name.startswith(PREFIX) else name
 
 
 def open_backbone(
     name: str,
     *,
-    token_types: int = 2,
+    token_types: int = PLAIN_TYPES,
     attention_dropout: float = 0.0,
     hidden_dropout: float | None = None,
 ) -> Backbone:
@@ -66,7 +61,8 @@ def open_backbone(
 
     Args:
         name: As for `resolve`.
-        token_types: Rows wanted in the token type table; new rows copy row 0.
+        token_types: Rows wanted in the token type table; new rows copy row 0. An MPNet, which
+            has none, gets as many that begin with zeros; none where the default is kept.
         attention_dropout: Dropout inside attention, 0..1. Any at all rules out the fused
             kernels: several times slower on a CPU.
         hidden_dropout: Dropout of hidden states, 0..1; the backbone's own where None.
@@ -93,9 +89,15 @@ def open_backbone(
     # The layers only ever see looked-up embeddings; a one-row table keeps checkpoints small.
     row = torch.zeros(1, table.shape[1])
     layers.set_input_embeddings(nn.Embedding.from_pretrained(row, freeze=False))
-    if token_types > getattr(config, "type_vocab_size", token_types):
-        _widen_token_types(layers, token_types)
     tokenizer = _open_tokenizer(source)
+    if config.model_type == "mpnet":
+        # Imported late: most runs have no MPNet.
+        from relik.backends.mpnet import MPNetLayers
+
+        tokenizer, table = as_bert(tokenizer, table)
+        layers = MPNetLayers(layers, token_types=token_types if token_types > PLAIN_TYPES else 0)
+    elif token_types > getattr(config, "type_vocab_size", token_types):
+        _widen_token_types(layers, token_types)
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return Backbone(layers=layers, embeddings=table, tokenizer=tokenizer, name=name)

@@ -44,7 +44,7 @@ def build_base(config: RetrieverTraining) -> dict[str, object]:
     out.mkdir(parents=True, exist_ok=True)
     pretrained = open_backbone(config.backbone)
     export_shared(pretrained.tokenizer, pretrained.embeddings.numpy(), out)
-    export_encoder(run, out)
+    export_encoder(run, out, dim=config.index.dim)
     encoder = open_encoder(out, "onnx")
     receipts = _build_indexes(config, out, encoder)
     weights = _fit(config, out, encoder)

@@ -62,12 +62,35 @@ def plan_batches(
     while len(plan) < max_steps:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(pool)
-        batches: list[np.ndarray] = []
-        for first in range(0, len(order), bucket * batch_size):
-            part = order[first : first + bucket * batch_size]
-            part = part[np.argsort(order_of[part], kind="stable")]
-            batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
-        whole = [batch for batch in batches if len(batch) == batch_size] or batches
-        plan.extend(whole[i].tolist() for i in rng.permutation(len(whole)))
+        plan.extend(cut_batches(order, order_of, batch_size, rng, bucket=bucket))
         epoch += 1
     return plan[:max_steps]
+
+
+def cut_batches(
+    order: np.ndarray,
+    lengths: np.ndarray,
+    batch_size: int,
+    rng: np.random.Generator,
+    *,
+    bucket: int = 50,
+) -> list[list[int]]:
+    """Cut an order of examples into batches of like length, themselves in a drawn order.
+
+    Args:
+        order: Int, (n,), positions of examples.
+        lengths: Cost of every example, by position.
+        batch_size: Examples per batch; a smaller rest is left out unless there is nothing else.
+        rng: Draws the order of the batches.
+        bucket: Batches that are sorted together.
+
+    Returns:
+        Example positions of each batch.
+    """
+    batches: list[np.ndarray] = []
+    for first in range(0, len(order), bucket * batch_size):
+        part = order[first : first + bucket * batch_size]
+        part = part[np.argsort(lengths[part], kind="stable")]
+        batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
+    whole = [batch for batch in batches if len(batch) == batch_size] or batches
+    return [whole[i].tolist() for i in rng.permutation(len(whole))]

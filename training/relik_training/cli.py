@@ -2,9 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from relik_training.metrics import RunMetrics
 
 # Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
 # torch, and a plain install has none.
@@ -46,12 +50,14 @@ def retriever(config: Recipe, data: Data = None, out: Out = None, as_json: AsJso
     on from its last checkpoint.
     """
     from relik_training.base_bundle import build_base
+    from relik_training.metrics import end_run
     from relik_training.recipes import Overrides, read_retriever_recipe
     from relik_training.retriever_run import train_retriever
 
     recipe = read_retriever_recipe(config, Overrides(data=_text(data), out=_text(out)))
     run = train_retriever(recipe)
-    _print({"run": str(run), **build_base(recipe)}, as_json=as_json)
+    made, metrics = end_run(recipe, lambda: build_base(recipe))
+    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
 
 
 @app.command()
@@ -60,13 +66,71 @@ def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
 
     A run that was stopped goes on from its last checkpoint.
     """
+    from relik_training.metrics import end_run
     from relik_training.reader_bundle import build_bundle
     from relik_training.reader_run import train_reader
     from relik_training.recipes import Overrides, read_reader_recipe
 
     recipe = read_reader_recipe(config, Overrides(data=_text(data), out=_text(out)))
     run = train_reader(recipe)
-    _print({"run": str(run), **build_bundle(recipe)}, as_json=as_json)
+    made, metrics = end_run(recipe, lambda: build_bundle(recipe))
+    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
+
+
+@app.command()
+def schema(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    backbone: Annotated[
+        str | None, typer.Option(help="Pretrained weights, in place of the recipe's.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed, in place of the recipe's.")] = None,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Train with so many seeds, and give mean and deviation.")
+    ] = 1,
+    with_dev: Annotated[
+        bool,
+        typer.Option(
+            "--with-dev", help="Train again, on dev too, with the thresholds chosen without it."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Train the reader of a closed schema: typed mentions and relations, all given, no retriever.
+
+    Ends with a bundle for each seed, measured. Seeds that are finished are not trained again.
+    """
+    from dataclasses import replace
+
+    from relik_training.schema_seeds import train_seeds
+    from relik_training.schema_settings import SchemaOverrides, read_schema_recipe
+
+    overrides = SchemaOverrides(data=_text(data), out=_text(out), backbone=backbone, seed=seed)
+    recipe = read_schema_recipe(config, overrides)
+    _print(
+        train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds), as_json=as_json
+    )
+
+
+@app.command()
+def plan(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+    """Tell what a run will cost on this machine: time, memory, disk, from a short calibration.
+
+    Takes some steps aside, and writes plan.json alone into the folder of the run, which is held
+    against it in the end.
+    """
+    from relik_training.budget import budget_table
+    from relik_training.plan import make_plan, plan_lines
+    from relik_training.recipes import Overrides
+
+    made = make_plan(config, Overrides(data=_text(data), out=_text(out)))
+    if as_json:
+        typer.echo(json.dumps(made.as_dict()))
+        return
+    _console().print(budget_table(made.budget, None))
+    for line in plan_lines(made):
+        typer.echo(line)
 
 
 @app.command("hold-out")
@@ -102,6 +166,20 @@ def bundle(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
 
 def _text(path: Path | None) -> str | None:
     return None if path is None else str(path)
+
+
+def _console() -> Console:
+    return Console(emoji=False, highlight=False, markup=False, soft_wrap=True)
+
+
+def _print_run(report: dict[str, object], metrics: "RunMetrics", *, as_json: bool) -> None:
+    from relik_training.budget import budget_table
+
+    if as_json:
+        typer.echo(json.dumps({**report, "metrics": metrics.as_dict()}))
+        return
+    _print(report, as_json=False)
+    _console().print(budget_table(metrics.planned, metrics.measured))
 
 
 def _print(report: dict[str, object], *, as_json: bool) -> None:

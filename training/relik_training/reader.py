@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from relik.reader.model import ReaderModel
+from relik_training.distill.reader import ReaderDistiller
 from relik_training.reader_data import IGNORED, ReaderBatch
 from relik_training.retriever import linear_schedule
 
@@ -42,6 +43,9 @@ class ReaderModule(lightning.LightningModule):
         embeddings: Float32, (vocabulary, hidden), frozen.
         rates: How fast what learns.
         seed: Seed of dropout, with the step.
+        start_weight: What the loss of starts counts for: a mean over words, few of which are
+            starts, beside means over mentions.
+        distiller: Adds losses from a teacher, where there is one.
     """
 
     def __init__(
@@ -51,15 +55,36 @@ class ReaderModule(lightning.LightningModule):
         *,
         rates: ReaderRates,
         seed: int,
+        start_weight: float = 1.0,
+        distiller: ReaderDistiller | None = None,
     ) -> None:
         super().__init__()
+        self.distiller = distiller
+        self._start_weight = start_weight
         self.model = model
         self.register_buffer("embeddings", embeddings, persistent=False)
         self._rates = rates
         self._seed = seed
+        self._watchers: list[lightning.Callback] = []
         # A relation holds for few pairs: starting near that rate keeps the first steps calm.
         with torch.no_grad():
             model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
+
+    def watch(self, watcher: lightning.Callback) -> None:
+        """Have a run of this module watched.
+
+        Args:
+            watcher: Its state becomes part of the checkpoints.
+        """
+        self._watchers.append(watcher)
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Give those that watch.
+
+        Returns:
+            Callbacks beside those that every run has.
+        """
+        return self._watchers
 
     def transfer_batch_to_device(
         self, batch: ReaderBatch, device: torch.device, _dataloader: int
@@ -100,7 +125,7 @@ class ReaderModule(lightning.LightningModule):
             batch: Rows and labels.
 
         Returns:
-            Scalars named start, end, link and relation.
+            Scalars named start, end, link and relation, and those that a teacher adds.
         """
         arrays, targets = batch.arrays, batch.targets
         table = self.get_buffer("embeddings")
@@ -115,11 +140,16 @@ class ReaderModule(lightning.LightningModule):
             tensor(arrays.entity_positions),
             tensor(arrays.relation_positions),
         )
-        losses = {
-            "start": nn.functional.cross_entropy(
-                start_logits.float().flatten(0, 1), targets.starts.flatten(), ignore_index=IGNORED
-            )
-        }
+        taught: dict[str, torch.Tensor] = {}
+        if self.distiller is not None:
+            encoded = (hidden, start_logits, entities, relations)
+            taught = self.distiller.losses(self.model, encoded, batch)
+            if self.distiller.states_alone(batch.step):
+                return taught
+        start_loss = nn.functional.cross_entropy(
+            start_logits.float().flatten(0, 1), targets.starts.flatten(), ignore_index=IGNORED
+        )
+        losses = taught | {"start": self._start_weight * start_loss}
         if len(targets.rows) == 0:
             return losses
         # Ends lie in the text: the candidates behind it need not be scored.
@@ -175,6 +205,9 @@ class ReaderModule(lightning.LightningModule):
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 groups.setdefault(self._rate(name, n_layers), []).append(parameter)
+        if self.distiller is not None:
+            own = groups.setdefault(self._rates.head_learning_rate, [])
+            own.extend(self.distiller.parameters())
         optimizer = torch.optim.AdamW(
             [{"params": group, "lr": rate} for rate, group in groups.items()],
             weight_decay=0.01,

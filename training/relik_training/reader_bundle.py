@@ -8,6 +8,7 @@ from pathlib import Path
 from relik.bundle import KIND, LAYOUT
 from relik.config import CalibrationConfig, PipelineConfig, read_toml
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik.reader.opening import row_tokens
 from relik_training.calibration import DevelopmentTexts, calibrate
 from relik_training.export import export_reader
 from relik_training.recipes import ReaderTraining, provenance_of
@@ -58,8 +59,7 @@ def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
         read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
     )
     about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
-    positions = about["backbone"].get("max_position_embeddings", settings.reader.max_tokens)
-    longest = min(settings.reader.max_tokens, positions)
+    longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
     return dataclasses.replace(
         settings,
         reader=dataclasses.replace(settings.reader, max_tokens=longest),

@@ -22,8 +22,10 @@ from relik.reader.inputs import (
 )
 from relik.types import IntArray, Span
 from relik_training.candidates import SharedRetriever, find_candidates
+from relik_training.difficulty import difficulty
 from relik_training.examples import Example
 from relik_training.reader_settings import ReaderSampling
+from relik_training.typos import mistyped
 
 IGNORED = -100
 NIL_CLASS = 1
@@ -66,15 +68,27 @@ class ReaderBatch:
         arrays: Tokens and markers.
         targets: Labels.
         step: Step of the run, seeds dropout.
+        rows: What the rows are made of, for a teacher to read.
     """
 
     arrays: ReaderArrays
     targets: ReaderTargets
     step: int
+    rows: tuple["ReaderRow", ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class ReaderRow:
+    """A window with its candidates.
+
+    Args:
+        example: The window with its labels.
+        text: Its tokens.
+        built: The row.
+        entity_ids: Entity candidates; the first of them fit into the row.
+        relation_ids: Likewise relations.
+    """
+
     example: Example
     text: TextTokens
     built: ReaderInput
@@ -106,7 +120,7 @@ class ReaderData:
         sampling: ReaderSampling,
         cache: Path | None = None,
     ) -> None:
-        self._layout = layout
+        self._layout, self._tokenizer = layout, tokenizer
         self._entities, self._relations = entities[0], relations[0]
         self._sampling = sampling
         self._examples: list[Example] = []
@@ -139,6 +153,16 @@ class ReaderData:
         """Return how often each window comes in an epoch."""
         return [example.repeat for example in self._examples]
 
+    @property
+    def documents(self) -> list[str]:
+        """Return the document of each window."""
+        return [example.doc_id for example in self._examples]
+
+    @property
+    def difficulties(self) -> list[float]:
+        """Return how hard each window is to link, 0..1."""
+        return [difficulty(example, self._entities) for example in self._examples]
+
     def batch(self, chosen: Sequence[int], step: int) -> ReaderBatch:
         """Make the batch of a step.
 
@@ -153,15 +177,15 @@ class ReaderData:
         n_entities = int(rng.choice(self._sampling.entity_candidates))
         n_relations = int(rng.choice(self._sampling.relation_candidates))
         rows = []
-        for i in chosen:
-            example = self._examples[i]
+        for number, i in enumerate(chosen):
+            example, text = self._mistyped(i, [step, number])
             entity_ids = self._entity_candidates(
                 example, _ids(self._entities, self._found.entities[i]), n_entities, rng
             )
             relation_ids = self._relation_candidates(
                 example, _ids(self._relations, self._found.relations[i]), n_relations, rng
             )
-            text = self._noisy(self._texts[i], rng)
+            text = self._noisy(text, rng)
             built = build_input(
                 text,
                 [self._tokens(self._entities, key) for key in entity_ids],
@@ -169,11 +193,12 @@ class ReaderData:
                 self._layout,
                 max_tokens=self._sampling.max_tokens,
             )
-            rows.append(_Row(example, text, built, entity_ids, relation_ids))
+            rows.append(ReaderRow(example, text, built, entity_ids, relation_ids))
         return ReaderBatch(
             arrays=pad_inputs([row.built for row in rows]),
             targets=_targets(rows, self._sampling.unlabelled_weight),
             step=step,
+            rows=tuple(rows),
         )
 
     def _tokens(self, kb: KnowledgeBase, key: str) -> np.ndarray:
@@ -181,6 +206,21 @@ class ReaderData:
         if row is None:
             raise KeyError(key)
         return kb.token_ids(row)
+
+    def _mistyped(self, i: int, where: list[int]) -> tuple[Example, TextTokens]:
+        example, text, sampling = self._examples[i], self._texts[i], self._sampling
+        if not sampling.typos:
+            return example, text
+        # Draws of its own: candidates are drawn as without typos.
+        rng = np.random.default_rng([sampling.seed, *where])
+        if rng.random() >= sampling.typos:
+            return example, text
+        changed = mistyped(example, sampling.typo_words, rng)
+        encoding = self._tokenizer.encode(changed.text, add_special_tokens=False)
+        # A mistyped word has more tokens: the window may no longer fit.
+        if len(encoding.ids) > sampling.max_tokens // 2:
+            return example, text
+        return changed, tokenise_text(changed.text, encoding)
 
     def _noisy(self, text: TextTokens, rng: np.random.Generator) -> TextTokens:
         draw = rng.random()
@@ -220,6 +260,8 @@ class ReaderData:
     ) -> list[str]:
         if example.relations == "none":
             return []
+        if self._sampling.given:
+            return found[:wanted]
         gold = sorted({r for _, r, _ in example.triples if r in self._relations})
         others = [key for key in found if key not in gold]
         room = max(wanted - len(gold), 2)
@@ -231,7 +273,7 @@ def _ids(kb: KnowledgeBase, rows: IntArray) -> list[str]:
     return [kb.entity_id(int(row)) for row in rows if row >= 0]
 
 
-def _targets(rows: list[_Row], unlabelled_weight: float) -> ReaderTargets:
+def _targets(rows: list[ReaderRow], unlabelled_weight: float) -> ReaderTargets:
     width = max(len(row.built.ids) for row in rows)
     n_relations = max(len(row.built.relation_positions) for row in rows)
     starts = np.full((len(rows), width), IGNORED, dtype=np.int64)
@@ -288,7 +330,7 @@ def _place(text: TextTokens, span: Span) -> tuple[int, int] | None:
     return None
 
 
-def _start_labels(row: _Row) -> np.ndarray:
+def _start_labels(row: ReaderRow) -> np.ndarray:
     labels = np.where(row.text.begins_word, 0, IGNORED)
     for span in row.example.unknown:
         labels[(row.text.starts < span.end) & (row.text.ends > span.start)] = IGNORED
@@ -303,7 +345,7 @@ def _start_labels(row: _Row) -> np.ndarray:
     return labels
 
 
-def _span_labels(row: _Row) -> dict[int, tuple[int, int, int]]:
+def _span_labels(row: ReaderRow) -> dict[int, tuple[int, int, int]]:
     """Give first token, last token and class of each mention that falls on word boundaries."""
     n_entities = len(row.built.entity_positions) - 2
     classes = {key: 2 + k for k, key in enumerate(row.entity_ids[:n_entities])}
@@ -321,7 +363,7 @@ def _span_labels(row: _Row) -> dict[int, tuple[int, int, int]]:
 
 
 def _pair_labels(
-    row: _Row,
+    row: ReaderRow,
     placed: dict[int, int],
     pair: tuple[int, int],
     n_relations: int,

@@ -2,12 +2,12 @@
 
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from relik.backends import WordEmbeddings
 from relik.bundle import LAYOUT
 from relik.config import PipelineConfig, read_toml
 from relik.kb import KnowledgeBase
@@ -16,15 +16,25 @@ from relik.reader.inputs import MarkerLayout
 from relik.reader.model import HeadConfig, ReaderModel
 from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
+from relik_training.augment import augmented
 from relik_training.backbone import Backbone, open_backbone
-from relik_training.examples import read_examples
+from relik_training.curriculum import EasyFirst
+from relik_training.distill.reader import open_reader_distiller
+from relik_training.early_stopping import Part, watch_apart
+from relik_training.examples import Example, read_examples
 from relik_training.held_out import without_held_out
+from relik_training.lora import adapt
+from relik_training.other_names import OtherNames
+from relik_training.packing import arranged
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
+from relik_training.reader_settings import Augmentation
+from relik_training.reader_words import reader_words
 from relik_training.recipes import ReaderTraining, check_inputs
 from relik_training.records import Records
 from relik_training.run_files import begin
-from relik_training.runs import run_steps, write_weights
+from relik_training.runs import BatchSource, OpenRun, load_weights, train
+from relik_training.whole_sets import taken_as_whole
 
 TOKEN_TYPES = 4
 
@@ -43,41 +53,72 @@ def train_reader(config: ReaderTraining) -> Path:
             settings.
     """
     check_inputs(config)
-    out = Path(config.out)
+    begin(Path(config.out), config)
+    return train(open_reader_run(config), config)
+
+
+def open_reader_run(config: ReaderTraining) -> OpenRun:
+    """Open what a run starts from: weights and annotated windows.
+
+    Args:
+        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the
+            candidates of the windows once they are ready.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone or a file is missing.
+    """
     # Heads and markers are drawn: the same way each time.
     torch.manual_seed(config.seed)
-    backbone = open_backbone(
-        config.backbone, token_types=TOKEN_TYPES, hidden_dropout=config.hidden_dropout
-    )
-    begin(out, config)
+    backbone = _backbone(config)
     layout = MarkerLayout.of(
         backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
     )
-    data = _data(config, layout, backbone.tokenizer)
     heads = HeadConfig(
         hidden_size=backbone.layers.config.hidden_size,
         linears_hidden_size=config.linears_hidden_size,
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
     )
     module = _module(config, backbone, heads, layout)
-    run_steps(module, data, config)
-    about = {
-        "kind": "reader",
-        "backbone": backbone.layers.config.to_diff_dict(),
-        "heads": dataclasses.asdict(heads),
-        "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-    }
-    write_weights(module.model, out, about)
-    return out
+    return OpenRun(
+        module=module,
+        examples=_examples(config),
+        ready=lambda examples: _source(
+            config, module, _data(config, layout, backbone.tokenizer, examples)
+        ),
+        about={
+            "kind": "reader",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "heads": dataclasses.asdict(heads),
+            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+        },
+    )
+
+
+def _backbone(config: ReaderTraining) -> Backbone:
+    backbone = open_backbone(
+        config.backbone, token_types=TOKEN_TYPES, hidden_dropout=config.hidden_dropout
+    )
+    layers = arranged(
+        backbone.layers, packed=config.packing, checkpointed=config.gradient_checkpointing
+    )
+    # Pretrained layers come without dropout, as they are used.
+    return dataclasses.replace(backbone, layers=layers.train())
 
 
 def _module(
     config: ReaderTraining, backbone: Backbone, heads: HeadConfig, layout: MarkerLayout
 ) -> ReaderModule:
     # The table as it will be served, so that training sees its rounding.
-    table = WordEmbeddings.open(Path(config.base) / LAYOUT.word_embeddings).dense()
+    table = reader_words(backbone, base=Path(config.base), run=Path(config.out))
+    model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
+    if config.start:
+        load_weights(model, Path(config.start))
+    adapt(backbone.layers, config.lora)
     return ReaderModule(
-        ReaderModel(backbone.layers, heads, n_markers=layout.size),
+        model,
         torch.from_numpy(table),
         rates=ReaderRates(
             learning_rate=config.learning_rate,
@@ -87,18 +128,20 @@ def _module(
             max_steps=config.max_steps,
         ),
         seed=config.seed,
+        distiller=open_reader_distiller(
+            model,
+            config.distillation,
+            layout=layout,
+            tokenizer=backbone.tokenizer,
+            base=Path(config.base),
+        ),
     )
 
 
-def _data(config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer) -> ReaderData:
+def _data(
+    config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
+) -> ReaderData:
     base = Path(config.base)
-    examples = read_examples(
-        without_held_out(config),
-        data=Path(config.data),
-        titles=config.titles,
-        entities=Records.read(Path(config.knowledge) / "entities.jsonl"),
-        windows=config.windows,
-    )
     settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
     encoder = open_encoder(base, "onnx")
     entity_kb = KnowledgeBase.open(base / LAYOUT.entities)
@@ -113,13 +156,53 @@ def _data(config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer) ->
             HybridRetriever(encoder, relation_kb, settings.retriever, lexical=False),
         ),
         sampling=config.sampling,
-        cache=Path(config.out) / f"candidates-{_fingerprint(base)}.safetensors",
+        cache=Path(config.out) / f"candidates-{_fingerprint(config)}.safetensors",
     )
 
 
-def _fingerprint(base: Path) -> str:
-    """Tell one base from another, so that candidates of one are not taken for another's."""
-    digest = hashlib.sha256()
+def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> BatchSource:
+    """Give the order in which windows are trained on, and keep those apart to measure on."""
+    source: BatchSource = data
+    trained = list(range(len(data.lengths)))
+    if config.early_stopping.patience:
+        watcher, trained = watch_apart(data, config)
+        module.watch(watcher)
+        source = Part(data, trained)
+    if not config.curriculum.share:
+        return source
+    difficulties = data.difficulties
+    return EasyFirst(
+        source,
+        [difficulties[i] for i in trained],
+        config.curriculum,
+        batch_size=config.batch_size,
+        max_steps=config.max_steps,
+        seed=config.seed,
+    )
+
+
+def _examples(config: ReaderTraining) -> list[Example]:
+    path = Path(config.knowledge) / "entities.jsonl"
+    entities = Records.read(path)
+    sources = without_held_out(config)
+    examples = read_examples(
+        sources if config.positive_unlabelled else taken_as_whole(sources),
+        data=Path(config.data),
+        titles=config.titles,
+        entities=entities,
+        windows=config.windows,
+    )
+    if config.augmentation == Augmentation():
+        return examples
+    names = OtherNames.read(path, entities)
+    return augmented(examples, names, config.augmentation, seed=config.seed)
+
+
+def _fingerprint(config: ReaderTraining) -> str:
+    """Tell one base, and one augmentation, from another: candidates of one are not another's."""
+    base, digest = Path(config.base), hashlib.sha256()
+    if config.augmentation != Augmentation():
+        digest.update(repr((config.augmentation, config.seed)).encode())
     for name in (MANIFEST, LAYOUT.pipeline, f"{LAYOUT.entities}/{MANIFEST}"):
         path = base / name
         digest.update(path.read_bytes() if path.is_file() else b"")

@@ -17,7 +17,11 @@ class ReaderSampling:
         gold_drop: Share of gold entities taken out of the candidates, so that NIL is learned.
         gold_insert: Share of gold entities that the retriever missed and are put in.
         shuffle: Share of windows whose candidates lose their order.
+        given: Relations keep the order in which they are proposed, as in serving; else it is
+            drawn, so that gold ones are not the first.
         case_noise: Share of windows read as all capitals, and again as all lower case.
+        typos: Share of windows that are mistyped.
+        typo_words: Share of the words of such a window that are, where they have four letters.
         unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
         max_tokens: Most tokens of a row.
         seed: Seed of sampling, with the step.
@@ -28,10 +32,59 @@ class ReaderSampling:
     gold_drop: float = 0.05
     gold_insert: float = 0.7
     shuffle: float = 0.15
+    given: bool = False
     case_noise: float = 0.05
+    typos: float = 0.0
+    typo_words: float = 0.1
     unlabelled_weight: float = 0.2
     max_tokens: int = 384
     seed: int = 13
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Augmentation:
+    """Windows that are told again with other names, beside those that there are.
+
+    Args:
+        shorten: Share of windows that get a copy whose full names are shorter: the place or the
+            nickname of a team, the surname of a person, 0..1. Windows without such a name get none.
+        entity_swap: Share of windows that get a copy where other entities of the same kind, and
+            their names, stand in the place of some, 0..1.
+        teams: Copies of each window that names a team, in which teams, half of them others than
+            before, are called by their towns and countries, as results are written.
+    """
+
+    shorten: float = 0.0
+    entity_swap: float = 0.0
+    teams: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curriculum:
+    """Easy windows first (`relik_training.curriculum`).
+
+    Args:
+        share: Share of the steps until all windows take part, 0..1; 0 for none.
+        start: Share of the windows, the easiest, that the first steps draw from, 0..1.
+    """
+
+    share: float = 0.0
+    start: float = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlyStopping:
+    """When a run ends before its last step; the weights with the least loss are kept.
+
+    Args:
+        patience: Measurements without a lower loss after which the run ends; 0 for never.
+        steps: Steps between two measurements; a multiple of ten, so that they are logged.
+        share: Share of the documents that are kept out of training to measure on, 0..1.
+    """
+
+    patience: int = 0
+    steps: int = 200
+    share: float = 0.02
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

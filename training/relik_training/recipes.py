@@ -7,10 +7,18 @@ from typing import TypeAlias, cast
 
 from relik.config import WindowConfig, from_mapping, read_toml
 from relik.errors import ConfigError
-from relik_index import BuildOptions
+from relik_training.distill.settings import ReaderDistillation, RetrieverDistillation
 from relik_training.examples import SourceConfig
 from relik_training.knowledge import KnowledgeConfig
-from relik_training.reader_settings import ReaderSampling, Serving
+from relik_training.lora import LoraSettings
+from relik_training.reader_settings import (
+    Augmentation,
+    Curriculum,
+    EarlyStopping,
+    ReaderSampling,
+    Serving,
+)
+from relik_training.retriever_settings import IndexTraining, Mining
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
 """Tables of a recipe that are read one by one."""
@@ -29,63 +37,6 @@ class Provenance:
     name: str
     licence: str
     used_for: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IndexTraining:
-    """How the knowledge indexes of a bundle are built.
-
-    Args:
-        vectors: How vectors of entities are kept; those of relations are kept exactly.
-        opq: Rotate vectors before product quantisation.
-        compression: Of the records of entities: none or zstd.
-        candidate_tokens: Tokens of an entity that the reader sees.
-        relation_tokens: Tokens of a relation that the reader sees.
-        batch: Texts encoded at once.
-        batch_rows: Records that are compressed together.
-        sources: Where the entities come from, for the manifest.
-    """
-
-    vectors: str = "exact"
-    opq: bool = False
-    compression: str = "none"
-    candidate_tokens: int = 10
-    relation_tokens: int = 8
-    batch: int = 1024
-    batch_rows: int = 1024
-    sources: tuple[str, ...] = ()
-
-    def entities(self) -> BuildOptions:
-        """Give the options of the index of entities.
-
-        Returns:
-            Options that replace what is there.
-
-        Raises:
-            ConfigError: A setting has no such value.
-        """
-        return from_mapping(
-            BuildOptions,
-            {
-                "vectors": self.vectors,
-                "opq": self.opq,
-                "compression": self.compression,
-                "candidate_tokens": self.candidate_tokens,
-                "batch": self.batch,
-                "batch_rows": self.batch_rows,
-                "sources": self.sources,
-                "force": True,
-            },
-            where="[index]",
-        )
-
-    def relations(self) -> BuildOptions:
-        """Give the options of the index of relations.
-
-        Returns:
-            Options that replace what is there.
-        """
-        return BuildOptions(candidate_tokens=self.relation_tokens, force=True)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +75,8 @@ class RetrieverTraining:
 
     Args:
         backbone: Pretrained weights; see `relik_training.backbone.resolve`.
+        start: Folder of a finished run, or query_encoder/ of a bundle, whose weights this run
+            begins with; empty for those of the backbone.
         data: Folder of the data sets.
         sources: Data sets, tables as `SourceConfig`.
         titles: File of `title, id` that maps page titles to entities; empty for none.
@@ -137,9 +90,14 @@ class RetrieverTraining:
         warmup_steps: Steps of warm-up.
         learning_rate: Peak learning rate.
         temperature: Divides cosines.
+        matryoshka: Lengths of the beginnings of a vector that are trained beside the whole.
+        chunk: Texts encoded at once, so that memory does not grow with the batch; 0 for all.
         attention_dropout: Dropout inside attention, 0..1.
+        hidden_dropout: Dropout of the backbone's hidden states, 0..1.
         hard_negatives: Namesakes per mention-bearing window.
         name_dropout: Share of passages without their name.
+        alias_rate: Share of passages with one of their aliases in place of the name.
+        spare_named: Records named in a window without a link are no negatives of it.
         relation_negatives: Relations drawn for each batch, beside those that hold.
         max_examples: Windows to keep, 0 for all.
         held_out: As in `ReaderTraining`.
@@ -147,6 +105,9 @@ class RetrieverTraining:
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
+        mining: How hard negatives are mined.
+        distillation: The teacher, and what is learned from it.
+        lora: Adapters in place of whole weights.
         knowledge: Entities and relations; built where absent.
         index: How they are indexed.
         fusion: What the fusion of evidence is fitted on.
@@ -156,6 +117,7 @@ class RetrieverTraining:
     backbone: str
     data: str
     sources: Tables
+    start: str = ""
     titles: str = ""
     out: str = "runs/retriever"
     model: str = "unnamed"
@@ -167,9 +129,14 @@ class RetrieverTraining:
     warmup_steps: int = 40
     learning_rate: float = 5e-5
     temperature: float = 0.05
+    matryoshka: tuple[int, ...] = ()
+    chunk: int = 0
     attention_dropout: float = 0.0
+    hidden_dropout: float = 0.0
     hard_negatives: int = 4
     name_dropout: float = 0.1
+    alias_rate: float = 0.0
+    spare_named: bool = False
     relation_negatives: int = 0
     max_examples: int = 0
     held_out: float = 0.1
@@ -177,6 +144,9 @@ class RetrieverTraining:
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13
+    mining: Mining = field(default_factory=Mining)
+    distillation: RetrieverDistillation = field(default_factory=RetrieverDistillation)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     knowledge: KnowledgeConfig = field(default_factory=KnowledgeConfig)
     index: IndexTraining = field(default_factory=IndexTraining)
     fusion: FusionTraining = field(default_factory=FusionTraining)
@@ -189,6 +159,8 @@ class ReaderTraining:
 
     Args:
         backbone: Pretrained weights; see `relik_training.backbone.resolve`.
+        start: Folder of a finished run, whose weights this run begins with; empty for those of the
+            backbone.
         data: Folder of the data sets.
         knowledge: Folder with entities.jsonl and relations.jsonl.
         base: Folder with shared/, query_encoder/, entities/, relations/ and pipeline.toml, as
@@ -198,6 +170,13 @@ class ReaderTraining:
         out: Folder of the run; the bundle goes to `out/bundle`.
         windows: How texts are split.
         sampling: How candidates are drawn.
+        positive_unlabelled: Where a set annotates some mentions or relations, what it leaves out
+            may be one; else, as where it annotates all, it is none.
+        augmentation: Which windows are told again with other names.
+        curriculum: Whether easy windows come first.
+        early_stopping: Whether the run ends where it no longer gets better.
+        distillation: The teacher, and what is learned from it.
+        lora: Adapters in place of whole weights.
         serving: What the bundle's pipeline.toml says of windows and candidates.
         linears_hidden_size: Width inside the heads.
         n_entities: Entity markers.
@@ -209,6 +188,8 @@ class ReaderTraining:
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
+        gradient_checkpointing: Compute states again for the gradients in place of keeping them.
+        packing: Compute no padding (`relik.backends.packed`).
         held_out: Share of windows of each relation kept out of training, for measuring.
         held_out_source: The data set of which that share is kept out.
         checkpoint_steps: Steps between checkpoints.
@@ -224,9 +205,16 @@ class ReaderTraining:
     base: str
     sources: Tables
     titles: str = ""
+    start: str = ""
     out: str = "runs/reader"
     windows: WindowConfig = field(default_factory=WindowConfig)
     sampling: ReaderSampling = field(default_factory=ReaderSampling)
+    positive_unlabelled: bool = True
+    augmentation: Augmentation = field(default_factory=Augmentation)
+    curriculum: Curriculum = field(default_factory=Curriculum)
+    early_stopping: EarlyStopping = field(default_factory=EarlyStopping)
+    distillation: ReaderDistillation = field(default_factory=ReaderDistillation)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     serving: Serving = field(default_factory=Serving)
     linears_hidden_size: int = 256
     n_entities: int = 100
@@ -238,6 +226,8 @@ class ReaderTraining:
     head_learning_rate: float = 5e-4
     layer_decay: float = 0.9
     hidden_dropout: float = 0.1
+    gradient_checkpointing: bool = False
+    packing: bool = False
     held_out: float = 0.1
     held_out_source: str = ""
     checkpoint_steps: int = 100

@@ -1,16 +1,24 @@
 """Contrastive training of the retriever as a Lightning module.
 
 Source: multi-positive InfoNCE over a window's entities, as ReLiK section 3.1 (ACL 2024) after
-DPR (Karpukhin et al. 2020), with in-batch and namesake hard negatives.
+DPR (Karpukhin et al. 2020), with in-batch, namesake and mined hard negatives.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
 
 import lightning
 import torch
 from torch import nn
 
 from relik.retriever.model import EncoderModel
+from relik_training.gradient_cache import encode_in_chunks
+
+if TYPE_CHECKING:
+    from relik_training.distill.retriever import RetrieverDistiller
+
+KEPT = "kept"
+"""Where a checkpoint has the state of `RetrieverModule.kept`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +55,7 @@ class RetrieverBatch:
         positive: Bool, (n_windows, n_passages).
         ignored: Bool, (n_windows, n_passages): neither positive nor negative.
         step: Step of the run, seeds dropout.
+        texts: The texts of windows and passages, for a teacher to read.
     """
 
     windows: Tokens
@@ -54,6 +63,32 @@ class RetrieverBatch:
     positive: torch.Tensor
     ignored: torch.Tensor
     step: int
+    texts: tuple[tuple[str, ...], tuple[str, ...]] = ((), ())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is minimised.
+
+    Args:
+        temperature: Divides cosines.
+        matryoshka: Lengths of the beginnings of a vector that are trained beside the whole.
+        chunk: Texts encoded at once, see `relik_training.gradient_cache`; 0 for all.
+    """
+
+    temperature: float
+    matryoshka: tuple[int, ...] = ()
+    chunk: int = 0
+
+
+class Kept(Protocol):
+    """What a checkpoint has to hold beside weights, so that a resumed run ends the same."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Give what is to be kept."""
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Take it back."""
 
 
 def contrastive_loss(
@@ -79,6 +114,40 @@ def contrastive_loss(
     return torch.where(positive, losses, 0.0).sum() / count
 
 
+def matryoshka_loss(
+    windows: torch.Tensor, passages: torch.Tensor, batch: RetrieverBatch, objective: Objective
+) -> torch.Tensor:
+    """Take the contrastive loss of whole vectors and of their beginnings.
+
+    Source: Matryoshka representations (Kusupati et al. 2022), all lengths weighted alike. The
+    mean, not the sum: the bound on gradients then means the same however many lengths there are.
+
+    Args:
+        windows: Float32, (n_windows, dim), L2-normalised.
+        passages: Float32, (n_passages, dim), L2-normalised.
+        batch: Tells what is positive and what is left out.
+        objective: Lengths and temperature.
+
+    Returns:
+        Scalar.
+    """
+    losses = [
+        contrastive_loss(
+            _beginning(windows, dim) @ _beginning(passages, dim).T / objective.temperature,
+            batch.positive,
+            batch.ignored,
+        )
+        for dim in sorted({windows.shape[1], *objective.matryoshka})
+    ]
+    return torch.stack(losses).mean()
+
+
+def _beginning(vectors: torch.Tensor, dim: int) -> torch.Tensor:
+    if dim == vectors.shape[1]:
+        return vectors
+    return nn.functional.normalize(vectors[:, :dim], dim=-1)  # (n, dim)
+
+
 class RetrieverModule(lightning.LightningModule):
     """Trains one encoder for windows and records.
 
@@ -88,7 +157,7 @@ class RetrieverModule(lightning.LightningModule):
         learning_rate: Peak rate of AdamW.
         warmup_steps: Steps of linear warm-up.
         max_steps: Steps of the run; the rate falls linearly to zero.
-        temperature: Divides cosines.
+        objective: What is minimised.
         seed: Seed of dropout, with the step.
     """
 
@@ -100,16 +169,18 @@ class RetrieverModule(lightning.LightningModule):
         learning_rate: float,
         warmup_steps: int,
         max_steps: int,
-        temperature: float,
+        objective: Objective,
         seed: int,
     ) -> None:
         super().__init__()
         self.model = model
+        self.kept: Kept | None = None
+        self.distiller: RetrieverDistiller | None = None
         self.register_buffer("embeddings", embeddings, persistent=False)
         self._learning_rate = learning_rate
         self._warmup_steps = warmup_steps
         self._max_steps = max_steps
-        self._temperature = temperature
+        self._objective = objective
         self._seed = seed
 
     def encode(self, tokens: Tokens) -> torch.Tensor:
@@ -121,9 +192,15 @@ class RetrieverModule(lightning.LightningModule):
         Returns:
             Float32, (batch, hidden), L2-normalised.
         """
+        chunk = self._objective.chunk
+        if chunk and len(tokens.ids) > chunk:
+            return encode_in_chunks(self._encode, tokens.ids, tokens.mask, chunk=chunk).float()
+        return self._encode(tokens.ids, tokens.mask).float()
+
+    def _encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
         table: torch.Tensor = self.get_buffer("embeddings")
         vectors: torch.Tensor = self.model.encode(
-            nn.functional.embedding(tokens.ids, table), torch.zeros_like(tokens.ids), tokens.mask
+            nn.functional.embedding(ids, table), torch.zeros_like(ids), mask
         )
         return vectors
 
@@ -145,6 +222,7 @@ class RetrieverModule(lightning.LightningModule):
             positive=batch.positive.to(device),
             ignored=batch.ignored.to(device),
             step=batch.step,
+            texts=batch.texts,
         )
 
     def training_step(self, batch: RetrieverBatch, _index: int) -> torch.Tensor:
@@ -158,13 +236,39 @@ class RetrieverModule(lightning.LightningModule):
         """
         # Dropout depends on the step alone, so that a resumed run repeats the lost one.
         torch.manual_seed(self._seed * 1_000_003 + batch.step)
-        scores = self.encode(batch.windows) @ self.encode(batch.passages).T
-        loss = contrastive_loss(scores / self._temperature, batch.positive, batch.ignored)
-        with torch.no_grad():
+        windows, passages = self.encode(batch.windows), self.encode(batch.passages)
+        # Half precision knows a cosine to two digits: too few to rank near records by.
+        with torch.autocast(windows.device.type, enabled=False):
+            loss = matryoshka_loss(windows, passages, batch, self._objective)
+        with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
+            scores = windows @ passages.T  # (n_windows, n_passages)
             best = scores.masked_fill(batch.ignored, -1.0).argmax(dim=1, keepdim=True)
             top1 = batch.positive.gather(1, best).float().mean()
-        self.log_dict({"loss": loss, "top1": top1}, prog_bar=True, batch_size=len(scores))
+        told = {"top1": top1}
+        if self.distiller is not None:
+            taught = self.distiller.losses(batch, windows, passages)
+            loss = loss + torch.stack(list(taught.values())).sum()
+            told |= taught
+        self.log_dict({"loss": loss, **told}, prog_bar=True, batch_size=len(scores))
         return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put into a checkpoint what a resumed run cannot make again from weights alone.
+
+        Args:
+            checkpoint: What will be written.
+        """
+        if self.kept is not None:
+            checkpoint[KEPT] = self.kept.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it back.
+
+        Args:
+            checkpoint: What was read.
+        """
+        if self.kept is not None and KEPT in checkpoint:
+            self.kept.restore(checkpoint[KEPT])
 
     def configure_optimizers(self) -> dict[str, object]:
         """Set up AdamW with linear warm-up and decay.
@@ -172,7 +276,7 @@ class RetrieverModule(lightning.LightningModule):
         Returns:
             Optimizer and schedule in Lightning's form.
         """
-        trained = [p for p in self.model.parameters() if p.requires_grad]
+        trained = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=self._learning_rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer, linear_schedule(self._warmup_steps, self._max_steps)

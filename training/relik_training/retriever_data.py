@@ -1,8 +1,8 @@
 """Windows, passages and hard negatives for the retriever."""
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -13,6 +13,7 @@ from relik.kb.texts import encoder_text
 from relik_training.examples import Example
 from relik_training.records import Records
 from relik_training.retriever import RetrieverBatch, Tokens
+from relik_training.unlabelled_names import unlabelled_names
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Tokens:
@@ -43,6 +44,8 @@ class RetrieverSampling:
         hard_negatives: Namesakes per window.
         name_dropout: Share of passages that lose their name, so that strings alone do not win.
         relation_negatives: Relations drawn for each batch, beside those that hold.
+        alias_rate: Share of passages with one of their aliases in place of the name.
+        spare_named: Records named in a window without a link are no negatives of it.
         seed: Seed of sampling, with the step.
     """
 
@@ -52,6 +55,8 @@ class RetrieverSampling:
     name_dropout: float
     relation_negatives: int
     seed: int
+    alias_rate: float = 0.0
+    spare_named: bool = False
 
 
 class RetrieverData:
@@ -74,36 +79,52 @@ class RetrieverData:
         tokenizer: Tokenizer,
         sampling: RetrieverSampling,
     ) -> None:
-        self._entities, self._relations = knowledge
+        self._relations = knowledge[1]
         self._tokenizer = tokenizer
         self._sampling = sampling
+        self.entities = knowledge[0]
+        self.examples: list[Example] = []
         self.positives: list[list[int]] = []
         self.namesakes: list[list[int]] = []
         self.windows: list[list[int]] = []
         self.repeats: list[int] = []
-        kept = []
         for example in examples:
             positives = self._positives(example)
             if positives:
-                kept.append(example)
+                self.examples.append(example)
                 self.positives.append(positives)
                 self.namesakes.append(self._namesakes(example, positives))
                 self.repeats.append(example.repeat)
-        for first in range(0, len(kept), 1024):
-            encoded = tokenizer.encode_batch([e.text for e in kept[first : first + 1024]])
-            self.windows.extend(e.ids[: sampling.max_tokens - 1] + e.ids[-1:] for e in encoded)
+        for first in range(0, len(self.examples), 1024):
+            texts = [example.text for example in self.examples[first : first + 1024]]
+            self.windows.extend(self._cut(texts, sampling.max_tokens))
 
     @property
     def lengths(self) -> list[int]:
         """Return the tokens of each window."""
         return [len(ids) for ids in self.windows]
 
-    def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
+    def records(self, rows: Sequence[int]) -> list[list[int]]:
+        """Give entities as the index will have them.
+
+        Args:
+            rows: Rows of entities.
+
+        Returns:
+            Token ids of each.
+        """
+        texts = [encoder_text(self.entities.entities[row]) for row in rows]
+        return self._cut(texts, self._sampling.passage_tokens)
+
+    def batch(
+        self, chosen: Sequence[int], step: int, mined: Mapping[int, Sequence[int]] | None = None
+    ) -> RetrieverBatch:
         """Make the batch of a step.
 
         Args:
             chosen: Positions of the windows.
             step: Step of the run.
+            mined: Rows of mined negatives by position of the window.
 
         Returns:
             The batch.
@@ -115,11 +136,12 @@ class RetrieverData:
             namesakes = self.namesakes[i]
             take = min(len(namesakes), self._sampling.hard_negatives)
             wanted.update(int(n) for n in rng.choice(namesakes, take, replace=False) if take)
-        if any(row >= len(self._entities) for row in wanted):
+            wanted.update((mined or {}).get(i, ()))
+        if any(row >= len(self.entities) for row in wanted):
             # Few relations hold in one batch; the others must be told apart from them too.
             take = min(self._sampling.relation_negatives, len(self._relations))
             drawn = rng.choice(len(self._relations), take, replace=False)
-            wanted.update(int(row) + len(self._entities) for row in drawn)
+            wanted.update(int(row) + len(self.entities) for row in drawn)
         passages = sorted(wanted)
         column = {row: j for j, row in enumerate(passages)}
         positive = torch.zeros((len(chosen), len(passages)), dtype=torch.bool)
@@ -127,20 +149,23 @@ class RetrieverData:
             positive[i, [column[row] for row in self.positives[window]]] = True
         ignored = self._ignored(chosen, passages)
         texts = [self._passage(row, rng) for row in passages]
-        encoded = self._tokenizer.encode_batch(texts)
         return RetrieverBatch(
             windows=pad([self.windows[i] for i in chosen]),
-            passages=pad(
-                [e.ids[: self._sampling.passage_tokens - 1] + e.ids[-1:] for e in encoded]
-            ),
+            passages=pad(self._cut(texts, self._sampling.passage_tokens)),
             positive=positive,
             ignored=ignored & ~positive,
             step=step,
+            texts=(tuple(self.examples[i].text for i in chosen), tuple(texts)),
         )
+
+    def _cut(self, texts: list[str], limit: int) -> list[list[int]]:
+        # The separator that ends a text ends a cut one too.
+        encoded = self._tokenizer.encode_batch(texts)
+        return [e.ids if len(e.ids) <= limit else [*e.ids[: limit - 1], e.ids[-1]] for e in encoded]
 
     def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
         """Mark what a window may well mention without a label: windows rarely name relations."""
-        n_entities = len(self._entities)
+        n_entities = len(self.entities)
         is_relation = torch.tensor([row >= n_entities for row in passages])
         has_relations = torch.tensor(
             [any(row >= n_entities for row in self.positives[i]) for i in chosen]
@@ -148,23 +173,31 @@ class RetrieverData:
         has_entities = torch.tensor(
             [any(row < n_entities for row in self.positives[i]) for i in chosen]
         )
-        return (is_relation[None, :] & ~has_relations[:, None]) | (
+        ignored = (is_relation[None, :] & ~has_relations[:, None]) | (
             ~is_relation[None, :] & ~has_entities[:, None]
-        )
+        )  # (n_windows, n_passages)
+        if self._sampling.spare_named:
+            for i, window in enumerate(chosen):
+                named = unlabelled_names(self.examples[window], self.entities)
+                ignored[i] |= torch.tensor([row in named for row in passages])
+        return ignored
 
     def _passage(self, row: int, rng: np.random.Generator) -> str:
-        if row >= len(self._entities):
-            return encoder_text(self._relations.entities[row - len(self._entities)])
-        entity = self._entities.entities[row]
+        if row >= len(self.entities):
+            return encoder_text(self._relations.entities[row - len(self.entities)])
+        entity = self.entities.entities[row]
         if entity.description and rng.random() < self._sampling.name_dropout:
             return entity.description
+        rate = self._sampling.alias_rate
+        if rate and entity.aliases and rng.random() < rate:
+            entity = replace(entity, name=entity.aliases[rng.integers(len(entity.aliases))])
         return encoder_text(entity)
 
     def _positives(self, example: Example) -> list[int]:
-        rows = {self._entities.row_of(m.entity_id) for m in example.mentions if m.entity_id}
+        rows = {self.entities.row_of(m.entity_id) for m in example.mentions if m.entity_id}
         for _, relation, _ in example.triples:
             row = self._relations.row_of(relation)
-            rows.add(None if row is None else row + len(self._entities))
+            rows.add(None if row is None else row + len(self.entities))
         return sorted(row for row in rows if row is not None)
 
     def _namesakes(self, example: Example, positives: list[int]) -> list[int]:
@@ -173,5 +206,5 @@ class RetrieverData:
         for mention in example.mentions:
             if mention.entity_id:
                 key = normalise(example.text[mention.span.start : mention.span.end])
-                found.update(m.row for m in self._entities.lookup(key)[:8])
+                found.update(m.row for m in self.entities.lookup(key)[:8])
         return sorted(found - right)

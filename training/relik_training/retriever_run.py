@@ -1,23 +1,30 @@
 """`relik train retriever`: from annotated text and a knowledge base to an encoder."""
 
+import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from tokenizers import Tokenizer
 
+from relik.errors import ConfigError
 from relik.retriever.model import EncoderModel
-from relik_training.backbone import open_backbone
+from relik_training.backbone import Backbone, open_backbone
+from relik_training.distill.retriever import open_retriever_distiller
 from relik_training.examples import Example, read_examples
+from relik_training.export.files import LEFT_OUT
 from relik_training.held_out import without_held_out
 from relik_training.knowledge import ensure_knowledge
+from relik_training.lora import adapt
+from relik_training.mining import MiningSource, encode_rows
 from relik_training.recipes import RetrieverTraining, check_inputs
 from relik_training.records import Records
-from relik_training.retriever import RetrieverModule
+from relik_training.retriever import Objective, RetrieverModule
 from relik_training.retriever_data import RetrieverData, RetrieverSampling
 from relik_training.run_files import begin
-from relik_training.runs import run_steps, write_weights
+from relik_training.runs import BatchSource, OpenRun, load_weights, plan_steps, train
 
 
 def train_retriever(config: RetrieverTraining) -> Path:
@@ -34,35 +41,92 @@ def train_retriever(config: RetrieverTraining) -> Path:
             settings.
     """
     check_inputs(config)
-    out = Path(config.out)
+    begin(Path(config.out), config)
+    return train(open_retriever_run(config), config)
+
+
+def open_retriever_run(config: RetrieverTraining) -> OpenRun:
+    """Open what a run starts from: weights, entities and relations, annotated windows.
+
+    Args:
+        config: Settings; the split of `held_out_source` goes to `config.out`. Entities and
+            relations are made where they are absent.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone or a file is missing, or a length is not one of its vectors.
+    """
     # New parameters, where a backbone needs some, are drawn the same way each time.
     torch.manual_seed(config.seed)
-    backbone = open_backbone(config.backbone, attention_dropout=config.attention_dropout)
-    begin(out, config)
-    ensure_knowledge(config.knowledge, Path(config.data))
-    data = _data(config, backbone.tokenizer)
+    backbone = open_backbone(
+        config.backbone,
+        attention_dropout=config.attention_dropout,
+        hidden_dropout=config.hidden_dropout,
+    )
+    # Pretrained models are opened for use, that is without dropout.
+    backbone.layers.train()
+    _check(config, backbone)
+    knowledge = ensure_knowledge(config.knowledge, Path(config.data))
+    entities = Records.read(knowledge / "entities.jsonl")
     module = RetrieverModule(
         EncoderModel(backbone.layers),
         backbone.embeddings,
         learning_rate=config.learning_rate,
         warmup_steps=config.warmup_steps,
         max_steps=config.max_steps,
-        temperature=config.temperature,
+        objective=Objective(
+            temperature=config.temperature, matryoshka=config.matryoshka, chunk=config.chunk
+        ),
         seed=config.seed,
     )
-    run_steps(module, data, config)
-    about = {
-        "kind": "encoder",
-        "backbone": backbone.layers.config.to_diff_dict(),
-        "max_tokens": config.max_tokens,
-    }
-    write_weights(module.model, out, about)
-    return out
+    if config.start:
+        load_weights(module.model, Path(config.start), without=LEFT_OUT)
+    adapt(backbone.layers, config.lora)
+    module.distiller = open_retriever_distiller(backbone.embeddings.shape[1], config.distillation)
+    mining = config.mining
+
+    def ready(examples: Sequence[Example]) -> BatchSource:
+        data = _data(config, backbone.tokenizer, entities, examples)
+        return _mined(module, data, config) if mining.negatives else data
+
+    return OpenRun(
+        module=module,
+        examples=_examples(config, entities),
+        ready=ready,
+        about={
+            "kind": "encoder",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "max_tokens": config.max_tokens,
+        },
+        pauses=math.ceil(config.max_steps / mining.every) if mining.negatives else 0,
+    )
 
 
-def _data(config: RetrieverTraining, tokenizer: Tokenizer) -> RetrieverData:
-    knowledge = Path(config.knowledge.out)
-    entities = Records.read(knowledge / "entities.jsonl")
+def _check(config: RetrieverTraining, backbone: Backbone) -> None:
+    width = backbone.embeddings.shape[1]
+    for dim in (*config.matryoshka, *([config.index.dim] if config.index.dim else [])):
+        if not 1 <= dim <= width:
+            raise ConfigError(
+                f"got a vector of length {dim}, expected 1 to {width}, which is that of "
+                f"{config.backbone}: change matryoshka or [index] dim"
+            )
+
+
+def _mined(module: RetrieverModule, data: RetrieverData, config: RetrieverTraining) -> MiningSource:
+    source = MiningSource(
+        data,
+        plan_steps(data, config),
+        options=config.mining,
+        encode=partial(encode_rows, module, precision=config.precision),
+        seed=config.seed,
+    )
+    module.kept = source
+    return source
+
+
+def _examples(config: RetrieverTraining, entities: Records) -> Sequence[Example]:
     examples = read_examples(
         without_held_out(config),
         data=Path(config.data),
@@ -70,9 +134,15 @@ def _data(config: RetrieverTraining, tokenizer: Tokenizer) -> RetrieverData:
         entities=entities,
         windows=config.windows,
     )
+    return _sample(examples, config.max_examples, config.seed)
+
+
+def _data(
+    config: RetrieverTraining, tokenizer: Tokenizer, entities: Records, examples: Sequence[Example]
+) -> RetrieverData:
     return RetrieverData(
-        _sample(examples, config.max_examples, config.seed),
-        knowledge=(entities, Records.read(knowledge / "relations.jsonl")),
+        examples,
+        knowledge=(entities, Records.read(Path(config.knowledge.out) / "relations.jsonl")),
         tokenizer=tokenizer,
         sampling=RetrieverSampling(
             max_tokens=config.max_tokens,
@@ -80,6 +150,8 @@ def _data(config: RetrieverTraining, tokenizer: Tokenizer) -> RetrieverData:
             hard_negatives=config.hard_negatives,
             name_dropout=config.name_dropout,
             relation_negatives=config.relation_negatives,
+            alias_rate=config.alias_rate,
+            spare_named=config.spare_named,
             seed=config.seed,
         ),
     )

@@ -1,16 +1,23 @@
 """What a run writes of itself: its settings and its figures. Needs no torch."""
 
 import dataclasses
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from relik.errors import ConfigError
-from relik_training.files import read_jsonl
 from relik_training.recipes import ReaderTraining, RetrieverTraining
+from relik_training.run_clock import PREPARE, TRAIN, read_rows, spent, tick
+from relik_training.schema_settings import SchemaTraining
+from relik_training.toml_text import toml_text
+
+Training: TypeAlias = RetrieverTraining | ReaderTraining | SchemaTraining
+"""Settings of a run."""
 
 SETTINGS = "resolved.json"
+RESOLVED = "resolved.toml"
 METRICS = "metrics.jsonl"
 SECONDS = "seconds"
 # Where things lie on one machine is no part of how a model was made.
@@ -19,7 +26,7 @@ _PLACES = ("data", "out", "base")
 _AFTER = ("calibration", "checkpoint_steps", "fusion", "index", "knowledge", "model", "provenance")
 
 
-def begin(out: Path, config: RetrieverTraining | ReaderTraining) -> None:
+def begin(out: Path, config: Training) -> None:
     """Record the settings of a run that begins or goes on.
 
     Args:
@@ -32,12 +39,14 @@ def begin(out: Path, config: RetrieverTraining | ReaderTraining) -> None:
     out.mkdir(parents=True, exist_ok=True)
     if (out / SETTINGS).is_file() and any((out / "checkpoints").glob("*.ckpt")):
         check_same(out, config)
-    (out / SETTINGS).write_text(
-        json.dumps(dataclasses.asdict(config), indent=1) + "\n", encoding="utf-8"
-    )
+    tick(out, PREPARE)
+    settings = dataclasses.asdict(config)
+    (out / SETTINGS).write_text(json.dumps(settings, indent=1) + "\n", encoding="utf-8")
+    # The same as a recipe, that can be given again.
+    (out / RESOLVED).write_text(toml_text(settings), encoding="utf-8")
 
 
-def check_same(out: Path, config: RetrieverTraining | ReaderTraining) -> None:
+def check_same(out: Path, config: Training) -> None:
     """Refuse settings other than those that a run was made with.
 
     Args:
@@ -77,7 +86,20 @@ def read_settings(out: Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: cannot be read ({error}): give the folder of a run") from error
 
 
-def recorded(config: RetrieverTraining | ReaderTraining) -> dict[str, object]:
+def settings_key(config: Training) -> str:
+    """Tell settings from others, wherever they are used.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        Hexadecimal digest of all but the places of one machine.
+    """
+    plain = {name: value for name, value in _plain(config).items() if name not in _PLACES}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def recorded(config: Training) -> dict[str, object]:
     """Give the settings of a run for a manifest.
 
     Args:
@@ -104,17 +126,12 @@ def read_figures(out: Path) -> dict[str, object]:
         out: Folder of the run.
 
     Returns:
-        Steps, the seconds of all its parts (None where it did not keep them), and the losses
-        of the last step that was logged.
+        Steps, the seconds of training in all its parts (None where it did not keep them), and
+        the losses of the last step that was logged.
     """
-    path = out / METRICS
-    rows = list(read_jsonl(path)) if path.is_file() else []
-    seconds, last = 0.0, 0.0
-    for row in rows:
-        now = float(row.get(SECONDS, 0.0))
-        # The clock of a resumed run begins anew.
-        seconds += now - last if now >= last else now
-        last = now
+    rows = read_rows(out / METRICS)
+    cost = spent(out)
+    seconds = _logged_seconds(rows) if cost is None else cost.seconds.get(TRAIN, 0.0)
     final: Mapping[str, float] = rows[-1] if rows else {}
     return {
         "steps": read_settings(out).get("max_steps"),
@@ -127,7 +144,18 @@ def read_figures(out: Path) -> dict[str, object]:
     }
 
 
-def _plain(config: RetrieverTraining | ReaderTraining) -> dict[str, Any]:
+def _logged_seconds(rows: Sequence[Mapping[str, Any]]) -> float:
+    """Add up the seconds of a run that was made before runs kept a clock."""
+    seconds, last = 0.0, 0.0
+    for row in rows:
+        now = float(row.get(SECONDS, 0.0))
+        # The clock of a resumed run begins anew.
+        seconds += now - last if now >= last else now
+        last = now
+    return seconds
+
+
+def _plain(config: Training) -> dict[str, Any]:
     return dict(json.loads(json.dumps(dataclasses.asdict(config))))
 
 

@@ -3,22 +3,32 @@
 import json
 import logging
 import os
-import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
 from safetensors.torch import save_file
 from torch import nn
 
+from relik.backends.tensors import TensorFile
+from relik.bundle import LAYOUT
+from relik.errors import ConfigError
 from relik_training.backbone import best_precision
 from relik_training.batches import StepBatches, plan_batches
+from relik_training.lora import merged
 from relik_training.progress import progress_bar
-from relik_training.run_files import METRICS, SECONDS
+from relik_training.run_clock import DONE, tick
+from relik_training.run_counts import Counting
+from relik_training.run_logs import open_logs
+
+# Steps between two that are logged.
+_LOGGED = 10
 
 
 def fit(
@@ -29,6 +39,7 @@ def fit(
     max_steps: int,
     checkpoint_steps: int,
     precision: str,
+    watchers: "Watchers | None" = None,
 ) -> None:
     """Train until the last step, from the last checkpoint where there is one.
 
@@ -39,6 +50,7 @@ def fit(
         max_steps: Steps of the whole run.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision, or "auto".
+        watchers: What looks on; the logs of every run where None.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = out / "checkpoints"
@@ -51,6 +63,7 @@ def fit(
         enable_version_counter=False,
     )
     last = folder / "last.ckpt"
+    watching = watchers or Watchers(loggers=open_logs(out))
     torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
@@ -61,9 +74,9 @@ def fit(
             devices=1,
             precision=best_precision() if precision == "auto" else precision,
             gradient_clip_val=1.0,
-            callbacks=[saver, _Bar(max_steps)],
-            logger=_JsonLines(out / METRICS),
-            log_every_n_steps=10,
+            callbacks=[saver, _Bar(max_steps), *watching.callbacks],
+            logger=list(watching.loggers) or False,
+            log_every_n_steps=_LOGGED,
             enable_model_summary=False,
             enable_progress_bar=False,
             default_root_dir=str(out),
@@ -74,6 +87,19 @@ def fit(
             trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
         finally:
             torch.set_flush_denormal(False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchers:
+    """What looks on while a run trains, and changes nothing of what is trained.
+
+    Args:
+        callbacks: Callbacks beside those that every run has.
+        loggers: Where figures go.
+    """
+
+    callbacks: Sequence[lightning.Callback] = ()
+    loggers: Sequence[Logger] = ()
 
 
 class RunSettings(Protocol):
@@ -119,6 +145,61 @@ class BatchSource(Protocol):
         """Make the batch of a step from the examples at these positions."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run before its data are ready for batches: what training trains and a plan measures.
+
+    Args:
+        module: What is trained; `module.model` has the weights that are written.
+        examples: All that it trains on; those of one document stand together.
+        ready: Makes examples ready for batches.
+        about: What config.json says of the model.
+        pauses: How often making a batch stops the run for other work, first at step 0.
+    """
+
+    module: lightning.LightningModule
+    examples: Sequence[Any]
+    ready: Callable[[Sequence[Any]], BatchSource]
+    about: dict[str, Any]
+    pauses: int = 0
+
+
+def train(run: OpenRun, config: RunSettings) -> Path:
+    """Make the data of a run ready, train, and write the weights.
+
+    Args:
+        run: The run.
+        config: Its settings.
+
+    Returns:
+        Folder of the run, with model.safetensors and config.json.
+    """
+    out = Path(config.out)
+    run_steps(run.module, run.ready(run.examples), config)
+    write_weights(merged(run.module.model), out, run.about)
+    tick(out, DONE)
+    return out
+
+
+def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
+    """Plan the batches of a run by its seed.
+
+    Args:
+        data: Its examples.
+        config: Settings of the run.
+
+    Returns:
+        Positions of the examples of each step.
+    """
+    return plan_batches(
+        data.lengths,
+        config.batch_size,
+        config.max_steps,
+        seed=config.seed,
+        repeats=data.repeats,
+    )
+
+
 def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunSettings) -> None:
     """Train on batches that are planned by the seed.
 
@@ -127,13 +208,8 @@ def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunS
         data: Its examples.
         config: Settings of the run.
     """
-    plan = plan_batches(
-        data.lengths,
-        config.batch_size,
-        config.max_steps,
-        seed=config.seed,
-        repeats=data.repeats,
-    )
+    plan = plan_steps(data, config)
+    out = Path(config.out)
     fit(
         module,
         StepBatches(
@@ -141,10 +217,13 @@ def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunS
             config.max_steps,
             lambda: module.global_step,
         ),
-        out=Path(config.out),
+        out=out,
         max_steps=config.max_steps,
         checkpoint_steps=config.checkpoint_steps,
         precision=config.precision,
+        watchers=Watchers(
+            callbacks=[Counting(out, config.batch_size, _LOGGED)], loggers=open_logs(out)
+        ),
     )
 
 
@@ -159,6 +238,35 @@ def write_weights(model: nn.Module, out: Path, config: dict[str, Any]) -> None:
     weights = {k: v.detach().contiguous().float().cpu() for k, v in model.state_dict().items()}
     save_file(weights, out / "model.safetensors")
     (out / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def load_weights(model: nn.Module, folder: Path, *, without: tuple[str, ...] = ()) -> None:
+    """Put the weights of a finished run, or of a model of a bundle, into one of the same shape.
+
+    Args:
+        model: Gets them.
+        folder: Folder of the run or the model.
+        without: Endings of the names that a bundle leaves out, looked up outside the model.
+
+    Raises:
+        BundleError: There are none.
+        ConfigError: They are of another model.
+    """
+    path = folder / LAYOUT.weights
+    held = {name: torch.from_numpy(each) for name, each in TensorFile.open(path).weights().items()}
+    try:
+        missing, unknown = model.load_state_dict(held, strict=False)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path}: has weights of other shapes ({str(error).splitlines()[-1].strip()}), "
+            "expected those of the same backbone, heads and markers: change start or these"
+        ) from error
+    lacking = [*(name for name in missing if not name.endswith(without)), *unknown]
+    if lacking:
+        raise ConfigError(
+            f"{path}: does not fit the backbone, {lacking[0]} is in one of them only: give a run, "
+            "or a model of a bundle, with the same backbone"
+        )
 
 
 class _Bar(lightning.Callback):
@@ -191,28 +299,3 @@ class _Bar(lightning.Callback):
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
         self._progress.stop()
-
-
-class _JsonLines(lightning.pytorch.loggers.Logger):
-    """Writes metrics as JSON Lines, one object a logged step."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__()
-        self._path = path
-        self._began = time.monotonic()
-
-    @property
-    def name(self) -> str:
-        return "metrics"
-
-    @property
-    def version(self) -> str:
-        return "0"
-
-    def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        row = {"step": step, SECONDS: round(time.monotonic() - self._began, 1), **metrics}
-        with self._path.open("a", encoding="utf-8") as out:
-            out.write(json.dumps(row) + "\n")
-
-    def log_hyperparams(self, params: Any) -> None:
-        """Do nothing: the resolved config is written by the run."""

@@ -62,11 +62,11 @@ def test_a_text_is_cut_at_mentions_and_punctuation(write: "Write") -> None:
         "spans": [[1, 3, "Q30", "US"], [14, 14 + 5, None, "(e\u0301t\u00e9"]],
     }
     made = json.loads(write("spert", row)[0])[0]
-    pieces = ['"', "US", "-based", "...", '"', "(", "e\u0301t\u00e9", ")", "3.5", "%", "in"]
+    pieces = ['"', "US", "-", "based", "...", '"', "(", "e\u0301t\u00e9", ")", "3.5", "%", "in"]
     assert made["tokens"] == [*pieces, "D.C", ".", "?", "!"]
     assert made["entities"] == [
         {"type": "Entity", "start": 1, "end": 2},
-        {"type": "Entity", "start": 5, "end": 7},
+        {"type": "Entity", "start": 6, "end": 8},
     ]
 
 

@@ -16,7 +16,8 @@ from relik.backends.tensors import TensorFile, quantise
 from relik.bundle import LAYOUT
 from relik.errors import ConfigError
 from relik.types import FloatArray
-from relik_index.graphs.bert import INPUTS, BertConfig, add_bert, add_mean
+from relik_index.graphs.bert import INPUTS, add_mean
+from relik_index.graphs.encoders import add_encoder, encoder_config
 from relik_index.graphs.graph import Graph
 from relik_index.graphs.heads import Heads
 
@@ -25,7 +26,7 @@ _LEAST_QUANTISED = 1024
 _MAX_TOKENS = 128
 _HALVES = ("position_embeddings.weight", "token_type_embeddings.weight", MARKERS)
 # The backbone only sees embeddings that were looked up outside it.
-_LEFT_OUT = ("word_embeddings.weight", "position_ids")
+LEFT_OUT = ("word_embeddings.weight", "position_ids")
 
 # Weights that share a scale: vectors are compared with each other, so the encoder is kept finer.
 ENCODER_BLOCK, READER_BLOCK = 32, 64
@@ -58,34 +59,35 @@ def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> No
     (out / LAYOUT.word_embeddings).write_bytes(save(table))
 
 
-def export_encoder(run: Path, out: Path) -> None:
+def export_encoder(run: Path, out: Path, *, dim: int = 0) -> None:
     """Write the query encoder.
 
     Args:
         run: Folder of a retriever run.
         out: Folder of the bundle.
+        dim: Length to which vectors are cut when they are used; 0 leaves them whole.
 
     Raises:
         BundleError: The run has no weights.
         ConfigError: The run is of another kind, or its backbone cannot be exported.
     """
     config = _read_config(run, kind="encoder")
-    bert = BertConfig.of(config["backbone"])
+    encoder = encoder_config(config["backbone"])
     folder = out / LAYOUT.query_encoder
     weights = _write_weights(run, folder, block=ENCODER_BLOCK)
     graph = Graph(weights)
-    add_mean(graph, add_bert(graph, bert, prefix="backbone."), output="vectors")
+    add_mean(graph, add_encoder(graph, encoder, prefix="backbone."), output="vectors")
     tokens = (TensorProto.INT64, ["batch", "tokens"])
     graph.save(
         folder / LAYOUT.encoder_graph,
         inputs={
-            INPUTS[0]: (TensorProto.FLOAT, ["batch", "tokens", bert.hidden_size]),
+            INPUTS[0]: (TensorProto.FLOAT, ["batch", "tokens", encoder.hidden_size]),
             INPUTS[1]: tokens,
             INPUTS[2]: tokens,
         },
-        outputs={"vectors": (TensorProto.FLOAT, ["batch", bert.hidden_size])},
+        outputs={"vectors": (TensorProto.FLOAT, ["batch", encoder.hidden_size])},
     )
-    config |= {"dim": bert.hidden_size, "max_tokens": _max_tokens(run, config)}
+    config |= {"dim": dim or encoder.hidden_size, "max_tokens": _max_tokens(run, config)}
     _write_json(folder / LAYOUT.config, config)
 
 
@@ -103,7 +105,7 @@ def export_reader(run: Path, out: Path) -> None:
     config = _read_config(run, kind="reader")
     heads_config = config["heads"]
     heads = Heads(
-        BertConfig.of(config["backbone"]),
+        encoder_config(config["backbone"]),
         width=heads_config["linears_hidden_size"],
         eps=heads_config["layer_norm_eps"],
         activation=heads_config["activation"],
@@ -116,6 +118,9 @@ def export_reader(run: Path, out: Path) -> None:
         inputs, outputs = add(graph)
         graph.save(folder / name, inputs=inputs, outputs=outputs)
     _write_json(folder / LAYOUT.config, config)
+    own = run / Path(LAYOUT.reader_embeddings).name
+    if own.is_file():
+        (out / LAYOUT.reader_embeddings).write_bytes(own.read_bytes())
 
 
 def _read_config(run: Path, *, kind: str) -> dict[str, Any]:
@@ -140,7 +145,7 @@ def _write_weights(run: Path, folder: Path, *, block: int) -> TensorFile:
     folder.mkdir(parents=True, exist_ok=True)
     stored: dict[str, NDArray[np.generic]] = {}
     for name, tensor in TensorFile.open(run / LAYOUT.weights).weights().items():
-        if name.endswith(_LEFT_OUT):
+        if name.endswith(LEFT_OUT):
             continue
         if name.endswith(_HALVES):
             stored[name] = tensor.astype(np.float16)

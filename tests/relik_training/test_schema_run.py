@@ -1,0 +1,142 @@
+"""Runs of a closed schema on a tiny backbone: they end with bundles that annotate and serve."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from relik.bundle import LAYOUT, open_bundle
+from relik.cli import main
+from relik.errors import ConfigError
+from relik.types import AnnotateOptions, Document
+
+pytest.importorskip("lightning")
+pytest.importorskip("transformers")
+pytest.importorskip("onnx")
+
+from relik_training.schema_seeds import SUMMARY, train_seeds
+from relik_training.schema_settings import SchemaTraining, read_schema_recipe
+
+from .conftest import World
+from .test_schema import _recipe, _row, _write
+
+
+@pytest.fixture
+def recipe(world: World) -> Path:
+    _write(world, [_row(number) for number in range(16)])
+    return _recipe(world)
+
+
+@pytest.fixture
+def config(recipe: Path) -> SchemaTraining:
+    return read_schema_recipe(recipe)
+
+
+def _weights(folder: Path) -> bytes:
+    return (folder / LAYOUT.weights).read_bytes()
+
+
+def test_a_run_ends_with_a_bundle_that_annotates(config: SchemaTraining) -> None:
+    report = train_seeds(config, 1)
+    bundle = open_bundle(str(report["bundle"]))
+    assert (bundle.dim, bundle.config.model) == (None, "tiny-schema")
+    assert (bundle.config.retriever.entity_top_k, bundle.config.retriever.relation_top_k) == (2, 2)
+    metrics = bundle.manifest.fields["metrics"]
+    assert isinstance(metrics, dict)
+    assert set(metrics) == {"calibration", "dev", "test"}
+    assert set(metrics["test"]) == {"triples", "boundaries", "entities"}
+    assert bundle.manifest.fields["licences"] == ["CC0-1.0"]
+    document = Document(doc_id="a", text="Ada was born in Rome and later lived in Oslo .")
+    options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
+    (found,) = bundle.pipeline("onnx").annotate([document], options=options)
+    assert found.spans
+    assert {s.entity_id for s in found.spans} <= {"Peop", "Loc", None}
+    assert {t.relation_id for t in found.triples} <= {"Live_In", "Born_In"}
+
+
+def test_seeds_are_summed_up_and_not_trained_again(config: SchemaTraining) -> None:
+    summary = train_seeds(config, 2)
+    runs = [Path(config.out) / f"seed-{seed}" for seed in (3, 4)]
+    assert summary["bundles"] == [str(run / "bundle") for run in runs]
+    assert _weights(runs[0]) != _weights(runs[1])
+    assert json.loads((Path(config.out) / SUMMARY).read_text()) == summary
+    test = summary["test"]
+    assert isinstance(test, dict)
+    assert set(test["triples"]["f1"]) == {"mean", "std"}
+    changed = [(run / LAYOUT.weights).stat().st_mtime_ns for run in runs]
+    assert train_seeds(config, 2) == summary
+    assert [(run / LAYOUT.weights).stat().st_mtime_ns for run in runs] == changed
+
+
+def test_a_folder_of_other_settings_is_refused(config: SchemaTraining) -> None:
+    train_seeds(config, 1)
+    with pytest.raises(ConfigError, match="batch_size = 2, got 4"):
+        train_seeds(replace(config, batch_size=4), 1)
+
+
+def test_with_dev_takes_the_thresholds_of_the_run_without(config: SchemaTraining) -> None:
+    report = train_seeds(replace(config, with_dev=True), 1)
+    first = open_bundle(Path(config.out) / "seed-3" / "bundle")
+    second = open_bundle(str(report["bundle"]))
+    assert second.path.parent.name == "seed-3-with-dev"
+    assert second.config == first.config
+    assert "dev" not in report
+    assert _weights(first.path.parent) != _weights(second.path.parent)
+
+
+def test_a_run_can_begin_with_the_reader_of_another(config: SchemaTraining, world: World) -> None:
+    first = Path(str(train_seeds(config, 1)["bundle"]))
+    # Without a step the weights are those that it began with, for a run and for a bundle.
+    for number, start in enumerate((first.parent, first)):
+        out = str(world.root / f"later-{number}")
+        later = replace(config, start=str(start), out=out, learning_rate=0.0)
+        still = replace(later, head_learning_rate=0.0, max_steps=1, warmup_steps=0)
+        train_seeds(still, 1)
+        run = Path(out) / "seed-3"
+        assert (run / "config.json").read_bytes() == (first.parent / "config.json").read_bytes()
+        _assert_close(run, first.parent, tolerance=0.0 if number == 0 else 0.05)
+
+
+def _assert_close(run: Path, other: Path, *, tolerance: float) -> None:
+    from safetensors.numpy import load_file
+
+    one, two = load_file(run / LAYOUT.weights), load_file(other / LAYOUT.weights)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        if "word_embeddings" not in name:
+            assert abs(value - two[name]).max() <= tolerance * max(1.0, abs(value).max()), name
+
+
+def test_a_start_of_other_heads_is_refused(config: SchemaTraining, world: World) -> None:
+    start = str(Path(str(train_seeds(config, 1)["bundle"])).parent)
+    other = replace(config, start=start, out=str(world.root / "other"), linears_hidden_size=8)
+    with pytest.raises(ConfigError, match="same backbone and linears_hidden_size"):
+        train_seeds(other, 1)
+    with pytest.raises(ConfigError, match="has no reader"):
+        train_seeds(replace(other, start=str(world.root)), 1)
+
+
+def test_a_text_that_does_not_fit_is_refused(config: SchemaTraining) -> None:
+    with pytest.raises(ConfigError, match="more than 5 tokens"):
+        train_seeds(replace(config, max_tokens=10), 1)
+
+
+def _ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, "--json"])
+    assert ended.value.code == 0
+    return dict(json.loads(capsys.readouterr().out))
+
+
+def test_the_command_prints_what_evaluating_its_bundle_finds(
+    recipe: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = _ran(capsys, "train", "schema", "--config", str(recipe), "--seed", "8")
+    bundle = Path(report["bundle"])
+    assert bundle.parent.name == "seed-8"
+    gold = str(bundle.parents[1] / "test.jsonl.gz")
+    asked = ("--bundle", str(bundle), "--strict", "--backend", "onnx")
+    figures = _ran(capsys, "evaluate", "triples", gold, *asked)
+    assert {name: figures[name] for name in report["test"]} == report["test"]

@@ -1,0 +1,137 @@
+"""What the parts of a run cost, kept so that no kill and no resume loses it. Needs no torch."""
+
+import json
+import os
+import resource
+import sys
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+CLOCK = "clock.jsonl"
+PREPARE, TRAIN, BUNDLE, DONE = "prepare", "train", "bundle", "done"
+STAGES = (PREPARE, TRAIN, BUNDLE)
+
+# Seconds are compared within one process alone: another one's clock may begin elsewhere.
+_PROCESS = uuid.uuid4().hex[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spent:
+    """What a run has cost, over all processes that took part in it.
+
+    Args:
+        seconds: Seconds of each stage that was begun.
+        steps: Steps taken; those that a kill undid and a resume took again count each time.
+        samples: Examples of these steps.
+        tokens: Tokens of these steps, padding included.
+        memory_bytes: Most resident memory of one process.
+        gpu_memory_bytes: Most memory of the accelerator; 0 without one.
+    """
+
+    seconds: Mapping[str, float]
+    steps: int
+    samples: int
+    tokens: int
+    memory_bytes: int
+    gpu_memory_bytes: int
+
+
+def peak_memory() -> int:
+    """Tell the most memory that this process has held.
+
+    Returns:
+        Resident bytes.
+    """
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    # Linux counts kilobytes, macOS bytes.
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def tick(out: Path, stage: str, done: Mapping[str, int] | None = None) -> None:
+    """Note that a stage begins, or how far it has come.
+
+    Args:
+        out: Folder of the run.
+        stage: Where the time from now on belongs; `DONE` where nothing of the run goes on.
+        done: What this process has done so far in the stage: `steps`, `samples`, `tokens`, and
+            `gpu_memory_bytes`.
+    """
+    row = {
+        "process": _PROCESS,
+        "stage": stage,
+        "at": round(time.monotonic(), 3),
+        "memory_bytes": peak_memory(),
+        **(done or {}),
+    }
+    append_row(out / CLOCK, row)
+
+
+def spent(out: Path) -> Spent | None:
+    """Add up what a run has cost.
+
+    Args:
+        out: Folder of the run.
+
+    Returns:
+        The sums; None where the run kept no clock.
+    """
+    rows = read_rows(out / CLOCK)
+    if not rows:
+        return None
+    seconds: dict[str, float] = {}
+    counts = dict.fromkeys(("steps", "samples", "tokens"), 0)
+    before: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        last = before.get(row["process"])
+        if last is not None and last["stage"] in STAGES:
+            passed = max(0.0, row["at"] - last["at"])
+            seconds[last["stage"]] = seconds.get(last["stage"], 0.0) + passed
+        for name in counts:
+            now, earlier = row.get(name, 0), (last or {}).get(name, 0)
+            # What is counted begins anew where a process trains anew.
+            counts[name] += now - earlier if now >= earlier else now
+        before[row["process"]] = row
+    return Spent(
+        seconds={stage: round(seconds[stage], 1) for stage in STAGES if stage in seconds},
+        memory_bytes=max(row["memory_bytes"] for row in rows),
+        gpu_memory_bytes=max(row.get("gpu_memory_bytes", 0) for row in rows),
+        **counts,
+    )
+
+
+def append_row(path: Path, row: Mapping[str, object]) -> None:
+    """Add an object to a file of JSON Lines in one write.
+
+    Args:
+        path: The file; made where absent.
+        row: The object.
+    """
+    with path.open("a+b") as out:
+        # A line that a kill cut short is ended first, so that it spoils no other.
+        torn = out.seek(0, os.SEEK_END) and out.seek(-1, os.SEEK_END) >= 0 and out.read(1) != b"\n"
+        out.write(b"\n" * bool(torn) + json.dumps(row).encode() + b"\n")
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """Read what `append_row` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The whole objects, in order; none where there is no file.
+    """
+    rows = []
+    lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+    for line in lines:
+        try:
+            row = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(row, dict):
+            rows.append(row)
+    return rows

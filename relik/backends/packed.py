@@ -109,14 +109,16 @@ def attend(
             longest = max(lengths)
             mixed: torch.Tensor = kernel(queries, keys, values, ends, ends, longest, longest)
             return mixed
-    # Neighbours of one length are attended to together: where nothing is padded, that is all.
-    runs = [(length, length * len(list(group))) for length, group in groupby(lengths)]
+    # Neighbours of one length are attended to together: where nothing is padded, these are all.
+    groups = groupby(length for length in lengths if length)
+    runs = [(length, length * len(list(group))) for length, group in groups]
     parts = [tensor.split([n for _, n in runs]) for tensor in (queries, keys, values)]
     mixed_rows = []
     for (length, _), *of_rows in zip(runs, *parts, strict=True):
+        # (rows, heads, length, width) each
         q, k, v = (part.unflatten(0, (-1, length)).transpose(1, 2) for part in of_rows)
         attended = nn.functional.scaled_dot_product_attention(q, k, v, dropout_p=dropout)
-        mixed_rows.append(attended.transpose(1, 2).flatten(0, 1))  # (rows, heads, length, width)
+        mixed_rows.append(attended.transpose(1, 2).flatten(0, 1))
     return torch.cat(mixed_rows)
 
 

@@ -235,7 +235,13 @@ def _backbone(config: dict[str, Any]) -> nn.Module:
 
         return empty_mpnet(config["backbone"])
     settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
-    return BertModel(settings, add_pooling_layer=False)
+    model = BertModel(settings, add_pooling_layer=False)
+    if has_gpu():
+        # In float32 a GPU has no kernel for rows of all lengths: one row after another is slower.
+        return model
+    from relik.backends.packed import PackedBert
+
+    return PackedBert(model)
 
 
 def _reader(config: dict[str, Any]) -> ReaderModel:

@@ -13,7 +13,7 @@ from typing import Any
 from relik.config import WindowConfig, from_mapping
 from relik.types import Document, Span
 from relik.windows import split
-from relik_training.entity_types import is_date
+from relik_index.entity_types import is_date
 from relik_training.files import read_jsonl
 from relik_training.records import Records
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import ConfigError
-from relik_training.entity_types import coarse_types, is_date, partial_names
+from relik_index.entity_types import coarse_types, is_date, partial_names
 from relik_training.files import read_jsonl, write_jsonl
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from relik.kb.names import PARTIAL, normalise
-from relik_training.entity_types import is_date
+from relik_index.entity_types import is_date
 from relik_training.files import read_jsonl
 from relik_training.records import Records
 

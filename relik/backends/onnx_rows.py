@@ -196,6 +196,18 @@ class RowModel:
         """
         return name in self._sessions
 
+    def takes(self, name: str, value: str) -> bool:
+        """Tell whether a graph has an input.
+
+        Args:
+            name: Its file name.
+            value: Name of the input.
+
+        Returns:
+            True if it has.
+        """
+        return any(one.name == value for one in self._sessions[name].get_inputs())
+
     def feed(self, ids: IntArray, types: IntArray) -> dict[str, NDArray[np.generic]]:
         """Look up what the graph of the backbone reads.
 

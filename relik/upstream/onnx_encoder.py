@@ -10,6 +10,9 @@ from relik.errors import BundleCorruptError, InputError
 from relik.types import FloatArray
 from relik.upstream.encoder_tokens import EncoderTokenizer, TokenRow
 
+# Tokens read at once: more of them no longer gain, and threads would end at different times.
+_TOGETHER = 384
+
 
 class OnnxEncoder:
     """A converted encoder; see `relik.upstream.encoder.UpstreamEncoder`.
@@ -22,6 +25,7 @@ class OnnxEncoder:
     def __init__(self, rows: RowModel, tokenizer: EncoderTokenizer) -> None:
         self._rows = rows
         self._tokenizer = tokenizer
+        self._several = rows.takes(VECTORS, "rows")
 
     @classmethod
     def open(cls, folder: Path, *, threads: int = 0) -> "OnnxEncoder":
@@ -73,11 +77,32 @@ class OnnxEncoder:
         """
         if batch_size < 1:
             raise InputError(f"got a batch size of {batch_size}, expected at least 1")
-        found = self._rows.each(self._encode, self._tokenizer.rows(texts, topics=topics))
-        if not found:
-            return np.zeros((0, self.dim), dtype=np.float32)
-        return np.concatenate(found)
+        rows = self._tokenizer.rows(texts, topics=topics)
+        groups = _groups([len(ids) for ids, _ in rows], _TOGETHER if self._several else 0)
+        vectors = np.zeros((len(rows), self.dim), dtype=np.float32)
+        found = self._rows.each(lambda group: self._encode([rows[i] for i in group]), groups)
+        for group, part in zip(groups, found, strict=True):
+            vectors[group] = part
+        return vectors
 
-    def _encode(self, row: TokenRow) -> FloatArray:
-        ids, types = (np.array(values, dtype=np.int64) for values in row)
-        return self._rows.run(VECTORS, self._rows.feed(ids, types))[0]
+    def _encode(self, rows: Sequence[TokenRow]) -> FloatArray:
+        """Encode rows of one length."""
+        ids, types = np.array(rows, dtype=np.int64).swapaxes(0, 1)  # (n_rows, n_tokens) each
+        feed = self._rows.feed(ids.ravel(), types.ravel())
+        if self._several:
+            feed["positions"] = np.tile(np.arange(ids.shape[1], dtype=np.int64), len(rows))
+            feed["rows"] = np.array([len(rows)], dtype=np.int64)
+        return self._rows.run(VECTORS, feed)[0]
+
+
+def _groups(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Put rows of one length together, up to a number of tokens; long ones first."""
+    groups: list[list[int]] = []
+    for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        length = lengths[place]
+        last = groups[-1] if groups else []
+        if last and lengths[last[0]] == length and (len(last) + 1) * length <= most:
+            last.append(place)
+        else:
+            groups.append([place])
+    return groups

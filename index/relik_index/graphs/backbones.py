@@ -14,6 +14,7 @@ from relik_index.graphs.graph import MICROSOFT, Shape
 from relik_index.graphs.rows import FLOAT, INT, RowGraph
 
 EMBEDS, TYPES, RELATIVE, KEPT = "inputs_embeds", "token_type_ids", "relative_positions", "kept"
+PLACES, COUNT = "positions", "rows"
 Specs = dict[str, tuple[int, Shape]]
 
 _DISENTANGLED = ["c2p", "p2c"]
@@ -122,12 +123,17 @@ class Backbone:
         graph: Gets the nodes.
         shape: Sizes.
         prefix: What the names of the weights begin with.
+        several: It reads several rows of one length, one behind the other; `PLACES` has the
+            position of each token, `COUNT` how many rows there are. Not where it is relative.
     """
 
-    def __init__(self, graph: RowGraph, shape: BackboneShape, *, prefix: str) -> None:
+    def __init__(
+        self, graph: RowGraph, shape: BackboneShape, *, prefix: str, several: bool = False
+    ) -> None:
         self._graph = graph
         self._shape = shape
         self._prefix = prefix
+        self._several = several
         self._context = self._disentangled if shape.relative else self._plain
 
     def add(self, *, kept: str = "", output: str = "hidden") -> str:
@@ -156,7 +162,10 @@ class Backbone:
         if self._shape.types:
             kinds = graph.weight(f"{table}.token_type_embeddings.weight")
             total = graph.node("Add", [total, graph.take(kinds, TYPES)])
-        if not self._shape.relative:
+        if self._several:
+            places = graph.weight(f"{table}.position_embeddings.weight")
+            total = graph.node("Add", [total, graph.take(places, PLACES)])
+        elif not self._shape.relative:
             count = graph.node("Shape", [EMBEDS], attributes={"start": 0, "end": 1})
             places = graph.weight(f"{table}.position_embeddings.weight")
             ends = [graph.ints(0), count, graph.ints(0)]
@@ -175,9 +184,9 @@ class Backbone:
         return graph.add_and_norm(outer, attended, f"{name}.output.LayerNorm", eps, output=output)
 
     def _plain(self, asking: str, hidden: str, name: str, kept: str) -> str:
-        graph, first = self._graph, self._graph.ints(0)
+        graph = self._graph
         parts = [
-            graph.node("Unsqueeze", [graph.linear(value, f"{name}.attention.self.{part}"), first])
+            self.by_row(graph.linear(value, f"{name}.attention.self.{part}"))
             for part, value in (("query", asking), ("key", hidden), ("value", hidden))
         ]
         context = graph.node(
@@ -186,7 +195,22 @@ class Backbone:
             domain=MICROSOFT,
             attributes={"num_heads": self._shape.heads},
         )
-        return graph.node("Squeeze", [context, first])
+        return graph.node("Reshape", [context, graph.ints(-1, self._shape.hidden)])
+
+    def by_row(self, value: str) -> str:
+        """Give (tokens, hidden) an axis of rows.
+
+        Args:
+            value: Name of the value.
+
+        Returns:
+            Name of the result, (rows, tokens of a row, hidden); one row unless there are several.
+        """
+        graph = self._graph
+        if not self._several:
+            return graph.node("Unsqueeze", [value, graph.ints(0)])
+        sizes = [COUNT, graph.ints(-1, self._shape.hidden)]
+        return graph.node("Reshape", [value, graph.node("Concat", sizes, attributes={"axis": 0})])
 
     def _disentangled(self, asking: str, hidden: str, name: str, kept: str) -> str:
         """Attend by content, by content to position and by position to content."""

@@ -31,7 +31,7 @@ from relik.upstream.backbone_settings import CONFIG, find_backbone, max_position
 from relik.upstream.checkpoint import CheckpointSettings
 from relik.upstream.encoder import UpstreamEncoder
 from relik.upstream.model import UpstreamReaderModel
-from relik_index.graphs.backbones import KEPT, Backbone, BackboneShape, Specs
+from relik_index.graphs.backbones import COUNT, KEPT, PLACES, Backbone, BackboneShape, Specs
 from relik_index.graphs.rows import FLOAT, INT, RowGraph, quantise_weights
 
 Weights: TypeAlias = Literal["float32", "int8"]
@@ -61,11 +61,15 @@ def write_encoder(
     encoder = UpstreamEncoder.open(source)
     ranges = encoder.ranges(samples) if weights == "int8" else {}
     graph = RowGraph(_write_weights(encoder.tensors(), out, weights, ranges))
-    hidden = Backbone(graph, shape, prefix="").add()
-    mean = graph.node("ReduceMean", [hidden, graph.ints(0)], attributes={"keepdims": 1})
+    # Short rows together make better use of a core. Int8 shares its range among what is read.
+    several = weights == "float32" and not shape.relative
+    backbone = Backbone(graph, shape, prefix="", several=several)
+    hidden = backbone.by_row(backbone.add())
+    mean = graph.node("ReduceMean", [hidden, graph.ints(1)], attributes={"keepdims": 0})
     graph.norm(mean, "layer_norm_layer", shape.eps, output="vectors")
-    outputs: Specs = {"vectors": (FLOAT, [1, shape.hidden])}
-    graph.save(out / VECTORS, inputs=shape.inputs, outputs=outputs)
+    outputs: Specs = {"vectors": (FLOAT, ["rows" if several else 1, shape.hidden])}
+    more: Specs = {PLACES: (INT, ["tokens"]), COUNT: (INT, [1])} if several else {}
+    graph.save(out / VECTORS, inputs=shape.inputs | more, outputs=outputs)
     _write_shape(shape, config, out, prefix="", weights=weights)
 
 

@@ -1,4 +1,4 @@
-"""Converted encoders on ONNX Runtime, a text at a time."""
+"""Converted encoders on ONNX Runtime: texts of one length together, without padding."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,7 +61,7 @@ class OnnxEncoder:
         batch_size: int = 32,
         topics: Sequence[str] | None = None,
     ) -> FloatArray:
-        """Encode texts, each on its own.
+        """Encode texts; what stands beside one changes no more than the rounding of float32.
 
         Args:
             texts: Any strings; the end of a long one is not read.
@@ -78,7 +78,7 @@ class OnnxEncoder:
         if batch_size < 1:
             raise InputError(f"got a batch size of {batch_size}, expected at least 1")
         rows = self._tokenizer.rows(texts, topics=topics)
-        groups = _groups([len(ids) for ids, _ in rows], _TOGETHER if self._several else 0)
+        groups = group_by_length([len(ids) for ids, _ in rows], _TOGETHER if self._several else 0)
         vectors = np.zeros((len(rows), self.dim), dtype=np.float32)
         found = self._rows.each(lambda group: self._encode([rows[i] for i in group]), groups)
         for group, part in zip(groups, found, strict=True):
@@ -95,8 +95,16 @@ class OnnxEncoder:
         return self._rows.run(VECTORS, feed)[0]
 
 
-def _groups(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Put rows of one length together, up to a number of tokens; long ones first."""
+def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Put rows of one length together; long ones come first, so that threads end at one time.
+
+    Args:
+        lengths: Tokens of each row.
+        most: Tokens of a group, beyond which a row is alone.
+
+    Returns:
+        Places of the rows of each group.
+    """
     groups: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         length = lengths[place]

@@ -141,6 +141,8 @@ def test_both_backends_read_alike(tiny_models: Path) -> None:
     pytest.importorskip("transformers")
     inputs = _reader_tokens(3)
     inputs[2][1, 19:] = 0
+    # Padding has no states: what is computed there is up to the backend.
+    kept = inputs[2].astype(bool)
     found = []
     for name in ("onnx", "torch"):
         reader = open_reader_backend(tiny_models / "reader", name)
@@ -149,10 +151,10 @@ def test_both_backends_read_alike(tiny_models: Path) -> None:
         pairs = np.array([[1, 2], [2, 1]])
         found.append(
             (
-                starts,
+                starts[kept],
                 entities,
                 relations,
-                reader.ends(hidden, rows, first),
+                reader.ends(hidden, rows, first)[kept[rows]],
                 reader.link(hidden, rows, first, last, entities),
                 reader.relate(hidden, rows, first, last, pairs[:, 0], pairs[:, 1], relations),
             )

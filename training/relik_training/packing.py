@@ -35,5 +35,7 @@ def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Modul
             raise ConfigError(
                 f"gradient_checkpointing: a backbone of type {kind} has none: leave it out"
             )
+        # Only decoders have a cache; transformers would warn of one all the same.
+        layers.config.use_cache = False
         enable({"use_reentrant": False})
     return layers

@@ -13,7 +13,9 @@ import marisa_trie
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import NAMES
 from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
+from relik.types import Entity
 from relik_index.entity_types import coarse_types, partial_names
+from relik_index.name_forms import common_name, edition_names, plain_spellings, short_state
 from relik_index.source import SourceRecord
 
 
@@ -77,7 +79,7 @@ class Enricher:
         entity = record.entity
         if self.parts and not record.partials:
             types = entity.types or coarse_types((), entity.description)
-            record = replace(record, partials=partial_names(entity.name, types, entity.description))
+            record = replace(record, partials=_other_forms(entity, types))
         found = self.known.of(record) if self.known else None
         if found is None:
             return record
@@ -92,3 +94,15 @@ class Enricher:
             },
             known_count=0 if own else count,
         )
+
+
+def _other_forms(entity: Entity, types: tuple[str, ...]) -> tuple[str, ...]:
+    common = common_name(entity.name, types, entity.description)
+    state = short_state(entity.name)
+    forms = (
+        *partial_names(entity.name, types, entity.description),
+        *(form for form in (common, state) if form),
+        *edition_names(entity.name),
+    )
+    spelled = (plain for name in (entity.name, *forms) for plain in plain_spellings(name))
+    return tuple(dict.fromkeys((*forms, *spelled)))

@@ -1,0 +1,103 @@
+"""Other forms of one name: common nouns in lower case, letters without marks, events without years.
+
+Wikipedia's titles begin with a capital whatever they name, newswire has no marks on letters, and
+one edition of a cup is called by the name of the cup.
+"""
+
+import re
+import unicodedata
+from collections.abc import Iterable
+
+_WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
+# A name that is one of these types is a proper one, whatever its description says.
+_PROPER = frozenset({"person", "place", "organisation", "work", "event"})
+_GERMAN = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "Ä": "Ae", "Ö": "Oe", "Ü": "Ue"})
+# Letters that Unicode takes apart into nothing simpler.
+_LETTERS = str.maketrans(
+    {"ł": "l", "Ł": "L", "ø": "o", "Ø": "O", "đ": "d", "Đ": "D", "ß": "ss", "æ": "ae"}
+    | {"\u0131": "i"}
+)
+_EDITION = re.compile(r"(?P<years>(?:1[5-9]|20)\d\d(?:[-\u2013/]\d{2,4})?) (?P<rest>.*\w)")
+_STATE = re.compile(
+    r"(?:\w+ )?(?:State|Republic|Kingdom|Commonwealth|Principality|Duchy|Sultanate|Emirate) of "
+    r"(?:the )?(?P<rest>[A-Z]\w.*)"
+)
+_ACRONYM = re.compile(r"[A-Z]{3,6} (?=[A-Z])")
+_YEAR_BEHIND = re.compile(r"(?P<rest>.*\w),? (?:1[5-9]|20)\d\d")
+
+
+def common_name(name: str, types: Iterable[str], description: str) -> str | None:
+    """Give the lower-case form of a name that a source writes with a capital out of habit.
+
+    Args:
+        name: Name of a record.
+        types: Its coarse types; a person, a place or a work has a proper name.
+        description: Its description, maybe a whole sentence.
+
+    Returns:
+        The name in lower case if the record is no proper name: its later words have no capital, or
+        its description uses it in lower case, or defines it by its first word; else None.
+    """
+    words = name.split()
+    first = words[0] if words else ""
+    if not first[:1].isupper() or not all(_WORD.fullmatch(word) for word in words):
+        return None
+    if any(letter.isupper() for letter in name[1:]) or _PROPER & set(types):
+        return None
+    lower = name.lower()
+    if len(words) > 1:
+        return lower
+    if re.search(rf"\b{re.escape(lower)}(?:s|es)?\b", description):
+        return lower
+    defines = re.match(rf"{re.escape(name)} (?:\([^)]*\) )?[a-z]", description)
+    return lower if defines else None
+
+
+def short_state(name: str) -> str | None:
+    """Give what a state is called without its form of government: State of Palestine, Palestine.
+
+    Args:
+        name: Name of a record.
+
+    Returns:
+        The last part of such a name, else None.
+    """
+    found = _STATE.fullmatch(name)
+    return found["rest"] if found else None
+
+
+def plain_spellings(name: str) -> tuple[str, ...]:
+    """Give the forms of a name in letters without marks.
+
+    Args:
+        name: Name of a record.
+
+    Returns:
+        Forms that differ from it: marks left out, umlauts written out.
+    """
+    forms = (_unmarked(name), _unmarked(name.translate(_GERMAN)))
+    return tuple(dict.fromkeys(form for form in forms if form != name))
+
+
+def edition_names(name: str) -> tuple[str, ...]:
+    """Give what one edition of a repeated event is called: 1998 FIFA World Cup, World Cup.
+
+    Args:
+        name: Name of a record.
+
+    Returns:
+        The name without its year, without the organiser, without both; empty if it has no year.
+    """
+    edition = _EDITION.fullmatch(name)
+    if edition is None:
+        behind = _YEAR_BEHIND.fullmatch(name)
+        return (behind["rest"],) if behind else ()
+    years, rest = edition["years"], edition["rest"]
+    short = _ACRONYM.sub("", rest, count=1) if _ACRONYM.match(rest) else rest
+    forms = (rest, short, f"{years} {short}")
+    return tuple(dict.fromkeys(form for form in forms if form != name and len(form.split()) > 1))
+
+
+def _unmarked(name: str) -> str:
+    apart = unicodedata.normalize("NFKD", name.translate(_LETTERS))
+    return "".join(letter for letter in apart if not unicodedata.combining(letter))

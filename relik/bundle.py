@@ -33,6 +33,7 @@ from relik.manifest import (
 
 if TYPE_CHECKING:
     from relik.pipeline import Pipeline
+    from relik.retriever.pairs import PairRelater
     from relik.types import TextEncoder
 
 KIND = "bundle"
@@ -181,11 +182,12 @@ class Bundle:
             )
         return index
 
-    def encoder(self, backend: str = "onnx") -> "TextEncoder":
+    def encoder(self, backend: str = "onnx", *, records: bool = False) -> "TextEncoder":
         """Open the query encoder.
 
         Args:
             backend: "onnx" or "torch".
+            records: It is to encode records for an index, and not windows.
 
         Returns:
             The encoder.
@@ -196,7 +198,28 @@ class Bundle:
         """
         from relik.retriever.encoder import open_encoder
 
-        return open_encoder(self.path, backend)
+        return open_encoder(self.path, backend, records=records)
+
+    def relater(self, backend: str = "onnx", *, relations: Path | None = None) -> "PairRelater":
+        """Open what ranks relations for pairs of mentions, by the query encoder.
+
+        Args:
+            backend: "onnx" or "torch".
+            relations: Knowledge index of relations to use in place of the bundle's own.
+
+        Returns:
+            The relater.
+
+        Raises:
+            BundleError: The bundle has no encoder, or the index no vectors or those of another.
+            ConfigError: There is no such backend.
+        """
+        from relik.kb import KnowledgeBase
+        from relik.retriever.pairs import PairRelater
+
+        folder = relations or self.path / LAYOUT.relations
+        self.check_index(folder)
+        return PairRelater(self.encoder(backend), KnowledgeBase.open(folder))
 
     def pipeline(
         self,

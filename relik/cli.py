@@ -18,7 +18,7 @@ GROUP = "relik.commands"
 _SUMMARIES = {
     "annotate": "Link entities and find triples in texts, files or standard input.",
     "convert": "Turn a released ReLiK pipeline into a bundle.",
-    "data": "Convert data sets from and to other formats.",
+    "data": "Convert data sets from and to other formats, and split them.",
     "evaluate": "Measure a bundle on a file of gold documents.",
     "index": "Build, verify and inspect knowledge indexes.",
     "serve": "Serve annotations over HTTP.",

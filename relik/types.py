@@ -181,6 +181,19 @@ class Triple:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MentionPair:
+    """Two mentions of a document whose relation is asked for.
+
+    Args:
+        subject: What the relation starts from.
+        object: What it leads to.
+    """
+
+    subject: Span
+    object: Span
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Coverage:
     """How much of a document was read.
 

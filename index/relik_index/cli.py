@@ -83,7 +83,7 @@ def build(
         built = build_index(
             file,
             out,
-            encoder=None if models.dim is None else models.encoder(),
+            encoder=None if models.dim is None else models.encoder(records=True),
             tokenizer=models.tokenizer(),
             encoder_fingerprint=models.encoder_fingerprint,
             options=options,
@@ -92,6 +92,46 @@ def build(
     # Records are read twice.
     built["inherited"] = enricher.n_known // 2
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
+
+
+@app.command("import")
+def import_table(
+    file: Annotated[
+        Path, typer.Argument(metavar="CSV", help="Table whose first row names columns.")
+    ],
+    out: Annotated[Path, typer.Argument(help="JSON Lines to make, for build and for training.")],
+    id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
+    name_column: Annotated[str, typer.Option(help="Column of the names.")] = "name",
+    aliases_column: Annotated[
+        str | None, typer.Option(help="Column of other names; aliases, where there is one.")
+    ] = None,
+    alias_separator: Annotated[
+        str, typer.Option(help="What stands between two other names in a cell.")
+    ] = "|",
+    description_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of a few words on what it is, description where there is one; given more "
+            "than once, the columns are joined by commas."
+        ),
+    ] = None,
+    delimiter: Annotated[str, typer.Option(help="Between two cells; tab for a tab.")] = ",",
+    as_json: JsonFlag = False,
+) -> None:
+    """Turn a CSV table into lines {"id", "name", "aliases"?, "description"?}."""
+    from dataclasses import asdict
+
+    from relik_index.csv_records import CsvColumns, import_csv
+
+    columns = CsvColumns(
+        id=id_column,
+        name=name_column,
+        aliases=aliases_column,
+        alias_separator=alias_separator,
+        description=tuple(description_column or ()),
+        delimiter="\t" if delimiter == "tab" else delimiter,
+    )
+    show(asdict(import_csv(file, out, columns)), as_json=as_json)
 
 
 @app.command()

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
-from relik.commands.measure import Asked, Source, Subject, evaluate
+from relik.commands.measure import Asked, Source, Subject, evaluate, print_report
+from relik.commands.relations import RelationSource, measure_relations
 from relik.errors import ConfigError
-from relik.evaluation import GoldDocument
+from relik.evaluation import GoldDocument, read_gold
 from relik.evaluation.analysis import (
     Analysis,
     Wanted,
@@ -210,6 +211,40 @@ def _analysed(
         options=subject.options,
         entity_ids=entity_ids,
         wanted=subject.wanted,
+    )
+
+
+@app.command()
+def relations(
+    file: File,
+    bundle: BundleName = "default",
+    relation_kb: Annotated[
+        Path | None, typer.Option(help="Knowledge index of relations, not the bundle's own.")
+    ] = None,
+    candidates: Annotated[
+        str, typer.Option(help="Relations to choose from, P57,P175; all of the index if empty.")
+    ] = "",
+    as_json: AsJson = False,
+    limit: Limit = None,
+    threshold: Annotated[float, typer.Option(min=0, max=1, help="Least score of an answer.")] = 0.0,
+    breakdown: Breakdown = False,
+    backend: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
+) -> None:
+    """Score the relation of given pairs of mentions, chosen among given ones by the encoder.
+
+    Each ordered pair that has one of the candidates in gold gets its best candidate; documents
+    without such a pair are left out. With --threshold 0 all three figures are the accuracy.
+    """
+    wanted = Wanted(breakdown=breakdown)
+    print_report(
+        measure_relations(
+            RelationSource(bundle=bundle, relations=relation_kb, backend=backend),
+            read_gold(file, limit=limit),
+            candidates=candidates.replace(",", " ").split(),
+            threshold=threshold,
+            wanted=wanted,
+        ),
+        as_json=as_json,
     )
 
 

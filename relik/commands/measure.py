@@ -199,7 +199,7 @@ def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
         reports = {name: each.report for name, each in systems.items()}
         sections = [summary_section(reports, comparison), *one.analysis.sections]
         write_report(asked.page, page(asked.title, _facts(asked, systems), sections))
-    _print(report, as_json=asked.as_json)
+    print_report(report, as_json=asked.as_json)
 
 
 def run(
@@ -349,7 +349,13 @@ def _facts(asked: Asked, systems: Mapping[str, Measured]) -> list[tuple[str, str
     return facts
 
 
-def _print(report: Mapping[str, object], *, as_json: bool) -> None:
+def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
+    """Print what was found.
+
+    Args:
+        report: Figures, and what made them.
+        as_json: Print one JSON object, not tables.
+    """
     if as_json:
         sys.stdout.write(json.dumps(report) + "\n")
         return

@@ -14,6 +14,7 @@ Report: TypeAlias = Mapping[str, object]
 ABOUT = ("bundle", "model", "kb_version", "documents", "seconds")
 """What made a report, by its keys."""
 
+_READINGS = ("inkb", "with_nil", "relations", "triples", "boundaries", "entities")
 _MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
 
 
@@ -55,11 +56,15 @@ def _figures(systems: Mapping[str, Report]) -> Table:
     if all(isinstance(each.get("recall_at"), dict) for each in systems.values()):
         return _recall(systems)
     table = Table("", "Precision", "Recall", "F1", "95 %", box=None)
-    macro = any("macro_f1" in _rated(report, "triples") for report in systems.values())
+    macro = any(
+        "macro_f1" in _rated(report, name)
+        for report in systems.values()
+        for name in ("triples", "relations")
+    )
     if macro:
         table.add_column("Macro F1")
     for system, report in systems.items():
-        for name in ("inkb", "with_nil", "triples", "boundaries", "entities"):
+        for name in _READINGS:
             rated = _rated(report, name)
             if rated:
                 figures = [f"{rated[key]:.3f}" for key in ("precision", "recall", "f1")]

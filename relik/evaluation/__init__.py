@@ -11,6 +11,7 @@ from relik.evaluation.baseline import AliasBaseline, read_triples
 from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.compare import compare
 from relik.evaluation.gold import GoldDocument, GoldMention, GoldTriple, read_gold
+from relik.evaluation.relations import Relater, analyse_relations, with_candidates_only
 from relik.evaluation.score import (
     Annotator,
     Proposer,
@@ -29,8 +30,10 @@ __all__ = [
     "GoldMention",
     "GoldTriple",
     "Proposer",
+    "Relater",
     "Wanted",
     "analyse_entities",
+    "analyse_relations",
     "analyse_retrieval",
     "analyse_strict",
     "analyse_triples",
@@ -40,4 +43,5 @@ __all__ = [
     "evaluate_triples",
     "read_gold",
     "read_triples",
+    "with_candidates_only",
 ]

@@ -54,14 +54,14 @@ def analyse_strict(
     triples: Facts[TypedTriple] = [(_gold_triples(a), _found_triples(a)) for a in answers]
     bounds = [({*map(_bounds, want)}, {*map(_bounds, got)}) for want, got in triples]
     entities: Facts[TypedMention] = [(_gold_mentions(a), _found_mentions(a)) for a in answers]
-    relations, types = _by_group(triples, _relation), _by_group(entities, _type)
+    relations, types = by_group(triples, _relation), by_group(entities, _type)
     readings = {
-        "triples": (_counts(triples), relations),
-        "boundaries": (_counts(bounds), _by_group(bounds, _relation)),
-        "entities": (_counts(entities), types),
+        "triples": (counts_of(triples), relations),
+        "boundaries": (counts_of(bounds), by_group(bounds, _relation)),
+        "entities": (counts_of(entities), types),
     }
     figures: dict[str, object] = {
-        name: {**precision_recall_f1(counts), "macro_f1": _macro(groups)}
+        name: {**precision_recall_f1(counts), "macro_f1": macro_f1(groups)}
         for name, (counts, groups) in readings.items()
     }
     if wanted is not None and wanted.breakdown:
@@ -115,15 +115,31 @@ def _type(mention: TypedMention) -> str:
     return mention[1] or ""
 
 
-def _counts(documents: Facts[T]) -> list[Counts]:
+def counts_of(documents: Facts[T]) -> list[Counts]:
+    """Compare what was found with what should be.
+
+    Args:
+        documents: Facts of each document.
+
+    Returns:
+        Counts of each.
+    """
     return [
         Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
         for want, got in documents
     ]
 
 
-def _by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
-    """Rate each relation or type; those with most in gold first."""
+def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
+    """Rate each relation or type.
+
+    Args:
+        documents: Facts of each document.
+        group_of: Gives the relation or type of a fact.
+
+    Returns:
+        By group, as of `rate`; those with most in gold first.
+    """
     right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
     for want, got in documents:
         right.update(map(group_of, want & got))
@@ -136,6 +152,14 @@ def _by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, di
     return dict(sorted(rated.items(), key=lambda item: -item[1]["support"]))
 
 
-def _macro(groups: dict[str, dict[str, float]]) -> float:
+def macro_f1(groups: dict[str, dict[str, float]]) -> float:
+    """Average F1 over the groups that gold has.
+
+    Args:
+        groups: As of `by_group`.
+
+    Returns:
+        0..1.
+    """
     scores = [figures["f1"] for figures in groups.values() if figures["support"]]
     return round(sum(scores) / len(scores), 4) if scores else 0.0

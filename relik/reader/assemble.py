@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from relik.config import CalibrationConfig
-from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated
-from relik.reader.inputs import ReaderInput, TextTokens
+from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, start_scores
+from relik.reader.inputs import ReaderInput, TextTokens, begins_line
 from relik.types import (
     AnnotateOptions,
     Candidate,
     EntitySpan,
+    FloatArray,
     IntArray,
     Span,
     Triple,
@@ -21,6 +22,8 @@ from relik.types import (
 )
 
 MAX_EXPLAINED = 5
+# A name seldom goes on in the next line of a list.
+_NEXT_LINE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,22 @@ def text_mask(of_text: np.ndarray, width: int) -> np.ndarray:
     mask = np.zeros(width, dtype=bool)
     mask[1 : len(of_text) + 1] = of_text[: width - 1]
     return mask
+
+
+def begun_scores(row: Row, start_logits: FloatArray) -> FloatArray:
+    """Give the probability of each token that no mention goes on from before it to behind it.
+
+    Args:
+        row: A row.
+        start_logits: Float32, (width, 2).
+
+    Returns:
+        Float32, (width,): that a span starts there, or that a list or a table has its next line.
+    """
+    width = len(start_logits)
+    starts = start_scores(start_logits, text_mask(row.text.begins_word, width))
+    lines = text_mask(begins_line(row.window.text, row.text.starts), width)
+    return np.maximum(starts, np.float32(_NEXT_LINE) * lines)
 
 
 def place_mention(row: Row, span: Span) -> tuple[int, int]:

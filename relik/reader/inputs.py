@@ -18,6 +18,8 @@ TEXT, CANDIDATES, CAPITALISED, UPPERCASE = 0, 1, 2, 3
 """Token types: the backbone is uncased, so the case of a word is told by its token type."""
 
 _WORD = re.compile(r"[^\W_]+")
+# Code points; prose is wrapped at 60 and more.
+_SHORT_LINE = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,30 @@ def tokenise_text(text: str, encoding: Encoding) -> TextTokens:
         begins_word=begins & (ends > starts),
         ends_word=finishes & (ends > starts),
     )
+
+
+def begins_line(text: str, starts: IntArray) -> np.ndarray:
+    """Tell which tokens begin a line of their own: an item of a list, a row of a table, a heading.
+
+    Lines of wrapped prose are long, and a name may go on in the next one; behind a short line, or
+    an empty one, none does.
+
+    Args:
+        text: The window.
+        starts: Int64, (n,), first code point of each token, ascending.
+
+    Returns:
+        Bool, (n,).
+    """
+    begins = np.zeros(len(starts), dtype=bool)
+    # How much of its first line stands before a window is not known.
+    at, short = 0, False
+    for line in text.split("\n"):
+        if short and line.strip():
+            begins[np.searchsorted(starts, at) :][:1] = True
+        short = len(line.strip()) < _SHORT_LINE and (at > 0 or not line.strip())
+        at += len(line) + 1
+    return begins
 
 
 def _case_types(text: str, starts: IntArray) -> IntArray:

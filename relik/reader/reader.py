@@ -15,6 +15,7 @@ from relik.reader.assemble import (
     DecodedTriple,
     Row,
     assemble,
+    begun_scores,
     ordered_pairs,
     place_mention,
     span_columns,
@@ -27,7 +28,6 @@ from relik.reader.decode import (
     pick_ends,
     pick_starts,
     softmax,
-    start_scores,
     uncalibrated,
     without_overlaps,
 )
@@ -261,9 +261,7 @@ class TransformerReader:
         for i in np.unique(of_row):
             mine = np.flatnonzero(of_row == i)
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
-            begun = start_scores(
-                start_logits[i, :n_tokens], text_mask(rows[i].text.begins_word, n_tokens)
-            )
+            begun = begun_scores(rows[i], start_logits[i, :n_tokens])
             ends, scores = pick_ends(logits[mine], tokens[mine], allowed, begun)
             for k, end, score in zip(mine, ends, scores, strict=True):
                 if end >= 0:

@@ -103,12 +103,13 @@ class TransformerEncoder:
         return cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), _LEAST_NORM)
 
 
-def open_encoder(path: Path, backend: str) -> TransformerEncoder:
+def open_encoder(path: Path, backend: str, *, records: bool = False) -> TransformerEncoder:
     """Open the query encoder of a bundle.
 
     Args:
         path: Folder of the bundle.
         backend: "onnx", "torch" or "auto".
+        records: It is to encode records, of which it reads no more than it was trained to read.
 
     Returns:
         The encoder.
@@ -125,6 +126,8 @@ def open_encoder(path: Path, backend: str) -> TransformerEncoder:
         # The model may give longer vectors than the bundle keeps.
         whole = _positive(config.get("backbone", {}).get("hidden_size", dim))
         max_tokens = int(config.get("max_tokens", DEFAULT_MAX_TOKENS))
+        if records:
+            max_tokens = _positive(config.get("record_tokens", max_tokens))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BundleCorruptError(
             f"{folder / LAYOUT.config}: is not the settings of an encoder ({error!r}): "

@@ -173,6 +173,8 @@ def evaluated(
         (("triples",), {"triples"}),
         (("triples", "--breakdown"), {"triples", "breakdown"}),
         (("retrieval",), {"recall_at", "ci95", "counts"}),
+        (("relations",), {"relations", "candidates"}),
+        (("relations", "--breakdown"), {"relations", "candidates", "breakdown"}),
     ],
 )
 def test_a_report_has_what_was_asked_for(

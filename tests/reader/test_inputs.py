@@ -1,5 +1,6 @@
 """Rows for the reader: where things stand, what a text cannot forge, and offsets that stay true."""
 
+import re
 import unicodedata
 
 import numpy as np
@@ -18,6 +19,7 @@ from relik.reader.inputs import (
     MarkerLayout,
     ReaderInput,
     TextTokens,
+    begins_line,
     build_input,
     pad_inputs,
     tokenise_text,
@@ -238,3 +240,22 @@ def test_a_tokenizer_without_special_tokens_is_refused() -> None:
     plain = Tokenizer(models.WordLevel({"[CLS]": 0}, unk_token="[CLS]"))
     with pytest.raises(ConfigError, match=r"lacks \[CLS\] or \[SEP\]"):
         MarkerLayout.of(plain, n_entities=1, n_relations=1)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("x y\nRESULTS\nATLANTA AT CHICAGO\nFLORIDA AT BOSTON", ["ATLANTA", "FLORIDA"]),
+        ("the end\n\nBoston won", ["Boston"]),
+        ("first\nthis long line of prose is wrapped right behind New\nYork and goes on", []),
+        ("one line", []),
+        ("", []),
+        ("\n\n", []),
+    ],
+)
+def test_lines_of_lists_begin_anew_and_those_of_prose_do_not(
+    text: str, expected: list[str]
+) -> None:
+    words = list(re.finditer(r"\S+", text))
+    begins = begins_line(text, np.array([word.start() for word in words], dtype=np.int64))
+    assert [w.group() for w, begun in zip(words, begins, strict=True) if begun] == expected

@@ -56,7 +56,7 @@ used_for = "tests"
         name = self.root / "retriever.toml"
         return _write(name, values | settings, tables.replace("KNOWLEDGE", str(self.knowledge)))
 
-    def reader_recipe(self, base: Path, **settings: object) -> Path:
+    def reader_recipe(self, base: Path | str, **settings: object) -> Path:
         """Write the recipe of a reader."""
         tables = """
 [sampling]

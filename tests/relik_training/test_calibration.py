@@ -125,3 +125,14 @@ def test_triples_between_unlabelled_ends_count_only_where_all_relations_are_anno
     assert judge_triples(_example(), found, least=0.5) == some
     assert judge_triples(_example("all"), found, least=0.5) == [*some, (0.6, False)]
     assert judge_triples(_example(), found, least=0.6) == []
+
+
+def test_slack_lowers_the_threshold_and_loses_no_more_than_it_says() -> None:
+    rng = np.random.default_rng(3)
+    scores = rng.random(4000).astype(np.float32)
+    judged = Judged(scores=scores, correct=rng.random(4000) < scores, n_gold=2400)
+    best = fit_scores(judged, 0.9)
+    looser = fit_scores(judged, 0.9, slack=0.02)
+    assert looser.threshold < best.threshold
+    most, kept = (float(str(fitted.report["f1"])) for fitted in (best, looser))
+    assert most - 0.02 <= kept <= most

@@ -29,6 +29,13 @@ records = 8
 
 [index]
 dim = 8
+
+[augmentation]
+shorten = 0.5
+teams = 2
+
+[fusion]
+counts = 0.5
 """
 
 

@@ -9,16 +9,21 @@ so that a copy has those that its own words find.
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
+from relik.errors import ConfigError
 from relik.kb.names import normalise
 from relik.types import Span
 from relik_training.edits import Edit, edited
 from relik_training.examples import Example, Mention
+from relik_training.files import read_jsonl
 from relik_training.other_names import OtherNames
 from relik_training.reader_settings import Augmentation
+from relik_training.records import Records
+from relik_training.sports_pages import SportsPages
 
 K = TypeVar("K")
 _Draw = Callable[[Example, np.random.Generator], Example | None]
@@ -61,6 +66,41 @@ def augmented(
                 if copy is not None:
                     copies.append(replace(copy, doc_id=f"{copy.doc_id}{_COPY}{label}{number}"))
     return [*examples, *copies]
+
+
+def with_copies(
+    examples: Sequence[Example], path: Path, entities: Records, settings: Augmentation, *, seed: int
+) -> Sequence[Example]:
+    """Add changed copies of windows, with names from the file of a knowledge base.
+
+    Args:
+        examples: Windows of all sets.
+        path: entities.jsonl.
+        entities: The same entities.
+        settings: Which copies, and how many; without any the file is not read.
+        seed: As in `augmented`.
+
+    Returns:
+        The windows as they were, then the copies, then sports pages.
+
+    Raises:
+        ConfigError: The knowledge base has too little for sports pages.
+    """
+    if settings == Augmentation():
+        return examples
+    rows = list(read_jsonl(path))
+    names = OtherNames(rows, entities)
+    told = augmented(examples, names, settings, seed=seed)
+    return [*told, *_sports(SportsPages(rows, entities, names), settings.sports_pages, seed, path)]
+
+
+def _sports(pages: SportsPages, n_pages: int, seed: int, path: Path) -> list[Example]:
+    if n_pages and not pages.possible:
+        raise ConfigError(
+            f"{path}: got too few teams, athletes, countries or cities for sports pages: set "
+            "[augmentation] sports_pages to 0"
+        )
+    return [pages.window(number, seed=seed) for number in range(n_pages)]
 
 
 def origin(doc_id: str) -> str:

@@ -16,6 +16,9 @@ from relik_training.packaged import PREFIX, packaged_folder
 PLAIN_TYPES = 2
 """Token types of a pretrained BERT; who wants no more has no use for them."""
 
+READER_TYPES = 4
+"""Token types of a reader: they tell case and candidates."""
+
 
 @dataclass(frozen=True, slots=True)
 class Backbone:

@@ -44,10 +44,10 @@ def build_base(config: RetrieverTraining) -> dict[str, object]:
     out.mkdir(parents=True, exist_ok=True)
     pretrained = open_backbone(config.backbone)
     export_shared(pretrained.tokenizer, pretrained.embeddings.numpy(), out)
-    export_encoder(run, out, dim=config.index.dim)
-    encoder = open_encoder(out, "onnx")
-    receipts = _build_indexes(config, out, encoder)
-    weights = _fit(config, out, encoder)
+    record_tokens = config.index.record_tokens or config.passage_tokens
+    export_encoder(run, out, dim=config.index.dim, record_tokens=record_tokens)
+    receipts = _build_indexes(config, out, open_encoder(out, "onnx", records=True))
+    weights = _fit(config, out, open_encoder(out, "onnx"))
     seal_base(config)
     return {"bundle": str(out), "fusion": weights, **receipts}
 
@@ -124,7 +124,12 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
             windows=config.windows,
         )
         kb = KnowledgeBase.open(out / LAYOUT.entities)
-        weights = fit_fusion(examples, HybridRetriever(encoder, kb, settings.retriever), kb)
+        weights = fit_fusion(
+            examples,
+            HybridRetriever(encoder, kb, settings.retriever),
+            kb,
+            counts=config.fusion.counts,
+        )
     fitted = dataclasses.replace(settings, retriever=with_weights(settings.retriever, weights))
     write_toml(fitted, out / LAYOUT.pipeline)
     return weights

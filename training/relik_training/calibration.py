@@ -199,9 +199,11 @@ def calibrate(
     plain = replace(bundle.config, calibration=CalibrationConfig())
     pipeline = open_pipeline(replace(bundle, config=plain), backend="onnx")
     annotations = _annotate(pipeline, examples, config)
-    spans = fit_scores(_judged_spans(examples, annotations), config.precision)
+    spans = fit_scores(_judged_spans(examples, annotations), config.precision, slack=config.slack)
     least = _raw(spans)
-    triples = fit_scores(_judged_triples(examples, annotations, least), config.precision)
+    triples = fit_scores(
+        _judged_triples(examples, annotations, least), config.precision, slack=config.slack
+    )
     fitted = replace(
         plain,
         reader=replace(
@@ -230,12 +232,13 @@ def calibrate(
     return report
 
 
-def fit_scores(judged: Judged, precision: float) -> Fitted:
+def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitted:
     """Fit scaling and threshold of one sort of prediction.
 
     Args:
         judged: Predictions with raw scores.
         precision: For which precision a second threshold is reported, 0..1.
+        slack: By how much F1 may be below the best, for a lower threshold.
 
     Returns:
         What was fitted, with its figures.
@@ -244,8 +247,11 @@ def fit_scores(judged: Judged, precision: float) -> Fitted:
     odds = scale * _logit(judged.scores) + shift
     scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
     curve = [_rates(scores >= least, judged) for least in _GRID]
+    top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
-    best = max(range(len(_GRID)), key=lambda i: curve[i][2]) if len(scores) else None
+    best = (
+        next(i for i, rate in enumerate(curve) if rate[2] >= top - slack) if len(scores) else None
+    )
     threshold = 0.5 if best is None else float(_GRID[best])
     rates = (0.0, 0.0, 0.0) if best is None else curve[best]
     precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)

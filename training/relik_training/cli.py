@@ -114,6 +114,38 @@ def schema(
 
 
 @app.command()
+def relations(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    draw: Annotated[
+        int | None, typer.Option(help="Seed of the draw of unseen relations, not the recipe's.")
+    ] = None,
+    apart: Annotated[
+        int | None,
+        typer.Option(
+            help="Keep so many relations more out of training, and measure on these alone."
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train an encoder that tells relations of pairs of mentions, some of them never trained on.
+
+    Ends with a bundle of these, measured on all their texts. A run that was stopped goes on.
+    """
+    from relik_training.metrics import end_run
+    from relik_training.relation_bundle import build_relation_bundle
+    from relik_training.relation_run import train_relations
+    from relik_training.relation_settings import RelationOverrides, read_relation_recipe
+
+    overrides = RelationOverrides(data=_text(data), out=_text(out), draw=draw, apart=apart)
+    recipe = read_relation_recipe(config, overrides)
+    run = train_relations(recipe)
+    made, metrics = end_run(recipe, lambda: build_relation_bundle(recipe))
+    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
+
+
+@app.command()
 def plan(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Tell what a run will cost on this machine: time, memory, disk, from a short calibration.
 

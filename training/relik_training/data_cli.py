@@ -14,20 +14,16 @@ from rich.table import Table
 from relik.errors import InputError
 from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.report import Report, Tell
+from relik_training.formats.split import counted, split_documents
 from relik_training.formats.table import FORMATS
 
 _NAMES = ", ".join(FORMATS)
 
 app = typer.Typer(
     name="data",
-    help="Convert data sets to the shape that training and evaluation read, and back.",
+    help="Convert data sets to the shape that training and evaluation read, and split them.",
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def _group() -> None:
-    """Keep `convert` a command of its own, though it is the only one."""
 
 
 @app.command("convert")
@@ -71,6 +67,26 @@ def convert_file(
             _show(conversion, report, as_json=as_json)
         raise
     _show(conversion, report, as_json=as_json)
+
+
+@app.command("split")
+def split_file(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Documents, .gz or plain.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="FOLDER", help="Gets train.jsonl, dev.jsonl, test.jsonl.")
+    ],
+    dev: Annotated[float, typer.Option(help="Share to choose settings by, 0 to 1.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share to measure on, 0 to 1.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same parts.")] = 13,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Draw which documents to train on; documents with the same text stay together."""
+    counts = counted(split_documents(source, out, dev=dev, test=test, seed=seed))
+    if as_json:
+        typer.echo(json.dumps({"output": str(out), **counts}))
+        return
+    for name, held in counts.items():
+        typer.echo(f"{name}: " + ", ".join(f"{number} {what}" for what, number in held.items()))
 
 
 @contextmanager

@@ -19,6 +19,8 @@ FIELDS = (
     "known_weight",
     "popularity_weight",
 )
+COUNTED = frozenset({"prior_weight", "partial_weight"})
+"""Weights of what rests on how often which words link where."""
 
 
 def fit_logistic(
@@ -56,6 +58,7 @@ def fit_fusion(
     kb: KnowledgeBase,
     *,
     top_k: int = 50,
+    counts: float = 1.0,
 ) -> dict[str, float]:
     """Fit the weights of `RetrieverConfig` on training windows.
 
@@ -64,6 +67,7 @@ def fit_fusion(
         retriever: Gives the features; its own weights do not matter.
         kb: The knowledge base it searches.
         top_k: Dense candidates per window.
+        counts: Factor on the fitted weights of `COUNTED`.
 
     Returns:
         Fields of `RetrieverConfig`: the weights and `bias`.
@@ -84,7 +88,11 @@ def fit_fusion(
         parts.append(features)
         labels.append(np.isin(rows, [row for row in gold if row is not None]))
     weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
-    fitted = {name: round(float(w), 4) for name, w in zip(FIELDS, weights, strict=True)}
+    factors = [counts if name in COUNTED else 1.0 for name in FIELDS]
+    fitted = {
+        name: round(float(w) * factor, 4)
+        for name, w, factor in zip(FIELDS, weights, factors, strict=True)
+    }
     return {**fitted, "bias": round(bias, 4)}
 
 

@@ -14,6 +14,12 @@ from relik_training.recipes import (
     read_reader_recipe,
     read_retriever_recipe,
 )
+from relik_training.relation_settings import (
+    RelationOverrides,
+    RelationTraining,
+    check_relations,
+    read_relation_recipe,
+)
 from relik_training.run_files import Training
 from relik_training.schema_settings import (
     SchemaOverrides,
@@ -67,10 +73,15 @@ def read_training(path: Path, overrides: Overrides) -> Training:
     Raises:
         ConfigError: The recipe is wrong, or a file is missing.
     """
-    if _is_schema_recipe(path):
+    if _has(path, "types"):
         schema = read_schema_recipe(path, SchemaOverrides(data=overrides.data, out=overrides.out))
         # Each seed has a folder of its own; what the first costs, the others cost too.
         return replace(schema, out=str(Path(schema.out) / f"seed-{schema.seed}"))
+    if _has(path, "unseen"):
+        said = RelationOverrides(data=overrides.data, out=overrides.out)
+        relations = read_relation_recipe(path, said)
+        check_relations(relations)
+        return relations
     config: ReaderTraining | RetrieverTraining
     if is_reader_recipe(path):
         config = read_reader_recipe(path, overrides)
@@ -94,6 +105,10 @@ def kind_of(config: Training, folder: Path) -> RunKind:
         from relik_training.plan_schema import SchemaKind
 
         return SchemaKind(config, folder)
+    if isinstance(config, RelationTraining):
+        from relik_training.plan_relations import RelationKind
+
+        return RelationKind(config, folder)
     if isinstance(config, ReaderTraining):
         from relik_training.plan_reader import ReaderKind
 
@@ -103,9 +118,9 @@ def kind_of(config: Training, folder: Path) -> RunKind:
     return RetrieverKind(config, folder)
 
 
-def _is_schema_recipe(path: Path) -> bool:
+def _has(path: Path, table: str) -> bool:
     try:
-        return "types" in tomllib.loads(path.read_text(encoding="utf-8"))
+        return table in tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         # What reads the recipe says what is wrong with it.
         return False

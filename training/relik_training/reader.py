@@ -46,6 +46,7 @@ class ReaderModule(lightning.LightningModule):
         start_weight: What the loss of starts counts for: a mean over words, few of which are
             starts, beside means over mentions.
         distiller: Adds losses from a teacher, where there is one.
+        begun: The reader was trained before: it knows how rare relations are.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ReaderModule(lightning.LightningModule):
         seed: int,
         start_weight: float = 1.0,
         distiller: ReaderDistiller | None = None,
+        begun: bool = False,
     ) -> None:
         super().__init__()
         self.distiller = distiller
@@ -66,9 +68,10 @@ class ReaderModule(lightning.LightningModule):
         self._rates = rates
         self._seed = seed
         self._watchers: list[lightning.Callback] = []
-        # A relation holds for few pairs: starting near that rate keeps the first steps calm.
-        with torch.no_grad():
-            model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
+        if not begun:
+            # A relation holds for few pairs: starting near that rate keeps the first steps calm.
+            with torch.no_grad():
+                model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
 
     def watch(self, watcher: lightning.Callback) -> None:
         """Have a run of this module watched.

@@ -11,6 +11,7 @@ from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik.reader.opening import row_tokens
 from relik_training.calibration import DevelopmentTexts, calibrate
 from relik_training.export import export_reader
+from relik_training.own_base import standing
 from relik_training.recipes import ReaderTraining, provenance_of
 from relik_training.records import Records
 from relik_training.run_files import check_same, read_figures, recorded
@@ -31,8 +32,9 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     Raises:
         ConfigError: The run is not finished, or was made with other settings.
     """
+    check_same(Path(config.out), config)
+    config = standing(config)
     run, base = Path(config.out), Path(config.base)
-    check_same(run, config)
     target, aside = run / "bundle", run / ".bundle.part"
     shutil.rmtree(aside, ignore_errors=True)
     aside.mkdir()
@@ -62,6 +64,7 @@ def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
     longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
     return dataclasses.replace(
         settings,
+        model=config.model or settings.model,
         reader=dataclasses.replace(settings.reader, max_tokens=longest),
         calibration=CalibrationConfig(),
     )
@@ -79,7 +82,7 @@ def _fields(config: ReaderTraining) -> dict[str, object]:
         if each.name not in known
     ]
     return {
-        "model": read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
+        "model": config.model or read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
         "sources": sources,
         "licences": sorted({str(source["licence"]) for source in sources}),
         "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},

@@ -16,27 +16,26 @@ from relik.reader.inputs import MarkerLayout
 from relik.reader.model import HeadConfig, ReaderModel
 from relik.retriever.encoder import open_encoder
 from relik.retriever.hybrid import HybridRetriever
-from relik_training.augment import augmented
-from relik_training.backbone import Backbone, open_backbone
+from relik_training.augment import with_copies
+from relik_training.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.curriculum import EasyFirst
 from relik_training.distill.reader import open_reader_distiller
 from relik_training.early_stopping import Part, watch_apart
 from relik_training.examples import Example, read_examples
 from relik_training.held_out import without_held_out
 from relik_training.lora import adapt
-from relik_training.other_names import OtherNames
+from relik_training.own_base import standing
 from relik_training.packing import arranged
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
 from relik_training.reader_settings import Augmentation
+from relik_training.reader_start import backbone_of, begin_with
 from relik_training.reader_words import reader_words
 from relik_training.recipes import ReaderTraining, check_inputs
 from relik_training.records import Records
 from relik_training.run_files import begin
-from relik_training.runs import BatchSource, OpenRun, load_weights, train
+from relik_training.runs import BatchSource, OpenRun, train
 from relik_training.whole_sets import taken_as_whole
-
-TOKEN_TYPES = 4
 
 
 def train_reader(config: ReaderTraining) -> Path:
@@ -61,8 +60,8 @@ def open_reader_run(config: ReaderTraining) -> OpenRun:
     """Open what a run starts from: weights and annotated windows.
 
     Args:
-        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the
-            candidates of the windows once they are ready.
+        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the base,
+            where the recipe names none, and the candidates of the windows once they are ready.
 
     Returns:
         The run.
@@ -70,6 +69,7 @@ def open_reader_run(config: ReaderTraining) -> OpenRun:
     Raises:
         ConfigError: The backbone or a file is missing.
     """
+    config = standing(config)
     # Heads and markers are drawn: the same way each time.
     torch.manual_seed(config.seed)
     backbone = _backbone(config)
@@ -98,8 +98,12 @@ def open_reader_run(config: ReaderTraining) -> OpenRun:
 
 
 def _backbone(config: ReaderTraining) -> Backbone:
-    backbone = open_backbone(
-        config.backbone, token_types=TOKEN_TYPES, hidden_dropout=config.hidden_dropout
+    backbone = (
+        open_backbone(
+            config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
+        )
+        if config.backbone
+        else backbone_of(config.start, hidden_dropout=config.hidden_dropout)
     )
     layers = arranged(
         backbone.layers, packed=config.packing, checkpointed=config.gradient_checkpointing
@@ -115,7 +119,7 @@ def _module(
     table = reader_words(backbone, base=Path(config.base), run=Path(config.out))
     model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
     if config.start:
-        load_weights(model, Path(config.start))
+        begin_with(model, config.start, layout)
     adapt(backbone.layers, config.lora)
     return ReaderModule(
         model,
@@ -135,6 +139,7 @@ def _module(
             tokenizer=backbone.tokenizer,
             base=Path(config.base),
         ),
+        begun=bool(config.start),
     )
 
 
@@ -181,7 +186,7 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
     )
 
 
-def _examples(config: ReaderTraining) -> list[Example]:
+def _examples(config: ReaderTraining) -> Sequence[Example]:
     path = Path(config.knowledge) / "entities.jsonl"
     entities = Records.read(path)
     sources = without_held_out(config)
@@ -192,10 +197,7 @@ def _examples(config: ReaderTraining) -> list[Example]:
         entities=entities,
         windows=config.windows,
     )
-    if config.augmentation == Augmentation():
-        return examples
-    names = OtherNames.read(path, entities)
-    return augmented(examples, names, config.augmentation, seed=config.seed)
+    return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
 
 
 def _fingerprint(config: ReaderTraining) -> str:

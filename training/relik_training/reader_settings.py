@@ -52,11 +52,14 @@ class Augmentation:
             their names, stand in the place of some, 0..1.
         teams: Copies of each window that names a team, in which teams, half of them others than
             before, are called by their towns and countries, as results are written.
+        sports_pages: Windows of results, tables and match reports, made from the names of the
+            knowledge base (`relik_training.sports_pages`).
     """
 
     shorten: float = 0.0
     entity_swap: float = 0.0
     teams: int = 0
+    sports_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,9 +45,15 @@ class FusionTraining:
 
     Args:
         sources: Training sets, tables as `SourceConfig`.
+        counts: Factor on the fitted weights of what rests on counts of links, 0..1.
     """
 
     sources: Tables = ()
+    counts: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.counts <= 1:
+            raise ConfigError(f"[fusion]: got counts {self.counts}, expected 0 to 1")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +66,7 @@ class CalibrationTraining:
         threshold: Least raw score of a span that takes part, 0..1.
         relation_threshold: Least raw score of a triple that takes part, 0..1.
         precision: For which precision a second pair of thresholds is reported, 0..1.
+        slack: Thresholds are the lowest whose F1 is at most so far below the best, 0..1.
     """
 
     sources: Tables = ()
@@ -67,6 +74,7 @@ class CalibrationTraining:
     threshold: float = 0.02
     relation_threshold: float = 0.02
     precision: float = 0.9
+    slack: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +108,7 @@ class RetrieverTraining:
         spare_named: Records named in a window without a link are no negatives of it.
         relation_negatives: Relations drawn for each batch, beside those that hold.
         max_examples: Windows to keep, 0 for all.
+        augmentation: Which windows are told again with other names.
         held_out: As in `ReaderTraining`.
         held_out_source: As in `ReaderTraining`.
         checkpoint_steps: Steps between checkpoints.
@@ -139,6 +148,7 @@ class RetrieverTraining:
     spare_named: bool = False
     relation_negatives: int = 0
     max_examples: int = 0
+    augmentation: Augmentation = field(default_factory=Augmentation)
     held_out: float = 0.1
     held_out_source: str = ""
     checkpoint_steps: int = 50
@@ -158,13 +168,16 @@ class ReaderTraining:
     """Settings of a reader run and of the bundle made from it.
 
     Args:
-        backbone: Pretrained weights; see `relik_training.backbone.resolve`.
-        start: Folder of a finished run, whose weights this run begins with; empty for those of the
-            backbone.
+        backbone: Pretrained weights; see `relik_training.backbone.resolve`. Empty for the backbone
+            of `start`.
+        start: Folder of a finished reader run, or of a bundle, or "default", whose reader this run
+            begins with; empty begins with the backbone.
         data: Folder of the data sets.
         knowledge: Folder with entities.jsonl and relations.jsonl.
         base: Folder with shared/, query_encoder/, entities/, relations/ and pipeline.toml, as
-            the retriever run leaves it.
+            the retriever run leaves it. Empty makes it, in `out/base`, of the bundle `start` and
+            indexes of `knowledge`.
+        model: Name of the model, given back in every answer; that of the base where empty.
         sources: Data sets, tables as `SourceConfig`.
         titles: File of `title, id` that maps page titles to entities; empty for none.
         out: Folder of the run; the bundle goes to `out/bundle`.
@@ -199,14 +212,15 @@ class ReaderTraining:
         provenance: What it is made from beside the base, tables as `Provenance`.
     """
 
-    backbone: str
     data: str
     knowledge: str
-    base: str
     sources: Tables
+    backbone: str = ""
+    base: str = ""
     titles: str = ""
     start: str = ""
     out: str = "runs/reader"
+    model: str = ""
     windows: WindowConfig = field(default_factory=WindowConfig)
     sampling: ReaderSampling = field(default_factory=ReaderSampling)
     positive_unlabelled: bool = True
@@ -282,7 +296,9 @@ def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> Reader
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    _require(path, ("backbone", "data", "knowledge", "base", "sources"))
+    # What to begin with stands for what it is made of.
+    begun = () if _table(path).get("start") else ("backbone", "base")
+    _require(path, ("data", "knowledge", "sources", *begun))
     config = read_toml(ReaderTraining, path)
     said = overrides or Overrides()
     return replace(config, data=said.data or config.data, out=said.out or config.out)
@@ -300,7 +316,9 @@ def is_reader_recipe(path: Path) -> bool:
     Raises:
         ConfigError: The file is missing or is not TOML.
     """
-    return "base" in _table(path)
+    table = _table(path)
+    # The knowledge of a retriever's recipe is a table: it says how it is made.
+    return "base" in table or isinstance(table.get("knowledge"), str)
 
 
 def provenance_of(tables: Tables) -> list[Provenance]:
@@ -341,7 +359,11 @@ def check_inputs(config: RetrieverTraining | ReaderTraining) -> None:
     if config.titles:
         files.append(data / config.titles)
     if isinstance(config, ReaderTraining):
-        files += [Path(config.knowledge) / "entities.jsonl", Path(config.base) / "pipeline.toml"]
+        knowledge = Path(config.knowledge)
+        files.append(knowledge / "entities.jsonl")
+        files.append(
+            Path(config.base) / "pipeline.toml" if config.base else knowledge / "relations.jsonl"
+        )
     for file in files:
         if not file.is_file():
             raise ConfigError(

@@ -34,6 +34,21 @@ def pad(rows: Sequence[Sequence[int]]) -> Tokens:
     return Tokens(ids, mask)
 
 
+def cut_rows(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
+    """Tokenise texts as the encoder does.
+
+    Args:
+        tokenizer: Its post-processor adds the special tokens.
+        texts: Any strings.
+        limit: Tokens of a text that are kept, special tokens included.
+
+    Returns:
+        Token ids of each text; the separator that ends a text ends a cut one too.
+    """
+    encoded = tokenizer.encode_batch(list(texts))
+    return [e.ids if len(e.ids) <= limit else [*e.ids[: limit - 1], e.ids[-1]] for e in encoded]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverSampling:
     """How windows and passages are made for training.
@@ -159,9 +174,7 @@ class RetrieverData:
         )
 
     def _cut(self, texts: list[str], limit: int) -> list[list[int]]:
-        # The separator that ends a text ends a cut one too.
-        encoded = self._tokenizer.encode_batch(texts)
-        return [e.ids if len(e.ids) <= limit else [*e.ids[: limit - 1], e.ids[-1]] for e in encoded]
+        return cut_rows(self._tokenizer, texts, limit)
 
     def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
         """Mark what a window may well mention without a label: windows rarely name relations."""

@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from relik.errors import ConfigError
 from relik.retriever.model import EncoderModel
+from relik_training.augment import with_copies
 from relik_training.backbone import Backbone, open_backbone
 from relik_training.distill.retriever import open_retriever_distiller
 from relik_training.examples import Example, read_examples
@@ -134,7 +135,9 @@ def _examples(config: RetrieverTraining, entities: Records) -> Sequence[Example]
         entities=entities,
         windows=config.windows,
     )
-    return _sample(examples, config.max_examples, config.seed)
+    kept = _sample(examples, config.max_examples, config.seed)
+    path = Path(config.knowledge.out) / "entities.jsonl"
+    return with_copies(kept, path, entities, config.augmentation, seed=config.seed)
 
 
 def _data(

@@ -45,6 +45,8 @@ class IndexTraining:
         relation_tokens: Tokens of a relation that the reader sees.
         batch: Texts encoded at once.
         batch_rows: Records that are compressed together.
+        record_tokens: Tokens of a record that are encoded, special tokens included; 0 for as many
+            as were trained, `passage_tokens`.
         dim: Length to which vectors of windows and records are cut; 0 leaves them whole.
         sources: Where the entities come from, for the manifest.
     """
@@ -56,6 +58,7 @@ class IndexTraining:
     relation_tokens: int = 8
     batch: int = 1024
     batch_rows: int = 1024
+    record_tokens: int = 0
     dim: int = 0
     sources: tuple[str, ...] = ()
 

@@ -9,11 +9,12 @@ from typing import Any, TypeAlias
 
 from relik.errors import ConfigError
 from relik_training.recipes import ReaderTraining, RetrieverTraining
+from relik_training.relation_settings import RelationTraining
 from relik_training.run_clock import PREPARE, TRAIN, read_rows, spent, tick
 from relik_training.schema_settings import SchemaTraining
 from relik_training.toml_text import toml_text
 
-Training: TypeAlias = RetrieverTraining | ReaderTraining | SchemaTraining
+Training: TypeAlias = RetrieverTraining | ReaderTraining | SchemaTraining | RelationTraining
 """Settings of a run."""
 
 SETTINGS = "resolved.json"
@@ -23,7 +24,16 @@ SECONDS = "seconds"
 # Where things lie on one machine is no part of how a model was made.
 _PLACES = ("data", "out", "base")
 # These do not change what is trained.
-_AFTER = ("calibration", "checkpoint_steps", "fusion", "index", "knowledge", "model", "provenance")
+_AFTER = (
+    "calibration",
+    "checkpoint_steps",
+    "fusion",
+    "index",
+    "knowledge",
+    "model",
+    "provenance",
+    "serving",
+)
 
 
 def begin(out: Path, config: Training) -> None:

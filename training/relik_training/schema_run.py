@@ -17,19 +17,18 @@ from relik.reader.model import HeadConfig, ReaderModel
 from relik.reader.opening import row_tokens
 from relik.retriever.given import GivenRetriever
 from relik_index import BuildOptions, build_index
-from relik_training.backbone import Backbone, open_backbone
+from relik_training.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.examples import Example
 from relik_training.export import export_shared
 from relik_training.files import write_jsonl
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
-from relik_training.reader_run import TOKEN_TYPES
 from relik_training.reader_settings import ReaderSampling
+from relik_training.reader_start import begin_with
 from relik_training.run_files import begin
 from relik_training.runs import OpenRun, train
 from relik_training.schema_data import read_typed_examples
 from relik_training.schema_settings import SchemaTraining, records_of
-from relik_training.schema_start import begin_with
 from relik_training.settings import write_toml
 
 BASE = "base"
@@ -72,7 +71,7 @@ def open_schema_run(config: SchemaTraining, splits: dict[str, Path]) -> OpenRun:
     # Heads and markers are drawn: the same way each time.
     torch.manual_seed(config.seed)
     backbone = open_backbone(
-        config.backbone, token_types=TOKEN_TYPES, hidden_dropout=config.hidden_dropout
+        config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
     )
     # Pretrained layers come without dropout, as they are used.
     backbone.layers.train()

@@ -21,6 +21,7 @@ from relik.reader.opening import open_embeddings, read_layout
 from relik.types import IntArray
 from relik_training.distill.alignment import RowMaker
 from relik_training.mpnet_words import same_words
+from relik_training.own_base import BASE
 from relik_training.reader_words import words_of_run
 from relik_training.run_files import SETTINGS, read_settings
 
@@ -111,7 +112,7 @@ def _find(folder: Path) -> _Found:
     if (folder / LAYOUT.weights).is_file() and (folder / SETTINGS).is_file():
         base = read_settings(folder).get("base")
         if isinstance(base, str):
-            base_folder = Path(base)
+            base_folder = Path(base) if base else folder / BASE
             return _Found(folder, base_folder / LAYOUT.tokenizer, words_of_run(folder, base_folder))
     raise ConfigError(
         f"{folder}: has no reader, expected a bundle or a finished reader run: train the teacher "

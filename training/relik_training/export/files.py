@@ -59,13 +59,14 @@ def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> No
     (out / LAYOUT.word_embeddings).write_bytes(save(table))
 
 
-def export_encoder(run: Path, out: Path, *, dim: int = 0) -> None:
+def export_encoder(run: Path, out: Path, *, dim: int = 0, record_tokens: int = 0) -> None:
     """Write the query encoder.
 
     Args:
         run: Folder of a retriever run.
         out: Folder of the bundle.
         dim: Length to which vectors are cut when they are used; 0 leaves them whole.
+        record_tokens: Tokens of a record that are encoded; 0 for as many as of other texts.
 
     Raises:
         BundleError: The run has no weights.
@@ -88,6 +89,8 @@ def export_encoder(run: Path, out: Path, *, dim: int = 0) -> None:
         outputs={"vectors": (TensorProto.FLOAT, ["batch", encoder.hidden_size])},
     )
     config |= {"dim": dim or encoder.hidden_size, "max_tokens": _max_tokens(run, config)}
+    if record_tokens:
+        config["record_tokens"] = record_tokens
     _write_json(folder / LAYOUT.config, config)
 
 

@@ -1,18 +1,21 @@
-"""Begin a run with the weights of a reader that was trained before."""
+"""Begin a run with a reader that was trained before: its weights, or its backbone as well."""
 
 import json
 from pathlib import Path
 
 import torch
+from tokenizers import Tokenizer
+from torch import nn
+from transformers import BertConfig, BertModel
 
-from relik.backends.embeddings import MARKERS
+from relik.backends.embeddings import MARKERS, WordEmbeddings
 from relik.backends.tensors import TensorFile
 from relik.bundle import DEFAULT, LAYOUT, open_bundle
 from relik.errors import ConfigError
 from relik.reader.inputs import MarkerLayout
 from relik.reader.model import ReaderModel
+from relik_training.backbone import READER_TYPES, Backbone
 from relik_training.export.files import LEFT_OUT
-from relik_training.reader_run import TOKEN_TYPES
 
 
 def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
@@ -59,10 +62,47 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
         )
         raise ConfigError(
             f"{folder}: got {other[0]} of shape {shapes.get(other[0])}, expected "
-            f"{expected.get(other[0])} ({TOKEN_TYPES} token types): begin with a reader of the "
+            f"{expected.get(other[0])} ({READER_TYPES} token types): begin with a reader of the "
             "same backbone and linears_hidden_size"
         )
     model.load_state_dict(weights, strict=False)
+
+
+def backbone_of(start: str, *, hidden_dropout: float) -> Backbone:
+    """Open the backbone of the reader of a bundle, which needs no pretrained weights then.
+
+    Args:
+        start: Folder of a bundle, or "default".
+        hidden_dropout: Dropout of hidden states, 0..1.
+
+    Returns:
+        The backbone; its layers get their weights from `begin_with`.
+
+    Raises:
+        BundleError: There is no bundle.
+        ConfigError: There is no reader, or it stands on no BERT.
+    """
+    folder = _folder(start)
+    bundle = folder.parent
+    about = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))["backbone"]
+    own = (bundle / LAYOUT.reader_embeddings).is_file()
+    if about.get("model_type") != "bert" or own or not (bundle / LAYOUT.tokenizer).is_file():
+        raise ConfigError(
+            f"{folder}: got a reader whose backbone is not that of a bundle's encoder, expected "
+            "such a one where a recipe names no backbone: add backbone"
+        )
+    config = BertConfig.from_dict({**about, "hidden_dropout_prob": hidden_dropout})
+    layers = BertModel(config, add_pooling_layer=False)
+    # The layers only ever see looked-up embeddings.
+    row = torch.zeros(1, config.hidden_size)
+    layers.set_input_embeddings(nn.Embedding.from_pretrained(row, freeze=False))
+    tokenizer = Tokenizer.from_file(str(bundle / LAYOUT.tokenizer))
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    table = WordEmbeddings.open(bundle / LAYOUT.word_embeddings).dense()
+    return Backbone(
+        layers=layers, embeddings=torch.from_numpy(table), tokenizer=tokenizer, name=start
+    )
 
 
 def _folder(start: str) -> Path:

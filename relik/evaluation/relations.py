@@ -1,0 +1,149 @@
+"""Relations of given pairs of mentions, chosen among given ones: zero-shot relation classification.
+
+Source: the task of ZS-BERT (Chen and Li, NAACL 2021): the m relations that a test has, none of
+them seen in training, are all candidates there are, and each pair gets one of them.
+"""
+
+from collections.abc import Iterable, Sequence, Set
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeAlias
+
+from relik.evaluation.analysis import Analysis, Wanted
+from relik.evaluation.compare import match_ratios
+from relik.evaluation.examples import NameOf
+from relik.evaluation.gold import GoldDocument
+from relik.evaluation.metrics import precision_recall_f1
+from relik.evaluation.strict import by_group, counts_of, macro_f1
+from relik.types import Candidate, Document, MentionPair, Span
+
+_CHUNK = 64
+
+_Fact: TypeAlias = tuple[Span, str, Span]
+
+
+class Relater(Protocol):
+    """What ranks relations for pairs of mentions; `PairRelater` is one."""
+
+    def relate(
+        self,
+        documents: Sequence[Document],
+        pairs: Sequence[Sequence[MentionPair]],
+        *,
+        relations: Sequence[str],
+    ) -> list[list[tuple[Candidate, ...]]]:
+        """Rank relations for pairs.
+
+        Args:
+            documents: Documents.
+            pairs: Pairs of each document.
+            relations: Ids of the candidates.
+
+        Returns:
+            For each document and pair, the relations, best first.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """A pair, and the relations that gold has for it, in the order of their ids."""
+
+    pair: MentionPair
+    relations: tuple[str, ...]
+
+
+def with_candidates_only(gold: Sequence[GoldDocument], candidates: Set[str]) -> list[GoldDocument]:
+    """Keep the documents and triples that are about some relations.
+
+    Args:
+        gold: Gold documents.
+        candidates: Ids of relations.
+
+    Returns:
+        Documents with at least one triple of these, without their other triples.
+    """
+    kept = (
+        replace(each, triples=tuple(t for t in each.triples if t.relation_id in candidates))
+        for each in gold
+    )
+    return [each for each in kept if each.triples]
+
+
+def analyse_relations(
+    relater: Relater,
+    gold: Sequence[GoldDocument],
+    *,
+    candidates: Sequence[str],
+    threshold: float = 0.0,
+    name_of: NameOf = lambda _: "",
+    wanted: Wanted | None = None,
+) -> Analysis:
+    """Classify the relation of each ordered pair that has one in gold.
+
+    Args:
+        relater: What to evaluate.
+        gold: Gold documents, as of `with_candidates_only`.
+        candidates: Ids of the relations to choose from.
+        threshold: Least score of an answer, 0..1; a pair without one is missed.
+        name_of: Names of relations.
+        wanted: Whether each relation is rated too.
+
+    Returns:
+        `relations`, as of `precision_recall_f1`: a pair is right where gold has the best candidate
+        for it. At threshold 0 each pair has one answer, so that precision, recall and F1 are the
+        accuracy. With `macro_f1`, the mean of F1 over the relations that gold has; `candidates`;
+        `breakdown` by `relations` where asked for.
+    """
+    facts: list[tuple[set[_Fact], set[_Fact]]] = []
+    for first in range(0, len(gold), _CHUNK):
+        part = gold[first : first + _CHUNK]
+        asked = [_asked(each) for each in part]
+        found = relater.relate(
+            [each.document for each in part],
+            [[one.pair for one in own] for own in asked],
+            relations=candidates,
+        )
+        facts += [
+            _compared(zip(own, ranked, strict=True), threshold)
+            for own, ranked in zip(asked, found, strict=True)
+        ]
+    groups, counts = by_group(facts, _relation), counts_of(facts)
+    figures: dict[str, object] = {
+        "relations": {**precision_recall_f1(counts), "macro_f1": macro_f1(groups)},
+        "candidates": sorted(candidates),
+    }
+    if wanted is not None and wanted.breakdown:
+        named = {key: {"name": name_of(key) or None, **each} for key, each in groups.items()}
+        figures["breakdown"] = {"relations": named}
+    return Analysis(figures=figures, ratios={"relations": match_ratios(counts)})
+
+
+def _asked(gold: GoldDocument) -> list[_Asked]:
+    of_pair: dict[tuple[Span, Span], set[str]] = {}
+    for triple in gold.triples:
+        pair = triple.subject.span, triple.object.span
+        of_pair.setdefault(pair, set()).add(triple.relation_id)
+    return [
+        _Asked(MentionPair(subject=subject, object=object_), tuple(sorted(relations)))
+        for (subject, object_), relations in sorted(of_pair.items())
+    ]
+
+
+def _compared(
+    answers: Iterable[tuple[_Asked, tuple[Candidate, ...]]], threshold: float
+) -> tuple[set[_Fact], set[_Fact]]:
+    """Give what should be and what was chosen for the pairs of a document."""
+    want: set[_Fact] = set()
+    got: set[_Fact] = set()
+    for asked, ranked in answers:
+        best = ranked[0].entity_id if ranked and ranked[0].score >= threshold else None
+        subject, object_ = asked.pair.subject, asked.pair.object
+        # A pair of several relations is right with any of them.
+        right = best if best in asked.relations else asked.relations[0]
+        want.add((subject, right, object_))
+        if best is not None:
+            got.add((subject, best, object_))
+    return want, got
+
+
+def _relation(fact: _Fact) -> str:
+    return fact[1]

@@ -1,0 +1,182 @@
+"""A reader that begins with a whole bundle, over knowledge and texts of its own."""
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+pytest.importorskip("lightning")
+pytest.importorskip("onnx")
+
+from relik import Document, open_bundle
+from relik.bundle import LAYOUT
+from relik.errors import ConfigError
+from relik.manifest import MANIFEST, read_manifest, verify_files, write_manifest
+from relik_training.base_bundle import build_base
+from relik_training.own_base import standing
+from relik_training.reader_bundle import build_bundle
+from relik_training.reader_run import train_reader
+from relik_training.reader_start import backbone_of
+from relik_training.recipes import (
+    ReaderTraining,
+    check_inputs,
+    is_reader_recipe,
+    read_reader_recipe,
+    read_retriever_recipe,
+)
+from relik_training.retriever_run import train_retriever
+
+if TYPE_CHECKING:
+    from tests.relik_training.conftest import World
+
+OWN = [
+    {"id": "c-1", "name": "Paris", "description": "a person"},
+    {"id": "c-2", "name": "Rome", "aliases": ["Cairo"], "description": "the capital city"},
+]
+RELATIONS = [{"id": "knows", "name": "knows", "description": "friend of the person"}]
+
+
+def _lines(path: Path, rows: list[dict[str, object]]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+
+
+_held: dict[str, Path] = {}
+
+
+def _start(world: "World", factory: pytest.TempPathFactory) -> Path:
+    """Make a whole bundle, once."""
+    if "start" not in _held:
+        retriever = read_retriever_recipe(world.retriever_recipe(out=str(world.root / "first")))
+        train_retriever(retriever)
+        build_base(retriever)
+        base = world.root / "first" / "bundle"
+        recipe = world.reader_recipe(base, out=str(world.root / "reader"), max_steps=2)
+        reader = read_reader_recipe(recipe)
+        run = train_reader(reader)
+        build_bundle(reader)
+        _held["start"] = Path(shutil.copytree(run, factory.mktemp("start") / "run")) / "bundle"
+    return _held["start"]
+
+
+@pytest.fixture
+def config(world: "World", tmp_path_factory: pytest.TempPathFactory) -> ReaderTraining:
+    """A recipe that names a whole bundle, knowledge and texts; no backbone and no base."""
+    start = _start(world, tmp_path_factory)
+    own = world.root / "own"
+    _lines(own / "entities.jsonl", OWN)
+    _lines(own / "relations.jsonl", RELATIONS)
+    document = {
+        "doc_id": "1",
+        "text": "Paris knows Rome",
+        "spans": [[0, 5, "c-1", "Paris"], [12, 16, "c-2", "Rome"]],
+        "triples": [[0, "knows", 1]],
+    }
+    for name in ("train", "dev"):
+        _lines(world.data / f"{name}.jsonl", [{**document, "doc_id": f"{name}-{n}"} for n in "ab"])
+    recipe = world.reader_recipe(
+        "",
+        start=str(start),
+        backbone="",
+        knowledge=str(own),
+        out=str(world.root / "run"),
+        model="own",
+        held_out_source="",
+        titles="",
+        max_steps=2,
+    )
+    assert is_reader_recipe(recipe)
+    return read_reader_recipe(recipe)
+
+
+def _version(bundle: Path) -> object:
+    return read_manifest(bundle / LAYOUT.entities).fields["version"]
+
+
+def test_a_bundle_is_trained_on_over_other_knowledge(config: ReaderTraining) -> None:
+    check_inputs(config)
+    run = train_reader(config)
+    made = Path(str(build_bundle(config)["bundle"]))
+    bundle, base, start = open_bundle(made), open_bundle(run / "base"), open_bundle(config.start)
+    verify_files(made, bundle.manifest)
+    assert bundle.config.model == bundle.manifest.fields["model"] == "own"
+    assert bundle.encoder_fingerprint == base.encoder_fingerprint == start.encoder_fingerprint
+    # The base is the bundle as it was, over the new knowledge.
+    reader = f"{LAYOUT.reader}/{LAYOUT.weights}"
+    assert (base.path / reader).read_bytes() == (start.path / reader).read_bytes()
+    assert (made / reader).read_bytes() != (start.path / reader).read_bytes()
+    assert _version(made) == _version(base.path) != _version(start.path)
+    for opened in (bundle, base):
+        pipeline = opened.pipeline("onnx")
+        (annotation,) = pipeline.annotate([Document(doc_id="", text="Paris knows Rome")])
+        assert {span.entity_id for span in annotation.spans} <= {"c-1", "c-2"}
+        assert pipeline.relation("knows") is not None
+        assert pipeline.entities.record(1).name == "Rome"
+    # The words are those of the bundle, so the reader needs no table of its own.
+    assert LAYOUT.reader_embeddings not in bundle.manifest.files
+
+
+def test_a_run_over_knowledge_of_its_own_can_teach(config: ReaderTraining) -> None:
+    from relik_training.distill.teacher import open_reader_teacher
+
+    run = train_reader(config)
+    student = open_bundle(config.start)
+    taught = open_reader_teacher(run, tokenizer=student.tokenizer(), base=student.path)
+    assert taught.table.shape == (len(student.tokenizer().get_vocab()), 32)
+
+
+def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:
+    run = train_reader(config)
+    made = Path(str(build_bundle(config)["bundle"]))
+    weights = (made / LAYOUT.reader / LAYOUT.weights).read_bytes()
+    before = (run / "base" / MANIFEST).read_bytes()
+    build_bundle(config)
+    assert (run / "base" / MANIFEST).read_bytes() == before
+    more = [*OWN, {"id": "c-3", "name": "Oslo"}]
+    _lines(Path(config.knowledge) / "entities.jsonl", more)
+    build_bundle(config)
+    assert "c-3" in open_bundle(made).pipeline("onnx").entities
+    assert (made / LAYOUT.reader / LAYOUT.weights).read_bytes() == weights
+
+
+def test_training_begins_where_the_bundle_ended(config: ReaderTraining) -> None:
+    import torch
+
+    from relik.backends.tensors import TensorFile
+    from relik_training.reader_run import open_reader_run
+
+    model = open_reader_run(config).module.model
+    held = TensorFile.open(Path(config.start) / LAYOUT.reader / LAYOUT.weights).weights()
+    for name, value in model.state_dict().items():
+        if name in held:
+            torch.testing.assert_close(value, torch.from_numpy(held[name].copy()))
+    assert {name for name in model.state_dict() if name not in held} <= {
+        "backbone.embeddings.word_embeddings.weight",
+        "backbone.embeddings.position_ids",
+    }
+
+
+def test_what_cannot_be_begun_with_is_refused(config: ReaderTraining, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="add backbone"):
+        backbone_of(str(Path(config.start).parent), hidden_dropout=0.0)
+    bare = tmp_path / "bare"
+    shutil.copytree(config.start, bare)
+    shutil.rmtree(bare / LAYOUT.query_encoder)
+    for name in (LAYOUT.entities, LAYOUT.relations):
+        shutil.rmtree(bare / name)
+    write_manifest(bare, kind="bundle", fields={})
+    with pytest.raises(ConfigError, match="has no query encoder"):
+        standing(replace(config, start=str(bare)))
+    (Path(config.knowledge) / "relations.jsonl").unlink()
+    with pytest.raises(ConfigError, match=r"relations\.jsonl: is missing"):
+        check_inputs(config)
+
+
+def test_a_recipe_that_begins_with_nothing_needs_backbone_and_base(tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text('data = "d"\nknowledge = "k"\nsources = []\n', encoding="utf-8")
+    with pytest.raises(ConfigError, match="got no 'backbone'"):
+        read_reader_recipe(recipe)

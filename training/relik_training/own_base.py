@@ -1,0 +1,110 @@
+"""The base of a reader whose recipe names none: a bundle that is there, over knowledge of its own.
+
+It is whole: the reader of that bundle is in it, so that what training is worth can be measured.
+"""
+
+import hashlib
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from relik.bundle import KIND, LAYOUT, Bundle, open_bundle
+from relik.errors import BundleError, ConfigError
+from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik_index import BuildOptions, build_index
+from relik_index.enrich import Enricher
+from relik_training.progress import told
+from relik_training.recipes import ReaderTraining
+from relik_training.settings import write_toml
+
+BASE = "base"
+_MADE_FROM = "made_from"
+_KNOWLEDGE = (LAYOUT.entities, LAYOUT.relations)
+
+
+def standing(config: ReaderTraining) -> ReaderTraining:
+    """Give the settings of a run with the base that it stands on; make one where there is none.
+
+    Args:
+        config: Settings; a base that is made goes to `out/base`, and is made anew only when the
+            bundle or the knowledge has changed.
+
+    Returns:
+        The same with a base.
+
+    Raises:
+        BundleError: The bundle that is to start from cannot be used.
+        ConfigError: It has no encoder.
+        InputError: A record is wrong.
+    """
+    if config.base:
+        return config
+    target = Path(config.out) / BASE
+    start = open_bundle(config.start, verify=False)
+    made_from = {
+        "bundle": _sha256(start.path / MANIFEST),
+        **{name: _sha256(_records(config, name)) for name in _KNOWLEDGE},
+    }
+    if _held(target) != made_from:
+        _make(config, start, target, made_from)
+    return replace(config, base=str(target))
+
+
+def _make(config: ReaderTraining, start: Bundle, target: Path, made_from: dict[str, str]) -> None:
+    if start.dim is None:
+        raise ConfigError(
+            f"{start.path}: has no query encoder, expected one to build indexes with: start from "
+            "another bundle, or train a closed schema by `relik train schema`"
+        )
+    aside = target.with_name(f".{target.name}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    for name in ("shared", LAYOUT.query_encoder, LAYOUT.reader):
+        shutil.copytree(start.path / name, aside / name)
+    for name in _KNOWLEDGE:
+        _index(config, start, aside, name)
+    write_toml(
+        replace(start.config, model=f"{start.config.model} over {Path(config.knowledge).name}"),
+        aside / LAYOUT.pipeline,
+    )
+    fields = {**start.manifest.fields, "metrics": {}, _MADE_FROM: made_from}
+    write_manifest(aside, kind=KIND, fields=fields)
+    publish(aside, target, replace=True)
+
+
+def _index(config: ReaderTraining, start: Bundle, out: Path, name: str) -> None:
+    """Build an index as `relik index build` would, with as many tokens a record as were trained."""
+    known = read_manifest(start.path / name).fields.get("candidate_tokens")
+    tokens = known if isinstance(known, int) else BuildOptions().candidate_tokens
+    enricher = Enricher() if name == LAYOUT.entities else None
+    records = _records(config, name)
+    with told() as tell:
+        build_index(
+            records,
+            out / name,
+            encoder=start.encoder(records=True),
+            tokenizer=start.tokenizer(),
+            encoder_fingerprint=start.encoder_fingerprint,
+            options=BuildOptions(
+                candidate_tokens=tokens,
+                sources=(records.name,),
+                enrich=None if enricher is None else enricher.enriched,
+            ),
+            progress=tell,
+        )
+
+
+def _records(config: ReaderTraining, name: str) -> Path:
+    return Path(config.knowledge) / f"{name}.jsonl"
+
+
+def _held(base: Path) -> object:
+    """Say what a base was made from, or None where there is none."""
+    try:
+        return read_manifest(base, kind=KIND).fields.get(_MADE_FROM)
+    except BundleError:
+        return None
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()

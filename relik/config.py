@@ -109,6 +109,7 @@ class ReaderConfig:
         max_spans: Most spans of a window that are paired for relations; the best are kept.
         prior_weight: Weight of the log share of uses of a mention's surface form that mean a
             candidate, added to the link logits; 0 leaves it out.
+        nil_weight: Added to the link logit of NIL; below 0 more mentions are linked.
     """
 
     max_tokens: int = 512
@@ -117,6 +118,7 @@ class ReaderConfig:
     relation_threshold: float = 0.5
     max_spans: int = 32
     prior_weight: float = 0.8
+    nil_weight: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

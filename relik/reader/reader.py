@@ -287,6 +287,9 @@ class TransformerReader:
             first += len(spans)
             if self._config.prior_weight and spans:
                 logits = logits + self._config.prior_weight * self._priors(row, spans, len(mask))
+            if self._config.nil_weight:
+                logits = logits.copy()
+                logits[:, NIL_CLASS] += self._config.nil_weight
             scores = link_scores(logits, mask)
             read = [
                 DecodedSpan(start=start, end=end, mention=mention, links=scores[k])

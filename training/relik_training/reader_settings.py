@@ -99,6 +99,8 @@ class Serving:
         entity_top_k: Entity candidates per window.
         relation_top_k: Relation candidates per window.
         prior_weight: Weight of the log prior of surface forms.
+        nil_weight: Added to the logit of NIL: a set whose mentions often have no link, as
+            KnowledgeNet's, makes it likelier than it is elsewhere.
         max_spans: Most spans of a window that are paired for relations.
     """
 
@@ -106,6 +108,7 @@ class Serving:
     entity_top_k: int = 32
     relation_top_k: int = 16
     prior_weight: float = 0.8
+    nil_weight: float = 0.0
     max_spans: int = 32
 
     def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
@@ -126,6 +129,9 @@ class Serving:
                 relation_top_k=self.relation_top_k,
             ),
             reader=dataclasses.replace(
-                settings.reader, prior_weight=self.prior_weight, max_spans=self.max_spans
+                settings.reader,
+                prior_weight=self.prior_weight,
+                nil_weight=self.nil_weight,
+                max_spans=self.max_spans,
             ),
         )

@@ -70,11 +70,18 @@ def check_same(out: Path, config: Training) -> None:
     for name in asked:
         if name in (*_PLACES, *_AFTER) or name not in held:
             continue
-        if held[name] != asked[name]:
+        if not _same(held[name], asked[name]):
             raise ConfigError(
                 f"{out}: holds a run with {name} = {_short(held[name])}, got "
                 f"{_short(asked[name])}: use the recipe of that run, or another --out"
             )
+
+
+def _same(held: object, asked: object) -> bool:
+    """Compare settings; one that did not exist when the run was made has not changed it."""
+    if isinstance(held, dict) and isinstance(asked, dict):
+        return held.keys() <= asked.keys() and all(_same(held[k], asked[k]) for k in held)
+    return held == asked
 
 
 def read_settings(out: Path) -> dict[str, Any]:

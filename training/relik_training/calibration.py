@@ -201,9 +201,7 @@ def calibrate(
     annotations = _annotate(pipeline, examples, config)
     spans = fit_scores(_judged_spans(examples, annotations), config.precision, slack=config.slack)
     least = _raw(spans)
-    triples = fit_scores(
-        _judged_triples(examples, annotations, least), config.precision, slack=config.slack
-    )
+    triples = fit_scores(_judged_triples(examples, annotations, least), config.precision)
     fitted = replace(
         plain,
         reader=replace(

@@ -66,7 +66,7 @@ class CalibrationTraining:
         threshold: Least raw score of a span that takes part, 0..1.
         relation_threshold: Least raw score of a triple that takes part, 0..1.
         precision: For which precision a second pair of thresholds is reported, 0..1.
-        slack: Thresholds are the lowest whose F1 is at most so far below the best, 0..1.
+        slack: The threshold of spans is the lowest whose F1 is at most so far below the best.
     """
 
     sources: Tables = ()

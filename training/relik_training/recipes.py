@@ -1,9 +1,8 @@
 """What a recipe can say: the settings of runs and of the bundles made from them. Needs no torch."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeAlias, cast
+from typing import TypeAlias
 
 from relik.config import WindowConfig, from_mapping, read_toml
 from relik.errors import ConfigError
@@ -18,6 +17,7 @@ from relik_training.reader_settings import (
     ReaderSampling,
     Serving,
 )
+from relik_training.recipe_files import read_table, require
 from relik_training.retriever_settings import IndexTraining, Mining
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
@@ -277,7 +277,7 @@ def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> Ret
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    _require(path, ("backbone", "data", "sources"))
+    require(path, ("backbone", "data", "sources"))
     config = read_toml(RetrieverTraining, path)
     said = overrides or Overrides()
     return replace(config, data=said.data or config.data, out=said.out or config.out)
@@ -297,8 +297,8 @@ def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> Reader
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
     # What to begin with stands for what it is made of.
-    begun = () if _table(path).get("start") else ("backbone", "base")
-    _require(path, ("data", "knowledge", "sources", *begun))
+    begun = () if read_table(path).get("start") else ("backbone", "base")
+    require(path, ("data", "knowledge", "sources", *begun))
     config = read_toml(ReaderTraining, path)
     said = overrides or Overrides()
     return replace(config, data=said.data or config.data, out=said.out or config.out)
@@ -316,7 +316,7 @@ def is_reader_recipe(path: Path) -> bool:
     Raises:
         ConfigError: The file is missing or is not TOML.
     """
-    table = _table(path)
+    table = read_table(path)
     # The knowledge of a retriever's recipe is a table: it says how it is made.
     return "base" in table or isinstance(table.get("knowledge"), str)
 
@@ -382,19 +382,3 @@ def _path_of(table: dict[str, object]) -> str:
     if "path" not in table:
         raise ConfigError(f"[[sources]]: got {table!r} without a path, expected path = FILE")
     return from_mapping(SourceConfig, table, where="[[sources]]").path
-
-
-def _require(path: Path, names: tuple[str, ...]) -> None:
-    table = _table(path)
-    missing = next((name for name in names if name not in table), None)
-    if missing is not None:
-        raise ConfigError(f"{path}: got no {missing!r}, which this recipe needs: add it")
-
-
-def _table(path: Path) -> dict[str, object]:
-    try:
-        return cast(dict[str, object], tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error

@@ -1,12 +1,12 @@
 """What the recipe of an encoder of relations can say: which it never sees, and how to train."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping, read_toml
 from relik.errors import ConfigError
 from relik_training.examples import SourceConfig
+from relik_training.recipe_files import require
 from relik_training.recipes import Tables
 
 _NEEDED = ("backbone", "data", "relations", "sources", "unseen")
@@ -129,15 +129,7 @@ def read_relation_recipe(
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error
-    missing = next((name for name in _NEEDED if name not in table), None)
-    if missing is not None:
-        raise ConfigError(f"{path}: got no {missing!r}, which this recipe needs: add it")
+    require(path, _NEEDED)
     config = read_toml(RelationTraining, path)
     for number, source in enumerate(config.sources):
         from_mapping(SourceConfig, source, where=f"{path} [[sources]] {number}")

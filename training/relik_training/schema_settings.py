@@ -1,11 +1,11 @@
 """What the recipe of a closed schema can say: its types and relations, texts, and how to train."""
 
-import tomllib
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping, read_toml
 from relik.errors import ConfigError
+from relik_training.recipe_files import require
 from relik_training.recipes import Tables
 
 _NEEDED = ("backbone", "data", "types", "relations", "train", "dev")
@@ -133,15 +133,7 @@ def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> 
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error
-    missing = next((name for name in _NEEDED if name not in table), None)
-    if missing is not None:
-        raise ConfigError(f"{path}: got no {missing!r}, which this recipe needs: add it")
+    require(path, _NEEDED)
     config = read_toml(SchemaTraining, path)
     said = overrides or SchemaOverrides()
     changed = replace(

@@ -65,6 +65,10 @@ class RetrieverConfig:
         known_weight: Added where the document has the record's full name elsewhere.
         popularity_weight: Weight of the log of the links to the record in the training text.
         bias: Added to the weighted sum.
+        rival_weight: Subtracted once per log1p of the better bearers of the same name, so that
+            one name with many bearers does not crowd out the others.
+        leader_weight: Added for the best bearer of a name, if the name is whole and not nested:
+            what a text calls by name is proposed, however little the encoder makes of it.
     """
 
     entity_top_k: int = 32
@@ -78,6 +82,8 @@ class RetrieverConfig:
     known_weight: float = 1.5
     popularity_weight: float = 0.2
     bias: float = -4.0
+    rival_weight: float = 0.0
+    leader_weight: float = 0.0
 
     def dense_only(self) -> "RetrieverConfig":
         """Leave names and counts out, to tell what the encoder alone does.
@@ -93,6 +99,8 @@ class RetrieverConfig:
             nested_weight=0.0,
             known_weight=0.0,
             popularity_weight=0.0,
+            rival_weight=0.0,
+            leader_weight=0.0,
         )
 
 

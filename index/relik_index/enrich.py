@@ -14,8 +14,15 @@ from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import NAMES
 from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
 from relik.types import Entity
-from relik_index.entity_types import coarse_types, partial_names
-from relik_index.name_forms import common_name, edition_names, plain_spellings, short_state
+from relik_index.entity_types import coarse_types, country_of_team, partial_names
+from relik_index.name_forms import (
+    common_name,
+    edition_names,
+    initials,
+    other_wordings,
+    plain_spellings,
+    short_state,
+)
 from relik_index.source import SourceRecord
 
 
@@ -78,8 +85,7 @@ class Enricher:
         """
         entity = record.entity
         if self.parts and not record.partials:
-            types = entity.types or coarse_types((), entity.description)
-            record = replace(record, partials=_other_forms(entity, types))
+            record = replace(record, partials=other_forms(entity))
         found = self.known.of(record) if self.known else None
         if found is None:
             return record
@@ -96,13 +102,32 @@ class Enricher:
         )
 
 
-def _other_forms(entity: Entity, types: tuple[str, ...]) -> tuple[str, ...]:
+def other_forms(entity: Entity) -> tuple[str, ...]:
+    """Give what a record is called besides its name and aliases.
+
+    Args:
+        entity: The record; its description tells its types where it has none.
+
+    Returns:
+        Parts of names, other spellings and wordings, in a fixed order; often empty.
+    """
+    types = entity.types or coarse_types((), entity.description)
     common = common_name(entity.name, types, entity.description)
     state = short_state(entity.name)
+    letters = initials(entity.name, types)
     forms = (
         *partial_names(entity.name, types, entity.description),
-        *(form for form in (common, state) if form),
+        *(form for form in (common, state, letters) if form),
         *edition_names(entity.name),
+        *other_wordings(entity.name),
+        *(form for alias in entity.aliases for form in _forms_of_alias(alias)),
     )
     spelled = (plain for name in (entity.name, *forms) for plain in plain_spellings(name))
     return tuple(dict.fromkeys((*forms, *spelled)))
+
+
+def _forms_of_alias(alias: str) -> tuple[str, ...]:
+    """Give an alias without what tells it from namesakes, and the country of a national team."""
+    bare = alias.partition(" (")[0].strip()
+    forms = (bare if bare != alias else "", country_of_team(alias) or "")
+    return tuple(form for form in forms if len(form) > 2)

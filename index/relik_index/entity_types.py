@@ -94,11 +94,24 @@ _SUFFIXES = {"jr", "jr.", "sr", "sr.", "i", "ii", "iii", "iv", "v", "vi"}
 _TEAM = re.compile(r"\b(?:team|club|franchise)\b", re.IGNORECASE)
 
 
+def country_of_team(name: str) -> str | None:
+    """Give what a national team is called in a table of results.
+
+    Args:
+        name: Name of a team.
+
+    Returns:
+        Its country as the name has it; None for other names.
+    """
+    national = _NATIONAL.match(name)
+    return national.group(1) if national else None
+
+
 def _team_parts(name: str) -> list[str]:
     """Give the town and the nickname of a team: each leading and trailing run of its words."""
-    national = _NATIONAL.match(name)
-    if national:
-        return [national.group(1)]
+    country = country_of_team(name)
+    if country is not None:
+        return [country]
     words = _GENERIC_TAIL.sub("", name).split()
     core = [word for word in words if not _CLUB_CODE.match(word)]
     if not 1 <= len(core) <= 4:

@@ -1,7 +1,7 @@
-"""Other forms of one name: common nouns in lower case, letters without marks, events without years.
+"""Other forms of one name: lower case, letters without marks, events without years, initials.
 
-Wikipedia's titles begin with a capital whatever they name, newswire has no marks on letters, and
-one edition of a cup is called by the name of the cup.
+Wikipedia's titles begin with a capital whatever they name, newswire has no marks on letters, one
+edition of a cup is called by the name of the cup, and parties are called by their initials.
 """
 
 import re
@@ -23,6 +23,16 @@ _STATE = re.compile(
     r"(?:the )?(?P<rest>[A-Z]\w.*)"
 )
 _ACRONYM = re.compile(r"[A-Z]{3,6} (?=[A-Z])")
+_LANGUAGE = re.compile(r"(?P<rest>[A-Z].*\w) languages?")
+_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
+_DAY = re.compile(
+    rf"(?P<month>{_MONTHS}) (?P<day>\d{{1,2}})|(?P<first>\d{{1,2}}) (?P<of>{_MONTHS})"
+)
+_ORDINALS = """
+    First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth Eleventh Twelfth Thirteenth
+    Fourteenth Fifteenth Sixteenth Seventeenth Eighteenth Nineteenth Twentieth
+""".split()  # noqa: SIM905  # a list of twenty strings is longer to read
+_FEWEST_INITIALS, _MOST_INITIALS = 3, 6
 _YEAR_BEHIND = re.compile(r"(?P<rest>.*\w),? (?:1[5-9]|20)\d\d")
 
 
@@ -96,6 +106,58 @@ def edition_names(name: str) -> tuple[str, ...]:
     short = _ACRONYM.sub("", rest, count=1) if _ACRONYM.match(rest) else rest
     forms = (rest, short, f"{years} {short}")
     return tuple(dict.fromkeys(form for form in forms if form != name and len(form.split()) > 1))
+
+
+def initials(name: str, types: Iterable[str]) -> str | None:
+    """Give the initials of a party, a league or another organisation.
+
+    Args:
+        name: Name of a record.
+        types: Its coarse types.
+
+    Returns:
+        First letters of its words with a capital, 3 to 6 of them; None for what is no organisation
+        and for names that are not words alone.
+    """
+    words = name.replace("-", " ").split()
+    if "organisation" not in types or not all(_WORD.fullmatch(word) for word in words):
+        return None
+    if any(word.isupper() and len(word) > 1 for word in words):
+        return None
+    letters = "".join(word[0] for word in words if word[0].isupper())
+    fits = _FEWEST_INITIALS <= len(letters) <= _MOST_INITIALS
+    return letters if fits and name[:1].isupper() else None
+
+
+def other_wordings(name: str) -> tuple[str, ...]:
+    """Give a day, a number or a language in the other usual wording.
+
+    Args:
+        name: Name of a record.
+
+    Returns:
+        2 April for April 2 and the reverse, 8th for Eighth as a first word and the reverse, Dutch
+        for Dutch language; empty for other names.
+    """
+    day = _DAY.fullmatch(name)
+    if day:
+        turned = f"{day['day']} {day['month']}" if day["day"] else f"{day['of']} {day['first']}"
+        return (turned,)
+    language = _LANGUAGE.fullmatch(name)
+    if language:
+        return (language["rest"],)
+    first, _, rest = name.partition(" ")
+    if rest and first in _ORDINALS:
+        return (f"{_numbered(_ORDINALS.index(first) + 1)} {rest}",)
+    found = re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)", first)
+    if rest and found and 1 <= int(found[1]) <= len(_ORDINALS):
+        return (f"{_ORDINALS[int(found[1]) - 1]} {rest}",)
+    return ()
+
+
+def _numbered(number: int) -> str:
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
+    return f"{number}{ending}"
 
 
 def _unmarked(name: str) -> str:

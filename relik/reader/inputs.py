@@ -5,6 +5,7 @@ the vocabulary, so no text can forge them. Training and inference share this mod
 """
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +19,9 @@ TEXT, CANDIDATES, CAPITALISED, UPPERCASE = 0, 1, 2, 3
 """Token types: the backbone is uncased, so the case of a word is told by its token type."""
 
 _WORD = re.compile(r"[^\W_]+")
+_ASCII = 0x7F
+# Symbols, modifiers such as tones of skin, joiners, selectors of variants.
+_PICTURES = frozenset({"So", "Sm", "Sk", "Cf", "Mn"})
 # Code points; prose is wrapped at 60 and more.
 _SHORT_LINE = 40
 
@@ -133,14 +137,25 @@ def tokenise_text(text: str, encoding: Encoding) -> TextTokens:
     begins, finishes = edge.copy(), edge.copy()
     begins[1:] = changes
     finishes[:-1] = changes
+    # A pictograph beside a name is no part of it.
+    named = (ends > starts) & ~_pictographs(text, starts, ends)
     return TextTokens(
         ids=np.asarray(encoding.ids, dtype=np.int64),
         types=_case_types(text, starts),
         starts=starts,
         ends=ends,
-        begins_word=begins & (ends > starts),
-        ends_word=finishes & (ends > starts),
+        begins_word=begins & named,
+        ends_word=finishes & named,
     )
+
+
+def _pictographs(text: str, starts: IntArray, ends: IntArray) -> np.ndarray:
+    """Tell which tokens are emoji, arrows and the like, with their joiners and variants."""
+    if text.isascii():
+        return np.zeros(len(starts), dtype=bool)
+    pictures = [ord(c) > _ASCII and unicodedata.category(c) in _PICTURES for c in text]
+    before = np.concatenate([[0], np.cumsum(pictures)])
+    return before[ends] - before[starts] == ends - starts
 
 
 def begins_line(text: str, starts: IntArray) -> np.ndarray:

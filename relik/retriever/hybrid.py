@@ -6,7 +6,10 @@ section 3.1 for the dense part; the fusion is a logistic regression over the fea
 `RetrieverConfig`.
 """
 
+from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,6 +21,21 @@ from relik.types import Candidate, FloatArray, IntArray, TextEncoder, Window
 MAX_HITS = 400
 MAX_ODDS = 30.0
 """Log-odds beyond which scores could no longer be told from 0 and 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class WindowFeatures:
+    """Every candidate of a window, unranked.
+
+    Args:
+        rows: Int64, (n,), ascending, rows of the knowledge base.
+        values: Float32, (n, 7): cosine, name, log prior, partial, nested, known, log1p of links.
+        names: The name by which each was found; empty where only the dense search found it.
+    """
+
+    rows: IntArray
+    values: FloatArray
+    names: tuple[str, ...]
 
 
 class HybridRetriever:
@@ -82,11 +100,11 @@ class HybridRetriever:
             As `retrieve`.
         """
         found = self.features(windows, vectors, top_k=top_k)
-        return [self._ranked(rows, features, top_k) for rows, features in found]
+        return [self._ranked(features, top_k) for features in found]
 
     def features(
         self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
-    ) -> list[tuple[IntArray, FloatArray]]:
+    ) -> list[WindowFeatures]:
         """Return every candidate of each window with its features, unranked.
 
         Args:
@@ -95,8 +113,7 @@ class HybridRetriever:
             top_k: Candidates that the dense search adds.
 
         Returns:
-            Rows, int64, (n,), ascending, and features, float32, (n, 7): cosine, name, log prior,
-            partial, nested, known, log1p of links.
+            The candidates of each window, same order.
         """
         dense_rows, dense_scores = self._kb.index.search(vectors, top_k=top_k)
         hits: list[list[NameHit]] = (
@@ -109,7 +126,7 @@ class HybridRetriever:
 
     def _window_features(
         self, vector: FloatArray, dense: IntArray, cosines: FloatArray, hits: list[NameHit]
-    ) -> tuple[IntArray, FloatArray]:
+    ) -> WindowFeatures:
         if len(hits) > MAX_HITS:
             hits = sorted(hits, key=lambda hit: (-hit.log_prior, hit.row))[:MAX_HITS]
         cosine = {int(row): float(score) for row, score in zip(dense, cosines, strict=True)}
@@ -124,10 +141,13 @@ class HybridRetriever:
         for hit in hits:
             features[place[hit.row], 1:6] = (1, hit.log_prior, hit.partial, hit.nested, hit.known)
         features[:, 6] = np.log1p([self._kb.count(row) for row in rows])
-        return np.array(rows, dtype=np.int64), features
+        called = {hit.row: hit.name for hit in hits}
+        return WindowFeatures(
+            np.array(rows, dtype=np.int64), features, tuple(called.get(row, "") for row in rows)
+        )
 
-    def _ranked(self, rows: IntArray, features: FloatArray, top_k: int) -> tuple[Candidate, ...]:
-        config = self._config
+    def _ranked(self, found: WindowFeatures, top_k: int) -> tuple[Candidate, ...]:
+        config, rows, features = self._config, found.rows, found.values
         weights = np.array(
             [
                 config.dense_weight,
@@ -140,7 +160,10 @@ class HybridRetriever:
             ],
             dtype=np.float64,
         )
-        odds = np.clip(features @ weights + config.bias, -MAX_ODDS, MAX_ODDS)
+        odds = features @ weights + config.bias
+        if config.rival_weight or config.leader_weight:
+            odds = odds + self._among_rivals(found, odds)
+        odds = np.clip(odds, -MAX_ODDS, MAX_ODDS)
         scores = 1.0 / (1.0 + np.exp(-odds))
         worst = np.sort(scores)[-top_k:][0] if len(scores) else 0.0
         best = np.flatnonzero(scores >= worst)
@@ -156,3 +179,23 @@ class HybridRetriever:
             )
             for rank, (score, entity_id, i) in enumerate(named[:top_k])
         )
+
+    def _among_rivals(self, found: WindowFeatures, odds: FloatArray) -> FloatArray:
+        """Give what a candidate loses by better bearers of its name, or gains without any."""
+        config = self._config
+        rivals: defaultdict[str, list[float]] = defaultdict(list)
+        for name, value in zip(found.names, odds.tolist(), strict=True):
+            rivals[name].append(-value)
+        for ranked in rivals.values():
+            ranked.sort()
+        change = np.zeros(len(odds), dtype=np.float64)
+        for i, name in enumerate(found.names):
+            if not name:
+                continue
+            # Equal ones are no better: the order of rows must not show.
+            n_better = bisect_left(rivals[name], -float(odds[i]))
+            change[i] = -config.rival_weight * np.log1p(n_better)
+            _, _, _, partial, nested, _, _ = found.values[i]
+            if not n_better and not partial and not nested:
+                change[i] += config.leader_weight
+        return change

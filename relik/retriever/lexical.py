@@ -59,6 +59,7 @@ class NameHit:
         partial: The name is only a part of the record's name.
         nested: The occurrence lies inside a longer name.
         known: The document has the record's full name elsewhere.
+        name: The name, normalised; records of one name are rivals.
     """
 
     row: int
@@ -66,6 +67,7 @@ class NameHit:
     partial: bool = False
     nested: bool = False
     known: bool = False
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,20 +121,24 @@ class LexicalMatcher:
                 key = f"{key} {tokens[end - 1][0]}" if key else tokens[start][0]
                 cased = _cased(text, tokens[start][1])
                 hits = self._hits(key, cased, caseless, end - start)
-                if not hits:
-                    hits = self._inflected(key, cased, caseless, end - start)
+                # "joules" in lower case may be a unit, though a company is called Joules.
+                if not hits or not cased:
+                    hits = (*hits, *self._inflected(key, cased, caseless, end - start, hits))
                 if hits:
                     found.append(_Mention(start, end, hits))
                 if not self._names.has_prefix(f"{key} "):
                     break
         return found
 
-    def _inflected(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
+    def _inflected(
+        self, key: str, cased: bool, caseless: bool, length: int, held: tuple[NameHit, ...]
+    ) -> tuple[NameHit, ...]:
         """Find what a plural or an adjective of a place is formed from, as parts of names."""
+        rows = {hit.row for hit in held}
         for stem in stems(key, adjectives=cased):
             hits = self._hits(stem, cased, caseless, length)
             if hits:
-                return tuple(replace(hit, partial=True) for hit in hits)
+                return tuple(replace(hit, partial=True) for hit in hits if hit.row not in rows)
         return ()
 
     def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
@@ -147,7 +153,7 @@ class LexicalMatcher:
             held[match.row] = max(weight, held.get(match.row, 0.0))
         # Shares are taken among whole names and among parts apart: how often a part is used at
         # all is for its own weight to say.
-        return (*_shares(whole, partial=False), *_shares(parts, partial=True))
+        return (*_shares(whole, key, partial=False), *_shares(parts, key, partial=True))
 
 
 def stems(key: str, *, adjectives: bool = True) -> list[str]:
@@ -165,11 +171,11 @@ def stems(key: str, *, adjectives: bool = True) -> list[str]:
     return [] if short else [key.removesuffix(e) + base for e, base in endings if key.endswith(e)]
 
 
-def _shares(weights: dict[int, float], *, partial: bool) -> list[NameHit]:
+def _shares(weights: dict[int, float], name: str, *, partial: bool) -> list[NameHit]:
     total = sum(weights.values())
     best = sorted(weights.items(), key=lambda item: (-item[1], item[0]))
     return [
-        NameHit(row=row, log_prior=math.log(weight / total), partial=partial)
+        NameHit(row=row, log_prior=math.log(weight / total), partial=partial, name=name)
         for row, weight in best[:MAX_ROWS_PER_NAME]
     ]
 

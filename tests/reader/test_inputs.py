@@ -259,3 +259,12 @@ def test_lines_of_lists_begin_anew_and_those_of_prose_do_not(
     words = list(re.finditer(r"\S+", text))
     begins = begins_line(text, np.array([word.start() for word in words], dtype=np.int64))
     assert [w.group() for w, begun in zip(words, begins, strict=True) if begun] == expected
+
+
+def test_a_pictograph_is_no_part_of_a_name(tokenizer: Tokenizer) -> None:
+    tokens = _tokens(tokenizer, "ada \U0001f600 \u2192 bob\ufe0f !")
+    begins = [int(start) for start in tokens.starts[tokens.begins_word]]
+    ends = [int(end) for end in tokens.ends[tokens.ends_word]]
+    assert begins == [0, 8, 13]
+    assert {3, 14} <= set(ends)
+    assert not {5, 7} & set(ends)

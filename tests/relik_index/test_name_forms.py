@@ -5,7 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.kb.names import normalise
-from relik_index.name_forms import common_name, edition_names, plain_spellings, short_state
+from relik_index.name_forms import (
+    common_name,
+    edition_names,
+    initials,
+    other_wordings,
+    plain_spellings,
+    short_state,
+)
 
 
 @pytest.mark.parametrize(
@@ -71,10 +78,48 @@ def test_a_state_is_called_by_its_land(name: str, expected: str | None) -> None:
     assert short_state(name) == expected
 
 
+@pytest.mark.parametrize(
+    ("name", "types", "expected"),
+    [
+        ("Kurdistan Democratic Party", ("organisation",), "KDP"),
+        ("Academy of Motion Picture Arts and Sciences", ("organisation",), "AMPAS"),
+        ("Kurdistan Democratic Party", (), None),
+        ("Democratic Party", ("organisation",), None),
+        ("FC Bayern Munich", ("organisation",), None),
+        ("eight letters in No Word", ("organisation",), None),
+        ("A B C D E F G", ("organisation",), None),
+    ],
+)
+def test_organisations_are_called_by_initials(
+    name: str, types: tuple[str, ...], expected: str | None
+) -> None:
+    assert initials(name, types) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("April 2", ("2 April",)),
+        ("2 April", ("April 2",)),
+        ("Eighth Air Force", ("8th Air Force",)),
+        ("1st Infantry Division", ("First Infantry Division",)),
+        ("22nd Regiment", ()),
+        ("Anglo-Frisian languages", ("Anglo-Frisian",)),
+        ("Dutch language", ("Dutch",)),
+        ("Second", ()),
+        ("programming language", ()),
+    ],
+)
+def test_days_numbers_and_languages_have_two_wordings(name: str, expected: tuple[str, ...]) -> None:
+    assert other_wordings(name) == expected
+
+
 @given(st.text(max_size=40), st.text(max_size=60))
 def test_any_name_is_taken(name: str, description: str) -> None:
     common = common_name(name, (), description)
     assert common is None or (common != name and common == name.lower())
-    for form in (*plain_spellings(name), *edition_names(name)):
+    for form in (*plain_spellings(name), *edition_names(name), *other_wordings(name)):
         assert form != name
+    letters = initials(name, ("organisation",))
+    assert letters is None or 3 <= len(letters) <= 6
     assert all(normalise(form) or not normalise(name) for form in edition_names(name))

@@ -27,6 +27,7 @@ def _read(
         title_id=TITLES.get,
         unambiguous=SURE.get,
         windows=WindowConfig(size=size, stride=max(1, size // 2)),
+        named={"Mars", "Utrecht"}.__contains__,
     )
     source = SourceConfig(path="set.jsonl", **settings)  # type: ignore[arg-type]
     return list(reader.read(source, tmp_path))
@@ -61,6 +62,20 @@ def test_a_name_that_is_sure_is_linked_where_only_clusters_are_annotated(tmp_pat
 def test_a_set_can_give_its_spans_without_its_links(tmp_path: Path) -> None:
     row = {"text": "Ada met Bob", "spans": [[0, 3, "Q1", "Ada"], [8, 11, None, "Bob"]]}
     assert _labels(_read(tmp_path, row, links=False)[0]) == {"Ada": "", "Bob": ""}
+
+
+def test_a_mention_that_may_be_known_does_not_teach_nil(tmp_path: Path) -> None:
+    text = "Utrecht and Martian and Nowhere"
+    spans = [
+        [0, 7, None, "Utrecht", {}],
+        [12, 19, None, "Martian", {"title": "Mars (planet)"}],
+        [24, 31, None, "Nowhere", {"title": "Nowhere"}],
+    ]
+    row = {"text": text, "spans": spans}
+    some = _labels(_read(tmp_path, row, mentions="some")[0])
+    assert some == {"Utrecht": "", "Martian": "", "Nowhere": None}
+    # Where all is annotated, somebody looked for each.
+    assert set(_labels(_read(tmp_path, row, mentions="all")[0]).values()) == {None}
 
 
 def test_dates_and_skipped_types_are_no_mentions(tmp_path: Path) -> None:

@@ -37,6 +37,13 @@ def test_a_part_of_a_name_means_nobody() -> None:
     assert RECORDS.unambiguous("Lovelace") is None
 
 
+def test_a_name_or_a_part_of_one_is_known_as_such() -> None:
+    assert RECORDS.names("the Capital")
+    assert RECORDS.names("Lovelace")
+    assert not RECORDS.names("Nobody")
+    assert not RECORDS.names("")
+
+
 def test_ids_lead_to_rows() -> None:
     assert len(RECORDS) == 7
     assert RECORDS.row_of("Q3") == 2

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +31,8 @@ ZERO = RetrieverConfig(
     known_weight=0.0,
     popularity_weight=0.0,
     bias=0.0,
+    rival_weight=0.0,
+    leader_weight=0.0,
 )
 
 Make = Callable[..., HybridRetriever]
@@ -100,6 +103,32 @@ def test_without_names_only_vectors_count(make: Make) -> None:
     assert {candidate.source for candidate in found} == {"dense"}
 
 
+def test_namesakes_make_room_for_another_name(tmp_path: Path, tiny_tokenizer: Tokenizer) -> None:
+    bearers = [{"id": f"L{k}", "name": "Lee", "surfaces": {"Lee": 90 - k}} for k in range(8)]
+    rare: dict[str, object] = {"id": "Q1", "name": "Ann", "partials": ["Bob"]}
+    kb = _built(tmp_path, [*bearers, rare], tiny_tokenizer)
+    settings = {"dense_weight": 0.0, "prior_weight": 0.1, "partial_weight": -3.0}
+
+    def found(**more: float) -> list[str]:
+        config = RetrieverConfig(**settings, **more)  # type: ignore[arg-type]
+        retriever = HybridRetriever(HashEncoder(16), kb, config)
+        return [c.entity_id for c in retriever.retrieve(_windows("Lee and Bob"), top_k=4)[0]]
+
+    assert "Q1" not in found()
+    assert found(rival_weight=6.0)[:2] == ["L0", "Q1"]
+    assert found(leader_weight=1.0)[0] == "L0"
+
+
+def test_what_is_called_by_its_whole_name_leads(make: Make) -> None:
+    scores = []
+    for weight in (0.0, 2.0):
+        config = replace(ZERO, leader_weight=weight, prior_weight=1.0)
+        (found,) = make(config).retrieve(_windows("in Paris"), top_k=15)
+        scores.append({candidate.entity_id: candidate.score for candidate in found})
+    assert scores[1]["Q9"] > scores[0]["Q9"]
+    assert scores[1]["Q2"] == scores[0]["Q2"]
+
+
 @pytest.mark.parametrize("top_k", [1, 3, 14, 99])
 def test_ties_are_broken_by_id_even_at_the_border(make: Make, top_k: int) -> None:
     (found,) = make(ZERO).retrieve(_windows("Paris and Ada Lovelace"), top_k=top_k)
@@ -134,7 +163,10 @@ def test_nothing_is_asked_where_nothing_is_wanted(make: Make) -> None:
 def test_features_are_those_of_the_settings(make: Make, kb: KnowledgeBase) -> None:
     retriever = make()
     windows = _windows("Lovelace")
-    ((rows, features),) = retriever.features(windows, retriever.encode(windows), top_k=15)
+    (found,) = retriever.features(windows, retriever.encode(windows), top_k=15)
+    rows, features = found.rows, found.values
+    assert len(found.names) == len(rows)
+    assert dict(zip(rows.tolist(), found.names, strict=True))[2] == "lovelace"
     assert rows.tolist() == sorted(rows.tolist())
     assert features.shape == (len(rows), 7)
     assert features.dtype == np.float32

@@ -141,6 +141,13 @@ def test_a_cased_name_is_not_found_in_lower_case() -> None:
     assert BANK in _match("The bank")[0]
 
 
+def test_a_plural_in_lower_case_is_found_beside_a_proper_name() -> None:
+    names = {"joules": [NameMatch(PARIS, 1, PRIMARY)], "joule": [NameMatch(BANK, 0, PRIMARY)]}
+    (hits,) = _match("Some joules", names=names)
+    assert (hits[PARIS].partial, hits[BANK].partial) == (False, True)
+    assert set(_match("Joules", names=names)[0]) == {PARIS}
+
+
 def test_text_without_capitals_has_its_names_found() -> None:
     assert PARIS in _match("i like paris")[0]
 

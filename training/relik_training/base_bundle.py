@@ -130,6 +130,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
             kb,
             counts=config.fusion.counts,
         )
+    weights |= {"rival_weight": config.fusion.rivals, "leader_weight": config.fusion.leaders}
     fitted = dataclasses.replace(settings, retriever=with_weights(settings.retriever, weights))
     write_toml(fitted, out / LAYOUT.pipeline)
     return weights

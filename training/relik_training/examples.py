@@ -16,6 +16,7 @@ from relik.windows import split
 from relik_index.entity_types import is_date
 from relik_training.files import read_jsonl
 from relik_training.records import Records
+from relik_training.statements import Statement, placed
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
@@ -115,6 +116,7 @@ class ExampleReader:
         known: Tells whether an entity id is in the knowledge base.
         title_id: Gives the entity id of a page title, or None.
         unambiguous: Gives the entity id that a name always means, or None.
+        named: Tells whether something in the knowledge base has a name.
         windows: How documents are split.
     """
 
@@ -124,10 +126,13 @@ class ExampleReader:
         title_id: Callable[[str], str | None],
         unambiguous: Callable[[str], str | None],
         windows: WindowConfig,
+        *,
+        named: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._known = known
         self._title_id = title_id
         self._unambiguous = unambiguous
+        self._named = named
         self._windows = windows
 
     def read(self, source: SourceConfig, data: Path) -> Iterator[Example]:
@@ -152,7 +157,7 @@ class ExampleReader:
         mentions, kept = self._gold(row, source)
         groups = {m.span: m.group for m in mentions}
         triples = [
-            _Statement(subject, groups[subject], relation, obj, groups[obj])
+            Statement(subject, groups[subject], relation, obj, groups[obj])
             for subject, relation, obj in _renamed(row.get("triples", ()), source, kept)
         ]
         if source.propagate:
@@ -169,7 +174,7 @@ class ExampleReader:
                 (m for m in by_span.values() if _within(m.span, window.span)),
                 key=lambda m: m.span,
             )
-            stated, doubtful = _placed(triples, inside)
+            stated, doubtful = placed(triples, inside)
             offset = window.span.start
             cut = [
                 Span(m.span.start, m.span.end)
@@ -214,14 +219,25 @@ class ExampleReader:
                 link = ""
             elif entity_id and self._known(entity_id):
                 link = entity_id
-            elif entity_id or linked_set:
+            elif not linked_set:
+                link = self._unambiguous(surface) or ""
+            elif entity_id or not self._may_be_known(surface, extra, source):
                 link = None
             else:
-                link = self._unambiguous(surface) or ""
+                link = ""
             cluster = extra.get("cluster")
             group = f"cluster {cluster}" if cluster is not None else entity_id or surface
             mentions.append(Mention(span=span, entity_id=link, group=group))
         return mentions, kept
+
+    def _may_be_known(self, surface: str, extra: dict[str, Any], source: SourceConfig) -> bool:
+        """Tell whether a mention without an id may still mean something in the knowledge base.
+
+        A set that labels a part often has no id because a page was renamed or nobody looked. Where
+        a record has that name, taking the mention for NIL would teach to doubt the right one.
+        """
+        title = re.sub(r" \(.*\)$", "", str(extra.get("title") or ""))
+        return source.mentions != "all" and (self._named(surface) or self._named(title))
 
     def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
         text = row["text"]
@@ -291,6 +307,7 @@ def read_examples(
         known=entities.__contains__,
         title_id=title_ids.get,
         unambiguous=entities.unambiguous,
+        named=entities.names,
         windows=windows,
     )
     examples: list[Example] = []
@@ -298,47 +315,6 @@ def read_examples(
         source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
         examples.extend(reader.read(source, data))
     return examples
-
-
-@dataclass(frozen=True, slots=True)
-class _Statement:
-    """A triple as a document states it: between spans, and so between what they mention."""
-
-    subject: Span
-    subject_group: str
-    relation: str
-    object: Span
-    object_group: str
-
-
-def _placed(
-    statements: list[_Statement], inside: list[Mention]
-) -> tuple[tuple[tuple[int, str, int], ...], frozenset[tuple[int, str, int]]]:
-    """Place triples among the mentions of a window.
-
-    A data set names one pair of mentions for each triple, often from another part of the text.
-    It holds of the pair that is named and of the closest one; of others nobody knows.
-    """
-    place = {mention.span: i for i, mention in enumerate(inside)}
-    groups: dict[str, list[int]] = {}
-    for i, mention in enumerate(inside):
-        groups.setdefault(mention.group, []).append(i)
-    stated: dict[tuple[int, str, int], None] = {}
-    doubtful: set[tuple[int, str, int]] = set()
-    for one in statements:
-        pairs = [
-            (s, o)
-            for s in groups.get(one.subject_group, ())
-            for o in groups.get(one.object_group, ())
-            if s != o
-        ]
-        if one.subject in place and one.object in place:
-            stated[(place[one.subject], one.relation, place[one.object])] = None
-        if pairs:
-            s, o = min(pairs, key=lambda p: abs(inside[p[0]].span.start - inside[p[1]].span.start))
-            stated[(s, one.relation, o)] = None
-            doubtful.update((s, one.relation, o) for s, o in pairs)
-    return tuple(stated), frozenset(doubtful - stated.keys())
 
 
 def _renamed(

@@ -83,10 +83,10 @@ def fit_fusion(
     ]
     found = retriever.features(windows, retriever.encode(windows), top_k=top_k)
     parts, labels = [], []
-    for example, (rows, features) in zip(examples, found, strict=True):
+    for example, each in zip(examples, found, strict=True):
         gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}
-        parts.append(features)
-        labels.append(np.isin(rows, [row for row in gold if row is not None]))
+        parts.append(each.values)
+        labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
     weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
     factors = [counts if name in COUNTED else 1.0 for name in FIELDS]
     fitted = {

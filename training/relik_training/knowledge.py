@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import ConfigError
-from relik_index.entity_types import coarse_types, is_date, partial_names
+from relik.types import Entity
+from relik_index.enrich import other_forms
+from relik_index.entity_types import coarse_types, is_date
 from relik_training.files import read_jsonl, write_jsonl
 
 
@@ -36,7 +38,7 @@ class KnowledgeConfig:
     triples: str = ""
     linked_text: tuple[str, ...] = ()
     relation_text: tuple[str, ...] = ()
-    max_entities: int = 100_500
+    max_entities: int = 98_500
     max_relations: int = 200
     max_aliases: int = 5
     out: str = "runs/knowledge"
@@ -179,7 +181,15 @@ def _entity(
     }
     if kept:
         record["surfaces"] = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
-    partials = partial_names(row["name"], types, row["description"])
+    partials = other_forms(
+        Entity(
+            entity_id=row["id"],
+            name=row["name"],
+            aliases=tuple(record["aliases"]),
+            description=row["description"],
+            types=types,
+        )
+    )
     if partials:
         record["partials"] = list(partials)
     return record

@@ -68,6 +68,17 @@ class Records:
         """
         return sorted(self._names.get(key, ()), key=lambda match: (-match.count, match.row))
 
+    def names(self, surface: str) -> bool:
+        """Tell whether some record has a name, or a part of one.
+
+        Args:
+            surface: A name as it stands in a text.
+
+        Returns:
+            True if so.
+        """
+        return normalise(surface) in self._names
+
     def unambiguous(self, surface: str) -> str | None:
         """Return the id that a name nearly always means.
 

@@ -86,7 +86,7 @@ class BuildOptions:
     candidate_tokens: int = 10
     min_recall: float = 0.0
     force: bool = False
-    batch: int = 64
+    batch: int = 1024
     batch_rows: int = 1024
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None

@@ -53,7 +53,7 @@ def build(
     ] = 0.0,
     inherit: Inherit = True,
     name_parts: NameParts = True,
-    batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 64,
+    batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
 ) -> None:

@@ -157,6 +157,7 @@ def triples(
 ) -> None:
     """Score triples: boundaries and relation, or with --entity-ids linked ids and relation.
 
+    With --entity-ids, inkb restricts gold to triples whose ends the knowledge base has.
     With --strict the types of both ends count too, triples without them are told as boundaries,
     and mentions with their types as entities.
     """
@@ -210,6 +211,7 @@ def _analysed(
         name_of=name_of,
         options=subject.options,
         entity_ids=entity_ids,
+        known=subject.known,
         wanted=subject.wanted,
     )
 

@@ -135,6 +135,7 @@ def analyse_triples(
     name_of: NameOf,
     options: AnnotateOptions,
     entity_ids: bool = False,
+    known: KnownIds | None = None,
     wanted: Wanted = Wanted(),
 ) -> Analysis:
     """Score triples, and rate each relation. Triples have no `errors`.
@@ -145,20 +146,29 @@ def analyse_triples(
         name_of: Names of relations.
         options: Candidates and thresholds.
         entity_ids: Compare linked ids, not boundaries.
+        known: As of `evaluate_triples`.
         wanted: What is asked for beside figures.
 
     Returns:
-        `triples`; `breakdown` by `relations`, each with its `name` or None.
+        `triples`, and `inkb` where the ids are known; `breakdown` by `relations`, each with its
+        `name` or None.
     """
     answers = answer_triples(measured, gold, options=options, entity_ids=entity_ids)
-    counts = [
-        triple_counts(
-            gold_triples(each.gold, entity_ids=entity_ids).keys(),
-            found_triples(each.annotation, entity_ids=entity_ids).keys(),
-        )
-        for each in answers
-    ]
-    figures: dict[str, object] = {"triples": precision_recall_f1(counts)}
+    restricted = {"triples": None, "inkb": known if entity_ids else None}
+    readings = {
+        name: [
+            triple_counts(
+                gold_triples(each.gold, entity_ids=entity_ids, known=ids).keys(),
+                found_triples(each.annotation, entity_ids=entity_ids).keys(),
+            )
+            for each in answers
+        ]
+        for name, ids in restricted.items()
+        if name == "triples" or ids is not None
+    }
+    figures: dict[str, object] = {
+        name: precision_recall_f1(counts) for name, counts in readings.items()
+    }
     sections: tuple[str, ...] = ()
     if wanted.breakdown or wanted.sections:
         rated = by_relation(answers, entity_ids=entity_ids)
@@ -170,7 +180,11 @@ def analyse_triples(
                 breakdown_section({"By relation": named}),
                 *_triple_sections(answers, name_of, entity_ids=entity_ids),
             )
-    return Analysis(figures=figures, ratios={"triples": match_ratios(counts)}, sections=sections)
+    return Analysis(
+        figures=figures,
+        ratios={name: match_ratios(counts) for name, counts in readings.items()},
+        sections=sections,
+    )
 
 
 def analyse_retrieval(

@@ -1,7 +1,7 @@
 """What one document's answer got right: mentions, triples and candidates against gold."""
 
 from collections.abc import Container, Sequence, Set
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from relik.evaluation.gold import GoldDocument, GoldTriple
 from relik.evaluation.metrics import Counts
@@ -113,12 +113,15 @@ def linking_counts(
     )
 
 
-def gold_triples(gold: GoldDocument, *, entity_ids: bool) -> dict[TripleKey, GoldTriple]:
+def gold_triples(
+    gold: GoldDocument, *, entity_ids: bool, known: Container[str] | None = None
+) -> dict[TripleKey, GoldTriple]:
     """Give the triples that should be found.
 
     Args:
         gold: A gold document.
         entity_ids: Name the ends by their ids; triples with an end of no id are left out.
+        known: The ids of the knowledge base: ends of other ids are as of no id; None takes all.
 
     Returns:
         Triples by what they are compared by, the first of each.
@@ -128,9 +131,13 @@ def gold_triples(gold: GoldDocument, *, entity_ids: bool) -> dict[TripleKey, Gol
         subject, object_ = triple.subject, triple.object
         if not entity_ids:
             keyed.setdefault((subject.span, triple.relation_id, object_.span), triple)
-        elif subject.entity_id is not None and object_.entity_id is not None:
+        elif _is_known(subject.entity_id, known) and _is_known(object_.entity_id, known):
             keyed.setdefault((subject.entity_id, triple.relation_id, object_.entity_id), triple)
     return keyed
+
+
+def _is_known(entity_id: str | None, known: Container[str] | None) -> TypeGuard[str]:
+    return entity_id is not None and (known is None or entity_id in known)
 
 
 def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey, Triple]:

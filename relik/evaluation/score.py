@@ -142,6 +142,7 @@ def evaluate_triples(
     *,
     options: AnnotateOptions,
     entity_ids: bool = False,
+    known: KnownIds | None = None,
 ) -> dict[str, object]:
     """Score triples as a set per document.
 
@@ -151,20 +152,27 @@ def evaluate_triples(
         options: Thresholds; the tasks are set here.
         entity_ids: Compare (subject id, relation, object id), over gold triples whose ends both
             have ids, instead of (subject span, relation, object span).
+        known: The knowledge base. With it and `entity_ids`, triples are rated against gold of its
+            ids alone too: what it lacks cannot be found.
 
     Returns:
-        `triples`, as of `precision_recall_f1`.
+        `triples`, and `inkb` where the ids are known, each as of `precision_recall_f1`.
     """
     # A mention of nothing known can be the end of a triple where only boundaries count.
     options = replace(options, relations=True, nil=not entity_ids)
-    counts = []
+    counts, inkb = [], []
     for chunk in _chunks(gold):
         found = annotator.annotate([each.document for each in chunk], options=options)
         for each, annotation in zip(chunk, found, strict=True):
             wanted = gold_triples(each, entity_ids=entity_ids)
             got = found_triples(annotation, entity_ids=entity_ids)
             counts.append(triple_counts(wanted.keys(), got.keys()))
-    return {"triples": precision_recall_f1(counts)}
+            wanted = gold_triples(each, entity_ids=entity_ids, known=known)
+            inkb.append(triple_counts(wanted.keys(), got.keys()))
+    rated: dict[str, object] = {"triples": precision_recall_f1(counts)}
+    if entity_ids and known is not None:
+        rated["inkb"] = precision_recall_f1(inkb)
+    return rated
 
 
 def evaluate_retrieval(

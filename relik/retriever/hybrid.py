@@ -10,14 +10,17 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
 from relik.retriever.lexical import LexicalMatcher, NameHit
 from relik.types import Candidate, FloatArray, IntArray, TextEncoder, Window
 
+_Odds: TypeAlias = npt.NDArray[np.float64]
 MAX_HITS = 400
 MAX_ODDS = 30.0
 """Log-odds beyond which scores could no longer be told from 0 and 1."""
@@ -180,7 +183,7 @@ class HybridRetriever:
             for rank, (score, entity_id, i) in enumerate(named[:top_k])
         )
 
-    def _among_rivals(self, found: WindowFeatures, odds: FloatArray) -> FloatArray:
+    def _among_rivals(self, found: WindowFeatures, odds: _Odds) -> _Odds:
         """Give what a candidate loses by better bearers of its name, or gains without any."""
         config = self._config
         rivals: defaultdict[str, list[float]] = defaultdict(list)

@@ -89,13 +89,17 @@ def test_entities_have_the_figures_of_a_plain_evaluation(
 def test_triples_have_the_figures_of_a_plain_evaluation(
     tiny_pipeline: Pipeline, gold: list[GoldDocument], entity_ids: bool
 ) -> None:
-    plain = evaluate_triples(tiny_pipeline, gold, options=OPTIONS, entity_ids=entity_ids)
+    known = tiny_pipeline.entities
+    plain = evaluate_triples(
+        tiny_pipeline, gold, options=OPTIONS, entity_ids=entity_ids, known=known
+    )
     found = analyse_triples(
         tiny_pipeline,
         gold,
         name_of=lambda relation_id: "born in" if relation_id == "P1" else "",
         options=OPTIONS,
         entity_ids=entity_ids,
+        known=known,
         wanted=ALL,
     ).figures
     breakdown = found.pop("breakdown")

@@ -182,6 +182,18 @@ def test_triples_are_compared_by_boundaries_or_by_ids() -> None:
     assert [options.nil for options in answers.asked] == [True, False]
 
 
+def test_triples_of_unknown_ids_are_no_gold_in_the_knowledge_base() -> None:
+    wanted = gold({ADA: "QA", BOB: "QB", ROME: "Q-unknown"}, (ADA, "P1", BOB), (ADA, "P2", ROME))
+    answers = Canned({ADA: "QA", BOB: "QB"}, (ADA, "P1", BOB), (BOB, "P1", ADA))
+    report = evaluate_triples(
+        answers, [wanted], options=AnnotateOptions(), entity_ids=True, known=KNOWN
+    )
+    assert counts(report, "triples") == {"right": 1, "wrong": 1, "missed": 1}
+    assert counts(report, "inkb") == {"right": 1, "wrong": 1, "missed": 0}
+    plain = evaluate_triples(answers, [wanted], options=AnnotateOptions(), known=KNOWN)
+    assert set(plain) == {"triples"}
+
+
 def test_a_triple_found_at_two_places_counts_once_by_ids() -> None:
     wanted = gold({ADA: "QA", BOB: "QB", CY: "QA"}, (ADA, "P1", BOB), (CY, "P1", BOB))
     answers = Canned({ADA: "QA", BOB: "QB"}, (ADA, "P1", BOB))

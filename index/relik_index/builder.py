@@ -78,6 +78,8 @@ class BuildOptions:
         batch_rows: Records that are compressed together.
         sources: Where the records come from, for the manifest.
         enrich: Adds to a record what its line does not say; the same each time it is asked.
+        any_case: Names are found in lower-case text too, although all are written with a capital:
+            for lists of diseases or goods, which are no proper names.
     """
 
     vectors: VectorKind = "exact"
@@ -90,6 +92,7 @@ class BuildOptions:
     batch_rows: int = 1024
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None
+    any_case: bool = False
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -147,7 +150,7 @@ def build_index(
             rows, tokenizer_fingerprint = _write_records(
                 _Source(source, add), folder, tokenizer, chosen, tell
             )
-            _write_names(_Source(source, add), folder, rows, tell)
+            _write_names(_Source(source, add), folder, rows, tell, any_case=chosen.any_case)
             fields: dict[str, object] = {
                 "rows": rows,
                 **_write_vectors(folder, encoder, chosen, tell),
@@ -226,7 +229,9 @@ def _record_batch(
     return record_batch(entities, [record.count for record in records], tokens, columns)
 
 
-def _write_names(source: _Source, folder: Path, rows: int, progress: Progress) -> None:
+def _write_names(
+    source: _Source, folder: Path, rows: int, progress: Progress, *, any_case: bool
+) -> None:
     """Write the name trie in a second pass, so that surface forms need not be kept meanwhile."""
     total = source.path.stat().st_size
     last = -1
@@ -234,7 +239,7 @@ def _write_names(source: _Source, folder: Path, rows: int, progress: Progress) -
     def matches() -> Iterator[dict[str, NameMatch]]:
         nonlocal last
         for last, record in enumerate(source.records()):
-            yield name_matches(record, row=last)
+            yield name_matches(record, row=last, any_case=any_case)
             if last % 1024 == 0:
                 progress("names", record.position, total)
 

@@ -31,6 +31,14 @@ NameParts = Annotated[
     bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
 ]
 
+AnyCase = Annotated[
+    bool,
+    typer.Option(
+        "--any-case",
+        help="Find names in lower case too, however they are written: for diseases or goods.",
+    ),
+]
+
 
 @app.command()
 def build(
@@ -53,6 +61,7 @@ def build(
     ] = 0.0,
     inherit: Inherit = True,
     name_parts: NameParts = True,
+    any_case: AnyCase = False,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
@@ -77,6 +86,7 @@ def build(
         batch=batch,
         sources=(file.name,),
         enrich=enricher.enriched,
+        any_case=any_case,
     )
     started = time.monotonic()
     with progress_bar() as progress:

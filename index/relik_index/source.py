@@ -89,7 +89,7 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
         raise InputError(f"{path}: got no records, expected one or more: give JSON Lines")
 
 
-def name_matches(record: SourceRecord, *, row: int) -> dict[str, NameMatch]:
+def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> dict[str, NameMatch]:
     """Collect the normalised names of a record.
 
     A name that is a full name by one reading is not flagged as partial by another. It is
@@ -98,6 +98,7 @@ def name_matches(record: SourceRecord, *, row: int) -> dict[str, NameMatch]:
     Args:
         record: The record.
         row: Its row.
+        any_case: Flag whole names as not cased, however they are written.
 
     Returns:
         What the name trie keeps for each key; names without a letter or digit are left out.
@@ -129,7 +130,12 @@ def name_matches(record: SourceRecord, *, row: int) -> dict[str, NameMatch]:
             # How the name is written in text counts for more than how a list has it.
             kept = held.flags & PRIMARY | flags & CASED | held.flags & flags & PARTIAL
             matches[key] = NameMatch(row, min(held.count + count, MAX_COUNT), kept)
-    return matches
+    if not any_case:
+        return matches
+    return {
+        key: match if match.flags & PARTIAL else match._replace(flags=match.flags & ~CASED)
+        for key, match in matches.items()
+    }
 
 
 def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:

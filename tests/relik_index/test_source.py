@@ -106,3 +106,11 @@ def test_a_surface_that_never_occurred_keeps_its_case() -> None:
     entity = Entity(entity_id="Q1", name="X")
     record = SourceRecord(entity=entity, surfaces={"Turkey": 0})
     assert name_matches(record, row=0)["turkey"] == NameMatch(0, 0, CASED)
+
+
+def test_whole_names_are_found_in_any_case_where_asked() -> None:
+    entity = Entity(entity_id="Q1", name="Breast Cancer", aliases=("BRCA",))
+    record = SourceRecord(entity=entity, partials=("Breast",), known={"bc": (3, CASED)})
+    flags = {k: m.flags for k, m in name_matches(record, row=0, any_case=True).items()}
+    assert flags == {"breast cancer": PRIMARY, "brca": 0, "breast": CASED | PARTIAL, "bc": 0}
+    assert name_matches(record, row=0)["breast cancer"].flags == PRIMARY | CASED

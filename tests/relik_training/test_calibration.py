@@ -127,12 +127,14 @@ def test_triples_between_unlabelled_ends_count_only_where_all_relations_are_anno
     assert judge_triples(_example(), found, least=0.6) == []
 
 
-def test_slack_lowers_the_threshold_and_loses_no_more_than_it_says() -> None:
+@pytest.mark.parametrize("slack", [0.02, -0.02])
+def test_slack_moves_the_threshold_and_loses_no_more_than_it_says(slack: float) -> None:
     rng = np.random.default_rng(3)
     scores = rng.random(4000).astype(np.float32)
     judged = Judged(scores=scores, correct=rng.random(4000) < scores, n_gold=2400)
     best = fit_scores(judged, 0.9)
-    looser = fit_scores(judged, 0.9, slack=0.02)
-    assert looser.threshold < best.threshold
-    most, kept = (float(str(fitted.report["f1"])) for fitted in (best, looser))
+    moved = fit_scores(judged, 0.9, slack=slack)
+    assert (moved.threshold < best.threshold) == (slack > 0)
+    assert moved.threshold != best.threshold
+    most, kept = (float(str(fitted.report["f1"])) for fitted in (best, moved))
     assert most - 0.02 <= kept <= most

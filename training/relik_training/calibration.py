@@ -201,7 +201,11 @@ def calibrate(
     annotations = _annotate(pipeline, examples, config)
     spans = fit_scores(_judged_spans(examples, annotations), config.precision, slack=config.slack)
     least = _raw(spans)
-    triples = fit_scores(_judged_triples(examples, annotations, least), config.precision)
+    triples = fit_scores(
+        _judged_triples(examples, annotations, least),
+        config.precision,
+        slack=-config.triple_slack,
+    )
     fitted = replace(
         plain,
         reader=replace(
@@ -236,7 +240,8 @@ def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitte
     Args:
         judged: Predictions with raw scores.
         precision: For which precision a second threshold is reported, 0..1.
-        slack: By how much F1 may be below the best, for a lower threshold.
+        slack: By how much F1 may be below the best, for a lower threshold; below 0, for a higher
+            one.
 
     Returns:
         What was fitted, with its figures.
@@ -247,9 +252,8 @@ def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitte
     curve = [_rates(scores >= least, judged) for least in _GRID]
     top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
-    best = (
-        next(i for i, rate in enumerate(curve) if rate[2] >= top - slack) if len(scores) else None
-    )
+    near = [i for i, rate in enumerate(curve) if rate[2] >= top - abs(slack)]
+    best = near[-1 if slack < 0 else 0] if len(scores) else None
     threshold = 0.5 if best is None else float(_GRID[best])
     rates = (0.0, 0.0, 0.0) if best is None else curve[best]
     precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)

@@ -74,6 +74,8 @@ class CalibrationTraining:
         relation_threshold: Least raw score of a triple that takes part, 0..1.
         precision: For which precision a second pair of thresholds is reported, 0..1.
         slack: The threshold of spans is the lowest whose F1 is at most so far below the best.
+        triple_slack: The threshold of triples is the highest whose F1 is: what texts do not state
+            is not to be said.
     """
 
     sources: Tables = ()
@@ -82,6 +84,7 @@ class CalibrationTraining:
     relation_threshold: float = 0.02
     precision: float = 0.9
     slack: float = 0.0
+    triple_slack: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

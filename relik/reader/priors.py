@@ -11,7 +11,8 @@ from typing import Protocol
 
 import numpy as np
 
-from relik.kb.names import PARTIAL, PRIMARY, NameMatch, normalise
+from relik.kb.inflections import stems
+from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, normalise
 from relik.types import FloatArray
 
 FLOOR = 0.01
@@ -19,6 +20,8 @@ FLOOR = 0.01
 NIL_PRIOR = math.log(0.1)
 """Log share of uses of a known name that mean something the knowledge base does not have."""
 _PART = 0.2
+_LOWERED = 0.1
+"""How much less a name counts that is written with a capital, where the text has none."""
 
 
 class Names(Protocol):
@@ -49,15 +52,31 @@ def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
     Returns:
         Row -> share, summing to 1; empty for an unknown name.
     """
+    key, lower = normalise(surface), surface.islower()
+    weights = _weights(kb, key, lower=lower)
+    if lower or not weights:
+        # A plural in lower case is seldom the name of a company; of others it is a weaker sign.
+        for stem in stems(key, adjectives=not lower):
+            found = _weights(kb, stem, lower=lower)
+            if found:
+                for row, weight in found.items():
+                    weights[row] = max(weight * _PART, weights.get(row, 0.0))
+                break
+    total = sum(weights.values())
+    return {row: weight / total for row, weight in weights.items()}
+
+
+def _weights(kb: Knowledge, key: str, *, lower: bool) -> dict[int, float]:
     weights: dict[int, float] = {}
-    for match in kb.names.lookup(normalise(surface)):
+    for match in kb.names.lookup(key):
         weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
         weight += 0.1 * math.log1p(kb.count(match.row))
         if match.flags & PARTIAL:
             weight *= _PART
+        if lower and match.flags & CASED:
+            weight *= _LOWERED
         weights[match.row] = max(weight, weights.get(match.row, 0.0))
-    total = sum(weights.values())
-    return {row: weight / total for row, weight in weights.items()}
+    return weights
 
 
 def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> FloatArray:

@@ -10,26 +10,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from relik.kb.inflections import stems
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
 from relik.types import Window
 
 MAX_NAME_TOKENS = 10
 MAX_ROWS_PER_NAME = 24
-_SHORTEST_STEM = 4
-_PLURALS = (("s", ""), ("es", ""), ("ies", "y"))
-# Afrikaners, Tanzanian, Kuwaiti, Brazilian, Palestinian, Bolivian, Sudanese: of English.
-_ENDINGS = (
-    *_PLURALS,
-    ("n", ""),
-    ("i", ""),
-    ("ian", ""),
-    ("an", ""),
-    ("an", "e"),
-    ("ian", "e"),
-    ("ese", ""),
-    ("ese", "a"),
-    ("ish", ""),
-)
 
 
 class Names(Protocol):
@@ -154,21 +140,6 @@ class LexicalMatcher:
         # Shares are taken among whole names and among parts apart: how often a part is used at
         # all is for its own weight to say.
         return (*_shares(whole, key, partial=False), *_shares(parts, key, partial=True))
-
-
-def stems(key: str, *, adjectives: bool = True) -> list[str]:
-    """Guess what an English plural, or an adjective of a place, is formed from.
-
-    Args:
-        key: A normalised name.
-        adjectives: Guess adjectives as well: Tanzanian, Kuwaiti, Sudanese.
-
-    Returns:
-        Normalised names that may exist or not, likelier ones first.
-    """
-    endings = _ENDINGS if adjectives else _PLURALS
-    short = len(key.rpartition(" ")[2]) <= _SHORTEST_STEM
-    return [] if short else [key.removesuffix(e) + base for e, base in endings if key.endswith(e)]
 
 
 def _shares(weights: dict[int, float], name: str, *, partial: bool) -> list[NameHit]:

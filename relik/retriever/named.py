@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from relik.kb import KnowledgeBase
+from relik.kb.inflections import stems
 from relik.kb.names import PARTIAL, normalise
-from relik.retriever.lexical import stems
 from relik.types import Candidate, Span, Window, WindowCandidates
 
 PER_MENTION = 3
@@ -62,19 +62,15 @@ def _with_bearers(
 
 
 def _bearers(surface: str, kb: KnowledgeBase) -> list[str]:
-    """Give the ids that a name means most often; of an inflected one those of its stem."""
-    key = normalise(surface)
+    """Give the ids that a name means most often; of an inflected one those of its stem too."""
+    key, found = normalise(surface), dict[int, None]()
     for name in (key, *stems(key)):
-        matches = kb.names.lookup(name)
-        if matches:
-            ranked = sorted(
-                matches,
-                key=lambda one: (
-                    bool(one.flags & PARTIAL),
-                    -one.count,
-                    -kb.count(one.row),
-                    one.row,
-                ),
-            )
-            return [kb.entity_id(one.row) for one in ranked[:PER_MENTION]]
-    return []
+        ranked = sorted(
+            kb.names.lookup(name),
+            key=lambda one: (bool(one.flags & PARTIAL), -one.count, -kb.count(one.row), one.row),
+        )
+        found |= dict.fromkeys(one.row for one in ranked[:PER_MENTION])
+        # A plural in lower case is seldom the name of a company.
+        if ranked and (name != key or not surface.islower()):
+            break
+    return [kb.entity_id(row) for row in found]

@@ -47,3 +47,22 @@ def test_shares_sum_to_one_and_priors_stay_in_range(one: int, other: int) -> Non
     priors = log_priors(kb, "Paris", [0, 1, 2])
     assert (priors <= 0).all()
     assert (priors >= np.log(FLOOR) - 1e-6).all()
+
+
+def test_a_name_with_a_capital_counts_little_in_lower_case() -> None:
+    entities = [
+        Entity(entity_id="Q1", name="Sugar", description="company"),
+        Entity(entity_id="Q2", name="sucrose", aliases=("sugar",)),
+    ]
+    kb = FakeKnowledgeBase(entities, counts={})
+    shares = {form: name_shares(kb, form) for form in ("Sugar", "sugar")}
+    assert shares["Sugar"][0] > shares["Sugar"][1]
+    assert shares["sugar"][0] < shares["sugar"][1]
+
+
+def test_a_plural_has_the_names_of_its_stem() -> None:
+    entities = [Entity(entity_id="Q1", name="Joules"), Entity(entity_id="Q2", name="joule")]
+    kb = FakeKnowledgeBase(entities, counts={})
+    assert set(name_shares(kb, "joules")) == {0, 1}
+    assert set(name_shares(kb, "Joules")) == {0}
+    assert set(name_shares(FakeKnowledgeBase(entities[1:], counts={}), "Joules")) == {0}

@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
-from relik.retriever.lexical import LexicalMatcher, NameHit, stems
+from relik.retriever.lexical import LexicalMatcher, NameHit
 from relik.types import Span, Window
 
 PARIS, HILTON, TEXAS, ADA, BANK = range(5)
@@ -75,26 +74,6 @@ def test_a_plural_or_an_adjective_of_a_place_is_found_as_a_part() -> None:
     (hits,) = _match("Parisian cafes")
     assert hits[PARIS].partial
     assert _match("parisian cafes") == [{}]
-
-
-@pytest.mark.parametrize(
-    ("key", "stem"),
-    [
-        ("kuwaiti", "kuwait"),
-        ("tanzanian", "tanzania"),
-        ("brazilian", "brazil"),
-        ("palestinian", "palestine"),
-        ("sudanese", "sudan"),
-        ("television networks", "television network"),
-        ("treaties", "treaty"),
-    ],
-)
-def test_stems_have_the_name_that_a_form_is_made_of(key: str, stem: str) -> None:
-    assert stem in stems(key)
-
-
-def test_a_short_word_has_no_stem() -> None:
-    assert stems("cats") == stems("old cats") == []
 
 
 def test_a_name_inside_a_longer_one_is_nested() -> None:

@@ -118,6 +118,8 @@ class ReaderConfig:
         prior_weight: Weight of the log share of uses of a mention's surface form that mean a
             candidate, added to the link logits; 0 leaves it out.
         nil_weight: Added to the link logit of NIL; below 0 more mentions are linked.
+        given_prior_factor: Multiplies `prior_weight` where mentions are given: dates and common
+            words come too, about which a reader of names knows less than what has their name.
     """
 
     max_tokens: int = 512
@@ -127,6 +129,7 @@ class ReaderConfig:
     max_spans: int = 32
     prior_weight: float = 0.8
     nil_weight: float = 0.0
+    given_prior_factor: float = 1.5
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,8 @@ from relik.types import FloatArray
 
 FLOOR = 0.01
 """Share of a candidate that does not have the name: an inflected or misspelt form may be meant."""
+SOLE_FLOOR = 0.0005
+"""The same where one record alone has the name: no other is called so."""
 NIL_PRIOR = math.log(0.1)
 """Log share of uses of a known name that mean something the knowledge base does not have."""
 _PART = 0.2
@@ -88,10 +90,11 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> FloatArray:
         rows: Rows of the candidates.
 
     Returns:
-        Float32, (n_candidates,), each in [log FLOOR, 0]; all zero where nothing has the name.
+        Float32, (n_candidates,), each in [log SOLE_FLOOR, 0]; all zero where nothing has the name.
     """
     shares = name_shares(kb, surface)
     if not shares:
         return np.zeros(len(rows), dtype=np.float32)
-    found = [max(shares.get(row, 0.0), FLOOR) for row in rows]
+    floor = SOLE_FLOOR if len(shares) == 1 else FLOOR
+    found = [max(shares.get(row, 0.0), floor) for row in rows]
     return np.log(np.array(found, dtype=np.float32))

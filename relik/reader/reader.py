@@ -285,8 +285,11 @@ class TransformerReader:
                 mask[NIL_CLASS] = False
             logits = links[first : first + len(spans)]
             first += len(spans)
-            if self._config.prior_weight and spans:
-                logits = logits + self._config.prior_weight * self._priors(row, spans, len(mask))
+            weight = self._config.prior_weight
+            if row.given is not None:
+                weight *= self._config.given_prior_factor
+            if weight and spans:
+                logits = logits + weight * self._priors(row, spans, len(mask))
             if self._config.nil_weight:
                 logits = logits.copy()
                 logits[:, NIL_CLASS] += self._config.nil_weight

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.reader.priors import FLOOR, log_priors, name_shares
+from relik.reader.priors import FLOOR, SOLE_FLOOR, log_priors, name_shares
 from relik.testing import FakeKnowledgeBase
 from relik.types import Entity
 
@@ -66,3 +66,8 @@ def test_a_plural_has_the_names_of_its_stem() -> None:
     assert set(name_shares(kb, "joules")) == {0, 1}
     assert set(name_shares(kb, "Joules")) == {0}
     assert set(name_shares(FakeKnowledgeBase(entities[1:], counts={}), "Joules")) == {0}
+
+
+def test_a_name_of_one_record_alone_leaves_the_others_less() -> None:
+    priors = log_priors(knowledge({}), "Lyon", [0, 2])
+    assert priors.tolist() == pytest.approx([np.log(SOLE_FLOOR), 0.0])

@@ -9,6 +9,7 @@ from rich.console import Console
 
 if TYPE_CHECKING:
     from relik_training.metrics import RunMetrics
+    from relik_training.recipes import Overrides
 
 # Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
 # torch, and a plain install has none.
@@ -24,6 +25,15 @@ Data = Annotated[
     Path | None, typer.Option(help="Folder of the data sets, in place of the recipe's.")
 ]
 Out = Annotated[Path | None, typer.Option(help="Folder to fill, in place of the recipe's.")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        help="Another value of a setting, a TOML value: max_steps=200, mining.every=0. May be "
+        "given again.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -43,7 +53,13 @@ def knowledge(config: Recipe, data: Data = None, out: Out = None, as_json: AsJso
 
 
 @app.command()
-def retriever(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+def retriever(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Train an encoder, then build the base bundle: encoder, indexes, fitted settings.
 
     Entities and relations are selected first where they are absent. A run that was stopped goes
@@ -51,17 +67,23 @@ def retriever(config: Recipe, data: Data = None, out: Out = None, as_json: AsJso
     """
     from relik_training.base_bundle import build_base
     from relik_training.metrics import end_run
-    from relik_training.recipes import Overrides, read_retriever_recipe
+    from relik_training.recipes import read_retriever_recipe
     from relik_training.retriever_run import train_retriever
 
-    recipe = read_retriever_recipe(config, Overrides(data=_text(data), out=_text(out)))
+    recipe = read_retriever_recipe(config, _said(data, out, settings))
     run = train_retriever(recipe)
     made, metrics = end_run(recipe, lambda: build_base(recipe))
     _print_run({"run": str(run), **made}, metrics, as_json=as_json)
 
 
 @app.command()
-def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+def reader(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Train a reader on a base bundle, then make the whole bundle, calibrated and sealed.
 
     A run that was stopped goes on from its last checkpoint.
@@ -69,9 +91,9 @@ def reader(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
     from relik_training.metrics import end_run
     from relik_training.reader_bundle import build_bundle
     from relik_training.reader_run import train_reader
-    from relik_training.recipes import Overrides, read_reader_recipe
+    from relik_training.recipes import read_reader_recipe
 
-    recipe = read_reader_recipe(config, Overrides(data=_text(data), out=_text(out)))
+    recipe = read_reader_recipe(config, _said(data, out, settings))
     run = train_reader(recipe)
     made, metrics = end_run(recipe, lambda: build_bundle(recipe))
     _print_run({"run": str(run), **made}, metrics, as_json=as_json)
@@ -95,6 +117,7 @@ def schema(
             "--with-dev", help="Train again, on dev too, with the thresholds chosen without it."
         ),
     ] = False,
+    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Train the reader of a closed schema: typed mentions and relations, all given, no retriever.
@@ -106,7 +129,13 @@ def schema(
     from relik_training.schema_seeds import train_seeds
     from relik_training.schema_settings import SchemaOverrides, read_schema_recipe
 
-    overrides = SchemaOverrides(data=_text(data), out=_text(out), backbone=backbone, seed=seed)
+    overrides = SchemaOverrides(
+        data=_text(data),
+        out=_text(out),
+        backbone=backbone,
+        seed=seed,
+        settings=tuple(settings or ()),
+    )
     recipe = read_schema_recipe(config, overrides)
     _print(
         train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds), as_json=as_json
@@ -127,6 +156,7 @@ def relations(
             help="Keep so many relations more out of training, and measure on these alone."
         ),
     ] = None,
+    settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Train an encoder that tells relations of pairs of mentions, some of them never trained on.
@@ -138,7 +168,13 @@ def relations(
     from relik_training.relation_run import train_relations
     from relik_training.relation_settings import RelationOverrides, read_relation_recipe
 
-    overrides = RelationOverrides(data=_text(data), out=_text(out), draw=draw, apart=apart)
+    overrides = RelationOverrides(
+        data=_text(data),
+        out=_text(out),
+        draw=draw,
+        apart=apart,
+        settings=tuple(settings or ()),
+    )
     recipe = read_relation_recipe(config, overrides)
     run = train_relations(recipe)
     made, metrics = end_run(recipe, lambda: build_relation_bundle(recipe))
@@ -146,7 +182,13 @@ def relations(
 
 
 @app.command()
-def plan(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+def plan(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Tell what a run will cost on this machine: time, memory, disk, from a short calibration.
 
     Takes some steps aside, and writes plan.json alone into the folder of the run, which is held
@@ -154,9 +196,8 @@ def plan(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = F
     """
     from relik_training.budget import budget_table
     from relik_training.plan import make_plan, plan_lines
-    from relik_training.recipes import Overrides
 
-    made = make_plan(config, Overrides(data=_text(data), out=_text(out)))
+    made = make_plan(config, _said(data, out, settings))
     if as_json:
         typer.echo(json.dumps(made.as_dict()))
         return
@@ -176,16 +217,21 @@ def hold_out(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson
 
 
 @app.command()
-def bundle(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+def bundle(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Make the bundle of a finished run again, of a retriever or of a reader, without training."""
     from relik_training.recipes import (
-        Overrides,
         is_reader_recipe,
         read_reader_recipe,
         read_retriever_recipe,
     )
 
-    overrides = Overrides(data=_text(data), out=_text(out))
+    overrides = _said(data, out, settings)
     if is_reader_recipe(config):
         from relik_training.reader_bundle import build_bundle
 
@@ -194,6 +240,12 @@ def bundle(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson =
         from relik_training.base_bundle import build_base
 
         _print(build_base(read_retriever_recipe(config, overrides)), as_json=as_json)
+
+
+def _said(data: Path | None, out: Path | None, settings: list[str] | None) -> "Overrides":
+    from relik_training.recipes import Overrides
+
+    return Overrides(data=_text(data), out=_text(out), settings=tuple(settings or ()))
 
 
 def _text(path: Path | None) -> str | None:

@@ -1,7 +1,7 @@
 """What a plan has to know of each kind of run: how it is read, opened and ended."""
 
 import tomllib
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -74,11 +74,11 @@ def read_training(path: Path, overrides: Overrides) -> Training:
         ConfigError: The recipe is wrong, or a file is missing.
     """
     if _has(path, "types"):
-        schema = read_schema_recipe(path, SchemaOverrides(data=overrides.data, out=overrides.out))
+        schema = read_schema_recipe(path, SchemaOverrides(**asdict(overrides)))
         # Each seed has a folder of its own; what the first costs, the others cost too.
         return replace(schema, out=str(Path(schema.out) / f"seed-{schema.seed}"))
     if _has(path, "unseen"):
-        said = RelationOverrides(data=overrides.data, out=overrides.out)
+        said = RelationOverrides(**asdict(overrides))
         relations = read_relation_recipe(path, said)
         check_relations(relations)
         return relations

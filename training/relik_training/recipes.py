@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeAlias
 
-from relik.config import WindowConfig, from_mapping, read_toml
+from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.distill.settings import ReaderDistillation, RetrieverDistillation
 from relik_training.examples import SourceConfig
@@ -17,7 +17,7 @@ from relik_training.reader_settings import (
     ReaderSampling,
     Serving,
 )
-from relik_training.recipe_files import read_table, require
+from relik_training.recipe_files import read_recipe, read_table
 from relik_training.retriever_settings import IndexTraining, Mining
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
@@ -268,10 +268,12 @@ class Overrides:
     Args:
         data: Folder of the data sets, or None.
         out: Folder of the run, or None.
+        settings: Other values of settings, as of `recipe_files.read_table`.
     """
 
     data: str | None = None
     out: str | None = None
+    settings: tuple[str, ...] = ()
 
 
 def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> RetrieverTraining:
@@ -287,9 +289,9 @@ def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> Ret
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    require(path, ("backbone", "data", "sources"))
-    config = read_toml(RetrieverTraining, path)
     said = overrides or Overrides()
+    needs = ("backbone", "data", "sources")
+    config = read_recipe(RetrieverTraining, path, needs=needs, settings=said.settings)
     return replace(config, data=said.data or config.data, out=said.out or config.out)
 
 
@@ -307,10 +309,10 @@ def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> Reader
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
     # What to begin with stands for what it is made of.
-    begun = () if read_table(path).get("start") else ("backbone", "base")
-    require(path, ("data", "knowledge", "sources", *begun))
-    config = read_toml(ReaderTraining, path)
     said = overrides or Overrides()
+    begun = () if read_table(path, said.settings).get("start") else ("backbone", "base")
+    needs = ("data", "knowledge", "sources", *begun)
+    config = read_recipe(ReaderTraining, path, needs=needs, settings=said.settings)
     return replace(config, data=said.data or config.data, out=said.out or config.out)
 
 

@@ -3,10 +3,10 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from relik.config import WindowConfig, from_mapping, read_toml
+from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.examples import SourceConfig
-from relik_training.recipe_files import require
+from relik_training.recipe_files import read_recipe
 from relik_training.recipes import Tables
 
 _NEEDED = ("backbone", "data", "relations", "sources", "unseen")
@@ -106,12 +106,14 @@ class RelationOverrides:
         out: Folder of the runs.
         draw: Seed of the draw of unseen relations.
         apart: How many relations more are kept out.
+        settings: Other values of settings, as of `recipe_files.read_table`.
     """
 
     data: str | None = None
     out: str | None = None
     draw: int | None = None
     apart: int | None = None
+    settings: tuple[str, ...] = ()
 
 
 def read_relation_recipe(
@@ -129,11 +131,10 @@ def read_relation_recipe(
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    require(path, _NEEDED)
-    config = read_toml(RelationTraining, path)
+    said = overrides or RelationOverrides()
+    config = read_recipe(RelationTraining, path, needs=_NEEDED, settings=said.settings)
     for number, source in enumerate(config.sources):
         from_mapping(SourceConfig, source, where=f"{path} [[sources]] {number}")
-    said = overrides or RelationOverrides()
     unseen = replace(
         config.unseen,
         draw=config.unseen.draw if said.draw is None else said.draw,

@@ -22,6 +22,7 @@ from relik.errors import ConfigError
 from relik_training.backbone import best_precision
 from relik_training.batches import StepBatches, plan_batches
 from relik_training.lora import merged
+from relik_training.memory import GivingBack
 from relik_training.progress import progress_bar
 from relik_training.run_clock import DONE, tick
 from relik_training.run_counts import Counting
@@ -74,7 +75,7 @@ def fit(
             devices=1,
             precision=best_precision() if precision == "auto" else precision,
             gradient_clip_val=1.0,
-            callbacks=[saver, _Bar(max_steps), *watching.callbacks],
+            callbacks=[saver, _Bar(max_steps), GivingBack(), *watching.callbacks],
             logger=list(watching.loggers) or False,
             log_every_n_steps=_LOGGED,
             enable_model_summary=False,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from relik.config import WindowConfig, from_mapping, read_toml
+from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
-from relik_training.recipe_files import require
+from relik_training.recipe_files import read_recipe
 from relik_training.recipes import Tables
 
 _NEEDED = ("backbone", "data", "types", "relations", "train", "dev")
@@ -112,12 +112,14 @@ class SchemaOverrides:
         out: Folder of the runs.
         backbone: Pretrained weights; `start`, which is of another backbone, is left out then.
         seed: Seed of everything.
+        settings: Other values of settings, as of `recipe_files.read_table`.
     """
 
     data: str | None = None
     out: str | None = None
     backbone: str | None = None
     seed: int | None = None
+    settings: tuple[str, ...] = ()
 
 
 def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> SchemaTraining:
@@ -133,9 +135,8 @@ def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> 
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    require(path, _NEEDED)
-    config = read_toml(SchemaTraining, path)
     said = overrides or SchemaOverrides()
+    config = read_recipe(SchemaTraining, path, needs=_NEEDED, settings=said.settings)
     changed = replace(
         config,
         data=said.data or config.data,

@@ -20,7 +20,12 @@ PRIMARY = 4
 MATCH_FORMAT = "<IHB"
 MAX_COUNT = 0xFFFF
 
-_ASCII_TOKEN = re.compile(r"[0-9A-Za-z]+")
+# How a word goes on after the end of a line: behind a hyphen, where it goes on in lower case.
+_WRAPPED = r"-\r?\n[ \t]*(?=[a-z\u00DF-\u00FF])"
+# Old newspapers have a sign of their own for it, and web pages a hyphen that is mostly unseen.
+_DIVIDED = rf"(?:[\u00AC\u00AD]\s*|{_WRAPPED})"
+_ASCII_TOKEN = re.compile(rf"[0-9A-Za-z]+(?:{_WRAPPED}[0-9A-Za-z]+)*")
+_DIVISION = re.compile(_DIVIDED)
 # Combining marks of every script lie here; beyond are only ideographs and their variants.
 _FIRST_MARK, _LAST_MARK = 0x300, 0x1FFFF
 
@@ -112,7 +117,8 @@ def tokenise_surface(text: str) -> list[tuple[str, int, int]]:
     """Cut a text into normalised words, with offsets into the text as it was given.
 
     A word is a run of letters, digits and the marks that combine with them. Everything else
-    parts words: "U.S." has the words u and s. Each word is normalised on its own, so that
+    parts words: "U.S." has the words u and s. A word that is divided at the end of a line is one,
+    and so is one with soft hyphens. Each word is normalised on its own, so that
     offsets stay right where normalisation changes a length.
 
     Args:
@@ -123,11 +129,12 @@ def tokenise_surface(text: str) -> list[tuple[str, int, int]]:
     """
     if text.isascii():
         return [
-            (match.group().lower(), match.start(), match.end())
+            (_whole(match.group()).lower(), match.start(), match.end())
             for match in _ASCII_TOKEN.finditer(text)
         ]
     return [
-        (_folded(match.group()), match.start(), match.end()) for match in _token().finditer(text)
+        (_folded(_whole(match.group())), match.start(), match.end())
+        for match in _token().finditer(text)
     ]
 
 
@@ -155,6 +162,10 @@ def is_cased(surface: str) -> bool:
     return any(char.isupper() or char.isdigit() for char in surface)
 
 
+def _whole(word: str) -> str:
+    return word if word.isalnum() else _DIVISION.sub("", word)
+
+
 def _folded(token: str) -> str:
     if token.isascii():
         return token.lower()
@@ -170,7 +181,8 @@ def _token() -> re.Pattern[str]:
         for point in range(_FIRST_MARK, _LAST_MARK + 1)
         if unicodedata.category(chr(point)).startswith("M")
     )
-    return re.compile(rf"[^\W_](?:[^\W_]|[{marks}])*")
+    part = rf"[^\W_](?:[^\W_]|[{marks}])*"
+    return re.compile(rf"{part}(?:{_DIVIDED}{part})*")
 
 
 def _most_frequent_first(item: tuple[int, int, int]) -> tuple[int, int]:

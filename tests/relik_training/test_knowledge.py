@@ -94,6 +94,20 @@ def test_only_facts_are_kept(config: KnowledgeConfig, tmp_path: Path) -> None:
     }
 
 
+def test_other_spellings_and_initials_are_names_too(
+    config: KnowledgeConfig, tmp_path: Path
+) -> None:
+    rows = [
+        {"id": "Q1", "name": "Lech Wałęsa", "description": "Polish politician"},
+        {"id": "Q2", "name": "Kurdistan Democratic Party", "description": "political party"},
+    ]
+    _lines(tmp_path / "kb.jsonl", [{**row, "aliases": [], "source": "Wikidata"} for row in rows])
+    build_knowledge(config, tmp_path)
+    walesa, party = (row["partials"] for row in _read(config, "entities.jsonl"))
+    assert walesa == ["Wałęsa", "Lech Walesa", "Walesa"]
+    assert "KDP" in str(party)
+
+
 def test_relations_come_by_use(config: KnowledgeConfig, tmp_path: Path) -> None:
     build_knowledge(config, tmp_path)
     relations = _read(config, "relations.jsonl")

@@ -21,6 +21,8 @@ SOLE_FLOOR = 0.0005
 """The same where one record alone has the name: no other is called so."""
 NIL_PRIOR = math.log(0.1)
 """Log share of uses of a known name that mean something the knowledge base does not have."""
+SOLE_NIL_PRIOR = math.log(0.005)
+"""The same for a name of several words that one record alone has."""
 _PART = 0.2
 _LOWERED = 0.1
 """How much less a name counts that is written with a capital, where the text has none."""
@@ -81,8 +83,8 @@ def _weights(kb: Knowledge, key: str, *, lower: bool) -> dict[int, float]:
     return weights
 
 
-def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> FloatArray:
-    """Give the log prior of each candidate of a mention.
+def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> tuple[FloatArray, float]:
+    """Give the log prior of each candidate of a mention, and of NIL.
 
     Args:
         kb: Knowledge base.
@@ -91,10 +93,16 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> FloatArray:
 
     Returns:
         Float32, (n_candidates,), each in [log SOLE_FLOOR, 0]; all zero where nothing has the name.
+        The log prior of NIL; 0 where no candidate has the name, or each of them alike.
     """
     shares = name_shares(kb, surface)
     if not shares:
-        return np.zeros(len(rows), dtype=np.float32)
-    floor = SOLE_FLOOR if len(shares) == 1 else FLOOR
-    found = [max(shares.get(row, 0.0), floor) for row in rows]
-    return np.log(np.array(found, dtype=np.float32))
+        return np.zeros(len(rows), dtype=np.float32), 0.0
+    sole = len(shares) == 1
+    floor = SOLE_FLOOR if sole else FLOOR
+    found = np.log(np.array([max(shares.get(row, 0.0), floor) for row in rows], dtype=np.float32))
+    if not found.any():
+        return found, 0.0
+    # A known name seldom means something unknown.
+    named = sole and " " in surface and not shares.keys().isdisjoint(rows)
+    return found, SOLE_NIL_PRIOR if named else NIL_PRIOR

@@ -38,7 +38,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.reader.priors import NIL_PRIOR, log_priors
+from relik.reader.priors import log_priors
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -315,10 +315,9 @@ class TransformerReader:
             if 1 <= start <= end <= row.built.n_text:
                 first, last = row.text.starts[start - 1], row.text.ends[end - 1]
                 surface = row.window.text[first:last]
-                of_rows = log_priors(kb, surface, [-1 if r is None else r for r in rows])
+                of_rows, of_nil = log_priors(kb, surface, [-1 if r is None else r for r in rows])
                 priors[k, 2 : 2 + n_read] = of_rows
-                # A known name seldom means something unknown.
-                priors[k, NIL_CLASS] = NIL_PRIOR if of_rows.any() else 0.0
+                priors[k, NIL_CLASS] = of_nil
         return priors
 
     def _least_raw(self, options: AnnotateOptions) -> float:

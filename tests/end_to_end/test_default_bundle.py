@@ -45,6 +45,19 @@ def test_people_are_linked(pipeline: Pipeline) -> None:
     assert linked(annotate(pipeline, NEWS[2]), NEWS[2])["Barack Obama"] == "Q76"
 
 
+def test_a_pictograph_beside_a_name_stays_outside(pipeline: Pipeline) -> None:
+    found = linked(annotate(pipeline, AWKWARD[2]), AWKWARD[2])
+    assert found["Barack Obama"] == "Q76"
+    assert found["Berlin"] == "Q64"
+
+
+def test_a_name_is_found_without_its_marks(pipeline: Pipeline) -> None:
+    text = "Lech Walesa led Solidarity in Gdansk."
+    found = linked(annotate(pipeline, text), text)
+    assert found["Lech Walesa"] == "Q444"
+    assert found["Gdansk"] == "Q1792"
+
+
 def test_a_company_and_its_founder_are_linked(pipeline: Pipeline) -> None:
     found = linked(annotate(pipeline, NEWS[1]), NEWS[1])
     assert found["Microsoft"] == "Q2283"

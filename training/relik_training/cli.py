@@ -29,7 +29,7 @@ Settings = Annotated[
     list[str] | None,
     typer.Option(
         "--set",
-        help="Another value of a setting, a TOML value: max_steps=200, mining.every=0. May be "
+        help="Another value of a setting, a TOML value: max_steps=200, mining.negatives=0. May be "
         "given again.",
         show_default=False,
     ),

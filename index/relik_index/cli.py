@@ -31,6 +31,10 @@ NameParts = Annotated[
     bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
 ]
 
+BundleName = Annotated[str, typer.Option(help="Bundle whose encoder and tokenizer are used.")]
+Vectors = Annotated[
+    str, typer.Option(help="How vectors are kept: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf.")
+]
 AnyCase = Annotated[
     bool,
     typer.Option(
@@ -44,13 +48,8 @@ AnyCase = Annotated[
 def build(
     file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzipped.")],
     out: Annotated[Path, typer.Argument(help="Folder to make.")],
-    bundle: Annotated[
-        str, typer.Option(help="Bundle whose encoder and tokenizer are used.")
-    ] = "default",
-    vectors: Annotated[
-        str,
-        typer.Option(help="How vectors are kept: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf."),
-    ] = "exact",
+    bundle: BundleName = "default",
+    vectors: Vectors = "exact",
     opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq.")] = False,
     compression: Annotated[str, typer.Option(help="Of the records: none or zstd.")] = "none",
     candidate_tokens: Annotated[

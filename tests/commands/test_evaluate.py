@@ -240,7 +240,7 @@ def test_the_encoder_alone_ranks_by_cosine(
         0.0,
     )
     plain, alone = (
-        json.loads(evaluated("entities", "--json", "--given-mentions", *option))["inkb"]
+        json.loads(evaluated("entities", "--json", "--top-k", "1", *option))["inkb"]
         for option in ((), ("--dense-only",))
     )
     assert plain["counts"] != alone["counts"]

@@ -191,14 +191,15 @@ class HybridRetriever:
             rivals[name].append(-value)
         for ranked in rivals.values():
             ranked.sort()
-        change = np.zeros(len(odds), dtype=np.float64)
-        for i, name in enumerate(found.names):
-            if not name:
-                continue
-            # Equal ones are no better: the order of rows must not show.
-            n_better = bisect_left(rivals[name], -float(odds[i]))
-            change[i] = -config.rival_weight * np.log1p(n_better)
-            _, _, _, partial, nested, _, _ = found.values[i]
-            if not n_better and not partial and not nested:
-                change[i] += config.leader_weight
-        return change
+        # Equal ones are no better: the order of rows must not show.
+        n_better = np.array(
+            [
+                bisect_left(rivals[name], -value) if name else 0
+                for name, value in zip(found.names, odds.tolist(), strict=True)
+            ],
+            dtype=np.int64,
+        )
+        partial_or_nested = found.values[:, 3:5].any(axis=1)
+        leads = np.array([bool(name) for name in found.names], dtype=bool) & (n_better == 0)
+        gain: _Odds = config.leader_weight * (leads & ~partial_or_nested)
+        return gain - config.rival_weight * np.log1p(n_better)

@@ -299,6 +299,8 @@ class TransformerReader:
                 for k, (start, end, mention) in enumerate(spans)
             ]
             if row.given is None:
+                if self._config.drop_nil:
+                    read = [span for span in read if span.best != NIL_CLASS]
                 read = without_overlaps(read, most=self._config.max_spans)
                 # Only spans that will be kept are worth relating to each other.
                 read = [span for span in read if span.score >= least]

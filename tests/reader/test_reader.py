@@ -308,3 +308,17 @@ def test_markers_that_do_not_fit_the_settings_are_refused(
     path.write_text(json.dumps(config))
     with pytest.raises(BundleCorruptError, match=r"10 markers, expected 40 .* and 11"):
         _open(tiny_bundle, knowledge, path=tmp_path)
+
+
+def test_what_has_no_type_is_no_mention_where_nil_is_dropped(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+) -> None:
+    # Everything is linked to nothing, then nothing is.
+    for weight, kept in ((50.0, False), (-50.0, True)):
+        settings = {"nil_weight": weight, "prior_weight": 0.0}
+        told = _read(_open(tiny_bundle, knowledge, **settings))
+        assert told.spans
+        assert all((one.entity_id is not None) is kept for one in told.spans)
+        dropped = _read(_open(tiny_bundle, knowledge, drop_nil=True, **settings))
+        assert dropped.spans == (told.spans if kept else ())
+        assert dropped.triples == (told.triples if kept else ())

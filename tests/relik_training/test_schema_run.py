@@ -109,6 +109,16 @@ def _assert_close(run: Path, other: Path, *, tolerance: float) -> None:
             assert abs(value - two[name]).max() <= tolerance * max(1.0, abs(value).max()), name
 
 
+def test_swaps_wrong_spans_and_averages_go_through_a_whole_run(config: SchemaTraining) -> None:
+    changed = replace(config, swaps=1, wrong_spans=4, average=0.5)
+    bundle = open_bundle(str(train_seeds(changed, 1)["bundle"]))
+    assert bundle.config.reader.drop_nil
+    document = Document(doc_id="a", text="Ada was born in Rome and later lived in Oslo .")
+    options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
+    (found,) = bundle.pipeline("onnx").annotate([document], options=options)
+    assert {s.entity_id for s in found.spans} <= {"Peop", "Loc"}
+
+
 def test_a_start_of_other_heads_is_refused(config: SchemaTraining, world: World) -> None:
     start = str(Path(str(train_seeds(config, 1)["bundle"])).parent)
     other = replace(config, start=start, out=str(world.root / "other"), linears_hidden_size=8)

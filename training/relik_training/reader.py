@@ -9,7 +9,7 @@ from torch import nn
 
 from relik.reader.model import ReaderModel
 from relik_training.distill.reader import ReaderDistiller
-from relik_training.reader_data import IGNORED, ReaderBatch
+from relik_training.reader_data import IGNORED, NIL_CLASS, ReaderBatch
 from relik_training.retriever import linear_schedule
 
 
@@ -163,19 +163,28 @@ class ReaderModule(lightning.LightningModule):
         losses["end"] = nn.functional.cross_entropy(
             ends.float().masked_fill(~allowed, -1e9), targets.last
         )
-        links = self.model.link(hidden, targets.rows, targets.first, targets.last, entities)
-        barred = ~tensor(arrays.entity_mask)[targets.rows]
-        barred[:, 0] = True
-        link_loss = nn.functional.cross_entropy(
-            links.float().masked_fill(barred, -1e9),
-            targets.links,
-            ignore_index=IGNORED,
-            reduction="sum",
-        )
-        losses["link"] = link_loss / (targets.links != IGNORED).sum().clamp(min=1)
+        losses["link"] = self._link_loss(hidden, entities, batch)
         if len(targets.subjects):
             losses["relation"] = self._relation_loss(hidden, relations, batch)
         return losses
+
+    def _link_loss(
+        self, hidden: torch.Tensor, entities: torch.Tensor, batch: ReaderBatch
+    ) -> torch.Tensor:
+        targets, wrong = batch.targets, batch.targets.wrong
+        rows = torch.cat((targets.rows, wrong[:, 0]))
+        first, last = (
+            torch.cat((targets.first, wrong[:, 1])),
+            torch.cat((targets.last, wrong[:, 2])),
+        )
+        labels = torch.cat((targets.links, torch.full_like(wrong[:, 0], NIL_CLASS)))
+        links = self.model.link(hidden, rows, first, last, entities)
+        barred = ~torch.as_tensor(batch.arrays.entity_mask, device=links.device)[rows]
+        barred[:, 0] = True
+        loss = nn.functional.cross_entropy(
+            links.float().masked_fill(barred, -1e9), labels, ignore_index=IGNORED, reduction="sum"
+        )
+        return loss / (labels != IGNORED).sum().clamp(min=1)
 
     def _relation_loss(
         self, hidden: torch.Tensor, relations: torch.Tensor, batch: ReaderBatch

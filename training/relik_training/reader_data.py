@@ -1,7 +1,7 @@
 """Rows, candidates and labels for the reader, made the way serving makes them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from relik_training.difficulty import difficulty
 from relik_training.examples import Example
 from relik_training.reader_settings import ReaderSampling
 from relik_training.typos import mistyped
+from relik_training.wrong_spans import wrong_spans
 
 IGNORED = -100
 NIL_CLASS = 1
@@ -46,6 +47,7 @@ class ReaderTargets:
         relations: Int64, (n_pairs, n_relations), 1 where the relation holds.
         weights: Float32, (n_pairs, n_relations), 0 on padding.
         end_mask: Bool, (batch, n_tokens), where a span may end.
+        wrong: Int64, (n_wrong, 3), row, first and last token of spans that are no mentions.
     """
 
     starts: torch.Tensor
@@ -58,6 +60,7 @@ class ReaderTargets:
     relations: torch.Tensor
     weights: torch.Tensor
     end_mask: torch.Tensor
+    wrong: torch.Tensor = field(default_factory=lambda: torch.zeros((0, 3), dtype=torch.int64))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +199,7 @@ class ReaderData:
             rows.append(ReaderRow(example, text, built, entity_ids, relation_ids))
         return ReaderBatch(
             arrays=pad_inputs([row.built for row in rows]),
-            targets=_targets(rows, self._sampling.unlabelled_weight),
+            targets=_targets(rows, self._sampling, rng),
             step=step,
             rows=tuple(rows),
         )
@@ -273,12 +276,15 @@ def _ids(kb: KnowledgeBase, rows: IntArray) -> list[str]:
     return [kb.entity_id(int(row)) for row in rows if row >= 0]
 
 
-def _targets(rows: list[ReaderRow], unlabelled_weight: float) -> ReaderTargets:
+def _targets(
+    rows: list[ReaderRow], sampling: ReaderSampling, rng: np.random.Generator
+) -> ReaderTargets:
     width = max(len(row.built.ids) for row in rows)
     n_relations = max(len(row.built.relation_positions) for row in rows)
     starts = np.full((len(rows), width), IGNORED, dtype=np.int64)
     end_mask = np.zeros((len(rows), width), dtype=bool)
     spans: list[tuple[int, int, int, int]] = []
+    wrong: list[tuple[int, int, int]] = []
     pairs: list[tuple[int, int]] = []
     labels: list[np.ndarray] = []
     weights: list[np.ndarray] = []
@@ -290,6 +296,10 @@ def _targets(rows: list[ReaderRow], unlabelled_weight: float) -> ReaderTargets:
         for index, (start, end, link) in _span_labels(row).items():
             placed[index] = len(spans)
             spans.append((number, start, end, link))
+        if sampling.wrong_spans:
+            right = {(first - 1, last - 1) for _, first, last, _ in spans[first_span:]}
+            drawn = wrong_spans(row.text, right, sampling.wrong_spans, rng)
+            wrong += [(number, first + 1, last + 1) for first, last in drawn]
         if row.example.relations == "none":
             continue
         for subject in range(first_span, len(spans)):
@@ -297,7 +307,7 @@ def _targets(rows: list[ReaderRow], unlabelled_weight: float) -> ReaderTargets:
                 if subject != obj:
                     pairs.append((subject, obj))
                     label, weight = _pair_labels(
-                        row, placed, (subject, obj), n_relations, unlabelled_weight
+                        row, placed, (subject, obj), n_relations, sampling.unlabelled_weight
                     )
                     labels.append(label)
                     weights.append(weight)
@@ -318,6 +328,7 @@ def _targets(rows: list[ReaderRow], unlabelled_weight: float) -> ReaderTargets:
             np.array(weights, dtype=np.float32).reshape(len(weights), n_relations)
         ),
         end_mask=torch.from_numpy(end_mask),
+        wrong=torch.from_numpy(np.array(wrong, dtype=np.int64).reshape(-1, 3)),
     )
 
 

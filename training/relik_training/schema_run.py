@@ -17,6 +17,7 @@ from relik.reader.model import HeadConfig, ReaderModel
 from relik.reader.opening import row_tokens
 from relik.retriever.given import GivenRetriever
 from relik_index import BuildOptions, build_index
+from relik_training.averaging import Averaging
 from relik_training.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.examples import Example
 from relik_training.export import export_shared
@@ -29,6 +30,7 @@ from relik_training.run_files import begin
 from relik_training.runs import OpenRun, train
 from relik_training.schema_data import read_typed_examples
 from relik_training.schema_settings import SchemaTraining, records_of
+from relik_training.schema_swap import with_swaps
 from relik_training.settings import write_toml
 
 BASE = "base"
@@ -80,7 +82,7 @@ def open_schema_run(config: SchemaTraining, splits: dict[str, Path]) -> OpenRun:
     files = [splits["train"], *([splits["dev"]] if config.with_dev else [])]
     return OpenRun(
         module=module,
-        examples=read_typed_examples(files),
+        examples=with_swaps(read_typed_examples(files), config.swaps, config.seed),
         ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
         about={
             "kind": "reader",
@@ -109,7 +111,11 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
             windows=config.windows,
             retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
             # The name of a type is no name of its mentions.
-            reader=ReaderConfig(max_tokens=_longest(config, backbone), prior_weight=0.0),
+            reader=ReaderConfig(
+                max_tokens=_longest(config, backbone),
+                prior_weight=0.0,
+                drop_nil=config.wrong_spans > 0,
+            ),
         ),
         out / LAYOUT.pipeline,
     )
@@ -149,6 +155,8 @@ def _module(
         seed=config.seed,
         start_weight=config.start_weight,
     )
+    if config.average:
+        module.watch(Averaging(config.average))
     if config.start:
         begin_with(model, config.start, layout)
     return module, layout
@@ -177,6 +185,7 @@ def _data(
             shuffle=0.0,
             given=True,
             case_noise=config.case_noise,
+            wrong_spans=config.wrong_spans,
             max_tokens=longest,
             seed=config.seed,
         ),

@@ -66,6 +66,10 @@ class SchemaTraining:
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
+        swaps: Copies of each text in which other mentions of the same types stand.
+        wrong_spans: Spans drawn for each window that are no mentions, to be refused.
+        average: Ends with a moving average of the weights, of which a step leaves this share;
+            0 for the weights of the last step.
         start_weight: What the loss of starts counts for beside the others.
         with_dev: Train on `dev` too, with the thresholds of the run without it.
         checkpoint_steps: Steps between checkpoints.
@@ -95,6 +99,9 @@ class SchemaTraining:
     head_learning_rate: float = 5e-4
     layer_decay: float = 0.9
     hidden_dropout: float = 0.1
+    swaps: int = 0
+    wrong_spans: int = 0
+    average: float = 0.0
     start_weight: float = 1.0
     with_dev: bool = False
     checkpoint_steps: int = 500

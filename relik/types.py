@@ -255,6 +255,8 @@ class AnnotateOptions:
         explain: Fill `EntitySpan.candidates`.
         nil: Keep mentions that are linked to nothing.
         types: Keep only entities with one of these coarse types; empty keeps all.
+        pretokenised: The texts come in words with white space between, as those of many data sets
+            do; a mention that is found consists of such words.
     """
 
     entities: bool = True
@@ -265,6 +267,7 @@ class AnnotateOptions:
     explain: bool = False
     nil: bool = False
     types: tuple[str, ...] = ()
+    pretokenised: bool = False
 
 
 class TextEncoder(Protocol):

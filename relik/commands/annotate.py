@@ -41,6 +41,10 @@ RelationThreshold = Annotated[
 ]
 Types = Annotated[str, typer.Option(help="Keep only these coarse types: person,place.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Add descriptions and candidates.")]
+Pretokenised = Annotated[
+    bool,
+    typer.Option("--pretokenised", help="Mentions consist of what stands between white space."),
+]
 Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions that are linked to nothing.")]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
@@ -76,6 +80,7 @@ def annotate(
     types: Types = "",
     explain: Explain = False,
     nil: Nil = False,
+    pretokenised: Pretokenised = False,
     json_lines: JsonLines = False,
     bundle: BundleName = "default",
     backend: Backend = "auto",
@@ -95,6 +100,7 @@ def annotate(
         explain=explain,
         nil=nil,
         types=tuple(_listed(types)),
+        pretokenised=pretokenised,
     )
     arguments = _arguments(texts or (), file or ())
     from relik.opening import find_pipeline

@@ -67,6 +67,13 @@ Strict = Annotated[
         "of a closed schema.",
     ),
 ]
+Pretokenised = Annotated[
+    bool,
+    typer.Option(
+        "--pretokenised",
+        help="Texts come in words with white space between, of which mentions consist.",
+    ),
+]
 Facts = Annotated[
     Path | None,
     typer.Option("--triples", help='For --baseline: known facts, lines of {"h", "r", "t"}.'),
@@ -146,6 +153,7 @@ def triples(
     threshold: Threshold = None,
     relation_threshold: RelationThreshold = None,
     strict: Strict = False,
+    pretokenised: Pretokenised = False,
     baseline: Baseline = False,
     facts: Facts = None,
     breakdown: Breakdown = False,
@@ -179,7 +187,10 @@ def triples(
         typed=strict,
         limit=limit,
         options=AnnotateOptions(
-            top_k=top_k, threshold=threshold, relation_threshold=relation_threshold
+            top_k=top_k,
+            threshold=threshold,
+            relation_threshold=relation_threshold,
+            pretokenised=pretokenised,
         ),
         wanted=Wanted(breakdown=breakdown, sections=report is not None),
         compare=compare,

@@ -118,12 +118,13 @@ class ReaderInput:
     relation_positions: IntArray
 
 
-def tokenise_text(text: str, encoding: Encoding) -> TextTokens:
+def tokenise_text(text: str, encoding: Encoding, *, pretokenised: bool = False) -> TextTokens:
     """Turn the encoding of a text into arrays.
 
     Args:
         text: The window.
         encoding: Its encoding, without special tokens.
+        pretokenised: Words are what stands between white space; else punctuation is apart.
 
     Returns:
         Tokens with offsets, case and word boundaries.
@@ -139,6 +140,9 @@ def tokenise_text(text: str, encoding: Encoding) -> TextTokens:
     finishes[:-1] = changes
     # A pictograph beside a name is no part of it.
     named = (ends > starts) & ~_pictographs(text, starts, ends)
+    if pretokenised:
+        spaces = np.asarray([True, *map(str.isspace, text), True])
+        begins, finishes = spaces[starts], spaces[ends + 1]
     return TextTokens(
         ids=np.asarray(encoding.ids, dtype=np.int64),
         types=_case_types(text, starts),

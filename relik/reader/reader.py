@@ -159,7 +159,7 @@ class TransformerReader:
         given: Sequence[tuple[Span, ...] | None],
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        rows = self._rows(windows, candidates, given)
+        rows = self._rows(windows, candidates, given, options)
         order = sorted(range(len(rows)), key=lambda i: len(rows[i].built.ids))
         answers: dict[int, WindowAnnotation] = {}
         for batch in self._batches(rows, order):
@@ -172,6 +172,7 @@ class TransformerReader:
         windows: Sequence[Window],
         candidates: Sequence[WindowCandidates],
         given: Sequence[tuple[Span, ...] | None],
+        options: AnnotateOptions,
     ) -> list[Row]:
         parts = self._parts
         encodings = parts.tokenizer.encode_batch(
@@ -181,7 +182,7 @@ class TransformerReader:
         for window, proposed, mentions, encoding in zip(
             windows, candidates, given, encodings, strict=True
         ):
-            text = tokenise_text(window.text, encoding)
+            text = tokenise_text(window.text, encoding, pretokenised=options.pretokenised)
             built = build_input(
                 text,
                 [_tokens(parts.entities, c) for c in proposed.entities],

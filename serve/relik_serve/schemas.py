@@ -88,6 +88,10 @@ class AnnotateRequest(RequestModel):
     types: list[Text] = Field(
         default=[], description="Keep only entities of these types; all where empty."
     )
+    pretokenised: bool = Field(
+        default=False,
+        description="The texts come in words with white space between; mentions consist of them.",
+    )
     on_overflow: Literal["window", "error"] = Field(
         default="window",
         description="A text longer than one window is read in windows, or refused.",
@@ -107,6 +111,7 @@ class AnnotateRequest(RequestModel):
             relation_threshold=self.relation_threshold,
             explain=self.explain,
             types=tuple(sorted(set(self.types))),
+            pretokenised=self.pretokenised,
         )
 
     def to_documents(self) -> list[Document]:

@@ -268,3 +268,26 @@ def test_a_pictograph_is_no_part_of_a_name(tokenizer: Tokenizer) -> None:
     assert begins == [0, 8, 13]
     assert {3, 14} <= set(ends)
     assert not {5, 7} & set(ends)
+
+
+def test_words_of_a_text_in_words_are_apart_by_white_space_alone(tokenizer: Tokenizer) -> None:
+    text = "Ada's U.S. home , in Texas."
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    for pretokenised, wanted in (
+        (False, ["Ada", "'", "s", "U", ".", "S", ".", "home", ",", "in", "Texas", "."]),
+        (True, ["Ada's", "U.S.", "home", ",", "in", "Texas."]),
+    ):
+        tokens = tokenise_text(text, encoding, pretokenised=pretokenised)
+        starts, ends = tokens.starts[tokens.begins_word], tokens.ends[tokens.ends_word]
+        assert [text[a:b] for a, b in zip(starts, ends, strict=True)] == wanted
+
+
+@given(text=st.text(max_size=60))
+def test_words_apart_by_white_space_are_some_of_those_that_are(
+    tokenizer: Tokenizer, text: str
+) -> None:
+    encoding = tokenizer.encode(text, add_special_tokens=False)
+    fine = tokenise_text(text, encoding)
+    coarse = tokenise_text(text, encoding, pretokenised=True)
+    assert not (coarse.begins_word & ~fine.begins_word).any()
+    assert not (coarse.ends_word & ~fine.ends_word).any()

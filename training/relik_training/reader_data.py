@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from relik.kb import KnowledgeBase
 from relik.reader.inputs import (
@@ -134,7 +134,7 @@ class ReaderData:
             for example, encoding in zip(part, encodings, strict=True):
                 if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
                     self._examples.append(example)
-                    self._texts.append(tokenise_text(example.text, encoding))
+                    self._texts.append(self._tokens_of(example.text, encoding))
         self._found = find_candidates(
             self._examples,
             entities=entities,
@@ -223,7 +223,10 @@ class ReaderData:
         # A mistyped word has more tokens: the window may no longer fit.
         if len(encoding.ids) > sampling.max_tokens // 2:
             return example, text
-        return changed, tokenise_text(changed.text, encoding)
+        return changed, self._tokens_of(changed.text, encoding)
+
+    def _tokens_of(self, text: str, encoding: Encoding) -> TextTokens:
+        return tokenise_text(text, encoding, pretokenised=self._sampling.pretokenised)
 
     def _noisy(self, text: TextTokens, rng: np.random.Generator) -> TextTokens:
         draw = rng.random()

@@ -22,6 +22,7 @@ class ReaderSampling:
         case_noise: Share of windows read as all capitals, and again as all lower case.
         typos: Share of windows that are mistyped.
         typo_words: Share of the words of such a window that are, where they have four letters.
+        pretokenised: Texts come in words with white space between; mentions consist of them.
         wrong_spans: Spans drawn for each window that are no mentions, to be linked to nothing:
             for closed schemas, where nothing is what is no mention.
         unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
@@ -38,6 +39,7 @@ class ReaderSampling:
     case_noise: float = 0.05
     typos: float = 0.0
     typo_words: float = 0.1
+    pretokenised: bool = False
     wrong_spans: int = 0
     unlabelled_weight: float = 0.2
     max_tokens: int = 384

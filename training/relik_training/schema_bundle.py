@@ -61,7 +61,7 @@ def build_schema_bundle(
     }
     write_manifest(aside, kind=KIND, fields=fields)
     if fitted_by is None:
-        settings, report = _calibrated(aside, read_gold(splits["dev"], typed=True))
+        settings, report = _calibrated(aside, read_gold(splits["dev"], typed=True), config)
     else:
         settings, report = _taken_over(aside, fitted_by), {"from": "the run without dev"}
     write_toml(settings, aside / LAYOUT.pipeline)
@@ -75,11 +75,13 @@ def build_schema_bundle(
 
 
 def _calibrated(
-    bundle: Path, gold: Sequence[GoldDocument]
+    bundle: Path, gold: Sequence[GoldDocument], config: SchemaTraining
 ) -> tuple[PipelineConfig, dict[str, object]]:
     """Fit scores and thresholds on texts that were not trained on."""
     pipeline = open_bundle(bundle, verify=False).pipeline("onnx")
-    options = AnnotateOptions(threshold=_LEAST, relation_threshold=_LEAST)
+    options = AnnotateOptions(
+        threshold=_LEAST, relation_threshold=_LEAST, pretokenised=config.pretokenised
+    )
     answers = answer_triples(pipeline, gold, options=options)
     spans = fit_scores(_judged_spans(answers), _PRECISION)
     triples = fit_scores(_judged_triples(answers, least=_raw(spans)), _PRECISION)
@@ -110,11 +112,10 @@ def _measured(
     bundle: Path, config: SchemaTraining, splits: dict[str, Path]
 ) -> dict[str, dict[str, object]]:
     pipeline = open_bundle(bundle, verify=False).pipeline("onnx")
+    options = AnnotateOptions(pretokenised=config.pretokenised)
     names = ("test",) if config.with_dev else ("dev", "test")
     return {
-        name: analyse_strict(
-            pipeline, read_gold(splits[name], typed=True), options=AnnotateOptions()
-        ).figures
+        name: analyse_strict(pipeline, read_gold(splits[name], typed=True), options=options).figures
         for name in names
         if name in splits
     }

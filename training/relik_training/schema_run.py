@@ -185,6 +185,7 @@ def _data(
             shuffle=0.0,
             given=True,
             case_noise=config.case_noise,
+            pretokenised=config.pretokenised,
             wrong_spans=config.wrong_spans,
             max_tokens=longest,
             seed=config.seed,

@@ -66,6 +66,8 @@ class SchemaTraining:
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
+        pretokenised: Texts come in words with white space between, and mentions consist of them:
+            so are they read, and measured on `dev` and `test`.
         swaps: Copies of each text in which other mentions of the same types stand.
         wrong_spans: Spans drawn for each window that are no mentions, to be refused.
         average: Ends with a moving average of the weights, of which a step leaves this share;
@@ -99,6 +101,7 @@ class SchemaTraining:
     head_learning_rate: float = 5e-4
     layer_decay: float = 0.9
     hidden_dropout: float = 0.1
+    pretokenised: bool = False
     swaps: int = 0
     wrong_spans: int = 0
     average: float = 0.0

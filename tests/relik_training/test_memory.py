@@ -38,3 +38,17 @@ def test_free_memory_below_a_block_in_use_is_given_back() -> None:
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )
     assert int(done.stdout) > 100_000_000
+
+
+def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("lightning")
+    from relik_training import memory
+
+    now, given = [0.0], []
+    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(now[0]))
+    giving = memory.GivingBack()
+    for second in (1, 3, 4, 6):
+        now[0] = float(second)
+        giving.on_train_batch_end(None, None)  # type: ignore[arg-type]  # neither is looked at
+    assert given == [3.0, 6.0]

@@ -6,11 +6,12 @@ holds twice what its largest batch needs, and a plan of some steps cannot tell.
 
 import ctypes
 import sys
+import time
 
 import lightning
 
-# Steps between two times: giving back costs some milliseconds, and taking again costs more.
-_STEPS = 10
+# Seconds between two times: giving back costs some milliseconds, and taking again costs more.
+_SECONDS = 2.0
 
 
 def give_back() -> bool:
@@ -28,18 +29,16 @@ def give_back() -> bool:
 class GivingBack(lightning.Callback):
     """Gives memory back now and then."""
 
+    def __init__(self) -> None:
+        self._given = time.monotonic()
+
     def on_train_batch_end(
         self,
         _trainer: lightning.Trainer,
         _module: lightning.LightningModule,
-        _outputs: object,
-        _batch: object,
-        index: int,
+        *_outcome: object,
     ) -> None:
-        """Give back after every tenth step.
-
-        Args:
-            index: Number of the step in this process.
-        """
-        if index % _STEPS == _STEPS - 1:
+        """Give back after a step, where the last time is some seconds ago."""
+        if time.monotonic() - self._given >= _SECONDS:
             give_back()
+            self._given = time.monotonic()

@@ -16,6 +16,8 @@ pytest.importorskip("lightning")
 pytest.importorskip("transformers")
 pytest.importorskip("onnx")
 
+from relik_training.distill.settings import ReaderDistillation
+from relik_training.lora import LoraSettings
 from relik_training.schema_seeds import SUMMARY, train_seeds
 from relik_training.schema_settings import SchemaTraining, read_schema_recipe
 
@@ -117,6 +119,27 @@ def test_swaps_wrong_spans_and_averages_go_through_a_whole_run(config: SchemaTra
     options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
     (found,) = bundle.pipeline("onnx").annotate([document], options=options)
     assert {s.entity_id for s in found.spans} <= {"Peop", "Loc"}
+
+
+@pytest.mark.parametrize("of_run", [True, False])
+def test_a_large_reader_teaches_a_small_one(
+    config: SchemaTraining, world: World, mpnet_backbone: Path, *, of_run: bool
+) -> None:
+    pytest.importorskip("peft")
+    large = replace(
+        config,
+        backbone=str(mpnet_backbone),
+        lora=LoraSettings(rank=2),
+        out=str(world.root / "large"),
+    )
+    bundle = Path(str(train_seeds(large, 1)["bundle"]))
+    teacher = ReaderDistillation(teacher=str(bundle.parent if of_run else bundle), hidden=0.5)
+    taught = replace(config, distillation=teacher, average=0.5, out=str(world.root / "taught"))
+    alone = replace(taught, distillation=ReaderDistillation(), out=str(world.root / "alone"))
+    runs = [Path(str(train_seeds(each, 1)["bundle"])).parent for each in (taught, alone)]
+    last = [json.loads((run / "metrics.jsonl").read_text().splitlines()[-1]) for run in runs]
+    assert {"taught_start", "taught_link"} <= last[0].keys() - last[1].keys()
+    assert _weights(runs[0]) != _weights(runs[1])
 
 
 def test_a_start_of_other_heads_is_refused(config: SchemaTraining, world: World) -> None:

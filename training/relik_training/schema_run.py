@@ -19,9 +19,11 @@ from relik.retriever.given import GivenRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.averaging import Averaging
 from relik_training.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.distill.reader import open_reader_distiller
 from relik_training.examples import Example
 from relik_training.export import export_shared
 from relik_training.files import write_jsonl
+from relik_training.lora import adapt
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
 from relik_training.reader_settings import ReaderSampling
@@ -142,6 +144,9 @@ def _module(
     # The table as it will be served, so that training sees its rounding.
     table = WordEmbeddings.open(base / LAYOUT.word_embeddings).dense()
     model = ReaderModel(backbone.layers, _heads(config, backbone), n_markers=layout.size)
+    if config.start:
+        begin_with(model, config.start, layout)
+    adapt(backbone.layers, config.lora)
     module = ReaderModule(
         model,
         torch.from_numpy(table),
@@ -154,11 +159,13 @@ def _module(
         ),
         seed=config.seed,
         start_weight=config.start_weight,
+        distiller=open_reader_distiller(
+            model, config.distillation, layout=layout, tokenizer=backbone.tokenizer, base=base
+        ),
+        begun=bool(config.start),
     )
     if config.average:
         module.watch(Averaging(config.average))
-    if config.start:
-        begin_with(model, config.start, layout)
     return module, layout
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
+from relik_training.distill.settings import ReaderDistillation
+from relik_training.lora import LoraSettings
 from relik_training.recipe_files import read_recipe
 from relik_training.recipes import Tables
 
@@ -73,6 +75,8 @@ class SchemaTraining:
         average: Ends with a moving average of the weights, of which a step leaves this share;
             0 for the weights of the last step.
         start_weight: What the loss of starts counts for beside the others.
+        distillation: Learns from a larger reader of the same schema too, a run or a bundle.
+        lora: Adapters in the place of whole layers, for a large backbone.
         with_dev: Train on `dev` too, with the thresholds of the run without it.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
@@ -106,6 +110,8 @@ class SchemaTraining:
     wrong_spans: int = 0
     average: float = 0.0
     start_weight: float = 1.0
+    distillation: ReaderDistillation = field(default_factory=ReaderDistillation)
+    lora: LoraSettings = field(default_factory=LoraSettings)
     with_dev: bool = False
     checkpoint_steps: int = 500
     precision: str = "auto"

@@ -42,6 +42,10 @@ class ReaderTeacher:
     rows: RowMaker
     fingerprint: str
 
+    def __deepcopy__(self, _memo: object) -> "ReaderTeacher":
+        """Stay one where its student is copied, as for averages of weights."""
+        return self
+
 
 def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> ReaderTeacher:
     """Open a reader as a teacher.
@@ -110,7 +114,8 @@ def _find(folder: Path) -> _Found:
     if (folder / LAYOUT.reader / LAYOUT.weights).is_file():
         return _Found(folder / LAYOUT.reader, folder / LAYOUT.tokenizer, open_embeddings(folder))
     if (folder / LAYOUT.weights).is_file() and (folder / SETTINGS).is_file():
-        base = read_settings(folder).get("base")
+        # A run of a closed schema names no base: it lies in its folder, as that of a start does.
+        base = read_settings(folder).get("base", "")
         if isinstance(base, str):
             base_folder = Path(base) if base else folder / BASE
             return _Found(folder, base_folder / LAYOUT.tokenizer, words_of_run(folder, base_folder))

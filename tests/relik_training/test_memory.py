@@ -48,7 +48,7 @@ def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
     monkeypatch.setattr(memory, "give_back", lambda: given.append(now[0]))
     giving = memory.GivingBack()
-    for second in (1, 3, 4, 6):
+    for second in (5, 15, 20, 30):
         now[0] = float(second)
         giving.on_train_batch_end(None, None)  # type: ignore[arg-type]  # neither is looked at
-    assert given == [3.0, 6.0]
+    assert given == [15.0, 30.0]

@@ -4,6 +4,7 @@ import pytest
 
 from relik_training.plan_fit import (
     expected_seconds,
+    memory_growth,
     sample_documents,
     spread_out,
     straight_line,
@@ -52,3 +53,10 @@ def test_documents_are_drawn_whole() -> None:
     assert drawn == sample_documents(examples, 7, seed=1, document=lambda each: each[0])
     assert drawn != sample_documents(examples, 7, seed=2, document=lambda each: each[0])
     assert sample_documents(examples, 24, seed=1, document=lambda each: each[0]) == examples
+
+
+def test_memory_grows_with_the_logarithm_of_the_steps() -> None:
+    assert [memory_growth(steps) for steps in (1, 14, 50)] == [1.0] * 3
+    assert memory_growth(1000) == pytest.approx(1.6, abs=0.01)
+    steps = memory_growth(1000) - memory_growth(500), memory_growth(500) - memory_growth(250)
+    assert steps[0] == pytest.approx(steps[1])

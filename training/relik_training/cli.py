@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
+from relik_training.large_pages import ask_for_large_pages
+
 if TYPE_CHECKING:
     from relik_training.metrics import RunMetrics
     from relik_training.recipes import Overrides
@@ -35,6 +37,12 @@ Settings = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback()
+def begin() -> None:
+    """Train a retriever or a reader by a recipe, and make the bundle of what was trained."""
+    ask_for_large_pages()
 
 
 @app.command()

@@ -11,7 +11,7 @@ import time
 import lightning
 
 # Seconds between two times: giving back costs some milliseconds, and taking again costs more.
-_SECONDS = 2.0
+_SECONDS = 10.0
 
 
 def give_back() -> bool:

@@ -1,11 +1,32 @@
 """From what was measured on a sample to what a whole run costs. Needs no torch."""
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+
+
+# Of what steps take beside what rests: per e-fold of the steps, from as many as a plan is worth.
+_GAPS, _WORTH = 0.2, 50
+
+
+def memory_growth(steps: int) -> float:
+    """Tell how much more memory the steps of a whole run take than the few of a plan.
+
+    Batches differ, and each leaves gaps in the heap: what is resident grows with the logarithm of
+    the steps, though what is in use does not. Fitted to two runs of 1,000 and 1,150 steps, which
+    came to 1.6 times what 14 steps took.
+
+    Args:
+        steps: Steps of the run.
+
+    Returns:
+        Factor on what steps take beside what was resident before them, at least 1.
+    """
+    return 1.0 + _GAPS * math.log(max(steps, _WORTH) / _WORTH)
 
 
 def expected_seconds(tokens: Sequence[int], seconds: Sequence[float], mean_tokens: float) -> float:

@@ -15,7 +15,7 @@ from relik.bundle import LAYOUT
 from relik_training.backbone import best_precision
 from relik_training.lora import merged
 from relik_training.metrics import folder_bytes
-from relik_training.plan_fit import sample_documents, straight_line
+from relik_training.plan_fit import memory_growth, sample_documents, straight_line
 from relik_training.plan_kinds import EndCost, kind_of
 from relik_training.plan_size import held_bytes, resident_bytes
 from relik_training.plan_steps import StepCost, time_steps
@@ -113,9 +113,13 @@ def measure(config: Training) -> Measured:
         opened = time.monotonic()
         before = folder_bytes(out)
         ready = _make_ready(run, out, seed=config.seed)
+        resting = resident_bytes()
         steps = time_steps(run, ready.data, kind.config)
         # All that is there in training, and the data that the sample does not have.
-        memory = peak_memory() + ready.more_memory_bytes
+        taken = max(0, peak_memory() - resting)
+        if not torch.cuda.is_available():
+            taken = round(taken * memory_growth(config.max_steps))
+        memory = resting + taken + ready.more_memory_bytes
         write_weights(merged(run.module.model), out, run.about)
         measured = Measured(
             machine=machine,

@@ -361,6 +361,8 @@ def _check_options(options: AnnotateOptions) -> None:
             f"got the types {', '.join(options.types)}, expected none: the documents of a released "
             "pipeline have no types; leave them out"
         )
+    if options.pretokenised:
+        raise InputError("got pretokenised, expected none: released pipelines cut their own words")
 
 
 def _candidates(line: Sequence[tuple[int, float]], index: Index) -> tuple[Candidate, ...]:

@@ -28,7 +28,11 @@ MAX_LINES = 400
 MAX_FUNCTION_LINES = 60
 # Commands write to the terminal; nothing else does.
 PRINTERS = re.compile(r"(^|/)(cli|commands)(/|\.py$)")
-ENVIRONMENT_READERS = ("serve/relik_serve/settings.py", "training/relik_training/cli.py")
+# The second hands torch a setting that it takes from nowhere else.
+ENVIRONMENT_READERS = (
+    "serve/relik_serve/settings.py",
+    "training/relik_training/large_pages.py",
+)
 HEAVY = ("faiss", "fastapi", "onnxruntime", "pyarrow", "torch", "transformers")
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from typer.testing import CliRunner
@@ -33,7 +33,7 @@ from relik_training.retriever import (  # noqa: E402
 )
 from relik_training.run_clock import spent  # noqa: E402
 from relik_training.run_files import read_figures  # noqa: E402
-from relik_training.runs import fit  # noqa: E402
+from relik_training.runs import Watchers, fit  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World
@@ -58,8 +58,11 @@ def _batch(step: int) -> RetrieverBatch:
 
 
 def _train(
-    backbone: Path, out: Path, make: Callable[[int], RetrieverBatch]
-) -> tuple[dict[str, object], list[int]]:
+    backbone: Path,
+    out: Path,
+    make: Callable[[int], RetrieverBatch],
+    watchers: Watchers | None = None,
+) -> tuple[dict[str, Any], list[int]]:
     pretrained = open_backbone(str(backbone))
     module = RetrieverModule(
         EncoderModel(pretrained.layers),
@@ -77,7 +80,15 @@ def _train(
         return make(step)
 
     batches = StepBatches(noted, STEPS, lambda: module.global_step)
-    fit(module, batches, out=out, max_steps=STEPS, checkpoint_steps=2, precision="32-true")
+    fit(
+        module,
+        batches,
+        out=out,
+        max_steps=STEPS,
+        checkpoint_steps=2,
+        precision="32-true",
+        watchers=watchers,
+    )
     return module.model.state_dict(), steps
 
 

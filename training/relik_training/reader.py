@@ -173,10 +173,8 @@ class ReaderModule(lightning.LightningModule):
     ) -> torch.Tensor:
         targets, wrong = batch.targets, batch.targets.wrong
         rows = torch.cat((targets.rows, wrong[:, 0]))
-        first, last = (
-            torch.cat((targets.first, wrong[:, 1])),
-            torch.cat((targets.last, wrong[:, 2])),
-        )
+        first = torch.cat((targets.first, wrong[:, 1]))
+        last = torch.cat((targets.last, wrong[:, 2]))
         labels = torch.cat((targets.links, torch.full_like(wrong[:, 0], NIL_CLASS)))
         links = self.model.link(hidden, rows, first, last, entities)
         barred = ~torch.as_tensor(batch.arrays.entity_mask, device=links.device)[rows]

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from relik.errors import InputError
+from relik_training.distant import DistantConfig, distant_documents
 from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.report import Report, Tell
 from relik_training.formats.split import counted, split_documents
@@ -89,8 +90,45 @@ def split_file(
         typer.echo(f"{name}: " + ", ".join(f"{number} {what}" for what, number in held.items()))
 
 
+@app.command("distant")
+def distant_file(
+    kb: Annotated[
+        Path, typer.Argument(metavar="KB", help="Entities with long_description, .gz or plain.")
+    ],
+    statements: Annotated[
+        Path, typer.Argument(metavar="STATEMENTS", help='Lines of {"h", "r", "t"}: two ids of KB.')
+    ],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to make, .gz or plain.")],
+    relations: Annotated[
+        Path | None, typer.Option(help="Lines with the id of each relation to keep; else all.")
+    ] = None,
+    without: Annotated[
+        list[Path] | None,
+        typer.Option(help="Documents to measure on, kept out by subject and text; more than once."),
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="Id of a relation to leave out; more than once.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Make training documents of a knowledge base: its descriptions, labelled by its statements.
+
+    Nobody checks the labels: name OUTPUT in a recipe with mentions = "some", relations = "some".
+    """
+    config = DistantConfig(
+        kb=kb,
+        statements=statements,
+        relations=relations,
+        without=tuple(without or ()),
+        skip=tuple(skip or ()),
+    )
+    with _progress_bar("read") as tell:
+        report = distant_documents(config, target, Report() if tell is None else Report(tell))
+    _print({"output": str(target), **report.as_dict(), "not_held": ""}, as_json=as_json)
+
+
 @contextmanager
-def _progress_bar() -> Iterator[Tell | None]:
+def _progress_bar(what: str = "convert") -> Iterator[Tell | None]:
     """Show progress at a terminal, on the error stream; nowhere else."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -103,7 +141,7 @@ def _progress_bar() -> Iterator[Tell | None]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=console) as bar:
-        task = bar.add_task("convert", total=None)
+        task = bar.add_task(what, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
@@ -114,6 +152,10 @@ def _show(conversion: Conversion, report: Report, *, as_json: bool) -> None:
         **report.as_dict(),
         "not_held": FORMATS[conversion.target_format].loses,
     }
+    _print(values, as_json=as_json, name=conversion.target_format)
+
+
+def _print(values: Mapping[str, Any], *, as_json: bool, name: str = "") -> None:
     if as_json:
         typer.echo(json.dumps(values, ensure_ascii=False))
         return
@@ -126,7 +168,7 @@ def _show(conversion: Conversion, report: Report, *, as_json: bool) -> None:
         console.print(f"  {example['doc_id']}{place}: {example['reason']}")
     _counted(console, "changed", cast(Mapping[str, int], values["notes"]))
     if values["not_held"]:
-        held = f"{conversion.target_format} does not hold: {values['not_held']}"
+        held = f"{name} does not hold: {values['not_held']}"
         console.print(held, style="dim")
 
 

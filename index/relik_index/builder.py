@@ -158,6 +158,7 @@ def build_index(
                 "tokenizer_fingerprint": tokenizer_fingerprint,
                 "candidate_tokens": chosen.candidate_tokens,
                 "compression": chosen.compression,
+                "any_case": chosen.any_case,
                 "sources": list(chosen.sources),
             }
             fields = {"version": version_of(folder), **fields}

@@ -25,6 +25,11 @@ _AGAIN = "fetch or build it again"
 class KnowledgeBase:
     """Records of entities or of relations; read-only and safe for threads.
 
+    Attributes:
+        version: Names its content.
+        any_case: Built for names that text has in lower case though records do not: a list of
+            terms.
+
     Args:
         manifest: What the index says of itself.
         records: Records by row.
@@ -48,6 +53,7 @@ class KnowledgeBase:
     ) -> None:
         self.manifest = manifest
         self.version = manifest.value("version", str)
+        self.any_case = manifest.fields.get("any_case") is True
         self.names = names
         self.index = index
         self._records = records

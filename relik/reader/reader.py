@@ -39,6 +39,7 @@ from relik.reader.inputs import (
     tokenise_text,
 )
 from relik.reader.priors import log_priors
+from relik.reader.terms import lift_terms, lifted
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -93,6 +94,7 @@ class TransformerReader:
         self._parts = parts
         self._config = config
         self._calibration = calibration
+        self._term_weight = config.term_weight if parts.entities.any_case else 0.0
 
     @property
     def max_text_tokens(self) -> int:
@@ -240,7 +242,8 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[tuple[int, int, float]]]:
         """Give (first token, last token, probability) of the mentions of each row."""
-        least = self._least_raw(options)
+        # A term that starts here may yet gain so much.
+        least = lifted(self._least_raw(options), -self._term_weight)
         # Ends lie in the text, and the candidates behind it need no score.
         n_tokens = 1 + max(row.built.n_text for row in rows)
         found: list[list[tuple[int, int, float]]] = [[] for _ in rows]
@@ -300,6 +303,8 @@ class TransformerReader:
                 for k, (start, end, mention) in enumerate(spans)
             ]
             if row.given is None:
+                if self._term_weight:
+                    read = lift_terms(self._parts.entities, row, read, self._term_weight)
                 if self._config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]
                 read = without_overlaps(read, most=self._config.max_spans)

@@ -78,6 +78,12 @@ def test_rows_are_found_across_batches(
             kb.record(row)
 
 
+@pytest.mark.parametrize("any_case", [False, True])
+def test_an_index_says_whether_its_names_come_in_any_case(build: Build, any_case: bool) -> None:
+    kb = KnowledgeBase.open(build([PARIS], options=BuildOptions(any_case=any_case)))
+    assert kb.any_case is any_case
+
+
 def test_the_version_names_the_content(build: Build, tmp_path: Path) -> None:
     one = KnowledgeBase.open(build([PARIS, HILTON], out=tmp_path / "one")).version
     same = KnowledgeBase.open(build([PARIS, HILTON], out=tmp_path / "same")).version

@@ -106,6 +106,7 @@ class Serving:
         prior_weight: Weight of the log prior of surface forms.
         nil_weight: Added to the logit of NIL: a set whose mentions often have no link, as
             KnowledgeNet's, makes it likelier than it is elsewhere.
+        term_weight: Added to the log-odds of mentions that have a name of a list of terms.
         max_spans: Most spans of a window that are paired for relations.
     """
 
@@ -114,6 +115,7 @@ class Serving:
     relation_top_k: int = 16
     prior_weight: float = 0.8
     nil_weight: float = 0.0
+    term_weight: float = 0.0
     max_spans: int = 32
 
     def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
@@ -137,6 +139,7 @@ class Serving:
                 settings.reader,
                 prior_weight=self.prior_weight,
                 nil_weight=self.nil_weight,
+                term_weight=self.term_weight,
                 max_spans=self.max_spans,
             ),
         )

@@ -120,8 +120,10 @@ class ReaderConfig:
         nil_weight: Added to the link logit of NIL; below 0 more mentions are linked.
         given_prior_factor: Multiplies `prior_weight` where mentions are given: dates and common
             words come too, about which a reader of names knows less than what has their name.
-        term_weight: Added to the log-odds of a span that has a name of the record it means,
-            over an index built for names in any case, as of a list of diseases.
+        term_weight: Over an index built for names in any case, as of a list of diseases: added to
+            the log-odds of a span that has a name of the record it means; 0 reads such an index
+            as any other.
+        term_prior_factor: Multiplies `prior_weight` there.
         drop_nil: A span that is linked to nothing is no mention: where the candidates are all
             types that there are, and the reader was trained to refuse what has none.
     """
@@ -135,6 +137,7 @@ class ReaderConfig:
     nil_weight: float = 0.0
     given_prior_factor: float = 1.5
     term_weight: float = 0.0
+    term_prior_factor: float = 2.0
     drop_nil: bool = False
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relik import windows as windowing
+from relik.abbreviations import with_abbreviations
 from relik.config import PipelineConfig
 from relik.errors import InputError
 from relik.kb import KnowledgeBase
@@ -188,10 +189,7 @@ class Pipeline:
             InputError: The text has half of a surrogate pair.
         """
         windowing.check_text(document)
-        windows = windowing.split(document, self._config.windows)
-        fitting = self._fitted(document, windows)
-        if len(fitting) == len(windows):
-            return windows
+        fitting = self._fitted(document, windowing.split(document, self._config.windows))
         return [replace(window, index=i) for i, window in enumerate(fitting)]
 
     def count_tokens(self, window: Window) -> int:
@@ -281,6 +279,8 @@ class Pipeline:
             The answer.
         """
         merged = windowing.merge(document, window_annotations, nil=True)
+        if self.entities.any_case:  # a list of terms, which texts abbreviate
+            merged = with_abbreviations(merged, document.text)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
         spans = tuple(
             found
@@ -299,8 +299,8 @@ class Pipeline:
         Returns:
             The record, or None where the id is unknown.
         """
-        row = self.entities.row_of(entity_id)
-        return None if row is None else self.entities.record(row)
+        found = self.entities.row_of(entity_id)
+        return None if found is None else self.entities.record(found)
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation.
@@ -311,8 +311,7 @@ class Pipeline:
         Returns:
             The record, or None where the id is unknown.
         """
-        row = self.relations.row_of(relation_id)
-        if row is None:
+        if (row := self.relations.row_of(relation_id)) is None:
             return None
         one = self.relations.record(row)
         return Relation(relation_id=relation_id, name=one.name, description=one.description)
@@ -323,15 +322,14 @@ class Pipeline:
         wanted = set(types)
         kept: list[Candidate] = []
         for candidate in found:
-            entity = self.entity(candidate.entity_id)
-            if entity is not None and wanted & set(entity.types):
+            if (entity := self.entity(candidate.entity_id)) and wanted & set(entity.types):
                 kept.append(replace(candidate, rank=len(kept)))
         return tuple(kept[:top_k])
 
     def _fitted(self, document: Document, windows: list[Window]) -> list[Window]:
         """Halve windows until their tokens fit: few words can be very many tokens."""
         reader = self._parts.reader
-        counts = reader.count_text_tokens([window.text for window in windows])
+        counts = reader.count_text_tokens([one.text for one in windows])
         fitting: list[Window] = []
         for window, count in zip(windows, counts, strict=True):
             if count <= reader.max_text_tokens or len(window.text) < 2:

@@ -251,18 +251,26 @@ class FakeKnowledgeBase:
     Args:
         entities: Its records, in the order of their rows.
         counts: How often a surface form means an id: 1 for names and aliases not given.
+        any_case: Whether its names are terms, which text has in lower case.
     """
 
     def __init__(
-        self, entities: Sequence[Entity], *, counts: Mapping[tuple[str, str], int] | None = None
+        self,
+        entities: Sequence[Entity],
+        *,
+        counts: Mapping[tuple[str, str], int] | None = None,
+        any_case: bool = False,
     ) -> None:
+        self.any_case = any_case
         self._entities = tuple(entities)
         self._rows = {entity.entity_id: row for row, entity in enumerate(entities)}
         self._counts = counts or {}
         matches: defaultdict[str, list[NameMatch]] = defaultdict(list)
         for row, entity in enumerate(entities):
             for surface in (entity.name, *entity.aliases):
-                flags = CASED * is_cased(surface) + PRIMARY * (surface == entity.name)
+                flags = CASED * (is_cased(surface) and not any_case) + PRIMARY * (
+                    surface == entity.name
+                )
                 count = self._counts.get((surface, entity.entity_id), 1)
                 matches[normalise(surface)].append(NameMatch(row, count, flags))
         self.names = FakeNames(matches)

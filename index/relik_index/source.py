@@ -98,7 +98,8 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
     Args:
         record: The record.
         row: Its row.
-        any_case: Flag whole names as not cased, however they are written.
+        any_case: Flag whole names as not cased, however they are written, and add those that are
+            turned round at a comma, as lists have them for the sake of order.
 
     Returns:
         What the name trie keeps for each key; names without a letter or digit are left out.
@@ -130,12 +131,23 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
             # How the name is written in text counts for more than how a list has it.
             kept = held.flags & PRIMARY | flags & CASED | held.flags & flags & PARTIAL
             matches[key] = NameMatch(row, min(held.count + count, MAX_COUNT), kept)
-    if not any_case:
-        return matches
-    return {
+    return _as_terms(matches, entity, row) if any_case else matches
+
+
+def _as_terms(matches: dict[str, NameMatch], entity: Entity, row: int) -> dict[str, NameMatch]:
+    """Let whole names be found in any case, and add those that are turned round."""
+    turned = (normalise(_turned(surface)) for surface in (entity.name, *entity.aliases))
+    whole = {key: NameMatch(row, 0, 0) for key in turned if key}
+    return whole | {
         key: match if match.flags & PARTIAL else match._replace(flags=match.flags & ~CASED)
         for key, match in matches.items()
     }
+
+
+def _turned(surface: str) -> str:
+    """Give a term as text has it that a list has turned round: Carcinoma, Basal Cell."""
+    head, comma, rest = surface.partition(", ")
+    return f"{rest} {head}" if comma and rest[:1].isalpha() and "," not in rest else ""
 
 
 def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:

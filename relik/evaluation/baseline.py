@@ -12,6 +12,7 @@ from relik.config import WindowConfig
 from relik.errors import InputError
 from relik.evaluation.gold import read_json_lines
 from relik.kb.names import CASED, PARTIAL, NameMatch, normalise, tokenise_surface
+from relik.kb.terms import longest_terms
 from relik.types import (
     AnnotateOptions,
     Annotation,
@@ -55,6 +56,10 @@ class NamedEntities(Protocol):
 
     def count(self, row: int) -> int:
         """Return how often a record is linked."""
+
+    @property
+    def any_case(self) -> bool:
+        """Tell whether its names are terms, which text has in lower case."""
 
 
 class AliasBaseline:
@@ -180,6 +185,8 @@ class AliasBaseline:
         ]
 
     def _longest(self, text: str) -> list[EntitySpan]:
+        if self._entities.any_case:
+            return [self._linked(*each) for each in longest_terms(self._names, text)]
         tokens = tokenise_surface(text)
         found: list[EntitySpan] = []
         at = 0

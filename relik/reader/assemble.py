@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from relik.config import CalibrationConfig
+from relik.kb import KnowledgeBase
 from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, start_scores
 from relik.reader.inputs import ReaderInput, TextTokens, begins_line
+from relik.reader.priors import log_priors
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -192,6 +194,33 @@ def place_mention(row: Row, span: Span) -> tuple[int, int]:
     if not len(touched):
         return 1, 1
     return int(touched[0]) + 1, int(touched[-1]) + 1
+
+
+def span_priors(
+    kb: KnowledgeBase, row: Row, spans: Sequence[tuple[int, int, float]], n_classes: int
+) -> FloatArray:
+    """Give the log prior of each class of spans.
+
+    Args:
+        kb: Knowledge base of the candidates.
+        row: The row.
+        spans: First and last token, and probability.
+        n_classes: Classes of the batch: NONE, NIL and candidates.
+
+    Returns:
+        Float32, (n_spans, n_classes); NONE and padding get 0.
+    """
+    n_read = len(row.built.entity_positions) - 2
+    rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
+    priors = np.zeros((len(spans), n_classes), dtype=np.float32)
+    for k, (start, end, _) in enumerate(spans):
+        if 1 <= start <= end <= row.built.n_text:
+            first, last = row.text.starts[start - 1], row.text.ends[end - 1]
+            surface = row.window.text[first:last]
+            of_rows, of_nil = log_priors(kb, surface, [-1 if r is None else r for r in rows])
+            priors[k, 2 : 2 + n_read] = of_rows
+            priors[k, NIL_CLASS] = of_nil
+    return priors
 
 
 def span_columns(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[IntArray, IntArray, IntArray]:

@@ -93,10 +93,10 @@ def start_scores(logits: FloatArray, allowed: np.ndarray) -> FloatArray:
     return np.asarray(softmax(logits)[:, 1] * allowed, dtype=np.float32)
 
 
-def pick_ends(
+def end_scores(
     logits: FloatArray, starts: IntArray, allowed: np.ndarray, begun: FloatArray | None = None
-) -> tuple[IntArray, FloatArray]:
-    """Choose the end of each start.
+) -> FloatArray:
+    """Give the probability of each end of each start.
 
     Mentions do not overlap, so an end behind tokens where other mentions probably start is as
     improbable as that none of them does.
@@ -109,7 +109,7 @@ def pick_ends(
             that is not known.
 
     Returns:
-        Last tokens, int64, and their probabilities, float32; -1 where no end is allowed.
+        Float32, (n_starts, n_tokens), each row adds up to 1; all 0 where no end is allowed.
     """
     tokens = np.arange(logits.shape[1])
     reach = (tokens >= starts[:, None]) & (tokens < starts[:, None] + MAX_SPAN_TOKENS)
@@ -120,10 +120,21 @@ def pick_ends(
         logits = logits + (alone[None, :] - alone[starts][:, None])
     masked = np.where(open_ends, logits, -np.inf)
     masked[~has_end] = 0.0
-    scores = softmax(masked)
+    return np.asarray(softmax(masked) * has_end[:, None], dtype=np.float32)
+
+
+def pick_ends(scores: FloatArray) -> tuple[IntArray, FloatArray]:
+    """Choose the end of each start.
+
+    Args:
+        scores: Float32, (n_starts, n_tokens), of `end_scores`.
+
+    Returns:
+        Last tokens, int64, and their probabilities, float32; -1 where no end is allowed.
+    """
     best = scores.argmax(axis=1)
-    ends = np.where(has_end, best, -1).astype(np.int64)
-    return ends, scores[np.arange(len(starts)), best] * has_end
+    found = scores[np.arange(len(scores)), best]
+    return np.where(scores.any(axis=1), best, -1).astype(np.int64), found
 
 
 def link_scores(logits: FloatArray, mask: np.ndarray) -> FloatArray:

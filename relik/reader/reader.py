@@ -19,11 +19,13 @@ from relik.reader.assemble import (
     ordered_pairs,
     place_mention,
     span_columns,
+    span_priors,
     text_mask,
 )
 from relik.reader.decode import (
     NIL_CLASS,
     DecodedSpan,
+    end_scores,
     link_scores,
     pick_ends,
     pick_starts,
@@ -38,8 +40,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.reader.priors import log_priors
-from relik.reader.terms import lift_terms, lifted
+from relik.reader.terms import Places, lift_terms, lifted, term_places, with_starts
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -214,10 +215,11 @@ class TransformerReader:
             arrays.entity_positions,
             arrays.relation_positions,
         )
-        proposed = self._mentions(rows, hidden, starts, options)
+        terms = [self._terms(row) for row in rows]
+        proposed = self._mentions(rows, terms, hidden, starts, options)
         places = span_columns([[(start, end) for start, end, _ in spans] for spans in proposed])
         links = backend.link(hidden, *places, entities)
-        decoded = self._decoded(rows, proposed, links, arrays, options)
+        decoded = self._decoded(rows, terms, proposed, links, arrays, options)
         triples = self._triples(rows, decoded, hidden, relations, options)
         return [
             assemble(
@@ -234,9 +236,15 @@ class TransformerReader:
             for row, spans, found in zip(rows, decoded, triples, strict=True)
         ]
 
+    def _terms(self, row: Row) -> Places:
+        """Give the terms of a row, where the knowledge base is a list of them."""
+        wanted = self._term_weight and row.given is None
+        return term_places(self._parts.entities, row) if wanted else {}
+
     def _mentions(
         self,
         rows: Sequence[Row],
+        terms: Sequence[Places],
         hidden: object,
         start_logits: FloatArray,
         options: AnnotateOptions,
@@ -256,6 +264,8 @@ class TransformerReader:
             tokens, scores = pick_starts(
                 start_logits[i, :n_tokens], allowed, least=least, most=2 * self._config.max_spans
             )
+            if terms[i]:
+                tokens, scores = with_starts(terms[i], tokens, start_logits[i, :n_tokens], allowed)
             picked.extend((i, int(t), float(s)) for t, s in zip(tokens, scores, strict=True))
         if not picked:
             return found
@@ -266,15 +276,22 @@ class TransformerReader:
             mine = np.flatnonzero(of_row == i)
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
             begun = begun_scores(rows[i], start_logits[i, :n_tokens])
-            ends, scores = pick_ends(logits[mine], tokens[mine], allowed, begun)
-            for k, end, score in zip(mine, ends, scores, strict=True):
+            of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
+            for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
                     found[i].append((picked[k][1], int(end), picked[k][2] * float(score)))
+            chosen = {(first, last) for first, last, _ in found[i]}
+            begin = {picked[k][1]: (picked[k][2], of_ends[at]) for at, k in enumerate(mine)}
+            for first, last in terms[i]:
+                if (first, last) not in chosen and first in begin:
+                    start, of_start = begin[first]
+                    found[i].append((first, last, start * float(of_start[last])))
         return found
 
     def _decoded(
         self,
         rows: Sequence[Row],
+        terms: Sequence[Places],
         proposed: list[list[tuple[int, int, float]]],
         links: FloatArray,
         arrays: ReaderArrays,
@@ -292,8 +309,10 @@ class TransformerReader:
             weight = self._config.prior_weight
             if row.given is not None:
                 weight *= self._config.given_prior_factor
+            elif self._term_weight:
+                weight *= self._config.term_prior_factor
             if weight and spans:
-                logits = logits + weight * self._priors(row, spans, len(mask))
+                logits = logits + weight * span_priors(self._parts.entities, row, spans, len(mask))
             if self._config.nil_weight:
                 logits = logits.copy()
                 logits[:, NIL_CLASS] += self._config.nil_weight
@@ -303,8 +322,8 @@ class TransformerReader:
                 for k, (start, end, mention) in enumerate(spans)
             ]
             if row.given is None:
-                if self._term_weight:
-                    read = lift_terms(self._parts.entities, row, read, self._term_weight)
+                if terms[i]:
+                    read = lift_terms(self._parts.entities, row, terms[i], read, self._term_weight)
                 if self._config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]
                 read = without_overlaps(read, most=self._config.max_spans)
@@ -312,21 +331,6 @@ class TransformerReader:
                 read = [span for span in read if span.score >= least]
             decoded.append(read)
         return decoded
-
-    def _priors(self, row: Row, spans: list[tuple[int, int, float]], n_classes: int) -> FloatArray:
-        """Give the log prior of each class of each span; NONE and padding get 0."""
-        kb = self._parts.entities
-        n_read = len(row.built.entity_positions) - 2
-        rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
-        priors = np.zeros((len(spans), n_classes), dtype=np.float32)
-        for k, (start, end, _) in enumerate(spans):
-            if 1 <= start <= end <= row.built.n_text:
-                first, last = row.text.starts[start - 1], row.text.ends[end - 1]
-                surface = row.window.text[first:last]
-                of_rows, of_nil = log_priors(kb, surface, [-1 if r is None else r for r in rows])
-                priors[k, 2 : 2 + n_read] = of_rows
-                priors[k, NIL_CLASS] = of_nil
-        return priors
 
     def _least_raw(self, options: AnnotateOptions) -> float:
         """Return the raw score below which no span is kept, a little less against rounding."""

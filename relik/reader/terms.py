@@ -7,13 +7,20 @@ is evidence of its own, which knowledge-base matchers such as QuickUMLS (Soldain
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from typing import TypeAlias
+
+import numpy as np
 
 from relik.kb import KnowledgeBase
-from relik.reader.assemble import Row
-from relik.reader.decode import NIL_CLASS, DecodedSpan
-from relik.reader.priors import name_shares
+from relik.kb.terms import longest_terms
+from relik.reader.assemble import Row, place_mention
+from relik.reader.decode import NIL_CLASS, DecodedSpan, start_scores
+from relik.types import FloatArray, IntArray, Span
+
+Places: TypeAlias = dict[tuple[int, int], frozenset[int]]
+"""Records by first and last token of a term."""
 
 _LEAST, _MOST = 1e-9, 1.0 - 1e-9
 
@@ -32,29 +39,65 @@ def lifted(probability: float, weight: float) -> float:
     return 1.0 / (1.0 + math.exp(-weight) * (1.0 - held) / held)
 
 
+def term_places(kb: KnowledgeBase, row: Row) -> Places:
+    """Find the longest terms of a window.
+
+    Args:
+        kb: Knowledge base of the candidates.
+        row: The window and its tokens.
+
+    Returns:
+        Rows of the knowledge base that have the name, by first and last token, as row positions,
+        in order; of those that were read.
+    """
+    offset = row.window.span.start
+    found: Places = {}
+    for span, matches in longest_terms(kb.names, row.window.text):
+        place = place_mention(row, Span(span.start + offset, span.end + offset))
+        if place[1] <= row.built.n_text:
+            found[place] = frozenset(match.row for match in matches)
+    return found
+
+
+def with_starts(
+    places: Iterable[tuple[int, int]], chosen: IntArray, logits: FloatArray, allowed: np.ndarray
+) -> tuple[IntArray, FloatArray]:
+    """Let spans start where terms do, beside the starts that were chosen.
+
+    Args:
+        places: First and last token of each term.
+        chosen: Int64, (n_starts,), starts.
+        logits: Float32, (n_tokens, 2), of starts.
+        allowed: Bool, (n_tokens,), where a span may start.
+
+    Returns:
+        Tokens, int64, ascending, and their probabilities, float32.
+    """
+    begin = [first for first, _ in places if first < len(allowed) and allowed[first]]
+    tokens = np.union1d(chosen, np.array(begin, dtype=np.int64)).astype(np.int64)
+    return tokens, start_scores(logits, allowed)[tokens]
+
+
 def lift_terms(
-    kb: KnowledgeBase, row: Row, spans: Sequence[DecodedSpan], weight: float
+    kb: KnowledgeBase, row: Row, places: Places, spans: Sequence[DecodedSpan], weight: float
 ) -> list[DecodedSpan]:
-    """Raise the mention probability of spans that have a name of the record they mean.
+    """Raise the mention probability of terms that mean a record of that name.
 
     Args:
         kb: Knowledge base of the candidates.
         row: What was read.
+        places: Its terms, of `term_places`.
         spans: Spans of it.
-        weight: Added to the log-odds of each that has such a name.
+        weight: Added to the log-odds of each that is such a term.
 
     Returns:
         The spans, in the same order.
     """
     known = [kb.row_of(candidate.entity_id) for candidate in row.candidates.entities]
-
-    def named(span: DecodedSpan) -> bool:
-        if span.best <= NIL_CLASS:
-            return False
-        first, last = row.text.starts[span.start - 1], row.text.ends[span.end - 1]
-        return known[span.best - NIL_CLASS - 1] in name_shares(kb, row.window.text[first:last])
-
     return [
-        replace(span, mention=lifted(span.mention, weight)) if named(span) else span
+        replace(span, mention=lifted(span.mention, weight))
+        if span.best > NIL_CLASS
+        and known[span.best - NIL_CLASS - 1] in places.get((span.start, span.end), ())
+        else span
         for span in spans
     ]

@@ -56,6 +56,18 @@ def test_initials_keep_their_last_full_stop() -> None:
     assert links("the US") == {}
 
 
+def test_terms_are_found_in_any_case_where_the_index_is_one_of_terms() -> None:
+    terms = FakeKnowledgeBase(
+        [Entity(entity_id="D1", name="Myopathy"), Entity(entity_id="D2", name="AS")], any_case=True
+    )
+    text = "as myopathies and AS"
+    (annotation,) = AliasBaseline(terms).annotate(
+        [Document(doc_id="d", text=text)], options=OPTIONS
+    )
+    found = {text[one.span.start : one.span.end]: one.entity_id for one in annotation.spans}
+    assert found == {"myopathies": "D1", "AS": "D2"}
+
+
 def test_blank_text_has_no_links() -> None:
     assert links("") == links(" \n") == {}
 

@@ -13,6 +13,7 @@ from relik.reader.decode import (
     NIL_CLASS,
     DecodedSpan,
     calibrated,
+    end_scores,
     link_scores,
     pick_ends,
     pick_starts,
@@ -80,20 +81,20 @@ def test_no_tokens_have_no_starts() -> None:
 def test_ends_are_where_the_logits_say() -> None:
     logits = np.zeros((2, 5), dtype=np.float32)
     logits[0, 2] = logits[1, 4] = SURE
-    ends, scores = pick_ends(logits, np.array([1, 4]), np.ones(5, dtype=bool))
+    ends, scores = pick_ends(end_scores(logits, np.array([1, 4]), np.ones(5, dtype=bool)))
     assert ends.tolist() == [2, 4]
     np.testing.assert_allclose(scores, 1, atol=1e-4)
 
 
 def test_an_end_before_its_start_is_never_chosen() -> None:
     logits = np.array([[SURE, SURE, -SURE, 0]], dtype=np.float32)
-    ends, _ = pick_ends(logits, np.array([2]), np.ones(4, dtype=bool))
+    ends, _ = pick_ends(end_scores(logits, np.array([2]), np.ones(4, dtype=bool)))
     assert ends.tolist() == [3]
 
 
 def test_a_start_without_an_end_says_so() -> None:
     ends, scores = pick_ends(
-        np.zeros((1, 3), dtype=np.float32), np.array([2]), np.array([True, True, False])
+        end_scores(np.zeros((1, 3), dtype=np.float32), np.array([2]), np.array([True, True, False]))
     )
     assert (ends.tolist(), scores.tolist()) == ([-1], [0])
 
@@ -101,7 +102,7 @@ def test_a_start_without_an_end_says_so() -> None:
 def test_a_span_has_a_longest_length() -> None:
     logits = np.zeros((1, 99), dtype=np.float32)
     logits[0, 98] = SURE
-    ends, _ = pick_ends(logits, np.array([3]), np.ones(99, dtype=bool))
+    ends, _ = pick_ends(end_scores(logits, np.array([3]), np.ones(99, dtype=bool)))
     assert 3 <= ends[0] < 3 + MAX_SPAN_TOKENS
 
 
@@ -113,7 +114,7 @@ def test_a_span_has_a_longest_length() -> None:
 def test_an_end_is_allowed_and_not_before_its_start(
     logits: np.ndarray, starts: np.ndarray, allowed: np.ndarray
 ) -> None:
-    ends, scores = pick_ends(logits, starts, allowed)
+    ends, scores = pick_ends(end_scores(logits, starts, allowed))
     assert ((scores >= 0) & (scores <= 1 + 1e-6)).all()
     for start, end in zip(starts, ends, strict=True):
         if end < 0:

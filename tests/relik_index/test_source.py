@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from relik.errors import InputError
-from relik.kb.names import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch
+from relik.kb.names import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch, normalise
 from relik.types import Entity
 from relik_index.source import SourceRecord, name_matches, read_source
 
@@ -114,3 +114,18 @@ def test_whole_names_are_found_in_any_case_where_asked() -> None:
     flags = {k: m.flags for k, m in name_matches(record, row=0, any_case=True).items()}
     assert flags == {"breast cancer": PRIMARY, "brca": 0, "breast": CASED | PARTIAL, "bc": 0}
     assert name_matches(record, row=0)["breast cancer"].flags == PRIMARY | CASED
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("Carcinoma, Basal Cell", {"basal cell carcinoma"}),
+        ("Dyskinesia, 3", set()),
+        ("Epilepsy, Photogenic, with Diplegia", set()),
+        ("Fever", set()),
+    ],
+)
+def test_a_term_that_is_turned_round_is_found_as_text_has_it(name: str, more: set[str]) -> None:
+    record = SourceRecord(entity=Entity(entity_id="D1", name=name))
+    assert name_matches(record, row=0, any_case=True).keys() == {normalise(name)} | more
+    assert name_matches(record, row=0).keys() == {normalise(name)}

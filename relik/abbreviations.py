@@ -69,8 +69,8 @@ def with_abbreviations(annotation: Annotation, text: str) -> Annotation:
         text: Its text.
 
     Returns:
-        The same, where each use of a short form is a mention of the entity that ends its long
-        form; no mention where the long form is linked to nothing.
+        The same, where each use of a short form is a mention of the entity that its long form, or
+        the latter half of it, is linked to; no mention where that is nothing.
     """
     spans = {found.span: found for found in annotation.spans}
     for short, long in abbreviations(text).items():
@@ -94,7 +94,10 @@ def with_abbreviations(annotation: Annotation, text: str) -> Annotation:
 
 
 def _meaning(long: Span, spans: Iterable[EntitySpan]) -> EntitySpan | None:
+    half = (long.start + long.end) / 2
     ending = [
-        found for found in spans if found.span.end == long.end and found.entity_id is not None
+        found
+        for found in spans
+        if found.span.end == long.end and found.span.start <= half and found.entity_id is not None
     ]
     return min(ending, key=lambda found: found.span.start, default=None)

@@ -79,6 +79,16 @@ def test_a_short_form_of_something_unknown_is_no_mention_and_has_no_triples() ->
     assert told.triples == ()
 
 
+def test_the_last_word_of_a_long_form_does_not_stand_for_it() -> None:
+    text = "In non-small cell lung carcinoma (NSCLC) cells. NSCLC grows."
+    told = with_abbreviations(_annotation(text, {"carcinoma": "D1", "NSCLC": "D9"}), text)
+    assert _linked(told, text) == [("carcinoma", "D1")]
+    told = with_abbreviations(_annotation(text, {"lung carcinoma": "D1"}), text)
+    assert _linked(told, text) == [("lung carcinoma", "D1")]
+    told = with_abbreviations(_annotation(text, {"cell lung carcinoma": "D1"}), text)
+    assert [key for _, key in _linked(told, text)] == ["D1", "D1", "D1"]
+
+
 def test_longer_mentions_keep_their_place() -> None:
     text = "Familial fever (FF) and FF syndrome."
     plain = _annotation(text, {"Familial fever": "D1", "FF syndrome": "D5"})

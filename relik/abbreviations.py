@@ -5,6 +5,7 @@ finds definitions with a precision of 0.96 and a recall of 0.82, as they report.
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable
 from dataclasses import replace
 
@@ -14,6 +15,9 @@ from relik.types import Annotation, EntitySpan, Span
 _BRACKETS = re.compile(r"[(\[]([^\W_][^\s()\[\]]{0,9}(?: [^\s()\[\]]{1,8})?)[)\]]")
 _LONGEST_SHORT = 10
 _MORE_WORDS = 5
+# Code points before the brackets in which the long form is looked for.
+_FARTHEST = 300
+_MOST = 200
 
 
 def abbreviations(text: str) -> dict[str, Span]:
@@ -23,26 +27,30 @@ def abbreviations(text: str) -> dict[str, Span]:
         text: Any text.
 
     Returns:
-        The span of the long form by short form; the first definition of each.
+        The span of the long form by short form; the first definition of each, and the first 200.
     """
     found: dict[str, Span] = {}
     for match in _BRACKETS.finditer(text):
         short = match.group(1)
-        if 2 <= len(short) <= _LONGEST_SHORT and any(char.isupper() for char in short):
-            long = _long_form(text[: match.start()].rstrip(), short)
+        if len(found) == _MOST:
+            break
+        if short in found or not 2 <= len(short) <= _LONGEST_SHORT:
+            continue
+        if any(char.isupper() for char in short):
+            long = _long_form(text, match.start(), short)
             if long is not None:
-                found.setdefault(short, long)
+                found[short] = long
     return found
 
 
-def _long_form(before: str, short: str) -> Span | None:
+def _long_form(text: str, end: int, short: str) -> Span | None:
     """Find the words right before the brackets that have the characters of the short form."""
-    most = min(len(short) + _MORE_WORDS, 2 * len(short))
-    words = [match.start() for match in re.finditer(r"\S+", before[-100 - 10 * most :])]
+    begin = max(0, end - _FARTHEST)
+    before = text[begin:end].rstrip()
+    words = [match.start() for match in re.finditer(r"\S+", before)]
     if not words:
         return None
-    offset = max(0, len(before) - 100 - 10 * most)
-    first = offset + words[-most:][0]
+    first = words[-min(len(words), len(short) + _MORE_WORDS, 2 * len(short))]
     at = len(before) - 1
     for place in range(len(short) - 1, -1, -1):
         char = short[place].lower()
@@ -58,39 +66,44 @@ def _long_form(before: str, short: str) -> Span | None:
             return None
         at -= 1
     start = max(first, before.rfind(" ", 0, at + 2) + 1)
-    return Span(start, len(before)) if len(before) - start > len(short) else None
+    length = len(before) - start
+    return Span(begin + start, begin + len(before)) if length > len(short) else None
 
 
 def with_abbreviations(annotation: Annotation, text: str) -> Annotation:
     """Let abbreviations mean what their long form is linked to.
 
     Args:
-        annotation: What was found in a document.
+        annotation: What was found in a document; spans that do not overlap, in order.
         text: Its text.
 
     Returns:
         The same, where each use of a short form is a mention of the entity that its long form, or
         the latter half of it, is linked to; no mention where that is nothing.
     """
+    meanings = {
+        short: _meaning(long, annotation.spans) for short, long in abbreviations(text).items()
+    }
+    if not meanings:
+        return annotation
+    forms = "|".join(re.escape(short) for short in sorted(meanings, key=len, reverse=True))
+    starts = [found.span.start for found in annotation.spans]
     spans = {found.span: found for found in annotation.spans}
-    for short, long in abbreviations(text).items():
-        source = _meaning(long, annotation.spans)
-        for match in re.finditer(rf"(?<!\w){re.escape(short)}(?!\w)", text):
-            place = Span(*match.span())
-            touched = [span for span in spans if span.overlaps(place)]
-            if any(span.end - span.start > len(short) for span in touched):
-                continue
-            for span in touched:
-                del spans[span]
-            if source is not None:
-                spans[place] = replace(source, span=place)
-    kept = tuple(spans[span] for span in sorted(spans))
+    for match in re.finditer(rf"(?<!\w)(?:{forms})(?!\w)", text):
+        place, meaning = Span(*match.span()), meanings[match.group()]
+        last = bisect_left(starts, place.end)
+        first = max(0, bisect_left(starts, place.start) - 1)
+        touched = [one.span for one in annotation.spans[first:last] if one.span.overlaps(place)]
+        if any(span.end - span.start > place.end - place.start for span in touched):
+            continue
+        for span in touched:
+            spans.pop(span, None)
+        if meaning is not None:
+            spans[place] = replace(meaning, span=place)
     triples = tuple(
-        triple
-        for triple in annotation.triples
-        if triple.subject in spans and triple.object in spans
+        one for one in annotation.triples if one.subject in spans and one.object in spans
     )
-    return replace(annotation, spans=kept, triples=triples)
+    return replace(annotation, spans=tuple(spans[one] for one in sorted(spans)), triples=triples)
 
 
 def _meaning(long: Span, spans: Iterable[EntitySpan]) -> EntitySpan | None:

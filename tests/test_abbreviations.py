@@ -89,6 +89,12 @@ def test_the_last_word_of_a_long_form_does_not_stand_for_it() -> None:
     assert [key for _, key in _linked(told, text)] == ["D1", "D1", "D1"]
 
 
+def test_a_document_of_nothing_but_brackets_takes_no_longer_than_it_is() -> None:
+    text = "Aa bb (AB) " * 20_000 + " ".join(f"Xx yy zz (X{at}z)" for at in range(20_000))
+    plain = _annotation(text, {"Aa bb": "D1"})
+    assert len(with_abbreviations(plain, text).spans) == 20_001
+
+
 def test_longer_mentions_keep_their_place() -> None:
     text = "Familial fever (FF) and FF syndrome."
     plain = _annotation(text, {"Familial fever": "D1", "FF syndrome": "D5"})

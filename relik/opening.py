@@ -1,10 +1,12 @@
 """Opens what `--bundle` names: a bundle, a converted pipeline or a released one."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, Union
 
 from relik.bundle import DEFAULT, KIND, Bundle, fetch, open_bundle, parse_hub_id
-from relik.errors import BundleError, BundleNotFoundError
+from relik.errors import BundleError, BundleNotFoundError, ConfigError
+from relik.kb import KnowledgeBase
 from relik.manifest import MANIFEST, SUFFIXES, read_manifest
 
 if TYPE_CHECKING:
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from relik.upstream.pipeline import ReleasedPipeline
     from relik.upstream.released import ReleasedFolder
 
-PipelineSource: TypeAlias = Union[Bundle, "ConvertedBundle", "ReleasedFolder"]
+PipelineSource: TypeAlias = Union[Bundle, "OtherKnowledge", "ConvertedBundle", "ReleasedFolder"]
 """What has a method `pipeline(backend)`."""
 
 AnyPipeline: TypeAlias = Union["Pipeline", "ReleasedPipeline"]
@@ -23,22 +25,66 @@ RELEASED = "config.yaml"
 """The file by which a released pipeline is known."""
 
 
-def find_pipeline(name: str = DEFAULT) -> PipelineSource:
+@dataclass(frozen=True, slots=True)
+class OtherKnowledge:
+    """A bundle over a knowledge index in place of its own.
+
+    Args:
+        bundle: The bundle.
+        entities: Folder of the knowledge index.
+    """
+
+    bundle: Bundle
+    entities: Path
+
+    def pipeline(self, backend: str = "auto") -> "Pipeline":
+        """Open the pipeline.
+
+        Args:
+            backend: "onnx", "torch" or "auto".
+
+        Returns:
+            The pipeline.
+
+        Raises:
+            BundleError: A file is missing or altered.
+            ConfigError: There is no such backend, or it cannot run the bundle.
+        """
+        return self.bundle.pipeline(backend, entities=self.entities)
+
+
+def find_pipeline(name: str = DEFAULT, *, kb: Path | None = None) -> PipelineSource:
     """Find a pipeline and check its files; models are opened by its method `pipeline`.
 
     Args:
         name: "default" for the bundle in the package; the folder of a bundle, of a pipeline that
             `relik convert` wrote, or of a released one; or "org/name@revision" of any of these on
             the Hugging Face Hub.
+        kb: Knowledge index of entities in place of the bundle's own.
 
     Returns:
         The pipeline, not yet open.
 
     Raises:
         BundleNotFoundError: Nothing is there, or it cannot be fetched.
-        BundleError: A file is missing, altered or of a newer format.
+        BundleError: A file is missing, altered or of a newer format, or the index is of another
+            encoder.
         ConfigError: A setting is wrong, or a library is not installed.
     """
+    found = _find(name)
+    if kb is None:
+        return found
+    if not isinstance(found, Bundle):
+        raise ConfigError(
+            f"{name}: got a knowledge index for a released pipeline, expected a bundle: a released "
+            "pipeline reads what is in its own index"
+        )
+    found.check_index(kb)
+    KnowledgeBase.open(kb, verify=True)
+    return OtherKnowledge(found, kb)
+
+
+def _find(name: str) -> PipelineSource:
     if name == DEFAULT:
         return open_bundle()
     folder = Path(name)

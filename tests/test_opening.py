@@ -40,6 +40,28 @@ def test_a_bundle_of_ours_opens_by_folder_and_by_name(tiny_bundle: Bundle, hub: 
     assert named.revision is not None
 
 
+def test_a_bundle_opens_over_another_knowledge_index(tiny_bundle: Bundle, tmp_path: Path) -> None:
+    index = tmp_path / "index"
+    shutil.copytree(tiny_bundle.path / "relations", index)
+    own = find_pipeline(str(tiny_bundle.path)).pipeline("onnx")
+    pipeline = find_pipeline(str(tiny_bundle.path), kb=index).pipeline("onnx")
+    assert pipeline.kb_version != own.kb_version
+    assert len(pipeline.entities) == 3
+    with pytest.raises(BundleNotFoundError, match="missing"):
+        find_pipeline(str(tiny_bundle.path), kb=tmp_path / "missing")
+    with (index / "names.trie").open("ab") as file:
+        file.write(b"x")
+    with pytest.raises(BundleError, match="altered"):
+        find_pipeline(str(tiny_bundle.path), kb=index)
+
+
+def test_a_released_pipeline_takes_no_other_knowledge_index(tiny_bundle: Bundle, hub: Path) -> None:
+    for library in ("torch", "transformers", "spacy", "yaml"):
+        pytest.importorskip(library)
+    with pytest.raises(ConfigError, match="expected a bundle"):
+        find_pipeline(str(RELEASED), kb=tiny_bundle.path / "entities")
+
+
 def test_a_released_pipeline_opens_by_folder_and_by_name(hub: Path) -> None:
     for library in ("torch", "transformers", "spacy", "yaml"):
         pytest.importorskip(library)

@@ -52,6 +52,10 @@ JsonLines = Annotated[
 BundleName = Annotated[
     str, typer.Option("--bundle", help="Folder or name of a bundle or released ReLiK pipeline.")
 ]
+Knowledge = Annotated[
+    Path | None,
+    typer.Option("--kb", help="Knowledge index of entities in place of the bundle's own."),
+]
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 
 
@@ -83,6 +87,7 @@ def annotate(
     pretokenised: Pretokenised = False,
     json_lines: JsonLines = False,
     bundle: BundleName = "default",
+    kb: Knowledge = None,
     backend: Backend = "auto",
 ) -> None:
     """Link entities and find triples in texts, files or standard input.
@@ -105,7 +110,7 @@ def annotate(
     arguments = _arguments(texts or (), file or ())
     from relik.opening import find_pipeline
 
-    pipeline = find_pipeline(bundle).pipeline(backend)
+    pipeline = find_pipeline(bundle, kb=kb).pipeline(backend)
     documents = read_documents(arguments, files=file or (), stdin=sys.stdin.buffer)
     as_json = json_lines or not sys.stdout.isatty()
     console = None if as_json else Console()

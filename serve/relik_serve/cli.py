@@ -10,6 +10,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -39,6 +40,9 @@ def serve(  # each one is a flag
             help="Folder or name of a bundle or of a released ReLiK pipeline. [default: default]"
         ),
     ] = None,
+    kb: Annotated[
+        str | None, typer.Option(help="Knowledge index of entities in place of the bundle's own.")
+    ] = None,
     backend: Annotated[
         str | None, typer.Option(help="What runs the models: auto, onnx, torch. [default: auto]")
     ] = None,
@@ -65,6 +69,7 @@ def serve(  # each one is a flag
         "host": host,
         "port": port,
         "bundle": bundle,
+        "kb": kb,
         "backend": backend,
         "max_batch_tokens": max_batch_tokens,
         "max_concurrent_requests": max_concurrent_requests,
@@ -73,7 +78,7 @@ def serve(  # each one is a flag
     }
     settings = read_settings(flags)
     # Verified before the port is taken: a server that cannot serve is never reachable.
-    found = find_pipeline(settings.bundle)
+    found = find_pipeline(settings.bundle, kb=Path(settings.kb) if settings.kb else None)
     run(settings, lambda: open_served(found, backend=settings.backend), started=started)
 
 

@@ -24,6 +24,7 @@ class Settings:
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         bundle: Folder or name of a bundle, or of a released ReLiK pipeline.
+        kb: Folder of a knowledge index of entities in place of the bundle's own; empty for that.
         backend: What runs the models: onnx, torch, or auto, which is torch where it finds
             a GPU and onnx elsewhere.
         max_batch_tokens: Tokens of text in one call of a model. More is faster while the
@@ -45,6 +46,7 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 8000
     bundle: str = "default"
+    kb: str = ""
     backend: str = "auto"
     max_batch_tokens: int = 4096
     max_concurrent_requests: int = 128

@@ -161,8 +161,8 @@ def build_index(
                 "any_case": chosen.any_case,
                 "sources": list(chosen.sources),
             }
-            fields = {"version": version_of(folder), **fields}
-            fields["created_at"] = datetime.now(UTC).isoformat(timespec="seconds")
+            made = datetime.now(UTC).isoformat(timespec="seconds")
+            fields = {"version": version_of(folder), **fields, "created_at": made}
             write_manifest(folder, kind=KIND, fields=fields)
             publish(folder, out, replace=chosen.force)
     except OSError as error:

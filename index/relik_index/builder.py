@@ -161,8 +161,7 @@ def build_index(
                 "any_case": chosen.any_case,
                 "sources": list(chosen.sources),
             }
-            made = datetime.now(UTC).isoformat(timespec="seconds")
-            fields = {"version": version_of(folder), **fields, "created_at": made}
+            fields = {"version": version_of(folder), **fields, "created_at": _now()}
             write_manifest(folder, kind=KIND, fields=fields)
             publish(folder, out, replace=chosen.force)
     except OSError as error:
@@ -182,6 +181,10 @@ class _Source:
 
     def records(self) -> Iterator[SourceRecord]:
         return map(self.enrich, read_source(self.path))
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _unchanged(record: SourceRecord) -> SourceRecord:

@@ -299,8 +299,8 @@ class Pipeline:
         Returns:
             The record, or None where the id is unknown.
         """
-        found = self.entities.row_of(entity_id)
-        return None if found is None else self.entities.record(found)
+        row = self.entities.row_of(entity_id)
+        return None if row is None else self.entities.record(row)
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation.
@@ -329,7 +329,7 @@ class Pipeline:
     def _fitted(self, document: Document, windows: list[Window]) -> list[Window]:
         """Halve windows until their tokens fit: few words can be very many tokens."""
         reader = self._parts.reader
-        counts = reader.count_text_tokens([one.text for one in windows])
+        counts = reader.count_text_tokens([window.text for window in windows])
         fitting: list[Window] = []
         for window, count in zip(windows, counts, strict=True):
             if count <= reader.max_text_tokens or len(window.text) < 2:

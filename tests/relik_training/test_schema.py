@@ -108,6 +108,21 @@ def test_folds_are_written_as_splits(typed: World) -> None:
     }
 
 
+def test_a_file_of_another_schema_is_read_by_the_names_of_the_recipe(typed: World) -> None:
+    renamed = """folds = [0, 1]
+sentences = true
+[train.type_names]
+Peop = "Peop"
+Loc = "Loc"
+[train.relation_names]
+"Peop Live_In" = "Born_In"
+"""
+    splits = write_splits(_config(typed, TABLES.replace("folds = [0, 1]\n", renamed)))
+    first = read_typed_examples([splits["train"]])[0]
+    assert [m.entity_id for m in first.mentions] == ["Peop", "Loc", "Loc"]
+    assert first.triples == ((0, "Born_In", 2),)
+
+
 def test_examples_have_types_for_ids_and_every_mention(typed: World) -> None:
     splits = write_splits(_config(typed))
     examples = read_typed_examples([splits["train"], splits["dev"]])

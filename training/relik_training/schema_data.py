@@ -8,6 +8,7 @@ from relik.errors import ConfigError, InputError
 from relik.evaluation import GoldDocument, GoldMention, read_gold
 from relik_training.examples import Example, Mention
 from relik_training.files import read_jsonl, write_jsonl
+from relik_training.schema_rows import rows_of
 from relik_training.schema_settings import SchemaSource, SchemaTraining, records_of, sources_of
 
 SPLITS = ("train", "dev", "test")
@@ -67,7 +68,7 @@ def _rows(data: Path, sources: Sequence[SchemaSource]) -> Iterator[dict[str, Any
     for source in sources:
         for row in read_jsonl(data / source.path):
             if not source.folds or row.get("fold") in source.folds:
-                yield row
+                yield from rows_of(row, source)
 
 
 def _check(path: Path, config: SchemaTraining) -> None:

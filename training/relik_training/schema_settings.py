@@ -1,5 +1,6 @@
 """What the recipe of a closed schema can say: its types and relations, texts, and how to train."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,10 +36,19 @@ class SchemaSource:
     Args:
         path: File, relative to the data folder.
         folds: Values of `fold` whose texts are taken; empty takes all.
+        sentences: Each sentence is a text of its own; words have white space between.
+        type_names: Type in the file -> type of the recipe. Mentions of other types are left out;
+            empty leaves all as they are.
+        relation_names: Relation in the file, or the type of its subject there, a space and the
+            relation -> relation of the recipe; a leading "-" swaps its arguments. Others are left
+            out; empty leaves all as they are.
     """
 
     path: str
     folds: tuple[int, ...] = ()
+    sentences: bool = False
+    type_names: Mapping[str, str] = field(default_factory=dict)
+    relation_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,120 @@
+"""Rows of another schema: cut into sentences, and with names of the recipe's own."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+pytest.importorskip("torch", reason="training is an extra")
+
+from relik_training.schema_rows import rows_of, sentence_ranges
+from relik_training.schema_settings import SchemaSource
+
+
+def _row(text: str, spans: list[tuple[str, str, int]], **more: Any) -> dict[str, Any]:
+    """Make a row of mentions (surface, type, first code point to look from)."""
+    found = []
+    for surface, kind, since in spans:
+        at = text.index(surface, since)
+        found.append([at, at + len(surface), None, surface, {"type": kind}])
+    return {"doc_id": "d", "text": text, "spans": found, "triples": [], **more}
+
+
+_TEXT = "Ada was born in London . She left it ; Ada died in Paris !"
+_SPANS = [("Ada", "PER", 0), ("London", "LOC", 0), ("Ada", "PER", 20), ("Paris", "LOC", 0)]
+
+
+def _surfaces(row: dict[str, Any]) -> list[str]:
+    for start, end, _, surface, _ in row["spans"]:
+        assert row["text"][start:end] == surface
+    return [span[3] for span in row["spans"]]
+
+
+def test_a_file_without_settings_stays_as_it_is() -> None:
+    row = _row(_TEXT, _SPANS, triples=[[0, "P19", 1]])
+    assert list(rows_of(row, SchemaSource(path="f"))) == [row]
+
+
+def test_sentences_have_their_mentions_and_the_triples_between_them() -> None:
+    row = _row(_TEXT, _SPANS, triples=[[0, "P19", 1], [0, "P20", 3], [2, "P20", 3]])
+    first, second = rows_of(row, SchemaSource(path="f", sentences=True))
+    assert first["text"] == "Ada was born in London ."
+    assert second["text"] == "She left it ; Ada died in Paris !"
+    assert (_surfaces(first), _surfaces(second)) == (["Ada", "London"], ["Ada", "Paris"])
+    assert first["triples"] == [[0, "P19", 1]]
+    assert second["triples"] == [[0, "P20", 1]]
+    assert first["doc_id"] != second["doc_id"]
+
+
+def test_a_triple_holds_between_all_mentions_of_its_clusters() -> None:
+    row = _row(_TEXT, _SPANS, triples=[[0, "P20", 3]], clusters=[[0, 2], [1], [3]])
+    first, second = rows_of(row, SchemaSource(path="f", sentences=True))
+    assert first["triples"] == []
+    assert second["triples"] == [[0, "P20", 1]]
+
+
+def test_a_mention_keeps_its_sentence_together() -> None:
+    row = _row("He worked for Yahoo ! Inc until May .", [("Yahoo ! Inc", "ORG", 0)])
+    (whole,) = rows_of(row, SchemaSource(path="f", sentences=True))
+    assert whole["text"] == row["text"]
+    assert _surfaces(whole) == ["Yahoo ! Inc"]
+
+
+def test_quotation_marks_close_the_sentence_they_stand_behind() -> None:
+    text = "`` I left . '' he said . ( Twice ! ) Then he sat"
+    assert [text[a:b] for a, b in sentence_ranges(text)] == [
+        "`` I left . ''",
+        "he said .",
+        "( Twice ! )",
+        "Then he sat",
+    ]
+
+
+def test_types_and_relations_are_called_what_the_recipe_calls_them() -> None:
+    row = _row(
+        "Ada of Acme in Paris , France , in 1850",
+        [
+            ("Ada", "PER", 0),
+            ("Acme", "ORG", 0),
+            ("Paris", "LOC", 0),
+            ("France", "LOC", 0),
+            ("1850", "TIME", 0),
+        ],
+        triples=[
+            [0, "P17", 3],
+            [1, "P17", 3],
+            [2, "P17", 3],
+            [3, "P150", 2],
+            [1, "P571", 4],
+            [0, "P999", 1],
+        ],
+    )
+    source = SchemaSource(
+        path="f",
+        type_names={"PER": "Peop", "ORG": "Org", "LOC": "Loc"},
+        relation_names={
+            "P17": "Located_In",
+            "ORG P17": "OrgBased_In",
+            "P150": "-Located_In",
+            "P571": "Founded",
+        },
+    )
+    (named,) = rows_of(row, source)
+    assert [span[4]["type"] for span in named["spans"]] == ["Peop", "Org", "Loc", "Loc"]
+    # The last of these is the inverse of the one before it; a time and P999 have no name here.
+    assert named["triples"] == [
+        [0, "Located_In", 3],
+        [1, "OrgBased_In", 3],
+        [2, "Located_In", 3],
+    ]
+    assert row["spans"][0][4] == {"type": "PER"}
+
+
+@given(st.text(alphabet='ab.!?" \u00a0\u0301\u05d0\n', max_size=40))
+def test_sentences_cover_every_word_once_and_in_order(text: str) -> None:
+    ranges = sentence_ranges(text)
+    assert [word for a, b in ranges for word in text[a:b].split()] == text.split()
+    for start, end in ranges:
+        assert text[start:end] == text[start:end].strip()
+        assert text[start:end]

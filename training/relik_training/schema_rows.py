@@ -1,0 +1,131 @@
+"""Texts that follow another schema, read as texts of a recipe's own.
+
+A small set gains from a larger one that annotates nearly the same: its types and relations are
+called what the recipe calls them, and what the recipe has no name for is left out.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from relik_training.schema_settings import SchemaSource
+
+_ENDS = frozenset(".!?")
+_CLOSING = frozenset({'"', "''", "'", ")", "]", "\u201d", "\u2019"})
+
+
+def rows_of(row: dict[str, Any], source: SchemaSource) -> Iterator[dict[str, Any]]:
+    """Give what a row comes to by the settings of its file.
+
+    Args:
+        row: `text`, `spans`, `triples` and others, offsets in code points.
+        source: Whether to cut the text into sentences, and what to call types and relations.
+
+    Yields:
+        The row; or its sentences that are not blank, in order, each with the mentions that lie
+        in it and the triples between them. Where mentions are in clusters, a triple holds
+        between all mentions of the two clusters that stand in the sentence.
+    """
+    for each in _sentences(row) if source.sentences else (row,):
+        yield _renamed(each, source)
+
+
+def sentence_ranges(text: str) -> list[tuple[int, int]]:
+    """Cut a text whose words have white space between into sentences.
+
+    Args:
+        text: The text; a sentence ends with a word that is `.`, `!` or `?`, and the quotation
+            marks and brackets that close behind it.
+
+    Returns:
+        First code point of each sentence and one past its last, in order, without white space
+        around it; none that is blank.
+    """
+    found: list[tuple[int, int]] = []
+    first, last, ended, at = -1, 0, False, 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        if ended and word not in _CLOSING and word not in _ENDS:
+            found.append((first, last))
+            first, ended = -1, False
+        first = start if first < 0 else first
+        last, ended = at, ended or word in _ENDS
+    return [*found, (first, last)] if first >= 0 else found
+
+
+def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    text, spans = row["text"], row["spans"]
+    pairs = _between_mentions(row)
+    # A mention with a full stop among its words keeps its sentence together.
+    ranges = _joined(sentence_ranges(text), [(span[0], span[1]) for span in spans])
+    for number, (start, end) in enumerate(ranges):
+        place: dict[int, int] = {}
+        for i, span in enumerate(spans):
+            if start <= span[0] and span[1] <= end:
+                place[i] = len(place)
+        yield {
+            "doc_id": f"{row.get('doc_id', '')}:{number}",
+            "text": text[start:end],
+            "spans": [[spans[i][0] - start, spans[i][1] - start, *spans[i][2:]] for i in place],
+            "triples": [[place[s], r, place[o]] for s, r, o in pairs if s in place and o in place],
+        }
+
+
+def _joined(
+    ranges: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and any(first < joined[-1][1] < last for first, last in spans):
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return joined
+
+
+def _between_mentions(row: dict[str, Any]) -> list[tuple[int, str, int]]:
+    """Give each triple between all mentions of what it is between, each once, in order."""
+    alike: dict[int, Sequence[int]] = {
+        member: cluster for cluster in row.get("clusters") or () for member in cluster
+    }
+    found: dict[tuple[int, str, int], None] = {}
+    for subject, relation, object_ in row.get("triples", ()):
+        for s in alike.get(subject, (subject,)):
+            for o in alike.get(object_, (object_,)):
+                found[s, relation, o] = None
+    return list(found)
+
+
+def _renamed(row: dict[str, Any], source: SchemaSource) -> dict[str, Any]:
+    spans, triples = row["spans"], row.get("triples", [])
+    kinds = [_kind(span) for span in spans]
+    if source.relation_names:
+        named = (_relation(triple, kinds, source.relation_names) for triple in triples)
+        # Two relations of the file may be one here.
+        triples = [list(each) for each in dict.fromkeys(each for each in named if each)]
+    if source.type_names:
+        place: dict[int, int] = {}
+        for i, kind in enumerate(kinds):
+            if kind in source.type_names:
+                place[i] = len(place)
+        spans = [_with_kind(spans[i], source.type_names[kinds[i]]) for i in place]
+        triples = [[place[s], r, place[o]] for s, r, o in triples if s in place and o in place]
+    return {**row, "spans": spans, "triples": triples}
+
+
+def _kind(span: Sequence[Any]) -> str:
+    extra = span[4] if len(span) > 4 and isinstance(span[4], dict) else {}
+    return str(extra.get("type", ""))
+
+
+def _with_kind(span: Sequence[Any], kind: str) -> list[Any]:
+    return [*span[:4], {**span[4], "type": kind}]
+
+
+def _relation(
+    triple: Sequence[Any], kinds: Sequence[str], names: Mapping[str, str]
+) -> tuple[int, str, int] | None:
+    subject, relation, object_ = triple
+    name = names.get(f"{kinds[subject]} {relation}", names.get(relation, ""))
+    if name.startswith("-"):
+        return object_, name[1:], subject
+    return (subject, name, object_) if name else None

@@ -123,6 +123,8 @@ class ReaderConfig:
         term_weight: Over an index built for names in any case, as of a list of diseases: added to
             the log-odds of a span that has a name of the record it means; 0 reads such an index
             as any other.
+        unnamed_weight: Taken there from the log-odds of a span that has no name of the record it
+            means.
         term_prior_factor: Multiplies `prior_weight` there.
         drop_nil: A span that is linked to nothing is no mention: where the candidates are all
             types that there are, and the reader was trained to refuse what has none.
@@ -137,6 +139,7 @@ class ReaderConfig:
     nil_weight: float = 0.0
     given_prior_factor: float = 1.5
     term_weight: float = 0.0
+    unnamed_weight: float = 0.0
     term_prior_factor: float = 2.0
     drop_nil: bool = False
 

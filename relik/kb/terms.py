@@ -23,12 +23,15 @@ class Names(Protocol):
         """Tell whether some normalised name begins so."""
 
 
-def longest_terms(names: Names, text: str) -> list[tuple[Span, list[NameMatch]]]:
+def longest_terms(
+    names: Names, text: str, *, adjectives: bool = False
+) -> list[tuple[Span, list[NameMatch]]]:
     """Find the longest names from left to right; plurals count, and a possessive may be missing.
 
     Args:
         names: Names of the knowledge base.
         text: Any text.
+        adjectives: Adjectives count too: "diabetic" for diabetes.
 
     Returns:
         Spans of the text that do not overlap, in order, each with the records of that name.
@@ -37,7 +40,7 @@ def longest_terms(names: Names, text: str) -> list[tuple[Span, list[NameMatch]]]
     found = []
     at = 0
     while at < len(tokens):
-        length, matches = _longest_at(names, text, tokens[at : at + _LONGEST])
+        length, matches = _longest_at(names, text, tokens[at : at + _LONGEST], adjectives)
         if matches:
             found.append((Span(tokens[at][1], tokens[at + length - 1][2]), matches))
         at += length
@@ -45,7 +48,7 @@ def longest_terms(names: Names, text: str) -> list[tuple[Span, list[NameMatch]]]
 
 
 def _longest_at(
-    names: Names, text: str, tokens: Sequence[tuple[str, int, int]]
+    names: Names, text: str, tokens: Sequence[tuple[str, int, int]], adjectives: bool
 ) -> tuple[int, list[NameMatch]]:
     """Give the words and the records of the longest name that begins with the first word."""
     best: tuple[int, list[NameMatch]] = (1, [])
@@ -57,7 +60,7 @@ def _longest_at(
         keys = longer + keys if owned and length > 1 else longer
         surface = text[tokens[0][1] : end]
         if not owned and (len(surface) >= _SHORTEST or surface.isupper()):
-            matches = _whole(names, keys)
+            matches = _whole(names, keys, adjectives)
             if matches:
                 best = length, matches
         if not any(names.has_prefix(f"{key} ") for key in keys):
@@ -65,11 +68,14 @@ def _longest_at(
     return best
 
 
-def _whole(names: Names, keys: Sequence[str]) -> list[NameMatch]:
-    plural_of = [
-        stem for key in keys for stem in stems(key, adjectives=False) if len(stem) >= _SHORTEST
+def _whole(names: Names, keys: Sequence[str], adjectives: bool) -> list[NameMatch]:
+    formed_of = [
+        stem
+        for key in keys
+        for stem in stems(key, adjectives=False, terms=adjectives)
+        if len(stem) >= _SHORTEST
     ]
-    for form in (*keys, *plural_of):
+    for form in (*keys, *formed_of):
         matches = [match for match in names.lookup(form) if not match.flags & PARTIAL]
         if matches:
             return matches

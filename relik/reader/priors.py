@@ -42,6 +42,10 @@ class Knowledge(Protocol):
     def names(self) -> Names:
         """Names and what they name."""
 
+    @property
+    def any_case(self) -> bool:
+        """Tell whether its names are terms, which text has in lower case."""
+
     def count(self, row: int) -> int:
         """Return how often a record is linked in the text that gave the surface forms."""
 
@@ -60,7 +64,7 @@ def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
     weights = _weights(kb, key, lower=lower)
     if lower or not weights:
         # A plural in lower case is seldom the name of a company; of others it is a weaker sign.
-        for stem in stems(key, adjectives=not lower):
+        for stem in stems(key, adjectives=not lower, terms=kb.any_case):
             found = _weights(kb, stem, lower=lower)
             if found:
                 for row, weight in found.items():

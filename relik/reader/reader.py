@@ -40,7 +40,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.reader.terms import Places, lift_terms, lifted, term_places, with_starts
+from relik.reader.terms import Places, lifted, term_places, weigh_terms, with_starts
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -322,8 +322,9 @@ class TransformerReader:
                 for k, (start, end, mention) in enumerate(spans)
             ]
             if row.given is None:
-                if terms[i]:
-                    read = lift_terms(self._parts.entities, row, terms[i], read, self._term_weight)
+                if self._term_weight:
+                    weights = self._term_weight, -self._config.unnamed_weight
+                    read = weigh_terms(self._parts.entities, row, terms[i], read, weights)
                 if self._config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]
                 read = without_overlaps(read, most=self._config.max_spans)

@@ -52,7 +52,7 @@ def term_places(kb: KnowledgeBase, row: Row) -> Places:
     """
     offset = row.window.span.start
     found: Places = {}
-    for span, matches in longest_terms(kb.names, row.window.text):
+    for span, matches in longest_terms(kb.names, row.window.text, adjectives=True):
         place = place_mention(row, Span(span.start + offset, span.end + offset))
         if place[1] <= row.built.n_text:
             found[place] = frozenset(match.row for match in matches)
@@ -78,26 +78,32 @@ def with_starts(
     return tokens, start_scores(logits, allowed)[tokens]
 
 
-def lift_terms(
-    kb: KnowledgeBase, row: Row, places: Places, spans: Sequence[DecodedSpan], weight: float
+def weigh_terms(
+    kb: KnowledgeBase,
+    row: Row,
+    places: Places,
+    spans: Sequence[DecodedSpan],
+    weights: tuple[float, float],
 ) -> list[DecodedSpan]:
-    """Raise the mention probability of terms that mean a record of that name.
+    """Weigh the mention probability of what is linked by whether it has a name of its record.
 
     Args:
         kb: Knowledge base of the candidates.
         row: What was read.
         places: Its terms, of `term_places`.
         spans: Spans of it.
-        weight: Added to the log-odds of each that is such a term.
+        weights: Added to the log-odds of a span that is a term of its record, and of one that is
+            none. A span without a record stays as it is.
 
     Returns:
         The spans, in the same order.
     """
     known = [kb.row_of(candidate.entity_id) for candidate in row.candidates.entities]
-    return [
-        replace(span, mention=lifted(span.mention, weight))
-        if span.best > NIL_CLASS
-        and known[span.best - NIL_CLASS - 1] in places.get((span.start, span.end), ())
-        else span
-        for span in spans
-    ]
+    weighed = []
+    for span in spans:
+        if span.best > NIL_CLASS:
+            record = known[span.best - NIL_CLASS - 1]
+            named = record in places.get((span.start, span.end), ())
+            span = replace(span, mention=lifted(span.mention, weights[0 if named else 1]))
+        weighed.append(span)
+    return weighed

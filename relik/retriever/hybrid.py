@@ -62,7 +62,7 @@ class HybridRetriever:
         self._encoder = encoder
         self._kb = kb
         self._config = config
-        self._matcher = LexicalMatcher(kb.names, kb) if lexical else None
+        self._matcher = LexicalMatcher(kb.names, kb, terms=kb.any_case) if lexical else None
 
     def retrieve(self, windows: Sequence[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
         """Return the candidates of each window.

@@ -69,11 +69,13 @@ class LexicalMatcher:
     Args:
         names: Normalised names and what they name.
         counts: Link counts of records.
+        terms: The names are terms, of which texts form adjectives: "diabetic".
     """
 
-    def __init__(self, names: Names, counts: Counts) -> None:
+    def __init__(self, names: Names, counts: Counts, *, terms: bool = False) -> None:
         self._names = names
         self._counts = counts
+        self._terms = terms
 
     def match(self, windows: Sequence[Window]) -> list[list[NameHit]]:
         """Find the records named in each window.
@@ -121,7 +123,7 @@ class LexicalMatcher:
     ) -> tuple[NameHit, ...]:
         """Find what a plural or an adjective of a place is formed from, as parts of names."""
         rows = {hit.row for hit in held}
-        for stem in stems(key, adjectives=cased):
+        for stem in stems(key, adjectives=cased, terms=self._terms):
             hits = self._hits(stem, cased, caseless, length)
             if hits:
                 return tuple(replace(hit, partial=True) for hit in hits if hit.row not in rows)

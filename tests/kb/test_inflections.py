@@ -23,3 +23,23 @@ def test_stems_have_the_name_that_a_form_is_made_of(key: str, stem: str) -> None
 
 def test_a_short_word_has_no_stem() -> None:
     assert stems("cats") == stems("old cats") == []
+
+
+@pytest.mark.parametrize(
+    ("key", "stem"),
+    [
+        ("diabetic", "diabetes"),
+        ("renal necrotic", "renal necrosis"),
+        ("epileptic", "epilepsy"),
+        ("paralytic", "paralysis"),
+        ("autistic", "autism"),
+        ("schizophrenic", "schizophrenia"),
+        ("hemorrhagic", "hemorrhage"),
+        ("asthmatic", "asthma"),
+        ("hypotensive", "hypotension"),
+        ("cancerous", "cancer"),
+    ],
+)
+def test_adjectives_of_terms_are_guessed_where_asked(key: str, stem: str) -> None:
+    assert stem in stems(key, terms=True)
+    assert stem not in stems(key)

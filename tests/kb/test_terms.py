@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from relik.kb.terms import longest_terms
 from relik.testing import FakeKnowledgeBase
-from relik.types import Entity
+from relik.types import Entity, Span
 
 KB = FakeKnowledgeBase(
     [
@@ -44,6 +44,20 @@ def found(text: str) -> dict[str, list[str]]:
 )
 def test_the_longest_terms_are_found_in_any_case(text: str, terms: dict[str, list[str]]) -> None:
     assert found(text) == terms
+
+
+def test_adjectives_are_terms_where_asked() -> None:
+    kb = FakeKnowledgeBase(
+        [Entity(entity_id="D1", name="Diabetes"), Entity(entity_id="D2", name="Diabetic Foot")],
+        any_case=True,
+    )
+    text = "diabetic patients, a diabetic foot"
+    assert longest_terms(kb.names, text)[0][0] == Span(21, 34)
+    told = longest_terms(kb.names, text, adjectives=True)
+    assert [(text[s.start : s.end], [m.row for m in found]) for s, found in told] == [
+        ("diabetic", [0]),
+        ("diabetic foot", [1]),
+    ]
 
 
 @given(

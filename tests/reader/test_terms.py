@@ -26,11 +26,17 @@ def test_a_lift_is_undone_by_its_opposite(probability: float, weight: float) -> 
         assert lifted(there, -weight) == pytest.approx(probability, rel=1e-3)
 
 
-def _scores(bundle: Bundle, *, any_case: bool, weight: float) -> dict[Span, tuple[str, float]]:
+def _scores(
+    bundle: Bundle, *, any_case: bool, weight: float, unnamed: float = 0.0
+) -> dict[Span, tuple[str, float]]:
     entities = KnowledgeBase.open(bundle.path / LAYOUT.entities)
     entities.any_case = any_case
     settings = replace(
-        bundle.config.reader, term_weight=weight, term_prior_factor=1.0, nil_weight=-50.0
+        bundle.config.reader,
+        term_weight=weight,
+        unnamed_weight=unnamed,
+        term_prior_factor=1.0,
+        nil_weight=-50.0,
     )
     reader = open_reader(
         bundle.path,
@@ -72,3 +78,23 @@ def test_spans_with_a_name_of_their_record_gain_and_others_do_not(tiny_bundle: B
 def test_a_knowledge_base_of_proper_names_is_read_as_before(tiny_bundle: Bundle) -> None:
     plain = _scores(tiny_bundle, any_case=False, weight=0.0)
     assert _scores(tiny_bundle, any_case=False, weight=6.0) == plain
+
+
+def test_what_has_no_name_of_its_record_loses_over_a_list_of_terms_alone(
+    tiny_bundle: Bundle,
+) -> None:
+    before = _scores(tiny_bundle, any_case=True, weight=6.0)
+    after = _scores(tiny_bundle, any_case=True, weight=6.0, unnamed=3.0)
+    entities = KnowledgeBase.open(tiny_bundle.path / LAYOUT.entities)
+    terms = {
+        span: {match.row for match in matches}
+        for span, matches in longest_terms(entities.names, _TEXT)
+    }
+    both = before.keys() & after.keys()
+    lost = {span for span in both if after[span][1] < before[span][1]}
+    assert lost
+    for span in both:
+        named = entities.row_of(after[span][0]) in terms.get(span, ())
+        assert (span in lost) != named
+    plain = _scores(tiny_bundle, any_case=False, weight=6.0)
+    assert _scores(tiny_bundle, any_case=False, weight=6.0, unnamed=3.0) == plain

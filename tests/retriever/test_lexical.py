@@ -189,3 +189,11 @@ def test_a_document_is_matched_as_if_it_were_alone(documents: Sequence[Sequence[
     together = matcher.match([window for windows in split for window in windows])
     assert together == [hits for windows in split for hits in matcher.match(windows)]
     assert all(hit.log_prior <= 0 for hits in together for hit in hits)
+
+
+def test_adjectives_of_terms_propose_their_record_where_names_are_terms() -> None:
+    names = Names({"hypotension": [NameMatch(row=4, count=0, flags=PRIMARY)]})
+    window = [_window("She was hypotensive.")]
+    assert LexicalMatcher(names, Counts({})).match(window) == [[]]
+    (hits,) = LexicalMatcher(names, Counts({}), terms=True).match(window)
+    assert [hit.row for hit in hits] == [4]

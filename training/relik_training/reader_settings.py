@@ -107,6 +107,7 @@ class Serving:
         nil_weight: Added to the logit of NIL: a set whose mentions often have no link, as
             KnowledgeNet's, makes it likelier than it is elsewhere.
         term_weight: Added to the log-odds of mentions that have a name of a list of terms.
+        unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         max_spans: Most spans of a window that are paired for relations.
     """
 
@@ -116,6 +117,7 @@ class Serving:
     prior_weight: float = 0.8
     nil_weight: float = 0.0
     term_weight: float = 0.0
+    unnamed_weight: float = 0.0
     max_spans: int = 32
 
     def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
@@ -140,6 +142,7 @@ class Serving:
                 prior_weight=self.prior_weight,
                 nil_weight=self.nil_weight,
                 term_weight=self.term_weight,
+                unnamed_weight=self.unnamed_weight,
                 max_spans=self.max_spans,
             ),
         )

@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from relik.kb.inflections import stems
+from relik.kb.inflections import place_stems, stems
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, normalise
 from relik.types import FloatArray
 
@@ -62,14 +62,15 @@ def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
     """
     key, lower = normalise(surface), surface.islower()
     weights = _weights(kb, key, lower=lower)
-    if lower or not weights:
-        # A plural in lower case is seldom the name of a company; of others it is a weaker sign.
-        for stem in stems(key, adjectives=not lower, terms=kb.any_case):
-            found = _weights(kb, stem, lower=lower)
-            if found:
-                for row, weight in found.items():
-                    weights[row] = max(weight * _PART, weights.get(row, 0.0))
-                break
+    # A plural in lower case is seldom the name of a company, and a name may be an adjective too;
+    # of others it is a weaker sign.
+    named = bool(weights) and not lower
+    for stem in place_stems(key) if named else stems(key, adjectives=not lower, terms=kb.any_case):
+        found = _weights(kb, stem, lower=lower)
+        if found:
+            for row, weight in found.items():
+                weights[row] = max(weight * _PART, weights.get(row, 0.0))
+            break
     total = sum(weights.values())
     return {row: weight / total for row, weight in weights.items()}
 

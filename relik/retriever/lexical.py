@@ -10,12 +10,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from relik.kb.inflections import stems
+from relik.kb.inflections import place_stems, stems
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
 from relik.types import Window
 
 MAX_NAME_TOKENS = 10
 MAX_ROWS_PER_NAME = 24
+_MAX_ROWS_OF_PLACE = 3
 
 
 class Names(Protocol):
@@ -109,9 +110,7 @@ class LexicalMatcher:
                 key = f"{key} {tokens[end - 1][0]}" if key else tokens[start][0]
                 cased = _cased(text, tokens[start][1])
                 hits = self._hits(key, cased, caseless, end - start)
-                # "joules" in lower case may be a unit, though a company is called Joules.
-                if not hits or not cased:
-                    hits = (*hits, *self._inflected(key, cased, caseless, end - start, hits))
+                hits = (*hits, *self._inflected(key, cased, caseless, end - start, hits))
                 if hits:
                     found.append(_Mention(start, end, hits))
                 if not self._names.has_prefix(f"{key} "):
@@ -122,9 +121,15 @@ class LexicalMatcher:
         self, key: str, cased: bool, caseless: bool, length: int, held: tuple[NameHit, ...]
     ) -> tuple[NameHit, ...]:
         """Find what a plural or an adjective of a place is formed from, as parts of names."""
+        # "joules" in lower case may be a unit, though a company is called Joules. A name of
+        # something may still be an adjective, Palestinian a newspaper and of Palestine.
+        named = bool(held) and cased
+        forms = place_stems(key) if named else stems(key, adjectives=cased, terms=self._terms)
         rows = {hit.row for hit in held}
-        for stem in stems(key, adjectives=cased, terms=self._terms):
-            hits = self._hits(stem, cased, caseless, length)
+        for form in forms:
+            hits = self._hits(form, cased, caseless, length)
+            if named:
+                hits = tuple(hit for hit in hits if not hit.partial)[:_MAX_ROWS_OF_PLACE]
             if hits:
                 return tuple(replace(hit, partial=True) for hit in hits if hit.row not in rows)
         return ()

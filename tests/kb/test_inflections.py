@@ -2,7 +2,7 @@
 
 import pytest
 
-from relik.kb.inflections import stems
+from relik.kb.inflections import place_stems, stems
 
 
 @pytest.mark.parametrize(
@@ -43,3 +43,25 @@ def test_a_short_word_has_no_stem() -> None:
 def test_adjectives_of_terms_are_guessed_where_asked(key: str, stem: str) -> None:
     assert stem in stems(key, terms=True)
     assert stem not in stems(key)
+
+
+@pytest.mark.parametrize(
+    ("key", "stem"),
+    [
+        ("serb", "serbia"),
+        ("britons", "united kingdom"),
+        ("danish", "denmark"),
+        ("moslems", "islam"),
+        ("palestinians", "palestine"),
+        ("iraqis", "iraq"),
+    ],
+)
+def test_people_of_a_place_lead_to_it(key: str, stem: str) -> None:
+    assert stem in place_stems(key)
+    assert stem in stems(key)
+    assert stem not in stems(key, adjectives=False)
+
+
+def test_a_plural_is_no_form_of_a_place() -> None:
+    assert "network" in stems("networks")
+    assert "network" not in place_stems("networks")

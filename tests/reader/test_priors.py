@@ -76,6 +76,13 @@ def test_a_plural_has_the_names_of_its_stem() -> None:
     assert set(name_shares(FakeKnowledgeBase(entities[1:], counts={}), "Joules")) == {0}
 
 
+def test_a_name_that_is_an_adjective_of_a_place_may_mean_the_place_less_often() -> None:
+    entities = [Entity(entity_id="Q1", name="Bosnian"), Entity(entity_id="Q2", name="Bosnia")]
+    shares = name_shares(FakeKnowledgeBase(entities, counts={}), "Bosnian")
+    assert set(shares) == {0, 1}
+    assert shares[0] > shares[1]
+
+
 def test_a_name_of_one_record_alone_leaves_the_others_less() -> None:
     priors, _ = log_priors(knowledge({}), "Lyon", [0, 2])
     assert priors.tolist() == pytest.approx([np.log(SOLE_FLOOR), 0.0])

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.config import RetrieverConfig
-from relik_training.fusion import FIELDS, fit_logistic, with_weights
+from relik_training.fusion import fit_logistic, with_weights
+from relik_training.retriever_settings import FUSED
 
 
 def test_known_weights_are_recovered() -> None:
@@ -34,7 +35,7 @@ def test_any_labels_give_finite_weights(rows: list[tuple[float, float, bool]]) -
 
 
 def test_every_weight_is_a_setting_of_the_retriever() -> None:
-    fitted = {name: float(at) for at, name in enumerate((*FIELDS, "bias"))}
+    fitted = {name: float(at) for at, name in enumerate((*FUSED, "bias"))}
     settings = with_weights(RetrieverConfig(), fitted)
     assert {name: getattr(settings, name) for name in fitted} == fitted
     assert settings.entity_top_k == RetrieverConfig().entity_top_k

@@ -34,8 +34,8 @@ dim = 8
 shorten = 0.5
 teams = 2
 
-[fusion]
-counts = 0.5
+[fusion.factors]
+prior_weight = 0.5
 """
 
 

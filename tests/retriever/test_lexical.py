@@ -197,3 +197,15 @@ def test_adjectives_of_terms_propose_their_record_where_names_are_terms() -> Non
     assert LexicalMatcher(names, Counts({})).match(window) == [[]]
     (hits,) = LexicalMatcher(names, Counts({}), terms=True).match(window)
     assert [hit.row for hit in hits] == [4]
+
+
+def test_what_a_name_is_an_adjective_of_is_proposed_too_by_its_whole_names_alone() -> None:
+    names = {
+        "palestinian": [NameMatch(row=0, count=1, flags=CASED)],
+        "palestine": [
+            NameMatch(row=1, count=5, flags=PRIMARY | CASED),
+            NameMatch(row=2, count=0, flags=PARTIAL | CASED),
+        ],
+    }
+    (hits,) = _match("A Palestinian poet", names=names)
+    assert [(row, hit.partial) for row, hit in hits.items()] == [(0, False), (1, True)]

@@ -128,7 +128,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
             examples,
             HybridRetriever(encoder, kb, settings.retriever),
             kb,
-            counts=config.fusion.counts,
+            factors=config.fusion.factors,
         )
     weights |= {"rival_weight": config.fusion.rivals, "leader_weight": config.fusion.leaders}
     fitted = dataclasses.replace(settings, retriever=with_weights(settings.retriever, weights))

@@ -1,6 +1,6 @@
 """Fit the weights by which dense and lexical evidence are joined."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -9,18 +9,7 @@ from relik.kb import KnowledgeBase
 from relik.retriever.hybrid import HybridRetriever
 from relik.types import FloatArray, Span, Window
 from relik_training.examples import Example
-
-FIELDS = (
-    "dense_weight",
-    "exact_weight",
-    "prior_weight",
-    "partial_weight",
-    "nested_weight",
-    "known_weight",
-    "popularity_weight",
-)
-COUNTED = frozenset({"prior_weight", "partial_weight"})
-"""Weights of what rests on how often which words link where."""
+from relik_training.retriever_settings import FUSED
 
 
 def fit_logistic(
@@ -58,7 +47,7 @@ def fit_fusion(
     kb: KnowledgeBase,
     *,
     top_k: int = 50,
-    counts: float = 1.0,
+    factors: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
     """Fit the weights of `RetrieverConfig` on training windows.
 
@@ -67,7 +56,7 @@ def fit_fusion(
         retriever: Gives the features; its own weights do not matter.
         kb: The knowledge base it searches.
         top_k: Dense candidates per window.
-        counts: Factor on the fitted weights of `COUNTED`.
+        factors: Factor on a fitted weight by its name.
 
     Returns:
         Fields of `RetrieverConfig`: the weights and `bias`.
@@ -88,10 +77,10 @@ def fit_fusion(
         parts.append(each.values)
         labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
     weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
-    factors = [counts if name in COUNTED else 1.0 for name in FIELDS]
+    by_name = factors or {}
     fitted = {
-        name: round(float(w) * factor, 4)
-        for name, w, factor in zip(FIELDS, weights, factors, strict=True)
+        name: round(float(w) * by_name.get(name, 1.0), 4)
+        for name, w in zip(FUSED, weights, strict=True)
     }
     return {**fitted, "bias": round(bias, 4)}
 

@@ -20,9 +20,10 @@ from relik_training.metrics import folder_bytes
 from relik_training.plan_fit import sample_documents, straight_line
 from relik_training.plan_kinds import EndCost
 from relik_training.plan_size import resident_bytes
-from relik_training.recipes import FusionTraining, RetrieverTraining
+from relik_training.recipes import RetrieverTraining
 from relik_training.records import Records
 from relik_training.retriever_run import open_retriever_run
+from relik_training.retriever_settings import FusionTraining
 from relik_training.runs import OpenRun
 
 # Entities of the two indexes that are built; quantisation needs some hundreds to learn from.

@@ -18,7 +18,7 @@ from relik_training.reader_settings import (
     Serving,
 )
 from relik_training.recipe_files import read_recipe, read_table
-from relik_training.retriever_settings import IndexTraining, Mining
+from relik_training.retriever_settings import FusionTraining, IndexTraining, Mining
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
 """Tables of a recipe that are read one by one."""
@@ -37,30 +37,6 @@ class Provenance:
     name: str
     licence: str
     used_for: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FusionTraining:
-    """What the weights of dense and lexical evidence are fitted on.
-
-    Args:
-        sources: Training sets, tables as `SourceConfig`.
-        counts: Factor on the fitted weights of what rests on counts of links, 0..1.
-        rivals: `RetrieverConfig.rival_weight`, chosen on development sets, not fitted.
-        leaders: Likewise `RetrieverConfig.leader_weight`.
-    """
-
-    sources: Tables = ()
-    counts: float = 1.0
-    rivals: float = 0.0
-    leaders: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.counts <= 1:
-            raise ConfigError(f"[fusion]: got counts {self.counts}, expected 0 to 1")
-        for name in ("rivals", "leaders"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"[fusion]: got {name} {getattr(self, name)}, expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,10 +1,22 @@
 """The parts of a retriever's recipe: how negatives are mined, how records are indexed."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from relik.config import from_mapping
 from relik.errors import ConfigError
 from relik_index import BuildOptions
+
+FUSED = (
+    "dense_weight",
+    "exact_weight",
+    "prior_weight",
+    "partial_weight",
+    "nested_weight",
+    "known_weight",
+    "popularity_weight",
+)
+"""Weights of `RetrieverConfig` that are fitted, in the order of the features."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +43,35 @@ class Mining:
                 raise ConfigError(
                     f"[mining]: got {name} {getattr(self, name)}, expected at least {least}"
                 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FusionTraining:
+    """What the weights of dense and lexical evidence are fitted on.
+
+    Args:
+        sources: Training sets, tables as `SourceConfig`.
+        factors: Factor on a fitted weight by its name in `RetrieverConfig`, 0 or more, chosen on
+            development sets: what is measured is seldom like what the fit was on.
+        rivals: `RetrieverConfig.rival_weight`, chosen on development sets, not fitted.
+        leaders: Likewise `RetrieverConfig.leader_weight`.
+    """
+
+    sources: tuple[dict[str, object], ...] = ()
+    factors: Mapping[str, float] = field(default_factory=dict)
+    rivals: float = 0.0
+    leaders: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name, factor in self.factors.items():
+            if name not in FUSED or factor < 0:
+                raise ConfigError(
+                    f"[fusion.factors]: got {name} = {factor}, expected 0 or more for one of "
+                    f"{', '.join(FUSED)}"
+                )
+        for name in ("rivals", "leaders"):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"[fusion]: got {name} {getattr(self, name)}, expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

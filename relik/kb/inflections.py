@@ -33,23 +33,7 @@ _OF_TERMS = (
 # What follows no rule: people and adjectives of places and faiths.
 _IRREGULAR = dict(
     entry.split(": ")
-    for entry in (
-        "afghan: afghanistan, argentine: argentina, azeri: azerbaijan, basque: basque country, "
-        "briton: united kingdom, british: united kingdom, burmese: myanmar, catalan: catalonia, "
-        "chechen: chechnya, chinese: china, congolese: congo, croat: croatia, cypriot: cyprus, "
-        "czech: czech republic, dane: denmark, danish: denmark, dutch: netherlands, "
-        "dutchman: netherlands, english: england, englishman: england, filipino: philippines, "
-        "finn: finland, finnish: finland, flemish: flanders, french: france, frenchman: france, "
-        "german: germany, greek: greece, guyanese: guyana, hungarian: hungary, "
-        "icelander: iceland, icelandic: iceland, irish: ireland, irishman: ireland, "
-        "kazakh: kazakhstan, kyrgyz: kyrgyzstan, lebanese: lebanon, macedonian: north macedonia, "
-        "moslem: islam, muslim: islam, norwegian: norway, peruvian: peru, pole: poland, "
-        "polish: poland, portuguese: portugal, scot: scotland, scottish: scotland, "
-        "scotsman: scotland, serb: serbia, sikh: sikhism, slovak: slovakia, slovene: slovenia, "
-        "spaniard: spain, spanish: spain, swede: sweden, swedish: sweden, swiss: switzerland, "
-        "tajik: tajikistan, thai: thailand, turk: turkey, turkish: turkey, turkmen: turkmenistan, "
-        "ukrainian: ukraine, uzbek: uzbekistan, welsh: wales, welshman: wales"
-    ).split(", ")
+    for entry in ["afghan: afghanistan", "argentine: argentina", "azeri: azerbaijan", "basque: basque country", "briton: united kingdom", "british: united kingdom", "burmese: myanmar", "catalan: catalonia", "chechen: chechnya", "chinese: china", "congolese: congo", "croat: croatia", "cypriot: cyprus", "czech: czech republic", "dane: denmark", "danish: denmark", "dutch: netherlands", "dutchman: netherlands", "english: england", "englishman: england", "filipino: philippines", "finn: finland", "finnish: finland", "flemish: flanders", "french: france", "frenchman: france", "german: germany", "greek: greece", "guyanese: guyana", "hungarian: hungary", "icelander: iceland", "icelandic: iceland", "irish: ireland", "irishman: ireland", "kazakh: kazakhstan", "kyrgyz: kyrgyzstan", "lebanese: lebanon", "macedonian: north macedonia", "moslem: islam", "muslim: islam", "norwegian: norway", "peruvian: peru", "pole: poland", "polish: poland", "portuguese: portugal", "scot: scotland", "scottish: scotland", "scotsman: scotland", "serb: serbia", "sikh: sikhism", "slovak: slovakia", "slovene: slovenia", "spaniard: spain", "spanish: spain", "swede: sweden", "swedish: sweden", "swiss: switzerland", "tajik: tajikistan", "thai: thailand", "turk: turkey", "turkish: turkey", "turkmen: turkmenistan", "ukrainian: ukraine", "uzbek: uzbekistan", "welsh: wales", "welshman: wales"]
 )
 
 

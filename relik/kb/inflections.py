@@ -28,13 +28,60 @@ _OF_TERMS = (
     ("ive", "ion"),
     ("ous", ""),
 )
-
-
 # What follows no rule: people and adjectives of places and faiths.
-_IRREGULAR = dict(
-    entry.split(": ")
-    for entry in ["afghan: afghanistan", "argentine: argentina", "azeri: azerbaijan", "basque: basque country", "briton: united kingdom", "british: united kingdom", "burmese: myanmar", "catalan: catalonia", "chechen: chechnya", "chinese: china", "congolese: congo", "croat: croatia", "cypriot: cyprus", "czech: czech republic", "dane: denmark", "danish: denmark", "dutch: netherlands", "dutchman: netherlands", "english: england", "englishman: england", "filipino: philippines", "finn: finland", "finnish: finland", "flemish: flanders", "french: france", "frenchman: france", "german: germany", "greek: greece", "guyanese: guyana", "hungarian: hungary", "icelander: iceland", "icelandic: iceland", "irish: ireland", "irishman: ireland", "kazakh: kazakhstan", "kyrgyz: kyrgyzstan", "lebanese: lebanon", "macedonian: north macedonia", "moslem: islam", "muslim: islam", "norwegian: norway", "peruvian: peru", "pole: poland", "polish: poland", "portuguese: portugal", "scot: scotland", "scottish: scotland", "scotsman: scotland", "serb: serbia", "sikh: sikhism", "slovak: slovakia", "slovene: slovenia", "spaniard: spain", "spanish: spain", "swede: sweden", "swedish: sweden", "swiss: switzerland", "tajik: tajikistan", "thai: thailand", "turk: turkey", "turkish: turkey", "turkmen: turkmenistan", "ukrainian: ukraine", "uzbek: uzbekistan", "welsh: wales", "welshman: wales"]
-)
+_FORMS = {
+    "afghanistan": "afghan",
+    "argentina": "argentine",
+    "azerbaijan": "azeri",
+    "basque country": "basque",
+    "catalonia": "catalan",
+    "chechnya": "chechen",
+    "china": "chinese",
+    "congo": "congolese",
+    "croatia": "croat",
+    "cyprus": "cypriot",
+    "czech republic": "czech",
+    "denmark": "dane danish",
+    "england": "english englishman",
+    "finland": "finn finnish",
+    "flanders": "flemish",
+    "france": "french frenchman",
+    "germany": "german",
+    "greece": "greek",
+    "guyana": "guyanese",
+    "hungary": "hungarian",
+    "iceland": "icelander icelandic",
+    "ireland": "irish irishman",
+    "islam": "moslem muslim",
+    "kazakhstan": "kazakh",
+    "kyrgyzstan": "kyrgyz",
+    "lebanon": "lebanese",
+    "myanmar": "burmese",
+    "netherlands": "dutch dutchman",
+    "north macedonia": "macedonian",
+    "norway": "norwegian",
+    "peru": "peruvian",
+    "philippines": "filipino",
+    "poland": "pole polish",
+    "portugal": "portuguese",
+    "scotland": "scot scottish scotsman",
+    "serbia": "serb",
+    "sikhism": "sikh",
+    "slovakia": "slovak",
+    "slovenia": "slovene",
+    "spain": "spaniard spanish",
+    "sweden": "swede swedish",
+    "switzerland": "swiss",
+    "tajikistan": "tajik",
+    "thailand": "thai",
+    "turkey": "turk turkish",
+    "turkmenistan": "turkmen",
+    "ukraine": "ukrainian",
+    "united kingdom": "briton british",
+    "uzbekistan": "uzbek",
+    "wales": "welsh welshman",
+}
+_IRREGULAR = {form: place for place, forms in _FORMS.items() for form in forms.split()}
 
 
 def place_stems(key: str) -> list[str]:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 pytest.importorskip("torch", reason="training is an extra")
 
+from relik.errors import InputError
 from relik_training.schema_rows import rows_of, sentence_ranges
 from relik_training.schema_settings import SchemaSource
 
@@ -109,6 +110,21 @@ def test_types_and_relations_are_called_what_the_recipe_calls_them() -> None:
         [2, "Located_In", 3],
     ]
     assert row["spans"][0][4] == {"type": "PER"}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"doc_id": "d"},
+        {"doc_id": "d", "text": "a .", "spans": [[0]]},
+        {"doc_id": "d", "text": "a .", "spans": [], "triples": [[0, "P1", 7]]},
+        {"doc_id": "d", "text": 5, "spans": []},
+    ],
+)
+def test_a_row_of_another_shape_is_refused_by_its_text(row: dict[str, Any]) -> None:
+    source = SchemaSource(path="f", sentences=True, relation_names={"P1": "Lives"})
+    with pytest.raises(InputError, match="f: text 'd'"):
+        list(rows_of(row, source))
 
 
 @given(st.text(alphabet='ab.!?" \u00a0\u0301\u05d0\n', max_size=40))

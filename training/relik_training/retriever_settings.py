@@ -1,4 +1,4 @@
-"""The parts of a retriever's recipe: how negatives are mined, how records are indexed."""
+"""The parts of a retriever's recipe: how negatives are mined, evidence fused, records indexed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -7,6 +7,7 @@ called what the recipe calls them, and what the recipe has no name for is left o
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from relik.errors import InputError
 from relik_training.schema_settings import SchemaSource
 
 _ENDS = frozenset(".!?")
@@ -24,9 +25,22 @@ def rows_of(row: dict[str, Any], source: SchemaSource) -> Iterator[dict[str, Any
         The row; or its sentences that are not blank, in order, each with the mentions that lie
         in it and the triples between them. Where mentions are in clusters, a triple holds
         between all mentions of the two clusters that stand in the sentence.
+
+    Raises:
+        InputError: The row has another shape, and the settings need this one.
     """
-    for each in _sentences(row) if source.sentences else (row,):
-        yield _renamed(each, source)
+    if not (source.sentences or source.type_names or source.relation_names):
+        yield row
+        return
+    try:
+        for each in _sentences(row) if source.sentences else (row,):
+            yield _renamed(each, source)
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{source.path}: text {row.get('doc_id', '')!r} is not annotated as expected "
+            f"({type(error).__name__}: {error}), expected text, spans of [start, end, id or null, "
+            'surface, {"type": ...}] and triples of [subject, relation, object]: correct it'
+        ) from error
 
 
 def sentence_ranges(text: str) -> list[tuple[int, int]]:
@@ -89,6 +103,8 @@ def _between_mentions(row: dict[str, Any]) -> list[tuple[int, str, int]]:
     }
     found: dict[tuple[int, str, int], None] = {}
     for subject, relation, object_ in row.get("triples", ()):
+        if not {subject, object_} <= set(range(len(row["spans"]))):
+            raise IndexError(f"triple {[subject, relation, object_]} of {len(row['spans'])} spans")
         for s in alike.get(subject, (subject,)):
             for o in alike.get(object_, (object_,)):
                 found[s, relation, o] = None
@@ -118,7 +134,7 @@ def _kind(span: Sequence[Any]) -> str:
 
 
 def _with_kind(span: Sequence[Any], kind: str) -> list[Any]:
-    return [*span[:4], {**span[4], "type": kind}]
+    return [*span[:4], {**(span[4] if len(span) > 4 else {}), "type": kind}]
 
 
 def _relation(

@@ -12,7 +12,7 @@ from relik.errors import InputError
 from relik.kb import KnowledgeBase
 from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
-from relik.retriever.named import with_named
+from relik.retriever.named import readings
 from relik.retriever.opening import WindowRetriever, open_retrievers
 from relik.types import (
     AnnotateOptions,
@@ -154,19 +154,21 @@ class Pipeline:
             placed.extend(windowing.place_mentions(document, windows, given))
         flat = [window for windows in split for window in windows]
         candidates = self.retrieve(flat, options=options)
-        used = [i for i, spans in enumerate(placed) if spans]
-        if not options.types:
-            for i in used:
-                candidates[i] = with_named(candidates[i], flat[i], placed[i], self._parts.entities)
+        kb = None if options.types else self._parts.entities
+        asked = readings(flat, candidates, placed, kb)
         found = self._parts.reader.link(
-            [flat[i] for i in used],
-            [candidates[i] for i in used],
-            [placed[i] for i in used],
+            [flat[i] for i, _, _ in asked],
+            [proposed for _, _, proposed in asked],
+            [spans for _, spans, _ in asked],
             options=options,
         )
-        read = [WindowAnnotation(window=window, spans=(), triples=()) for window in flat]
-        for i, annotation in zip(used, found, strict=True):
-            read[i] = annotation
+        linked: list[list[EntitySpan]] = [[] for _ in flat]
+        for (i, _, _), annotation in zip(asked, found, strict=True):
+            linked[i].extend(annotation.spans)
+        read = [
+            WindowAnnotation(window=window, spans=tuple(spans), triples=())
+            for window, spans in zip(flat, linked, strict=True)
+        ]
         rest = iter(read)
         answers = []
         for document, windows, given in zip(documents, split, mentions, strict=True):

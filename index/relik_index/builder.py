@@ -33,7 +33,7 @@ from relik.retriever.faiss_index import (
     trainable_kind,
     write_faiss,
 )
-from relik.types import FloatArray, TextEncoder
+from relik.types import Entity, FloatArray, TextEncoder
 from relik_index.parts import (
     aside,
     check_target,
@@ -43,6 +43,7 @@ from relik_index.parts import (
     write_names,
     write_options,
 )
+from relik_index.reuse import ReusedVectors
 from relik_index.source import SourceRecord, name_matches, read_source
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -80,6 +81,7 @@ class BuildOptions:
         enrich: Adds to a record what its line does not say; the same each time it is asked.
         any_case: Names are found in lower-case text too, although all are written with a capital:
             for lists of diseases or goods, which are no proper names.
+        reuse: Vectors of another index of the same encoder; only other records are encoded.
     """
 
     vectors: VectorKind = "exact"
@@ -93,6 +95,7 @@ class BuildOptions:
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None
     any_case: bool = False
+    reuse: ReusedVectors | None = None
 
     def __post_init__(self) -> None:
         for name, value, allowed in (
@@ -266,8 +269,8 @@ def _write_vectors(
     with raw.open("wb") as file:
         for first in range(0, len(table), _SORTED_ROWS):
             end = min(first + _SORTED_ROWS, len(table))
-            texts = [encoder_text(table.record(row)) for row in range(first, end)]
-            file.write(_encoded(texts, encoder, options.batch).tobytes())
+            records = [table.record(row) for row in range(first, end)]
+            file.write(_vectors_of(records, encoder, options).tobytes())
             progress("vectors", end, len(table))
     vectors = np.memmap(raw, dtype=np.float32, mode="r", shape=(len(table), encoder.dim))
     kind = trainable_kind(options.vectors, n_rows=len(vectors))
@@ -281,6 +284,18 @@ def _write_vectors(
         fields["recall"] = _recall_receipt(vectors, folder / VECTORS, options)
     raw.unlink()
     return fields
+
+
+def _vectors_of(records: list[Entity], encoder: TextEncoder, options: BuildOptions) -> FloatArray:
+    """Take over the vectors that there are, and encode what is left."""
+    if options.reuse is None:
+        return _encoded([encoder_text(record) for record in records], encoder, options.batch)
+    known, reused = options.reuse.of(records)
+    rest = sorted(set(range(len(records))).difference(known))
+    vectors = np.empty((len(records), encoder.dim), dtype=np.float32)
+    vectors[known] = reused
+    vectors[rest] = _encoded([encoder_text(records[at]) for at in rest], encoder, options.batch)
+    return vectors
 
 
 def _encoded(texts: list[str], encoder: TextEncoder, batch: int) -> FloatArray:

@@ -42,6 +42,17 @@ AnyCase = Annotated[
         help="Find names in lower case too, however they are written: for diseases or goods.",
     ),
 ]
+LinkedText = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="JSON Lines of texts whose mentions are linked to ids of FILE: says what names mean "
+        "how often. May be given more than once."
+    ),
+]
+Reuse = Annotated[
+    Path | None,
+    typer.Option(help="Index by the same bundle: records it has are not encoded again."),
+]
 
 
 @app.command()
@@ -61,6 +72,8 @@ def build(
     inherit: Inherit = True,
     name_parts: NameParts = True,
     any_case: AnyCase = False,
+    linked_text: LinkedText = None,
+    reuse: Reuse = None,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
@@ -69,11 +82,17 @@ def build(
     from relik.bundle import LAYOUT, open_bundle
     from relik_index.builder import BuildOptions, build_index
     from relik_index.enrich import Enricher, KnownNames
+    from relik_index.linked_text import count_surfaces
+    from relik_index.reuse import ReusedVectors
 
     models = open_bundle(bundle)
     has_known = inherit and (models.path / LAYOUT.entities).is_dir()
+    fingerprint = models.encoder_fingerprint
+    reused = None if reuse is None else ReusedVectors(reuse, encoder_fingerprint=fingerprint)
     enricher = Enricher(
-        known=KnownNames(models.path / LAYOUT.entities) if has_known else None, parts=name_parts
+        known=KnownNames(models.path / LAYOUT.entities) if has_known else None,
+        parts=name_parts,
+        linked=count_surfaces(linked_text or ()),
     )
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
@@ -83,9 +102,10 @@ def build(
         min_recall=min_recall,
         force=force,
         batch=batch,
-        sources=(file.name,),
+        sources=(file.name, *(text.name for text in linked_text or ())),
         enrich=enricher.enriched,
         any_case=any_case,
+        reuse=reused,
     )
     started = time.monotonic()
     with progress_bar() as progress:
@@ -94,12 +114,16 @@ def build(
             out,
             encoder=None if models.dim is None else models.encoder(records=True),
             tokenizer=models.tokenizer(),
-            encoder_fingerprint=models.encoder_fingerprint,
+            encoder_fingerprint=fingerprint,
             options=options,
             progress=progress,
         )
     # Records are read twice.
     built["inherited"] = enricher.n_known // 2
+    if linked_text:
+        built["linked"] = enricher.n_linked // 2
+    if reused is not None:
+        built["reused"] = reused.n_reused
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 

@@ -1,9 +1,11 @@
-"""Names that a source does not give: parts of its own, and what a bundle knows of the same things.
+"""Names that a source does not give: parts of its own, what a bundle knows, what linked text says.
 
 News calls people by surnames and teams by towns, and how often a name means a thing is known for
-those that the bundle's own knowledge base has. Both are facts, and cost no model.
+those that the bundle's own knowledge base has, and for those that linked text links to. All are
+facts, and cost no model.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,6 +17,7 @@ from relik.kb.knowledge_base import NAMES
 from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
 from relik.types import Entity
 from relik_index.entity_types import coarse_types, country_of_team, partial_names
+from relik_index.linked_text import LONGEST_SURFACE, Surfaces, trusted
 from relik_index.name_forms import (
     common_name,
     edition_names,
@@ -67,12 +70,16 @@ class Enricher:
     Args:
         known: Names of another index; None takes none over.
         parts: Add parts of names to records without `partials`.
+        linked: Surface forms of linked text by id, added to those of the source.
         n_known: How many records were known so far.
+        n_linked: How many records had such forms so far.
     """
 
     known: KnownNames | None = None
     parts: bool = True
+    linked: Surfaces = field(default_factory=dict)
     n_known: int = field(default=0)
+    n_linked: int = field(default=0)
 
     def enriched(self, record: SourceRecord) -> SourceRecord:
         """Add names to a record.
@@ -86,6 +93,8 @@ class Enricher:
         entity = record.entity
         if self.parts and not record.partials:
             record = replace(record, partials=other_forms(entity))
+        if seen := self.linked.get(entity.entity_id):
+            record = self._with_surfaces(record, seen)
         found = self.known.of(record) if self.known else None
         if found is None:
             return record
@@ -100,6 +109,15 @@ class Enricher:
             },
             known_count=0 if own else count,
         )
+
+    def _with_surfaces(self, record: SourceRecord, seen: Mapping[str, int]) -> SourceRecord:
+        kept = trusted(seen, (record.entity.name, *record.entity.aliases))
+        self.n_linked += 1
+        counts = Counter(record.surfaces)
+        counts.update(kept)
+        # What may be a slip still says what the form may mean where nothing else is called so.
+        doubted = tuple(form for form in seen if form not in kept and len(form) <= LONGEST_SURFACE)
+        return replace(record, surfaces=dict(counts), partials=(*record.partials, *doubted))
 
 
 def other_forms(entity: Entity) -> tuple[str, ...]:

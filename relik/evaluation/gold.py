@@ -5,6 +5,7 @@ import json
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TextIO, cast
 
@@ -73,18 +74,31 @@ def read_gold(path: Path, *, limit: int | None = None, typed: bool = False) -> l
     Raises:
         InputError: The file cannot be read, or a line of it has another shape.
     """
-    documents: list[GoldDocument] = []
-    for where, record in read_json_lines(path):
-        if limit is not None and len(documents) >= limit:
-            break
+    return list(islice(read_gold_lines(path, typed=typed), limit))
+
+
+def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument]:
+    """Read a file as `read_gold` does, one document after the other.
+
+    Args:
+        path: The file.
+        typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
+
+    Yields:
+        The documents, in the order of the file.
+
+    Raises:
+        InputError: The file cannot be read, or a line of it has another shape.
+    """
+    for number, (where, record) in enumerate(read_json_lines(path)):
         try:
-            documents.append(_document(record, f"{len(documents)}", typed=typed))
+            document = _document(record, f"{number}", typed=typed)
         except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
             raise InputError(
                 f"{where}: is not a gold document ({type(error).__name__}: {error}), expected "
                 '{"text", "spans": [[start, end, id or null, surface]], "triples"?}: correct it'
             ) from error
-    return documents
+        yield document
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:

@@ -12,7 +12,53 @@ from relik.kb.inflections import stems
 from relik.kb.names import PARTIAL, normalise
 from relik.types import Candidate, Span, Window, WindowCandidates
 
-PER_MENTION = 3
+PER_MENTION = 6
+
+
+def readings(
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    mentions: Sequence[Sequence[Span]],
+    kb: KnowledgeBase | None,
+) -> list[tuple[int, Sequence[Span], WindowCandidates]]:
+    """Say which mentions to read with which candidates.
+
+    A window whose mentions may mean more than there is room for is read more than once.
+
+    Args:
+        windows: Windows.
+        candidates: Candidates of each.
+        mentions: Mentions of each, in code points of the document.
+        kb: The knowledge base of the entities; None to take the candidates as they are.
+
+    Returns:
+        Position of the window, some of its mentions, and the candidates for these; every mention
+        once, in order. The bearers of their names are at most two thirds of the candidates, unless
+        one mention alone has more.
+    """
+    asked: list[tuple[int, Sequence[Span], WindowCandidates]] = []
+    for at, (window, found, spans) in enumerate(zip(windows, candidates, mentions, strict=True)):
+        if kb is None:
+            asked += [(at, spans, found)] if spans else []
+            continue
+        for group in _groups(window, spans, kb, room=len(found.entities) * 2 // 3):
+            asked.append((at, group, with_named(found, window, group, kb)))
+    return asked
+
+
+def _groups(
+    window: Window, mentions: Sequence[Span], kb: KnowledgeBase, *, room: int
+) -> list[list[Span]]:
+    groups: list[list[Span]] = []
+    held: set[str] = set()
+    for mention in mentions:
+        bearers = set(_bearers(_surface(window, mention), kb))
+        if not groups or len(held | bearers) > room:
+            groups.append([])
+            held = set()
+        groups[-1].append(mention)
+        held |= bearers
+    return groups
 
 
 def with_named(
@@ -30,24 +76,28 @@ def with_named(
         As many candidates as there were, and more only where the names have more bearers than
         half of that: those that were missing replace the worst, behind those that stay.
     """
-    first = window.span.start
-    surfaces = [window.text[max(0, one.start - first) : one.end - first] for one in mentions]
+    surfaces = [_surface(window, mention) for mention in mentions]
     return replace(found, entities=_with_bearers(found.entities, surfaces, kb))
+
+
+def _surface(window: Window, mention: Span) -> str:
+    first = window.span.start
+    return window.text[max(0, mention.start - first) : mention.end - first]
 
 
 def _with_bearers(
     found: Sequence[Candidate], surfaces: Sequence[str], kb: KnowledgeBase
 ) -> tuple[Candidate, ...]:
-    held = {candidate.entity_id for candidate in found}
-    missing = dict.fromkeys(
-        entity_id
-        for surface in surfaces
-        for entity_id in _bearers(surface, kb)
-        if entity_id not in held
-    )
+    bearers = dict.fromkeys(entity for surface in surfaces for entity in _bearers(surface, kb))
+    missing = bearers.keys() - {candidate.entity_id for candidate in found}
     if not missing:
         return tuple(found)
-    kept = list(found[: max(len(found) - len(missing), len(found) // 2)])
+    n_kept = max(len(found) - len(missing), len(found) // 2)
+    # A bearer that was found among the last does not make room for another.
+    spare = [candidate for candidate in found if candidate.entity_id not in bearers]
+    spare = spare[max(0, n_kept - (len(found) - len(spare))) :]
+    dropped = {candidate.entity_id for candidate in spare}
+    kept = [candidate for candidate in found if candidate.entity_id not in dropped]
     worst = kept[-1].score if kept else 0.0
     added = [
         Candidate(entity_id=entity_id, score=worst, rank=0, source="given")

@@ -120,6 +120,8 @@ class ReaderConfig:
         nil_weight: Added to the link logit of NIL; below 0 more mentions are linked.
         given_prior_factor: Multiplies `prior_weight` where mentions are given: dates and common
             words come too, about which a reader of names knows less than what has their name.
+        counted_prior_factor: The same over an index whose names were counted in linked text of the
+            user's own (`relik index build --linked-text`): what a name means there is known better.
         term_weight: Over an index built for names in any case, as of a list of diseases: added to
             the log-odds of a span that has a name of the record it means; 0 reads such an index
             as any other.
@@ -138,6 +140,7 @@ class ReaderConfig:
     prior_weight: float = 0.8
     nil_weight: float = 0.0
     given_prior_factor: float = 1.5
+    counted_prior_factor: float = 2.5
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
     term_prior_factor: float = 2.0

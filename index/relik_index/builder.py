@@ -81,6 +81,8 @@ class BuildOptions:
         enrich: Adds to a record what its line does not say; the same each time it is asked.
         any_case: Names are found in lower-case text too, although all are written with a capital:
             for lists of diseases or goods, which are no proper names.
+        counted: The names were counted in linked text like that which will be read, so that what
+            they mean most often is known well.
         reuse: Vectors of another index of the same encoder; only other records are encoded.
     """
 
@@ -95,6 +97,7 @@ class BuildOptions:
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None
     any_case: bool = False
+    counted: bool = False
     reuse: ReusedVectors | None = None
 
     def __post_init__(self) -> None:
@@ -162,6 +165,7 @@ def build_index(
                 "candidate_tokens": chosen.candidate_tokens,
                 "compression": chosen.compression,
                 "any_case": chosen.any_case,
+                "counted": chosen.counted,
                 "sources": list(chosen.sources),
             }
             fields = {"version": version_of(folder), **fields, "created_at": _now()}

@@ -105,6 +105,7 @@ def build(
         sources=(file.name, *(text.name for text in linked_text or ())),
         enrich=enricher.enriched,
         any_case=any_case,
+        counted=bool(linked_text),
         reuse=reused,
     )
     started = time.monotonic()

@@ -29,6 +29,7 @@ class KnowledgeBase:
         version: Names its content.
         any_case: Built for names that text has in lower case though records do not: a list of
             terms.
+        counted: Its names were counted in linked text of the user's own.
 
     Args:
         manifest: What the index says of itself.
@@ -54,6 +55,7 @@ class KnowledgeBase:
         self.manifest = manifest
         self.version = manifest.value("version", str)
         self.any_case = manifest.fields.get("any_case") is True
+        self.counted = manifest.fields.get("counted") is True
         self.names = names
         self.index = index
         self._records = records

@@ -96,6 +96,9 @@ class TransformerReader:
         self._config = config
         self._calibration = calibration
         self._term_weight = config.term_weight if parts.entities.any_case else 0.0
+        self._given_prior_factor = (
+            config.counted_prior_factor if parts.entities.counted else config.given_prior_factor
+        )
 
     @property
     def max_text_tokens(self) -> int:
@@ -308,7 +311,7 @@ class TransformerReader:
             first += len(spans)
             weight = self._config.prior_weight
             if row.given is not None:
-                weight *= self._config.given_prior_factor
+                weight *= self._given_prior_factor
             elif self._term_weight:
                 weight *= self._config.term_prior_factor
             if weight and spans:

@@ -12,6 +12,8 @@ from relik.bundle import LAYOUT, Bundle
 from relik.config import CalibrationConfig, ReaderConfig
 from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.kb import KnowledgeBase
+from relik.kb.knowledge_base import KIND
+from relik.manifest import read_manifest, write_manifest
 from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
 from relik.types import (
@@ -308,6 +310,26 @@ def test_markers_that_do_not_fit_the_settings_are_refused(
     path.write_text(json.dumps(config))
     with pytest.raises(BundleCorruptError, match=r"10 markers, expected 40 .* and 11"):
         _open(tiny_bundle, knowledge, path=tmp_path)
+
+
+def test_names_weigh_more_for_given_mentions_where_the_index_counted_them(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], tmp_path: Path
+) -> None:
+    shutil.copytree(tiny_bundle.path / LAYOUT.entities, tmp_path / "counted")
+    fields = read_manifest(tmp_path / "counted").fields
+    write_manifest(tmp_path / "counted", kind=KIND, fields={**fields, "counted": True})
+    counted = KnowledgeBase.open(tmp_path / "counted"), knowledge[1]
+    start = TEXT.index("Paris")
+    paris = [Span(start, start + 5)]
+
+    def scores(kb: tuple[KnowledgeBase, KnowledgeBase], **settings: float) -> list[float]:
+        reader = _open(tiny_bundle, kb, prior_weight=1.0, **settings)
+        (found,) = reader.link([_window(TEXT)], [BOTH], [paris], options=replace(ALL, explain=True))
+        return [one.score for one in found.spans[0].candidates]
+
+    plain = scores(knowledge, given_prior_factor=2.0, counted_prior_factor=9.0)
+    assert scores(counted, given_prior_factor=9.0, counted_prior_factor=2.0) == plain
+    assert scores(counted, given_prior_factor=2.0, counted_prior_factor=9.0) != plain
 
 
 def test_what_has_no_type_is_no_mention_where_nil_is_dropped(

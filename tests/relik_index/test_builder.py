@@ -78,6 +78,13 @@ def test_rows_are_found_across_batches(
             kb.record(row)
 
 
+@pytest.mark.parametrize("counted", [False, True])
+def test_an_index_says_whether_its_names_were_counted(build: Build, counted: bool) -> None:
+    assert (
+        KnowledgeBase.open(build([PARIS], options=BuildOptions(counted=counted))).counted is counted
+    )
+
+
 @pytest.mark.parametrize("any_case", [False, True])
 def test_an_index_says_whether_its_names_come_in_any_case(build: Build, any_case: bool) -> None:
     kb = KnowledgeBase.open(build([PARIS], options=BuildOptions(any_case=any_case)))

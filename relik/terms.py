@@ -3,9 +3,11 @@
 A reader sees windows and judges each mention alone. Over a document one sense holds (Gale, Church
 and Yarowsky, 1992): what is named in one place is named in others. Some names are no evidence by
 themselves: two or three capitals stand for many things, a kind such as "disease" for none of its
-records, and an adjective right before another mention belongs to it.
+records, an adjective right before another mention belongs to it, and "injury" in "liver injury" is
+less than what is meant.
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -14,10 +16,12 @@ from typing import Protocol
 from relik.abbreviations import abbreviations
 from relik.kb.names import normalise, tokenise_surface
 from relik.kb.terms import VariantNames, longest_terms
-from relik.kb.variants import names_kind, reduced_words
+from relik.kb.variants import heads_names, is_content, names_kind, reduced_words
 from relik.types import Annotation, EntitySpan, Span
 
 _LONGEST_AMBIGUOUS = 3
+_LONGEST_WORD = 40
+_LAST_WORD = re.compile(r"(\w+) $")
 
 
 class Knowledge(Protocol):
@@ -43,24 +47,46 @@ def with_document(annotation: Annotation, text: str, kb: Knowledge) -> Annotatio
         The same, without mentions that are no evidence by themselves, and with the other uses of
         terms that are linked.
     """
-    linked = [found for found in annotation.spans if found.entity_id is not None]
-    refused = {
-        *_kinds(linked, text, kb),
-        *_adjectives(linked, text, kb),
-        *_capitals(linked, text),
-    }
-    kept = [found for found in annotation.spans if found.span not in refused]
-    spans = {found.span: found for found in _repeated(kept, text, kb)}
+    linked = _linked(annotation.spans)
+    refused = {*_kinds(linked, text, kb), *_adjectives(linked, text, kb), *_capitals(linked, text)}
+    kept = _repeated([one for one in annotation.spans if one.span not in refused], text, kb)
+    # Only now: a head that is less than what is meant in one place is a term in another.
+    heads = set(_heads(_linked(kept), text, kb))
+    spans = {found.span: found for found in kept if found.span not in heads}
     triples = tuple(
         one for one in annotation.triples if one.subject in spans and one.object in spans
     )
     return replace(annotation, spans=tuple(spans[one] for one in sorted(spans)), triples=triples)
 
 
+def _linked(found: Iterable[EntitySpan]) -> list[EntitySpan]:
+    return [one for one in found if one.entity_id is not None]
+
+
 def _kinds(linked: Iterable[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
+    return [one.span for one in linked if names_kind(kb.names, normalise(_surface(text, one)))]
+
+
+def _heads(linked: Iterable[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
+    """Find heads of many names without the word before them, which begins some name."""
     return [
-        found.span for found in linked if names_kind(kb.names, normalise(_surface(text, found)))
+        one.span
+        for one in linked
+        if heads_names(kb.names, normalise(_surface(text, one)))
+        and _begins_name(_word_before(text, one.span.start), kb)
     ]
+
+
+def _word_before(text: str, at: int) -> str:
+    """Give the word that one space parts from what begins here; empty where there is none."""
+    words = _LAST_WORD.search(text, max(0, at - _LONGEST_WORD), at)
+    return normalise(words.group(1)) if words else ""
+
+
+def _begins_name(word: str, kb: Knowledge) -> bool:
+    # "Induced" and "associated" say how it came, not what it is.
+    telling = len(word) > _LONGEST_AMBIGUOUS and is_content(word) and not word.endswith("ed")
+    return telling and kb.names.has_prefix(f"{word} ")
 
 
 def _adjectives(linked: Sequence[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
@@ -94,7 +120,7 @@ def _capitals(linked: Sequence[EntitySpan], text: str) -> list[Span]:
 def _repeated(found: Sequence[EntitySpan], text: str, kb: Knowledge) -> list[EntitySpan]:
     """Add the terms that are linked elsewhere in the document, where nothing else is."""
     meant: dict[tuple[str, ...], EntitySpan] = {}
-    linked = [one for one in found if one.entity_id is not None]
+    linked = _linked(found)
     for one in sorted(linked, key=lambda one: -one.score):
         meant.setdefault(_words(_surface(text, one)), one)
     taken = [one.span for one in linked]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.kb.names import NameMatch
-from relik.kb.variants import KIND, reduced
+from relik.kb.variants import HEAD, KIND
 from relik.terms import with_document
 from relik.testing import FakeKnowledgeBase, FakeNames
 from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
@@ -17,11 +17,12 @@ RECORDS = {
     "D3": ("Cystitis",),
     "D4": ("Angelman Syndrome", "AS", "AGS"),
     "D5": ("Tumor", "Neoplasm"),
+    "D6": ("Liver Tumor",),
 }
 
 
 class Knowledge(FakeKnowledgeBase):
-    """A knowledge base where "disease" is a kind."""
+    """A knowledge base where "disease" is a kind and "tumor" heads names."""
 
     def __init__(self) -> None:
         entities = [
@@ -30,8 +31,9 @@ class Knowledge(FakeKnowledgeBase):
         ]
         super().__init__(entities, any_case=True)
         keys = {key: self.names.lookup(key) for key in ("disease", "hemorrhage", "cystitis", "as")}
-        more = {key: self.names.lookup(key) for key in ("angelman syndrome", "tumor", "neoplasm")}
-        kinds = {KIND + reduced("disease"): [NameMatch(0, 900, 0)]}
+        others = ("angelman syndrome", "tumor", "neoplasm", "liver tumor")
+        more = {key: self.names.lookup(key) for key in others}
+        kinds = {KIND + "diseas": [NameMatch(0, 900, 0)], HEAD + "tumor": [NameMatch(0, 90, 0)]}
         self.names = FakeNames({**keys, **more, **kinds})
 
 
@@ -88,6 +90,15 @@ def test_a_term_that_is_linked_is_so_in_its_other_places() -> None:
     text = "A tumor, Tumors and a neoplasm"
     assert judged(text, ("tumor", "D5")) == [("tumor", "D5"), ("Tumors", "D5")]
     assert judged(text) == []
+
+
+def test_a_head_is_less_than_what_a_word_of_names_before_it_means() -> None:
+    text = "liver tumors, the tumor"
+    assert judged(text, ("tumors", "D5")) == [("tumor", "D5")]
+    assert judged("induced tumor", ("tumor", "D5")) == [("tumor", "D5")]
+    assert judged("liver, tumor", ("tumor", "D5")) == [("tumor", "D5")]
+    assert judged("liver cystitis", ("cystitis", "D3")) == [("cystitis", "D3")]
+    assert judged("liver tumor", ("liver tumor", "D6")) == [("liver tumor", "D6")]
 
 
 def test_what_was_linked_to_nothing_gives_way_to_a_term() -> None:

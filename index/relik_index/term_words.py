@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from itertools import permutations
 
 from relik.kb.names import MAX_COUNT, PARTIAL, PRIMARY, NameMatch
-from relik.kb.variants import KIND, SWAP, is_content, reduced_words, variant_key
+from relik.kb.variants import HEAD, KIND, SWAP, is_content, reduced_words, variant_key
 
 _FEWEST_RECORDS = 5
 _SUREST = 0.85
-# Of the records that have such a name in another place than the beginning.
+# Of the records, those that have a name of several words with this one at its end.
 _SHARE_OF_KIND = 0.02
 _FEWEST_OF_KIND = 100
+_SHARE_OF_HEAD = 0.005
+_FEWEST_OF_HEAD = 30
 # Two names that differ in a word are looked for among so many at most: it is done in memory.
 _MOST_NAMES = 400_000
 
@@ -66,15 +68,18 @@ class TermWords:
 
         Returns:
             Keys that say which word may stand for which, with the number of records that say so,
-            and keys of the words that name a kind.
+            and keys of the words that name a kind or head names.
         """
         swaps = self._swaps()
-        least = max(_FEWEST_OF_KIND, _SHARE_OF_KIND * self._rows)
-        kinds = {word: count for word, count in self._heads.items() if count >= least}
         return {
             **{f"{SWAP}{one} {other}": _counted(n) for (one, other), n in sorted(swaps.items())},
-            **{KIND + word: _counted(n) for word, n in sorted(kinds.items()) if word.isalpha()},
+            **self._frequent(KIND, max(_FEWEST_OF_KIND, _SHARE_OF_KIND * self._rows)),
+            **self._frequent(HEAD, max(_FEWEST_OF_HEAD, _SHARE_OF_HEAD * self._rows)),
         }
+
+    def _frequent(self, mark: str, least: float) -> dict[str, NameMatch]:
+        often = sorted((word, n) for word, n in self._heads.items() if n >= least)
+        return {mark + word: _counted(n) for word, n in often if word.isalpha()}
 
     def _swaps(self) -> dict[tuple[str, str], int]:
         often = {pair: n for pair, n in self._same.items() if n >= _FEWEST_RECORDS}

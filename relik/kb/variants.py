@@ -17,6 +17,8 @@ SWAP = "\x1e"
 """What keys begin with that have a reduced word and another one for it."""
 KIND = "\x1d"
 """What keys of words begin with that name the kind of very many records: disease."""
+HEAD = "\x1c"
+"""What keys of words begin with that end the names of many records: disease, tumor."""
 
 _UNSAID = frozenset({"of", "the", "s"})
 # No other word stands for these, and no term begins or ends with them.
@@ -118,7 +120,7 @@ def is_name(key: str) -> bool:
     Returns:
         True if so.
     """
-    return key[:1] not in (VARIANT, SWAP, KIND)
+    return key[:1] not in (VARIANT, SWAP, KIND, HEAD)
 
 
 def variants(names: Names, words: Sequence[str]) -> list[NameMatch]:
@@ -157,3 +159,16 @@ def names_kind(names: Names, word: str) -> bool:
         True if so.
     """
     return bool(names.lookup(KIND + reduced(word)))
+
+
+def heads_names(names: Names, word: str) -> bool:
+    """Tell whether a word ends the names of many records, which tell apart what it leaves open.
+
+    Args:
+        names: Names of the knowledge base.
+        word: A normalised word.
+
+    Returns:
+        True if so.
+    """
+    return bool(names.lookup(HEAD + reduced(word)))

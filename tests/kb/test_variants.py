@@ -6,8 +6,10 @@ from hypothesis import strategies as st
 
 from relik.kb.names import NameMatch, normalise
 from relik.kb.variants import (
+    HEAD,
     KIND,
     SWAP,
+    heads_names,
     is_name,
     names_kind,
     reduced,
@@ -95,7 +97,11 @@ def test_a_short_word_alone_is_no_variant() -> None:
     assert variants(short, ["cas"]) == []
 
 
-def test_words_of_kinds_are_told_in_any_number() -> None:
-    kinds = FakeNames({KIND + reduced("disease"): [NameMatch(0, 800, 0)]})
+def test_words_for_kinds_and_heads_are_told_in_any_number() -> None:
+    kinds = FakeNames(
+        {KIND + reduced("disease"): [NameMatch(0, 800, 0)], HEAD + "tumor": [NameMatch(0, 90, 0)]}
+    )
     assert names_kind(kinds, "diseases")
-    assert not names_kind(kinds, "fever")
+    assert not names_kind(kinds, "tumors")
+    assert heads_names(kinds, "tumours")
+    assert not heads_names(kinds, "fever")

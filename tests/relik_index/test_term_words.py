@@ -1,7 +1,7 @@
 """What the names of a list tell of their words."""
 
 from relik.kb.names import PARTIAL, PRIMARY, NameMatch
-from relik.kb.variants import KIND, SWAP, is_name, reduced, variant_key
+from relik.kb.variants import HEAD, KIND, SWAP, is_name, reduced, variant_key
 from relik_index.term_words import TermWords
 
 
@@ -46,8 +46,13 @@ def test_words_that_only_join_are_never_swapped() -> None:
     assert not told(*((f"{part} with ataxia", f"{part} syndrome ataxia") for part in parts))
 
 
-def test_a_word_that_ends_very_many_names_is_a_kind() -> None:
-    rare = [(f"name{n} fever",) for n in range(99)]
+def test_a_word_that_ends_many_names_heads_them_and_one_of_very_many_is_a_kind() -> None:
+    rare = [(f"name{n} fever",) for n in range(29)]
+    several = [(f"a{n} cancers",) for n in range(30)]
     often = [(f"word{n} diseases",) for n in range(100)]
     numbers = [(f"thing{n} 1",) for n in range(200)]
-    assert told(*rare, *often, *numbers) == {KIND + reduced("disease"): NameMatch(0, 100, 0)}
+    assert told(*rare, *several, *often, *numbers) == {
+        KIND + reduced("disease"): NameMatch(0, 100, 0),
+        HEAD + reduced("disease"): NameMatch(0, 100, 0),
+        HEAD + "cancer": NameMatch(0, 30, 0),
+    }

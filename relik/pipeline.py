@@ -14,6 +14,7 @@ from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
 from relik.retriever.named import readings
 from relik.retriever.opening import WindowRetriever, open_retrievers
+from relik.terms import with_document
 from relik.types import (
     AnnotateOptions,
     Annotation,
@@ -283,6 +284,7 @@ class Pipeline:
         merged = windowing.merge(document, window_annotations, nil=True)
         if self.entities.any_case:  # a list of terms, which texts abbreviate
             merged = with_abbreviations(merged, document.text)
+            merged = with_document(merged, document.text, self.entities)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
         spans = tuple(
             found

@@ -244,6 +244,10 @@ class FakeNames:
         """Tell whether some normalised name begins so."""
         return any(key.startswith(prefix) for key in self._matches)
 
+    def continuations(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the keys that begin with it, sorted."""
+        return sorted(key.removeprefix(prefix) for key in self._matches if key.startswith(prefix))
+
 
 class FakeKnowledgeBase:
     """A knowledge base in memory.

@@ -45,6 +45,7 @@ from relik_index.parts import (
 )
 from relik_index.reuse import ReusedVectors
 from relik_index.source import SourceRecord, name_matches, read_source
+from relik_index.term_words import TermWords
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
@@ -246,13 +247,17 @@ def _write_names(
     """Write the name trie in a second pass, so that surface forms need not be kept meanwhile."""
     total = source.path.stat().st_size
     last = -1
+    terms = TermWords() if any_case else None
 
     def matches() -> Iterator[dict[str, NameMatch]]:
         nonlocal last
         for last, record in enumerate(source.records()):
-            yield name_matches(record, row=last, any_case=any_case)
+            named = name_matches(record, row=last, any_case=any_case)
+            yield terms.with_variants(named) if terms else named
             if last % 1024 == 0:
                 progress("names", record.position, total)
+        if terms:
+            yield terms.words()
 
     write_names(folder, matches())
     progress("names", total, total)

@@ -15,6 +15,7 @@ import marisa_trie
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import NAMES
 from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
+from relik.kb.variants import is_name
 from relik.types import Entity
 from relik_index.entity_types import coarse_types, country_of_team, partial_names
 from relik_index.linked_text import LONGEST_SURFACE, Surfaces, trusted
@@ -41,7 +42,8 @@ class KnownNames:
         self._names: dict[int, dict[str, tuple[int, int]]] = {}
         trie = marisa_trie.RecordTrie(MATCH_FORMAT).mmap(str(folder / NAMES))
         for key, (row, count, flags) in trie.iteritems():
-            self._names.setdefault(row, {})[key] = (count, flags)
+            if is_name(key):
+                self._names.setdefault(row, {})[key] = (count, flags)
 
     def of(self, record: SourceRecord) -> tuple[Mapping[str, tuple[int, int]], int] | None:
         """Find what is known of a record.

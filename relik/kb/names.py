@@ -3,6 +3,7 @@
 import functools
 import re
 import unicodedata
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -47,11 +48,7 @@ class NameMatch(NamedTuple):
 class _Trie(Protocol):
     def get(self, key: str) -> list[tuple[int, int, int]] | None: ...
 
-    def iterkeys(self, prefix: str) -> "_Keys": ...
-
-
-class _Keys(Protocol):
-    def __next__(self) -> str: ...
+    def iterkeys(self, prefix: str) -> Iterator[str]: ...
 
 
 class NameTrie:
@@ -111,6 +108,17 @@ class NameTrie:
             True if there is one.
         """
         return next(self._iterkeys(prefix), None) is not None
+
+    def continuations(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the keys that begin with it.
+
+        Args:
+            prefix: Beginning of a key.
+
+        Returns:
+            The rest of each key, sorted.
+        """
+        return sorted({key.removeprefix(prefix) for key in self._iterkeys(prefix)})
 
 
 def tokenise_surface(text: str) -> list[tuple[str, int, int]]:

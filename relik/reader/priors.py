@@ -13,6 +13,7 @@ import numpy as np
 
 from relik.kb.inflections import place_stems, stems
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, normalise
+from relik.kb.variants import variants
 from relik.types import FloatArray
 
 FLOOR = 0.01
@@ -33,6 +34,9 @@ class Names(Protocol):
 
     def lookup(self, key: str) -> list[NameMatch]:
         """Return the records that have a normalised name."""
+
+    def continuations(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the keys that begin with it."""
 
 
 class Knowledge(Protocol):
@@ -71,13 +75,19 @@ def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
             for row, weight in found.items():
                 weights[row] = max(weight * _PART, weights.get(row, 0.0))
             break
+    if kb.any_case and not weights:
+        weights = _weighed(kb, variants(kb.names, key.split()), lower=False)
     total = sum(weights.values())
     return {row: weight / total for row, weight in weights.items()}
 
 
 def _weights(kb: Knowledge, key: str, *, lower: bool) -> dict[int, float]:
+    return _weighed(kb, kb.names.lookup(key), lower=lower)
+
+
+def _weighed(kb: Knowledge, matches: Sequence[NameMatch], *, lower: bool) -> dict[int, float]:
     weights: dict[int, float] = {}
-    for match in kb.names.lookup(key):
+    for match in matches:
         weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
         weight += 0.1 * math.log1p(kb.count(match.row))
         if match.flags & PARTIAL:

@@ -14,7 +14,7 @@ from typing import TypeAlias
 import numpy as np
 
 from relik.kb import KnowledgeBase
-from relik.kb.terms import longest_terms
+from relik.kb.terms import likely_terms
 from relik.reader.assemble import Row, place_mention
 from relik.reader.decode import NIL_CLASS, DecodedSpan, start_scores
 from relik.types import FloatArray, IntArray, Span
@@ -52,7 +52,7 @@ def term_places(kb: KnowledgeBase, row: Row) -> Places:
     """
     offset = row.window.span.start
     found: Places = {}
-    for span, matches in longest_terms(kb.names, row.window.text, adjectives=True):
+    for span, matches in likely_terms(kb.names, row.window.text):
         place = place_mention(row, Span(span.start + offset, span.end + offset))
         if place[1] <= row.built.n_text:
             found[place] = frozenset(match.row for match in matches)

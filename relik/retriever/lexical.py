@@ -12,11 +12,14 @@ from typing import Protocol
 
 from relik.kb.inflections import place_stems, stems
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
+from relik.kb.terms import variants_at
 from relik.types import Window
 
 MAX_NAME_TOKENS = 10
 MAX_ROWS_PER_NAME = 24
 _MAX_ROWS_OF_PLACE = 3
+# Of words in lower case, which together mean what is written with a capital.
+_LONG = 3
 
 
 class Names(Protocol):
@@ -27,6 +30,9 @@ class Names(Protocol):
 
     def has_prefix(self, prefix: str) -> bool:
         """Tell whether some normalised name begins so."""
+
+    def continuations(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the keys that begin with it."""
 
 
 class Counts(Protocol):
@@ -115,7 +121,22 @@ class LexicalMatcher:
                     found.append(_Mention(start, end, hits))
                 if not self._names.has_prefix(f"{key} "):
                     break
-        return found
+        return [*found, *self._variants(text, tokens, found)] if self._terms else found
+
+    def _variants(
+        self, text: str, tokens: Sequence[tuple[str, int, int]], found: Sequence[_Mention]
+    ) -> list[_Mention]:
+        """Find terms in other words, as parts of names; what has a name is no variant."""
+        held = {(mention.start, mention.end) for mention in found}
+        more = []
+        for start in range(len(tokens)):
+            words = tokens[start : start + MAX_NAME_TOKENS]
+            for length, matches in variants_at(self._names, text, words):
+                if (start, start + length) not in held:
+                    hits = self._weighed(matches, " ".join(word for word, _, _ in words[:length]))
+                    variants = tuple(replace(hit, partial=True) for hit in hits)
+                    more.append(_Mention(start, start + length, variants))
+        return more
 
     def _inflected(
         self, key: str, cased: bool, caseless: bool, length: int, held: tuple[NameHit, ...]
@@ -135,11 +156,14 @@ class LexicalMatcher:
         return ()
 
     def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
+        said = cased or caseless or length >= _LONG
+        named = [one for one in self._names.lookup(key) if said or not one.flags & CASED]
+        return self._weighed(named, key)
+
+    def _weighed(self, matches: Sequence[NameMatch], key: str) -> tuple[NameHit, ...]:
         whole: dict[int, float] = {}
         parts: dict[int, float] = {}
-        for match in self._names.lookup(key):
-            if match.flags & CASED and not cased and not caseless and length < 3:
-                continue
+        for match in matches:
             weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
             weight += 0.1 * math.log1p(self._counts.count(match.row))
             held = parts if match.flags & PARTIAL else whole

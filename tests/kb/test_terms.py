@@ -4,8 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.kb.terms import longest_terms
-from relik.testing import FakeKnowledgeBase
+from relik.kb.names import NameMatch, normalise, tokenise_surface
+from relik.kb.terms import likely_terms, longest_terms, variants_at
+from relik.kb.variants import reduced_words, variant_key
+from relik.testing import FakeKnowledgeBase, FakeNames
 from relik.types import Entity, Span
 
 KB = FakeKnowledgeBase(
@@ -53,11 +55,54 @@ def test_adjectives_are_terms_where_asked() -> None:
     )
     text = "diabetic patients, a diabetic foot"
     assert longest_terms(kb.names, text)[0][0] == Span(21, 34)
-    told = longest_terms(kb.names, text, adjectives=True)
+    told = likely_terms(kb.names, text)
     assert [(text[s.start : s.end], [m.row for m in found]) for s, found in told] == [
         ("diabetic", [0]),
         ("diabetic foot", [1]),
     ]
+
+
+def variant_names(*names: str) -> FakeNames:
+    """Names of one record each, and their variants."""
+    keys: dict[str, list[NameMatch]] = {}
+    for row, name in enumerate(names):
+        key = normalise(name)
+        for one in (key, variant_key(reduced_words(key.split()))):
+            keys.setdefault(one, []).append(NameMatch(row, 1, 0))
+    return FakeNames(keys)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("a cancer of the breast and", {"cancer of the breast": [0]}),
+        ("breast tumours, cancer", {"cancer": [1]}),
+        ("cancer. Breast", {"cancer": [1]}),
+        ("cancer (breast", {"cancer": [1]}),
+        ("oedemas", {"oedemas": [2]}),
+        ("4 edema", {"edema": [2]}),
+        ("and the", {}),
+    ],
+)
+def test_likely_terms_are_variants_within_a_phrase(text: str, terms: dict[str, list[int]]) -> None:
+    names = variant_names("Breast Cancer", "Cancer", "Edema", "Edema 4")
+    told = {
+        text[span.start : span.end]: [match.row for match in matches]
+        for span, matches in likely_terms(names, text)
+    }
+    assert told == terms
+    assert not any(longest == "cancer of the breast" for longest in found(text))
+
+
+def test_all_variants_from_a_word_on_are_given() -> None:
+    text = "cancers of the breast"
+    names = variant_names("Breast Cancer", "Cancer")
+    told = variants_at(names, text, tokenise_surface(text))
+    assert [(length, [match.row for match in matches]) for length, matches in told] == [
+        (1, [1]),
+        (4, [0]),
+    ]
+    assert variants_at(names, text, []) == []
 
 
 @given(

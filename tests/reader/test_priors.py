@@ -5,6 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relik.kb.names import PRIMARY, NameMatch
+from relik.kb.variants import variant_key
 from relik.reader.priors import (
     FLOOR,
     NIL_PRIOR,
@@ -13,7 +15,7 @@ from relik.reader.priors import (
     log_priors,
     name_shares,
 )
-from relik.testing import FakeKnowledgeBase
+from relik.testing import FakeKnowledgeBase, FakeNames
 from relik.types import Entity
 
 
@@ -95,3 +97,16 @@ def test_a_long_name_of_one_candidate_seldom_means_something_unknown() -> None:
     assert log_priors(kb, "Paris Hilton", [2])[1] == NIL_PRIOR
     assert log_priors(kb, "Lyon", [1, 2])[1] == NIL_PRIOR
     assert log_priors(kb, "Atlantis", [1, 2])[1] == 0.0
+
+
+def test_a_term_in_other_words_has_the_share_of_its_name() -> None:
+    entities = [
+        Entity(entity_id="A", name="Breast Cancer"),
+        Entity(entity_id="B", name="\x1f breast cancer"),
+    ]
+    kb = FakeKnowledgeBase(entities, any_case=True)
+    kb.names = FakeNames({variant_key(("breast", "cancer")): [NameMatch(0, 1, PRIMARY)]})
+    assert name_shares(kb, "cancer of the breast") == {0: 1.0}
+    proper = FakeKnowledgeBase(entities)
+    proper.names = kb.names
+    assert name_shares(proper, "cancer of the breast") == {}

@@ -18,6 +18,7 @@ from relik.errors import (
 )
 from relik.kb import KnowledgeBase
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.kb.variants import variants
 from relik.testing import HashEncoder
 from relik.types import Entity, FloatArray
 from relik_index import BuildOptions, build_index, verify_index
@@ -89,6 +90,7 @@ def test_an_index_says_whether_its_names_were_counted(build: Build, counted: boo
 def test_an_index_says_whether_its_names_come_in_any_case(build: Build, any_case: bool) -> None:
     kb = KnowledgeBase.open(build([PARIS], options=BuildOptions(any_case=any_case)))
     assert kb.any_case is any_case
+    assert bool(variants(kb.names, ["lights", "of", "the", "city"])) is any_case
 
 
 def test_the_version_names_the_content(build: Build, tmp_path: Path) -> None:

@@ -50,6 +50,14 @@ def test_names_and_counts_of_the_same_thing_are_taken_over(
     assert enricher.n_known == 2  # once for records, once for names
 
 
+def test_what_an_index_of_terms_keeps_beside_names_is_not_taken_over(build: Build) -> None:
+    record = {"id": "D1", "name": "Breast Cancer"}
+    terms = KnownNames(build([record], options=BuildOptions(any_case=True)))
+    told = terms.of(_record("D1", "Breast Cancer"))
+    assert told is not None
+    assert list(told[0]) == ["breast cancer"]
+
+
 def test_an_id_alone_does_not_make_two_things_the_same(known: KnownNames) -> None:
     other = _record("Q90", "Screw M4")
     assert Enricher(known=known).enriched(other) == other

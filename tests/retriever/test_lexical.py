@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.kb.variants import variant_key
 from relik.retriever.lexical import LexicalMatcher, NameHit
 from relik.types import Span, Window
 
@@ -35,6 +36,9 @@ class Names:
 
     def has_prefix(self, prefix: str) -> bool:
         return any(name.startswith(prefix) for name in self._names)
+
+    def continuations(self, prefix: str) -> list[str]:
+        return sorted(name.removeprefix(prefix) for name in self._names if name.startswith(prefix))
 
 
 class Counts:
@@ -209,3 +213,17 @@ def test_what_a_name_is_an_adjective_of_is_proposed_too_by_its_whole_names_alone
     }
     (hits,) = _match("A Palestinian poet", names=names)
     assert [(row, hit.partial) for row, hit in hits.items()] == [(0, False), (1, True)]
+
+
+def test_terms_in_other_words_are_proposed_as_parts_where_names_are_terms() -> None:
+    names = {
+        "kidney cancer": [NameMatch(ADA, 0, PRIMARY)],
+        variant_key(("cancer", "kidney")): [NameMatch(ADA, 0, PRIMARY)],
+    }
+    window = _window("a kidney cancer", index=0), _window("cancers of the kidney", index=1)
+    told = LexicalMatcher(Names(names), Counts({}), terms=True).match(window)
+    assert [[(hit.row, hit.partial, hit.name) for hit in hits] for hits in told] == [
+        [(ADA, False, "kidney cancer")],
+        [(ADA, True, "cancers of the kidney")],
+    ]
+    assert LexicalMatcher(Names(names), Counts({})).match(window)[1] == []

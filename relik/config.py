@@ -143,7 +143,7 @@ class ReaderConfig:
     counted_prior_factor: float = 2.5
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
-    term_prior_factor: float = 2.0
+    term_prior_factor: float = 4.0
     drop_nil: bool = False
 
 

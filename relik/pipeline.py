@@ -155,8 +155,7 @@ class Pipeline:
             placed.extend(windowing.place_mentions(document, windows, given))
         flat = [window for windows in split for window in windows]
         candidates = self.retrieve(flat, options=options)
-        kb = None if options.types else self._parts.entities
-        asked = readings(flat, candidates, placed, kb)
+        asked = readings(flat, candidates, placed, None if options.types else self.entities)
         found = self._parts.reader.link(
             [flat[i] for i, _, _ in asked],
             [proposed for _, _, proposed in asked],
@@ -166,11 +165,10 @@ class Pipeline:
         linked: list[list[EntitySpan]] = [[] for _ in flat]
         for (i, _, _), annotation in zip(asked, found, strict=True):
             linked[i].extend(annotation.spans)
-        read = [
+        rest = (
             WindowAnnotation(window=window, spans=tuple(spans), triples=())
             for window, spans in zip(flat, linked, strict=True)
-        ]
-        rest = iter(read)
+        )
         answers = []
         for document, windows, given in zip(documents, split, mentions, strict=True):
             merged = windowing.merge(document, [next(rest) for _ in windows], nil=True)

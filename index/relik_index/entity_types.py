@@ -7,6 +7,8 @@ bundle may ship the result.
 import re
 from collections.abc import Iterable
 
+from relik_index.name_forms import short_state
+
 _BY_SUBJECT_OF = {
     "person": {"P106", "P27", "P19", "P20", "P21", "P69", "P735", "P54", "P413", "P102", "P166"},
     "place": {"P47", "P190", "P421", "P1376", "P150", "P36", "P30", "P206", "P4552"},
@@ -111,7 +113,7 @@ def _team_parts(name: str) -> list[str]:
     """Give the town and the nickname of a team: each leading and trailing run of its words."""
     country = country_of_team(name)
     if country is not None:
-        return [country]
+        return [country, *(short for short in (short_state(country),) if short)]
     words = _GENERIC_TAIL.sub("", name).split()
     core = [word for word in words if not _CLUB_CODE.match(word)]
     if not 1 <= len(core) <= 4:

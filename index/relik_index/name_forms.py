@@ -116,8 +116,8 @@ def initials(name: str, types: Iterable[str]) -> str | None:
         types: Its coarse types.
 
     Returns:
-        First letters of its words with a capital, 3 to 6 of them; None for what is no organisation
-        and for names that are not words alone.
+        First letters of its words with a capital, 3 to 6 of them, or of all where those with a
+        capital are fewer; None for what is no organisation and for names that are not words alone.
     """
     words = name.replace("-", " ").split()
     if "organisation" not in types or not all(_WORD.fullmatch(word) for word in words):
@@ -125,6 +125,8 @@ def initials(name: str, types: Iterable[str]) -> str | None:
     if any(word.isupper() and len(word) > 1 for word in words):
         return None
     letters = "".join(word[0] for word in words if word[0].isupper())
+    if len(letters) < _FEWEST_INITIALS:  # BOJ is the Bank of Japan
+        letters = "".join(word[0].upper() for word in words)
     fits = _FEWEST_INITIALS <= len(letters) <= _MOST_INITIALS
     return letters if fits and name[:1].isupper() else None
 

@@ -69,12 +69,11 @@ def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
     # A plural in lower case is seldom the name of a company, and a name may be an adjective too;
     # of others it is a weaker sign.
     named = bool(weights) and not lower
-    for stem in place_stems(key) if named else stems(key, adjectives=not lower, terms=kb.any_case):
-        found = _weights(kb, stem, lower=lower)
-        if found:
-            for row, weight in found.items():
-                weights[row] = max(weight * _PART, weights.get(row, 0.0))
-            break
+    formed = [] if named else stems(key, adjectives=False, terms=kb.any_case)
+    for forms in (formed, [] if lower else place_stems(key)):
+        found = next((held for held in (_weights(kb, f, lower=lower) for f in forms) if held), {})
+        for row, weight in found.items():
+            weights[row] = max(weight * _PART, weights.get(row, 0.0))
     if kb.any_case and not weights:
         weights = _weighed(kb, variants(kb.names, key.split()), lower=False)
     total = sum(weights.values())

@@ -145,15 +145,23 @@ class LexicalMatcher:
         # "joules" in lower case may be a unit, though a company is called Joules. A name of
         # something may still be an adjective, Palestinian a newspaper and of Palestine.
         named = bool(held) and cased
-        forms = place_stems(key) if named else stems(key, adjectives=cased, terms=self._terms)
-        rows = {hit.row for hit in held}
-        for form in forms:
-            hits = self._hits(form, cased, caseless, length)
-            if named:
-                hits = tuple(hit for hit in hits if not hit.partial)[:_MAX_ROWS_OF_PLACE]
-            if hits:
-                return tuple(replace(hit, partial=True) for hit in hits if hit.row not in rows)
-        return ()
+        forms = [] if named else stems(key, adjectives=False, terms=self._terms)
+        found = self._first_of(forms, cased, caseless, length)
+        # Palestinians are of a place as well, though "Palestinian" is a name.
+        of_place = self._first_of(place_stems(key) if cased else (), cased, caseless, length)
+        if named or found:
+            of_place = [hit for hit in of_place if not hit.partial][:_MAX_ROWS_OF_PLACE]
+        more: dict[int, NameHit] = {}
+        for hit in (*found, *of_place):
+            more.setdefault(hit.row, replace(hit, partial=True))
+        return tuple(hit for row, hit in more.items() if row not in {one.row for one in held})
+
+    def _first_of(
+        self, forms: Sequence[str], cased: bool, caseless: bool, length: int
+    ) -> Sequence[NameHit]:
+        """Give the records that have the first form which is a name."""
+        found = (self._hits(form, cased, caseless, length) for form in forms)
+        return next((hits for hits in found if hits), ())
 
     def _hits(self, key: str, cased: bool, caseless: bool, length: int) -> tuple[NameHit, ...]:
         said = cased or caseless or length >= _LONG

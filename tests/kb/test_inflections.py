@@ -54,6 +54,7 @@ def test_adjectives_of_terms_are_guessed_where_asked(key: str, stem: str) -> Non
         ("moslems", "islam"),
         ("palestinians", "palestine"),
         ("iraqis", "iraq"),
+        ("kurds", "kurdistan"),
     ],
 )
 def test_people_of_a_place_lead_to_it(key: str, stem: str) -> None:

@@ -85,6 +85,11 @@ def test_a_name_that_is_an_adjective_of_a_place_may_mean_the_place_less_often() 
     assert shares[0] > shares[1]
 
 
+def test_people_of_a_place_may_mean_the_place_though_their_word_is_a_name() -> None:
+    entities = [Entity(entity_id="Q1", name="Bosnian"), Entity(entity_id="Q2", name="Bosnia")]
+    assert set(name_shares(FakeKnowledgeBase(entities, counts={}), "Bosnians")) == {0, 1}
+
+
 def test_a_name_of_one_record_alone_leaves_the_others_less() -> None:
     priors, _ = log_priors(knowledge({}), "Lyon", [0, 2])
     assert priors.tolist() == pytest.approx([np.log(SOLE_FLOOR), 0.0])

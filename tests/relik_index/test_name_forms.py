@@ -83,6 +83,7 @@ def test_a_state_is_called_by_its_land(name: str, expected: str | None) -> None:
     [
         ("Kurdistan Democratic Party", ("organisation",), "KDP"),
         ("Academy of Motion Picture Arts and Sciences", ("organisation",), "AMPAS"),
+        ("Bank of Japan", ("organisation",), "BOJ"),
         ("Kurdistan Democratic Party", (), None),
         ("Democratic Party", ("organisation",), None),
         ("FC Bayern Munich", ("organisation",), None),

@@ -215,6 +215,20 @@ def test_what_a_name_is_an_adjective_of_is_proposed_too_by_its_whole_names_alone
     assert [(row, hit.partial) for row, hit in hits.items()] == [(0, False), (1, True)]
 
 
+def test_people_of_a_place_propose_it_though_their_word_is_a_name() -> None:
+    names = {
+        "palestinian": [NameMatch(row=0, count=1, flags=CASED)],
+        "palestine": [
+            NameMatch(row=1, count=5, flags=PRIMARY | CASED),
+            NameMatch(row=0, count=0, flags=CASED),
+            NameMatch(row=2, count=0, flags=PARTIAL | CASED),
+        ],
+    }
+    (hits,) = _match("the Palestinians", names=names)
+    assert [(row, hit.partial) for row, hit in hits.items()] == [(0, True), (1, True)]
+    assert hits[0].name == "palestinian"
+
+
 def test_terms_in_other_words_are_proposed_as_parts_where_names_are_terms() -> None:
     names = {
         "kidney cancer": [NameMatch(ADA, 0, PRIMARY)],

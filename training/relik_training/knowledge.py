@@ -13,6 +13,7 @@ from relik.errors import ConfigError
 from relik.types import Entity
 from relik_index.enrich import other_forms
 from relik_index.entity_types import coarse_types, is_date
+from relik_index.linked_text import trusted
 from relik_training.files import read_jsonl, write_jsonl
 
 
@@ -172,15 +173,9 @@ def _entity(
         "description": row["description"],
         "types": list(types),
     }
-    # A form seen once may be an annotator's slip, unless it shares a word with the name.
-    words = set(row["name"].casefold().split())
-    kept = {
-        form: n
-        for form, n in (surfaces or {}).items()
-        if len(form) <= 60 and (n > 1 or words & set(form.casefold().split()))
-    }
+    kept = trusted(surfaces or {}, (row["name"],))
     if kept:
-        record["surfaces"] = dict(sorted(kept.items(), key=lambda item: (-item[1], item[0])))
+        record["surfaces"] = kept
     partials = other_forms(
         Entity(
             entity_id=row["id"],

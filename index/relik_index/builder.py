@@ -163,11 +163,7 @@ def build_index(
                 **_write_vectors(folder, encoder, chosen, tell),
                 "encoder_fingerprint": encoder_fingerprint,
                 "tokenizer_fingerprint": tokenizer_fingerprint,
-                "candidate_tokens": chosen.candidate_tokens,
-                "compression": chosen.compression,
-                "any_case": chosen.any_case,
-                "counted": chosen.counted,
-                "sources": list(chosen.sources),
+                **_told(chosen),
             }
             fields = {"version": version_of(folder), **fields, "created_at": _now()}
             write_manifest(folder, kind=KIND, fields=fields)
@@ -189,6 +185,17 @@ class _Source:
 
     def records(self) -> Iterator[SourceRecord]:
         return map(self.enrich, read_source(self.path))
+
+
+def _told(options: BuildOptions) -> dict[str, object]:
+    """Give what the manifest says of how an index was built."""
+    return {
+        "candidate_tokens": options.candidate_tokens,
+        "compression": options.compression,
+        "any_case": options.any_case,
+        "counted": options.counted,
+        "sources": list(options.sources),
+    }
 
 
 def _now() -> str:

@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -17,6 +17,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from relik.retriever.faiss_index import VectorKind
     from relik_index.builder import Progress as Tell
+    from relik_index.enrich import Enricher
 
 app = typer.Typer(
     name="index", help="Build, inspect and verify knowledge indexes.", no_args_is_help=True
@@ -49,6 +50,8 @@ LinkedText = Annotated[
         "how often. May be given more than once."
     ),
 ]
+CandidateTokens = Annotated[int, typer.Option(help="Tokens of a record that the reader sees.")]
+MinRecall = Annotated[float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")]
 Reuse = Annotated[
     Path | None,
     typer.Option(help="Index by the same bundle: records it has are not encoded again."),
@@ -63,12 +66,8 @@ def build(
     vectors: Vectors = "exact",
     opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq.")] = False,
     compression: Annotated[str, typer.Option(help="Of the records: none or zstd.")] = "none",
-    candidate_tokens: Annotated[
-        int, typer.Option(help="Tokens of a record that the reader sees.")
-    ] = 10,
-    min_recall: Annotated[
-        float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")
-    ] = 0.0,
+    candidate_tokens: CandidateTokens = 10,
+    min_recall: MinRecall = 0.0,
     inherit: Inherit = True,
     name_parts: NameParts = True,
     any_case: AnyCase = False,
@@ -79,21 +78,15 @@ def build(
     as_json: JsonFlag = False,
 ) -> None:
     """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
-    from relik.bundle import LAYOUT, open_bundle
+    from relik.bundle import open_bundle
     from relik_index.builder import BuildOptions, build_index
-    from relik_index.enrich import Enricher, KnownNames
-    from relik_index.linked_text import count_surfaces
     from relik_index.reuse import ReusedVectors
 
     models = open_bundle(bundle)
-    has_known = inherit and (models.path / LAYOUT.entities).is_dir()
+    texts = tuple(linked_text or ())
     fingerprint = models.encoder_fingerprint
     reused = None if reuse is None else ReusedVectors(reuse, encoder_fingerprint=fingerprint)
-    enricher = Enricher(
-        known=KnownNames(models.path / LAYOUT.entities) if has_known else None,
-        parts=name_parts,
-        linked=count_surfaces(linked_text or ()),
-    )
+    enricher = _enricher(models.path if inherit else None, texts, parts=name_parts)
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
         opq=opq,
@@ -102,10 +95,10 @@ def build(
         min_recall=min_recall,
         force=force,
         batch=batch,
-        sources=(file.name, *(text.name for text in linked_text or ())),
+        sources=(file.name, *(text.name for text in texts)),
         enrich=enricher.enriched,
         any_case=any_case,
-        counted=bool(linked_text),
+        counted=bool(texts),
         reuse=reused,
     )
     started = time.monotonic()
@@ -121,11 +114,23 @@ def build(
         )
     # Records are read twice.
     built["inherited"] = enricher.n_known // 2
-    if linked_text:
+    if texts:
         built["linked"] = enricher.n_linked // 2
     if reused is not None:
         built["reused"] = reused.n_reused
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
+
+
+def _enricher(models: Path | None, texts: Sequence[Path], *, parts: bool) -> "Enricher":
+    """Open what records are enriched from: a bundle's own index, and linked text."""
+    from relik.bundle import LAYOUT
+    from relik_index.enrich import Enricher, KnownNames
+    from relik_index.linked_text import count_surfaces
+
+    known = None
+    if models is not None and (models / LAYOUT.entities).is_dir():
+        known = KnownNames(models / LAYOUT.entities)
+    return Enricher(known=known, parts=parts, linked=count_surfaces(texts))
 
 
 @app.command("import")

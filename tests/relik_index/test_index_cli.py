@@ -7,6 +7,7 @@ from pathlib import Path
 from typer.testing import CliRunner
 
 from relik.errors import BundleNotFoundError, ConfigError
+from relik.kb import KnowledgeBase
 from relik_index.cli import app
 
 Build = Callable[..., Path]
@@ -42,3 +43,25 @@ def test_errors_are_left_to_the_command_that_mounts_it(tmp_path: Path) -> None:
     assert isinstance(missing.exception, BundleNotFoundError)
     wrong = CliRunner().invoke(app, ["build", "kb.jsonl", "out", "--vectors", "pq1"])
     assert isinstance(wrong.exception, ConfigError)
+
+
+def test_links_are_counted_and_vectors_taken_over(tmp_path: Path) -> None:
+    source = tmp_path / "kb.jsonl"
+    source.write_text('{"id": "a", "name": "Rome"}\n{"id": "b", "name": "Rome in Georgia"}\n')
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "in Rome", "spans": [[3, 7, "b", "Rome"]]}\n')
+
+    def build(out: str, *options: str) -> dict[str, object]:
+        arguments = ["build", str(source), str(tmp_path / out), *options, "--json"]
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0, done.output
+        told: dict[str, object] = json.loads(done.stdout)
+        return told
+
+    plain = build("plain")
+    assert (plain["counted"], "linked" in plain, "reused" in plain) == (False, False, False)
+    told = build("counted", "--linked-text", str(texts), "--reuse", str(tmp_path / "plain"))
+    assert (told["counted"], told["linked"], told["reused"]) == (True, 1, 2)
+    assert told["sources"] == ["kb.jsonl", "texts.jsonl"]
+    kb = KnowledgeBase.open(tmp_path / "counted", verify=True)
+    assert {match.row: match.count for match in kb.names.lookup("rome")} == {0: 0, 1: 1}

@@ -9,10 +9,10 @@ from relik import windows as windowing
 from relik.abbreviations import with_abbreviations
 from relik.config import PipelineConfig
 from relik.errors import InputError
+from relik.given import merge_given, read_given
 from relik.kb import KnowledgeBase
 from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
-from relik.retriever.named import readings
 from relik.retriever.opening import WindowRetriever, open_retrievers
 from relik.terms import with_document
 from relik.types import (
@@ -21,7 +21,6 @@ from relik.types import (
     Candidate,
     Document,
     Entity,
-    EntitySpan,
     Relation,
     Span,
     Window,
@@ -126,12 +125,12 @@ class Pipeline:
         *,
         options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
     ) -> list[Annotation]:
-        """Link mentions that are given.
+        """Link mentions that are given, and relate them where triples are asked for.
 
         Args:
             documents: Documents.
             mentions: Spans of each document, none overlapping.
-            options: With `nil`, a mention may be linked to nothing; thresholds do not apply.
+            options: With `nil`, a mention may be linked to nothing; `threshold` does not apply.
 
         Returns:
             One annotation a document, with exactly its mentions. One longer than a window is
@@ -147,35 +146,17 @@ class Pipeline:
                 f"got mentions of {len(mentions)} documents, expected {len(documents)}: "
                 "give a list for each document, empty where it has none"
             )
-        options = replace(options, relations=False)
         split = [self.split(document) for document in documents]
-        placed: list[list[Span]] = []
+        placed: list[Sequence[Span] | None] = []
         for document, windows, given in zip(documents, split, mentions, strict=True):
-            windowing.check_mentions(document, given)
             placed.extend(windowing.place_mentions(document, windows, given))
         flat = [window for windows in split for window in windows]
         candidates = self.retrieve(flat, options=options)
-        asked = readings(flat, candidates, placed, None if options.types else self.entities)
-        found = self._parts.reader.link(
-            [flat[i] for i, _, _ in asked],
-            [proposed for _, _, proposed in asked],
-            [spans for _, spans, _ in asked],
-            options=options,
-        )
-        linked: list[list[EntitySpan]] = [[] for _ in flat]
-        for (i, _, _), annotation in zip(asked, found, strict=True):
-            linked[i].extend(annotation.spans)
-        rest = (
-            WindowAnnotation(window=window, spans=tuple(spans), triples=())
-            for window, spans in zip(flat, linked, strict=True)
-        )
-        answers = []
-        for document, windows, given in zip(documents, split, mentions, strict=True):
-            merged = windowing.merge(document, [next(rest) for _ in windows], nil=True)
-            blank = (span for span in given if windowing.is_blank(document, span))
-            spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
-            answers.append(replace(merged, spans=tuple(sorted(spans, key=lambda one: one.span))))
-        return answers
+        read = iter(self.read(flat, candidates, options=options, mentions=placed))
+        return [
+            self.merge(document, [next(read) for _ in windows], options=options, mentions=given)
+            for document, windows, given in zip(documents, split, mentions, strict=True)
+        ]
 
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows that the reader can read whole.
@@ -246,6 +227,7 @@ class Pipeline:
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        mentions: Sequence[Sequence[Span] | None] | None = None,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
 
@@ -253,11 +235,18 @@ class Pipeline:
             windows: Windows.
             candidates: Candidates of each.
             options: Thresholds and tasks.
+            mentions: Given mentions of each, of `relik.windows.place_mentions`; None where they
+                are to be found.
 
         Returns:
             One annotation a window, same order.
         """
-        return self._parts.reader.read(windows, candidates, options=options)
+        parts = self._parts
+        if mentions is None:
+            return parts.reader.read(windows, candidates, options=options)
+        return read_given(
+            parts.reader, parts.entities, windows, candidates, mentions, options=options
+        )
 
     def merge(
         self,
@@ -265,20 +254,25 @@ class Pipeline:
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        mentions: Sequence[Span] | None = None,
     ) -> Annotation:
         """Join what was read in the windows of a document.
 
-        Mentions that are linked to nothing are kept where asked for, and where a triple ends
-        in them. Without the task of entities only the ends of triples are kept.
+        Mentions that are linked to nothing are kept where they were given or asked for, and
+        where a triple ends in them. Without the task of entities only the ends of triples are
+        kept.
 
         Args:
             document: The document.
             window_annotations: What was read.
             options: Tasks and `nil`.
+            mentions: Its mentions, where they were given.
 
         Returns:
             The answer.
         """
+        if mentions is not None:
+            return merge_given(document, window_annotations, mentions, options=options)
         merged = windowing.merge(document, window_annotations, nil=True)
         if self.entities.any_case:  # a list of terms, which texts abbreviate
             merged = with_abbreviations(merged, document.text)

@@ -7,6 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+import numpy as np
+
 from relik.config import WindowConfig
 from relik.errors import InputError
 from relik.types import (
@@ -153,16 +155,18 @@ def place_mentions(
     Returns:
         For each window its mentions, in the order given. A mention that no window has whole goes
         to the one that misses least of it, a blank one to none.
+
+    Raises:
+        InputError: A mention ends behind the text or overlaps another.
     """
+    check_mentions(document, mentions)
     placed: list[list[Span]] = [[] for _ in windows]
+    starts = np.array([window.span.start for window in windows], dtype=np.int64)
+    ends = np.array([window.span.end for window in windows], dtype=np.int64)
     for mention in mentions:
-        if is_blank(document, mention):
-            continue
-        context = [
-            min(mention.start - window.span.start, window.span.end - mention.end)
-            for window in windows
-        ]
-        placed[max(range(len(windows)), key=context.__getitem__)].append(mention)
+        if not is_blank(document, mention):
+            context = np.minimum(mention.start - starts, ends - mention.end)  # (n_windows,)
+            placed[int(context.argmax())].append(mention)
     return placed
 
 

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from relik import windows as windowing
 from relik.bundle import Bundle
 from relik.config import PipelineConfig, WindowConfig
 from relik.errors import BundleError, InputError
@@ -309,7 +310,6 @@ def _link(
     (found,) = pipeline.link([document], [mentions], options=AnnotateOptions(nil=nil))
     _check(document, found)
     assert [one.span for one in found.spans] == sorted(mentions)
-    assert found.triples == ()
     return found
 
 
@@ -402,6 +402,39 @@ def test_stages_give_what_annotate_gives(tiny_pipeline: Pipeline) -> None:
     merged = tiny_pipeline.merge(document, read[::-1], options=LOOSE)
     _assert_alike(merged, tiny_pipeline.annotate([document], options=LOOSE)[0])
     assert all(tiny_pipeline.count_tokens(window) > 0 for window in windows)
+
+
+def test_given_mentions_are_related_to_each_other(tiny_pipeline: Pipeline) -> None:
+    document, spans = Document(doc_id="d", text=TEXT), _words(TEXT)
+    (found,) = tiny_pipeline.link([document], [spans], options=LOOSE)
+    _check(document, found)
+    assert [one.span for one in found.spans] == spans
+    assert found.triples
+    for tasks in ({"relations": False}, {"entities": False}):
+        (other,) = tiny_pipeline.link([document], [spans], options=replace(LOOSE, **tasks))
+        if "relations" in tasks:
+            assert other.triples == ()
+        else:
+            ends = {end for t in other.triples for end in (t.subject, t.object)}
+            assert {one.span for one in other.spans} == ends
+
+
+def test_windows_with_given_mentions_are_read_beside_others(tiny_pipeline: Pipeline) -> None:
+    document = Document(doc_id="d", text=TEXT)
+    windows = tiny_pipeline.split(document)
+    candidates = tiny_pipeline.retrieve(windows, options=LOOSE)
+    spans = [[*each] for each in windowing.place_mentions(document, windows, _words(TEXT))]
+    free = tiny_pipeline.read(windows, candidates, options=LOOSE)
+    bound = tiny_pipeline.read(windows, candidates, options=LOOSE, mentions=spans)
+    mixed = tiny_pipeline.read(
+        [*windows, *windows],
+        [*candidates, *candidates],
+        options=LOOSE,
+        mentions=[*spans, *([None] * len(windows))],
+    )
+    for one, other in zip(mixed, [*bound, *free], strict=True):
+        assert [s.span for s in one.spans] == [s.span for s in other.spans]
+        assert [s.entity_id for s in one.spans] == [s.entity_id for s in other.spans]
 
 
 def test_other_indexes_take_the_place_of_the_bundles_own(tiny_bundle: Bundle) -> None:

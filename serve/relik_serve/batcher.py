@@ -8,14 +8,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from relik.errors import RelikError, TextTooLongError
+from relik.errors import InputError, RelikError, TextTooLongError
 from relik.types import (
     AnnotateOptions,
     Annotation,
     Document,
+    Span,
+    Window,
     WindowAnnotation,
     WindowCandidates,
 )
+from relik.windows import place_mentions
 from relik_serve.errors import (
     STOPPING,
     DeadlineError,
@@ -24,8 +27,8 @@ from relik_serve.errors import (
     as_relik_error,
 )
 from relik_serve.stage import Stage
-from relik_serve.stages import Stages
-from relik_serve.work import Piece, RetrievedWindow, Timer, Work
+from relik_serve.stages import GivenStages, Stages
+from relik_serve.work import Given, Piece, RetrievedWindow, Timer, Work
 
 Overflow: TypeAlias = Literal["window", "error"]
 RETRY_AFTER_S = 1
@@ -73,10 +76,12 @@ class Batcher:
     Args:
         stages: The pipeline.
         limits: How much to take on.
+        given: The pipeline again, where it takes mentions from callers.
     """
 
-    def __init__(self, stages: Stages, *, limits: Limits) -> None:
+    def __init__(self, stages: Stages, *, limits: Limits, given: GivenStages | None = None) -> None:
         self._stages = stages
+        self._given = given
         self._limits = limits
         self._changed = threading.Condition()
         self._n_admitted = 0
@@ -147,6 +152,7 @@ class Batcher:
         options: AnnotateOptions,
         on_overflow: Overflow = "window",
         keep_candidates: bool = False,
+        mentions: Sequence[Sequence[Span] | None] | None = None,
     ) -> Outcome:
         """Annotate the documents of one request.
 
@@ -157,6 +163,7 @@ class Batcher:
             options: Tasks, thresholds and the like.
             on_overflow: `error` refuses a document of more than one window.
             keep_candidates: Fill `Outcome.retrieved`.
+            mentions: Mentions of each document; None where they are to be found.
 
         Returns:
             A result per document, in order.
@@ -170,7 +177,8 @@ class Batcher:
         timer = Timer(time.monotonic())
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                works, results = await self._run(documents, options, on_overflow, timer)
+                asked = zip(documents, mentions or [None] * len(documents), strict=True)
+                works, results = await self._run([*asked], options, on_overflow, timer)
         except TimeoutError as error:
             raise self._deadline_error() from error
         finally:
@@ -206,7 +214,7 @@ class Batcher:
 
     async def _run(
         self,
-        documents: Sequence[Document],
+        asked: Sequence[tuple[Document, Sequence[Span] | None]],
         options: AnnotateOptions,
         on_overflow: Overflow,
         timer: Timer,
@@ -216,8 +224,8 @@ class Batcher:
         works = await loop.run_in_executor(
             self._pool,
             lambda: [
-                self._split(document, options, on_overflow, deadline, timer)
-                for document in documents
+                self._split(document, given, options, on_overflow, deadline, timer)
+                for document, given in asked
             ],
         )
         started = [work for work in works if isinstance(work, Work)]
@@ -245,6 +253,7 @@ class Batcher:
     def _split(
         self,
         document: Document,
+        mentions: Sequence[Span] | None,
         options: AnnotateOptions,
         on_overflow: Overflow,
         deadline: float,
@@ -258,15 +267,39 @@ class Batcher:
                     'shorten it, or ask for "on_overflow": "window"'
                 )
             costs = [self._stages.count_tokens(window) for window in windows]
+            given = None if mentions is None else self._placed(document, windows, mentions)
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "split")
-        return Work(document, windows, costs=costs, options=options, deadline=deadline, timer=timer)
+        return Work(
+            document,
+            windows,
+            costs=costs,
+            options=options,
+            deadline=deadline,
+            timer=timer,
+            given=given,
+        )
+
+    def _placed(
+        self, document: Document, windows: Sequence[Window], mentions: Sequence[Span]
+    ) -> Given:
+        if self._given is None:
+            raise InputError(
+                "got mentions, expected none: this pipeline finds them itself; leave them out"
+            )
+        placed = place_mentions(document, windows, mentions)
+        return Given(mentions=mentions, placed=placed)
 
     def _merge(self, work: Work | RelikError, options: AnnotateOptions) -> Annotation | RelikError:
         if not isinstance(work, Work):
             return work
         try:
-            return self._stages.merge(work.document, work.future.result(), options=options)
+            found = work.future.result()
+            if work.given is not None and self._given is not None:
+                return self._given.merge(
+                    work.document, found, options=options, mentions=work.given.mentions
+                )
+            return self._stages.merge(work.document, found, options=options)
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "merge")
 
@@ -291,11 +324,12 @@ class Batcher:
     def _call_read(
         self, pieces: Sequence[Piece], options: AnnotateOptions
     ) -> list[WindowAnnotation]:
-        return self._stages.read(
-            [piece.window for piece in pieces],
-            [piece.work.take_candidates(piece.index) for piece in pieces],
-            options=options,
-        )
+        windows = [piece.window for piece in pieces]
+        candidates = [piece.work.take_candidates(piece.index) for piece in pieces]
+        mentions = [piece.mentions for piece in pieces]
+        if self._given is None or all(own is None for own in mentions):
+            return self._stages.read(windows, candidates, options=options)
+        return self._given.read(windows, candidates, options=options, mentions=mentions)
 
 
 def _retrieved(

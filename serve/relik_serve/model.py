@@ -87,7 +87,7 @@ class ModelSlot:
         try:
             served = self._open_model()
             _warm(served.stages)
-            batcher = Batcher(served.stages, limits=_limits(self._settings))
+            batcher = Batcher(served.stages, limits=_limits(self._settings), given=served.given)
             batcher.start()
         except Exception as error:
             log.debug("the model could not be opened", exc_info=True)

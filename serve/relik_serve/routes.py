@@ -24,6 +24,7 @@ from relik_serve.requests import (
 )
 from relik_serve.schemas import (
     EXAMPLE,
+    EXAMPLE_MENTIONS,
     EXAMPLE_OPTIONS,
     MAX_TOP_K,
     AnnotateRequest,
@@ -54,6 +55,7 @@ router = APIRouter()
                     "examples": {
                         "short": {"summary": "One document", "value": EXAMPLE},
                         "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
+                        "mentions": {"summary": "Given mentions", "value": EXAMPLE_MENTIONS},
                     },
                 }
             },
@@ -130,10 +132,13 @@ async def _annotate(
 ) -> Outcome:
     """Annotate what is short enough, and put an error in the place of the rest."""
     errors = [too_long(len(document.text), settings) for document in documents]
+    short = [i for i, error in enumerate(errors) if error is None]
+    given = asked.mentions()
     outcome = await model.batcher.annotate(
-        [document for document, error in zip(documents, errors, strict=True) if error is None],
+        [documents[i] for i in short],
         options=asked.options(),
         on_overflow=asked.on_overflow,
+        mentions=[given[i] for i in short],
     )
     answered = iter(outcome.results)
     results = tuple(next(answered) if error is None else error for error in errors)

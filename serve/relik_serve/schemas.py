@@ -1,16 +1,25 @@
 """The wire format: what a request may say, and what an answer looks like."""
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from relik.types import AnnotateOptions, Document
+from relik.types import AnnotateOptions, Document, Span
 from relik_serve.errors import FieldError, InvalidRequestError
 from relik_serve.parsing import MAX_ERRORS, field_error, parse_json
 
 Task: TypeAlias = Literal["entities", "relations"]
 MAX_TOP_K = 256
+# documents.0.mentions.1 is how far a mention is down.
+_OF_MENTION = 4
 
 EXAMPLE = {
     "documents": [
@@ -28,6 +37,9 @@ EXAMPLE_OPTIONS = {
     "threshold": 0.4,
     "relation_threshold": 0.4,
     "explain": True,
+}
+EXAMPLE_MENTIONS = {
+    "documents": [{"text": "Bush met Blair in Washington.", "mentions": [{"start": 18, "end": 28}]}]
 }
 
 
@@ -54,6 +66,24 @@ class RequestModel(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
 
+class MentionIn(RequestModel):
+    """A mention to link."""
+
+    start: int = Field(ge=0, description="First code point.")
+    end: int = Field(description="One past the last code point.")
+
+    @model_validator(mode="after")
+    def _has_length(self) -> Self:
+        if self.end <= self.start:
+            raise PydanticCustomError(
+                "empty_mention",
+                "got a mention from {start} to {end}, expected start < end: "
+                "send half-open code-point offsets",
+                {"start": self.start, "end": self.end},
+            )
+        return self
+
+
 class DocumentIn(RequestModel):
     """A text to annotate."""
 
@@ -61,6 +91,12 @@ class DocumentIn(RequestModel):
         default=None, description="Given back in the answer; its position by default."
     )
     text: Text = Field(description="Any text; the offsets of the answer count its code points.")
+    mentions: list[MentionIn] | None = Field(
+        default=None,
+        description="Mentions to link, none overlapping, in place of those that the model would "
+        "find: each is in the answer, with its best entity whatever the score; null where there "
+        "is no candidate.",
+    )
 
 
 class AnnotateRequest(RequestModel):
@@ -123,6 +159,17 @@ class AnnotateRequest(RequestModel):
         return [
             Document(doc_id=str(index) if each.id is None else each.id, text=each.text)
             for index, each in enumerate(self.documents)
+        ]
+
+    def mentions(self) -> list[list[Span] | None]:
+        """Return the mentions of each document; None where they are to be found.
+
+        Returns:
+            One list for each document, in order.
+        """
+        return [
+            None if each.mentions is None else [Span(m.start, m.end) for m in each.mentions]
+            for each in self.documents
         ]
 
 
@@ -271,5 +318,6 @@ def parse_request(body: bytes) -> AnnotateRequest:
 
 def _field_error(error: ErrorDetails) -> FieldError:
     path = ".".join(str(part) for part in error["loc"])
-    model = DocumentIn if len(error["loc"]) > 1 else AnnotateRequest
+    depth = len(error["loc"])
+    model = MentionIn if depth > _OF_MENTION else DocumentIn if depth > 1 else AnnotateRequest
     return field_error(error, path=path, fields=model.model_fields)

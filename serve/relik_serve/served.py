@@ -1,6 +1,7 @@
 """Opens the models of a pipeline for the server."""
 
 from relik.opening import PipelineSource
+from relik.pipeline import Pipeline
 from relik_serve.stages import Served
 
 
@@ -23,4 +24,5 @@ def open_served(source: PipelineSource, *, backend: str) -> Served:
         stages=pipeline,
         n_entities=len(pipeline.entities),
         n_relations=len(pipeline.relations),
+        given=pipeline if isinstance(pipeline, Pipeline) else None,
     )

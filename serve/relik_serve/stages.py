@@ -10,6 +10,7 @@ from relik.types import (
     Document,
     Entity,
     Relation,
+    Span,
     Window,
     WindowAnnotation,
     WindowCandidates,
@@ -71,6 +72,30 @@ class Stages(Protocol):
         """Return a relation, or None where the id is unknown."""
 
 
+class GivenStages(Protocol):
+    """Those two steps of a pipeline that can take mentions from the caller, once more."""
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+        mentions: Sequence[Sequence[Span] | None],
+    ) -> list[WindowAnnotation]:
+        """Return what is found in each window; mentions of a window with None are to be found."""
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+        mentions: Sequence[Span],
+    ) -> Annotation:
+        """Join what was found in the windows of one document, whose mentions were given."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
     """A pipeline and how much it knows.
@@ -79,8 +104,10 @@ class Served:
         stages: The pipeline.
         n_entities: Entities of its knowledge base.
         n_relations: Relations of its knowledge base.
+        given: The pipeline again, where it takes mentions; None where it finds them itself.
     """
 
     stages: Stages
     n_entities: int
     n_relations: int
+    given: GivenStages | None = None

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from relik.types import (
     AnnotateOptions,
     Document,
+    Span,
     Window,
     WindowAnnotation,
     WindowCandidates,
@@ -58,6 +59,19 @@ class Timer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Given:
+    """The mentions of a document that its caller gave.
+
+    Args:
+        mentions: All of them.
+        placed: Those of each window.
+    """
+
+    mentions: Sequence[Span]
+    placed: Sequence[Sequence[Span]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedWindow:
     """A window and what was retrieved for it.
 
@@ -83,6 +97,7 @@ class Work:
         options: What the caller asked for.
         deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
         timer: Where to count the time of its request.
+        given: Its mentions; None where they are to be found.
     """
 
     def __init__(
@@ -94,8 +109,10 @@ class Work:
         options: AnnotateOptions,
         deadline: float,
         timer: Timer,
+        given: Given | None = None,
     ) -> None:
         self.document = document
+        self.given = given
         self.windows = tuple(windows)
         self.costs = tuple(costs)
         self.options = options
@@ -212,6 +229,11 @@ class Piece:
     def window(self) -> Window:
         """The window."""
         return self.work.windows[self.index]
+
+    @property
+    def mentions(self) -> Sequence[Span] | None:
+        """Its mentions; None where they are to be found."""
+        return None if self.work.given is None else self.work.given.placed[self.index]
 
     @property
     def cost(self) -> int:

@@ -1,13 +1,26 @@
 import contextlib
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from itertools import pairwise
 
 import httpx
 import pytest
 from fastapi.testclient import TestClient
 
 from relik.testing import FakePipeline
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    EntitySpan,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
 from relik_serve.app import create_app
 from relik_serve.settings import Settings
 from relik_serve.stages import Served, Stages
@@ -15,8 +28,59 @@ from relik_serve.stages import Served, Stages
 OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 
 
+class FakeGiven:
+    """The same with mentions from the caller: each means the entity it spells, if proposed."""
+
+    def __init__(self, stages: Stages) -> None:
+        self._stages = stages
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+        mentions: Sequence[Sequence[Span] | None],
+    ) -> list[WindowAnnotation]:
+        read = self._stages.read(windows, candidates, options=options)
+        return [
+            one if own is None else self._linked(one, proposed, own)
+            for one, proposed, own in zip(read, candidates, mentions, strict=True)
+        ]
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+        mentions: Sequence[Span],
+    ) -> Annotation:
+        merged = self._stages.merge(document, window_annotations, options=options)
+        assert {found.span for found in merged.spans} == set(mentions)
+        return merged
+
+    def _linked(
+        self, read: WindowAnnotation, proposed: WindowCandidates, own: Sequence[Span]
+    ) -> WindowAnnotation:
+        known = {candidate.entity_id for candidate in proposed.entities}
+        window = read.window
+        spans = []
+        for span in sorted(own):
+            at = window.span.start
+            entity_id = f"E:{window.text[span.start - at : span.end - at]}"
+            found = entity_id if entity_id in known else None
+            spans.append(EntitySpan(span=span, entity_id=found, score=0.5))
+        triples = [
+            Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
+            for earlier, later in pairwise(spans)
+        ]
+        return replace(read, spans=tuple(spans), triples=tuple(triples))
+
+
 def served(stages: Stages) -> Served:
-    return Served(stages=stages, n_entities=3, n_relations=1)
+    given = FakeGiven(stages) if type(stages) is FakePipeline else None
+    return Served(stages=stages, n_entities=3, n_relations=1, given=given)
 
 
 @pytest.fixture

@@ -1,9 +1,11 @@
+import asyncio
 import json
 
 import pytest
 from fastapi.testclient import TestClient
 
-from relik_serve.schemas import EXAMPLE, EXAMPLE_OPTIONS, AnnotateResponse
+from relik.testing import FakePipeline
+from relik_serve.schemas import EXAMPLE, EXAMPLE_MENTIONS, EXAMPLE_OPTIONS, AnnotateResponse
 
 
 def annotate(client: TestClient, *texts: str, **options: object) -> dict:
@@ -55,7 +57,7 @@ def test_the_answer_has_exactly_the_documented_shape(client):
 
 
 def test_every_answer_fits_the_published_schema(client):
-    for body in (EXAMPLE, EXAMPLE_OPTIONS):
+    for body in (EXAMPLE, EXAMPLE_OPTIONS, EXAMPLE_MENTIONS):
         response = client.post("/v1/annotate", json=body)
         assert response.status_code == 200
         AnnotateResponse.model_validate(response.json(), strict=True)
@@ -111,6 +113,67 @@ def test_a_mention_without_a_candidate_is_nil(client):
     ]
 
 
+def ask_given(client: TestClient, *documents: tuple[str, list | None], **options: object) -> list:
+    body = {
+        "documents": [
+            {"text": text}
+            if mentions is None
+            else {
+                "text": text,
+                "mentions": [{"start": start, "end": end} for start, end in mentions],
+            }
+            for text, mentions in documents
+        ],
+        **options,
+    }
+    response = client.post("/v1/annotate", json=body)
+    assert response.status_code == 200, response.text
+    return response.json()["documents"]
+
+
+def test_given_mentions_are_linked_and_no_others(client):
+    text = "ada met Bob and Carl"
+    given, found, none = ask_given(client, (text, [(16, 20), (0, 3)]), (text, None), (text, []))
+    assert [(s["start"], s["end"], s["entity_id"]) for s in given["spans"]] == [
+        (0, 3, None),
+        (16, 20, "E:Carl"),
+    ]
+    assert [(t["subject"], t["object"]) for t in given["triples"]] == [(1, 0)]
+    assert [span["text"] for span in found["spans"]] == ["Bob", "Carl"]
+    assert none["spans"] == none["triples"] == []
+
+
+def test_given_mentions_may_lie_in_any_window(client):
+    text = " ".join(["Ada"] * 20)
+    (answer,) = ask_given(client, (text, [(0, 3), (76, 79)]))
+    assert [(s["start"], s["entity_id"]) for s in answer["spans"]] == [(0, "E:Ada"), (76, "E:Ada")]
+
+
+@pytest.mark.parametrize(
+    ("mentions", "message"),
+    [([(0, 6)], "expected it within the 5 characters"), ([(0, 3), (2, 5)], "none that overlap")],
+)
+def test_mentions_that_cannot_be_fail_in_their_place(client, mentions, message):
+    failed, fine = ask_given(client, ("Paris", mentions), ("Paris", [(0, 5)]))
+    assert message in failed["error"]["detail"]
+    assert failed["error"]["status"] == 422
+    assert [span["text"] for span in fine["spans"]] == ["Paris"]
+
+
+def test_a_pipeline_that_finds_mentions_itself_takes_none(open_client):
+    class Own(FakePipeline):
+        """Another pipeline: not one that the fake of given mentions stands beside."""
+
+    async def ask():
+        async with open_client(Own()) as client:
+            documents = [{"text": "Ada", "mentions": [{"start": 0, "end": 3}]}, {"text": "Bob"}]
+            return (await client.post("/v1/annotate", json={"documents": documents})).json()
+
+    refused, found = asyncio.run(ask())["documents"]
+    assert "this pipeline finds them itself" in refused["error"]["detail"]
+    assert [span["text"] for span in found["spans"]] == ["Bob"]
+
+
 def test_a_document_that_is_too_long_fails_in_its_place(client):
     documents = annotate(client, "Ada", "x" * 101, "Bob")["documents"]
 
@@ -149,7 +212,29 @@ def problem(response, status: int) -> dict:
         ({"documents": [{"text": None}]}, "documents.0.text"),
         ({"documents": [{"text": "a"}, {"text": ["a"]}]}, "documents.1.text"),
         ({"documents": [{"text": "a", "id": 7}]}, "documents.0.id"),
-        ({"documents": [{"text": "a", "mentions": []}]}, "documents.0.mentions"),
+        ({"documents": [{"text": "a", "spans": []}]}, "documents.0.spans"),
+        ({"documents": [{"text": "a", "mentions": {}}]}, "documents.0.mentions"),
+        ({"documents": [{"text": "a", "mentions": [[0, 1]]}]}, "documents.0.mentions.0"),
+        (
+            {"documents": [{"text": "a", "mentions": [{"start": 0}]}]},
+            "documents.0.mentions.0.end",
+        ),
+        (
+            {"documents": [{"text": "a", "mentions": [{"start": -1, "end": 1}]}]},
+            "documents.0.mentions.0.start",
+        ),
+        (
+            {"documents": [{"text": "a", "mentions": [{"start": 1, "end": 1}]}]},
+            "documents.0.mentions.0",
+        ),
+        (
+            {"documents": [{"text": "a", "mentions": [{"start": 0, "end": True}]}]},
+            "documents.0.mentions.0.end",
+        ),
+        (
+            {"documents": [{"text": "a", "mentions": [{"start": 0, "end": 1, "id": "Q1"}]}]},
+            "documents.0.mentions.0.id",
+        ),
         ({"documents": [], "entities": []}, "entities"),
         ({"documents": [], "tasks": []}, "tasks"),
         ({"documents": [], "tasks": ["nouns"]}, "tasks.0"),

@@ -1,0 +1,104 @@
+"""Mentions that are given: placed in windows, linked and related there, and joined again."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from relik import windows as windowing
+from relik.kb import KnowledgeBase
+from relik.reader.reader import TransformerReader
+from relik.retriever.named import readings
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    EntitySpan,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+
+def read_given(
+    reader: TransformerReader,
+    entities: KnowledgeBase,
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    mentions: Sequence[Sequence[Span] | None],
+    *,
+    options: AnnotateOptions,
+) -> list[WindowAnnotation]:
+    """Read windows, some of them with their mentions given.
+
+    Bearers of a mention's name are among its candidates, unless types are asked for. A window
+    whose mentions may mean more than there is room for is read more than once; triples between
+    mentions of two such readings are not found.
+
+    Args:
+        reader: The reader.
+        entities: Knowledge base of the candidates.
+        windows: Windows.
+        candidates: Candidates of each.
+        mentions: Mentions of each, in code points of the document; None where the reader is to
+            find them.
+        options: Tasks and thresholds; that of spans does not apply to given mentions.
+
+    Returns:
+        One annotation a window, same order.
+    """
+    free = [i for i, own in enumerate(mentions) if own is None]
+    bound = [(i, own) for i, own in enumerate(mentions) if own is not None]
+    asked = readings(
+        [windows[i] for i, _ in bound],
+        [candidates[i] for i, _ in bound],
+        [own for _, own in bound],
+        None if options.types else entities,
+    )
+    linked = reader.link(
+        [windows[bound[k][0]] for k, _, _ in asked],
+        [proposed for _, _, proposed in asked],
+        [own for _, own, _ in asked],
+        options=options,
+    )
+    spans: dict[int, list[EntitySpan]] = {}
+    triples: dict[int, list[Triple]] = {}
+    for (k, _, _), found in zip(asked, linked, strict=True):
+        spans.setdefault(bound[k][0], []).extend(found.spans)
+        triples.setdefault(bound[k][0], []).extend(found.triples)
+    read = reader.read([windows[i] for i in free], [candidates[i] for i in free], options=options)
+    of_free = dict(zip(free, read, strict=True))
+    return [
+        of_free.get(i)
+        or WindowAnnotation(
+            window=window, spans=tuple(spans.get(i, ())), triples=tuple(triples.get(i, ()))
+        )
+        for i, window in enumerate(windows)
+    ]
+
+
+def merge_given(
+    document: Document,
+    window_annotations: Sequence[WindowAnnotation],
+    mentions: Sequence[Span],
+    *,
+    options: AnnotateOptions,
+) -> Annotation:
+    """Join what was read in the windows of a document whose mentions were given.
+
+    Args:
+        document: The document.
+        window_annotations: What was read.
+        mentions: Its mentions.
+        options: Without the task of entities only the ends of triples are kept.
+
+    Returns:
+        The answer; mentions of nothing but white space are linked to nothing.
+    """
+    merged = windowing.merge(document, window_annotations, nil=True)
+    blank = (span for span in mentions if windowing.is_blank(document, span))
+    spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
+    if not options.entities:
+        ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
+        spans = [found for found in spans if found.span in ends]
+    return replace(merged, spans=tuple(sorted(spans, key=lambda found: found.span)))

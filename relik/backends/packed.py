@@ -58,16 +58,25 @@ class PackedBert(nn.Module):
         ).squeeze(0)  # (n, d)
         for layer in self.encoder.layer:
             if self._checkpointed and self.training:
-                hidden = checkpoint(_layer, layer, hidden, lengths, use_reentrant=False)
+                hidden = checkpoint(packed_layer, layer, hidden, lengths, use_reentrant=False)
             else:
-                hidden = _layer(layer, hidden, lengths)
+                hidden = packed_layer(layer, hidden, lengths)
         rows = hidden.new_zeros(*kept.shape, hidden.shape[-1])
         rows[kept] = hidden
         return BaseModelOutput(last_hidden_state=rows)
 
 
-def _layer(layer: nn.Module, hidden: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
-    """Apply one layer to the tokens of all rows, (n, d)."""
+def packed_layer(layer: nn.Module, hidden: torch.Tensor, lengths: Sequence[int]) -> torch.Tensor:
+    """Apply one layer to the tokens of all rows.
+
+    Args:
+        layer: A layer of a BERT.
+        hidden: Float, (n, d), tokens of all rows one after another.
+        lengths: Tokens of each row; their sum is n.
+
+    Returns:
+        Float, (n, d).
+    """
     own = layer.attention.self
     heads = (len(hidden), own.num_attention_heads, own.attention_head_size)
     mixed = attend(

@@ -16,13 +16,9 @@ from relik.testing import HashEncoder  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_index import BuildOptions, build_index  # noqa: E402
 from relik_training.examples import Example, Mention  # noqa: E402
-from relik_training.reader_data import (  # noqa: E402
-    IGNORED,
-    NIL_CLASS,
-    ReaderBatch,
-    ReaderData,
-)
+from relik_training.reader_data import ReaderBatch, ReaderData  # noqa: E402
 from relik_training.reader_settings import ReaderSampling  # noqa: E402
+from relik_training.reader_targets import IGNORED, NIL_CLASS  # noqa: E402
 
 TEXT = "Ada and Bob met Fay in Rome"
 # Ada is linked, Bob is nobody known, Fay's link is untold, Rome may be a mention.
@@ -124,6 +120,30 @@ def test_a_pair_carries_its_relations_and_an_unlabelled_one_little_weight(data) 
     assert targets.weights.max(dim=1).values.tolist() == [1.0, *[0.25] * 5]
     sure = data(_example(relations="all")).targets
     assert set(sure.weights.flatten().tolist()) == {1.0}
+
+
+def test_nothing_holds_between_a_mention_and_a_wrong_span(data) -> None:  # type: ignore[no-untyped-def]
+    kinds = ("all", "none", "all")
+    examples = [_example(relations=kind, unknown=()) for kind in kinds]
+    targets = data(*examples, wrong_spans=6, wrong_pairs=0.5).targets
+    plain = data(*examples, wrong_spans=6).targets
+    n_spans, n_pairs = len(plain.rows), len(plain.subjects)
+    assert len(targets.wrong)
+    assert len(targets.subjects) > n_pairs
+    # Pairs of mentions come first, as they are without.
+    for name in ("subjects", "objects", "relations", "weights"):
+        assert getattr(targets, name)[:n_pairs].tolist() == getattr(plain, name).tolist()
+    # Where anything may be a mention, no span is known to be none.
+    assert not len(data(_example(relations="all"), wrong_spans=6, wrong_pairs=0.5).targets.wrong)
+    rows = targets.rows.tolist() + targets.wrong[:, 0].tolist()
+    for subject, obj in zip(targets.subjects.tolist(), targets.objects.tolist(), strict=True):
+        assert rows[subject] == rows[obj]
+    for pair in range(n_pairs, len(targets.subjects)):
+        subject, obj = int(targets.subjects[pair]), int(targets.objects[pair])
+        assert max(subject, obj) >= n_spans > min(subject, obj)
+        assert targets.relations[pair].sum() == 0
+        known = examples[rows[subject]].relations == "all"
+        assert targets.weights[pair].max() == (0.5 if known else 0.0)
 
 
 def test_a_doubtful_pair_has_no_weight_for_its_relation(data) -> None:  # type: ignore[no-untyped-def]

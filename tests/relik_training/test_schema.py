@@ -123,6 +123,21 @@ Loc = "Loc"
     assert first.triples == ((0, "Born_In", 2),)
 
 
+def test_examples_say_what_is_not_annotated(typed: World) -> None:
+    partial = """folds = [0]
+complete = false
+[[train]]
+path = "typed.jsonl"
+folds = [1]
+relations = false
+"""
+    splits = write_splits(_config(typed, TABLES.replace("folds = [0, 1]\n", partial)))
+    examples = read_typed_examples([splits["train"]])
+    assert {(bool(e.unknown), e.relations) for e in examples[:4]} == {(True, "all")}
+    assert {(bool(e.unknown), e.relations) for e in examples[4:]} == {(False, "none")}
+    assert examples[0].unknown[0].end == len(examples[0].text)
+
+
 def test_examples_have_types_for_ids_and_every_mention(typed: World) -> None:
     splits = write_splits(_config(typed))
     examples = read_typed_examples([splits["train"], splits["dev"]])
@@ -183,9 +198,19 @@ def test_the_command_line_overrules_the_recipe(typed: World) -> None:
     assert config.start == ""
 
 
-@pytest.mark.parametrize("name", ["conll04", "scierc", "ade"])
-def test_the_recipes_that_ship_can_be_read(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("conll04", "default"),
+        ("scierc", "default"),
+        ("ade", "default"),
+        ("conll04-start", ""),
+        ("conll04-start-2", "runs/conll04-start/seed-13"),
+        ("conll04-mpnet", "runs/conll04-start-2/seed-13"),
+    ],
+)
+def test_the_recipes_that_ship_can_be_read(name: str, start: str) -> None:
     path = Path(__file__).parents[2] / "training" / "recipes" / f"{name}.toml"
     config = read_schema_recipe(path)
     assert config.provenance
-    assert config.start == "default"
+    assert config.start == start

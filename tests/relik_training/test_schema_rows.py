@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="training is an extra")
 
 from relik.errors import InputError
-from relik_training.schema_rows import rows_of, sentence_ranges
+from relik_training.schema_rows import PARTIAL, UNRELATED, rows_of, sentence_ranges
 from relik_training.schema_settings import SchemaSource
 
 
@@ -70,6 +70,50 @@ def test_quotation_marks_close_the_sentence_they_stand_behind() -> None:
         "( Twice ! )",
         "Then he sat",
     ]
+
+
+def test_a_line_ends_a_sentence() -> None:
+    text = "Rome wins\nBy Ada Byron\nROME 1996 \n\nHe said . '' \n '' No"
+    found = [text[a:b] for a, b in sentence_ranges(text)]
+    assert found == ["Rome wins", "By Ada Byron", "ROME 1996", "He said . ''", "'' No"]
+
+
+def test_rows_say_what_is_not_annotated() -> None:
+    row = _row(_TEXT, _SPANS)
+    (partial,) = rows_of(row, SchemaSource(path="f", complete=False))
+    assert (partial[PARTIAL], UNRELATED in partial) == (True, False)
+    (unrelated,) = rows_of(row, SchemaSource(path="f", relations=False))
+    assert (unrelated[UNRELATED], PARTIAL in unrelated) == (True, False)
+
+
+def test_a_partial_row_without_a_mention_is_left_out() -> None:
+    row = _row(_TEXT, [])
+    assert list(rows_of(row, SchemaSource(path="f", complete=False))) == []
+    assert len(list(rows_of(row, SchemaSource(path="f", relations=False)))) == 1
+
+
+@pytest.mark.parametrize(("most", "kept"), [(0, 2), (9, 2), (8, 1), (5, 0)])
+def test_long_texts_are_left_out(most: int, kept: int) -> None:
+    source = SchemaSource(path="f", sentences=True, max_words=most)
+    assert len(list(rows_of(_row(_TEXT, _SPANS), source))) == kept
+
+
+def test_relations_say_what_their_arguments_are() -> None:
+    text = "Ada of Acme and Bob in Paris"
+    row = _row(text, [("Ada", "", 0), ("Acme", "", 0), ("Bob", "", 0), ("Paris", "", 0)])
+    row["spans"] = [span[:4] for span in row["spans"]]
+    row["triples"] = [[1, "staff", 0], [2, "title", 3], [0, "staff", 2]]
+    types = {"staff": ("Org", "Peop")}
+    names = {"staff": "-Work_For"}
+    source = SchemaSource(path="f", argument_types=types, relation_names=names)
+    (made,) = rows_of(row, source)
+    # The first relation of a mention says what it is; what none says is no mention of a type.
+    assert [(span[3], span[4]["type"]) for span in made["spans"]] == [
+        ("Ada", "Peop"),
+        ("Acme", "Org"),
+        ("Bob", "Peop"),
+    ]
+    assert made["triples"] == [[0, "Work_For", 1], [2, "Work_For", 0]]
 
 
 def test_types_and_relations_are_called_what_the_recipe_calls_them() -> None:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from relik.bundle import LAYOUT, open_bundle
@@ -78,14 +79,31 @@ def test_a_folder_of_other_settings_is_refused(config: SchemaTraining) -> None:
         train_seeds(replace(config, batch_size=4), 1)
 
 
-def test_with_dev_takes_the_thresholds_of_the_run_without(config: SchemaTraining) -> None:
-    report = train_seeds(replace(config, with_dev=True), 1)
+def test_with_dev_takes_the_thresholds_of_the_first_run_without(config: SchemaTraining) -> None:
+    report = train_seeds(replace(config, with_dev=True), 2)
     first = open_bundle(Path(config.out) / "seed-3" / "bundle")
-    second = open_bundle(str(report["bundle"]))
-    assert second.path.parent.name == "seed-3-with-dev"
-    assert second.config == first.config
+    bundles = [open_bundle(str(each)) for each in report["bundles"]]
+    assert [each.path.parent.name for each in bundles] == ["seed-3-with-dev", "seed-4-with-dev"]
+    assert all(each.config == first.config for each in bundles)
+    assert not (Path(config.out) / "seed-4").exists()
     assert "dev" not in report
-    assert _weights(first.path.parent) != _weights(second.path.parent)
+    weights = [_weights(each.path.parent) for each in (first, *bundles)]
+    assert weights[0] not in weights[1:]
+    assert weights[1] != weights[2]
+
+
+def test_frozen_layers_stay_as_they_start(config: SchemaTraining, world: World) -> None:
+    from safetensors.numpy import load_file
+
+    first = Path(str(train_seeds(config, 1)["bundle"])).parent
+    later = replace(config, start=str(first), out=str(world.root / "frozen"), frozen_layers=1)
+    later = replace(later, wrong_spans=4, wrong_pairs=0.25)
+    second = Path(str(train_seeds(later, 1)["bundle"])).parent
+    one, two = load_file(first / LAYOUT.weights), load_file(second / LAYOUT.weights)
+    same = {name for name in one if np.array_equal(one[name], two[name])}
+    assert {name for name in one if name.startswith("backbone.encoder.layer.0.")} <= same
+    assert "markers" in same
+    assert not any(name.startswith("re_projector") for name in same)
 
 
 def test_a_run_can_begin_with_the_reader_of_another(config: SchemaTraining, world: World) -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from relik.reader.inputs import TextTokens
-from relik_training.wrong_spans import wrong_spans
+from relik_training.wrong_spans import wrong_pairs, wrong_spans
 
 
 def _text(lengths: list[int]) -> TextTokens:
@@ -60,3 +60,18 @@ def test_an_empty_text_has_none() -> None:
         ids=empty, types=empty, starts=empty, ends=empty, begins_word=flags, ends_word=flags
     )
     assert wrong_spans(text, [], 5, np.random.default_rng(0)) == []
+
+
+@given(
+    mentions=st.lists(st.integers(0, 3), max_size=6), wrong=st.lists(st.integers(0, 3), max_size=6)
+)
+def test_each_wrong_span_is_paired_with_the_mentions_of_its_row(
+    mentions: list[int], wrong: list[int]
+) -> None:
+    pairs = list(wrong_pairs(mentions, wrong))
+    rows = mentions + wrong
+    assert len(pairs) == len(set(pairs)) == 2 * sum(mentions.count(row) for row in wrong)
+    for subject, obj, row in pairs:
+        assert rows[subject] == rows[obj] == row
+        # One is a mention, the other is none.
+        assert (subject < len(mentions)) != (obj < len(mentions))

@@ -9,7 +9,8 @@ from torch import nn
 
 from relik.reader.model import ReaderModel
 from relik_training.distill.reader import ReaderDistiller
-from relik_training.reader_data import IGNORED, NIL_CLASS, ReaderBatch
+from relik_training.reader_data import ReaderBatch
+from relik_training.reader_targets import IGNORED, NIL_CLASS
 from relik_training.retriever import linear_schedule
 
 
@@ -188,11 +189,15 @@ class ReaderModule(lightning.LightningModule):
         self, hidden: torch.Tensor, relations: torch.Tensor, batch: ReaderBatch
     ) -> torch.Tensor:
         targets = batch.targets
+        places = torch.stack((targets.rows, targets.first, targets.last))  # (3, n_spans)
+        if max(int(targets.subjects.max()), int(targets.objects.max())) >= places.shape[1]:
+            places = torch.cat((places, targets.wrong.T), dim=1)
+        rows, first, last = places
         logits = self.model.relate(
             hidden,
-            targets.rows,
-            targets.first,
-            targets.last,
+            rows,
+            first,
+            last,
             targets.subjects,
             targets.objects,
             relations,

@@ -25,6 +25,8 @@ class ReaderSampling:
         pretokenised: Texts come in words with white space between; mentions consist of them.
         wrong_spans: Spans drawn for each window that are no mentions, to be linked to nothing:
             for closed schemas, where nothing is what is no mention.
+        wrong_pairs: Weight of pairs of one of these spans and a mention, between which no relation
+            holds; beside 1 of pairs of mentions.
         unlabelled_weight: Weight of "no relation" where a pair may have one nobody labelled.
         max_tokens: Most tokens of a row.
         seed: Seed of sampling, with the step.
@@ -41,6 +43,7 @@ class ReaderSampling:
     typo_words: float = 0.1
     pretokenised: bool = False
     wrong_spans: int = 0
+    wrong_pairs: float = 0.0
     unlabelled_weight: float = 0.2
     max_tokens: int = 384
     seed: int = 13

@@ -6,9 +6,10 @@ from typing import Any
 
 from relik.errors import ConfigError, InputError
 from relik.evaluation import GoldDocument, GoldMention, read_gold
+from relik.types import Span
 from relik_training.examples import Example, Mention
 from relik_training.files import read_jsonl, write_jsonl
-from relik_training.schema_rows import rows_of
+from relik_training.schema_rows import PARTIAL, UNRELATED, rows_of
 from relik_training.schema_settings import SchemaSource, SchemaTraining, records_of, sources_of
 
 SPLITS = ("train", "dev", "test")
@@ -48,7 +49,7 @@ def write_splits(config: SchemaTraining) -> dict[str, Path]:
 
 
 def read_typed_examples(paths: Sequence[Path]) -> list[Example]:
-    """Read texts whose mentions are all annotated, with types, and whose relations are.
+    """Read texts whose mentions have types; all are annotated unless the row says otherwise.
 
     Args:
         paths: Files as `write_splits` writes them.
@@ -56,12 +57,12 @@ def read_typed_examples(paths: Sequence[Path]) -> list[Example]:
     Returns:
         One example a text. Of mentions that overlap the longer one stays, with its triples.
     """
-    return [
-        _example(number, gold)
-        for number, gold in enumerate(
-            each for path in paths for each in read_gold(path, typed=True)
-        )
-    ]
+    pairs = (
+        pair
+        for path in paths
+        for pair in zip(read_gold(path, typed=True), read_jsonl(path), strict=True)
+    )
+    return [_example(number, gold, row) for number, (gold, row) in enumerate(pairs)]
 
 
 def _rows(data: Path, sources: Sequence[SchemaSource]) -> Iterator[dict[str, Any]]:
@@ -90,22 +91,23 @@ def _check(path: Path, config: SchemaTraining) -> None:
             )
 
 
-def _example(number: int, gold: GoldDocument) -> Example:
+def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
+    text = gold.document.text
     kept = _without_overlaps(gold.mentions)
     place = {mention: at for at, mention in enumerate(kept)}
     return Example(
         # Texts of different files may share an id.
         doc_id=f"{number} {gold.document.doc_id}",
         index=0,
-        text=gold.document.text,
+        text=text,
         mentions=tuple(Mention(span=m.span, entity_id=m.entity_id) for m in kept),
         triples=tuple(
             (place[triple.subject], triple.relation_id, place[triple.object])
             for triple in gold.triples
             if triple.subject in place and triple.object in place
         ),
-        unknown=(),
-        relations="all",
+        unknown=(Span(0, len(text)),) if row.get(PARTIAL) else (),
+        relations="none" if row.get(UNRELATED) else "all",
     )
 
 

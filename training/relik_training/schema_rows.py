@@ -10,6 +10,9 @@ from typing import Any
 from relik.errors import InputError
 from relik_training.schema_settings import SchemaSource
 
+PARTIAL, UNRELATED = "partial", "unrelated"
+"""Keys of rows in which mentions, or relations, are not all annotated."""
+
 _ENDS = frozenset(".!?")
 _CLOSING = frozenset({'"', "''", "'", ")", "]", "\u201d", "\u2019"})
 
@@ -24,17 +27,26 @@ def rows_of(row: dict[str, Any], source: SchemaSource) -> Iterator[dict[str, Any
     Yields:
         The row; or its sentences that are not blank, in order, each with the mentions that lie
         in it and the triples between them. Where mentions are in clusters, a triple holds
-        between all mentions of the two clusters that stand in the sentence.
+        between all mentions of the two clusters that stand in the sentence. `PARTIAL` and
+        `UNRELATED` are true where the settings say so; of rows that are partial those without a
+        mention are left out.
 
     Raises:
         InputError: The row has another shape, and the settings need this one.
     """
-    if not (source.sentences or source.type_names or source.relation_names):
+    if source == SchemaSource(path=source.path, folds=source.folds):
         yield row
         return
+    marks = {PARTIAL: not source.complete, UNRELATED: not source.relations}
+    said = {name: True for name, value in marks.items() if value}
     try:
-        for each in _sentences(row) if source.sentences else (row,):
-            yield _renamed(each, source)
+        typed = _typed(row, source.argument_types) if source.argument_types else row
+        for each in _sentences(typed) if source.sentences else (typed,):
+            renamed = _renamed(each, source)
+            # Where anything may be a mention, a row without one teaches nothing.
+            taught = source.complete or renamed["spans"]
+            if taught and not 0 < source.max_words < len(renamed["text"].split()):
+                yield {**renamed, **said}
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
             f"{source.path}: text {row.get('doc_id', '')!r} is not annotated as expected "
@@ -48,7 +60,7 @@ def sentence_ranges(text: str) -> list[tuple[int, int]]:
 
     Args:
         text: The text; a sentence ends with a word that is `.`, `!` or `?`, and the quotation
-            marks and brackets that close behind it.
+            marks and brackets that close behind it, and at the end of a line.
 
     Returns:
         First code point of each sentence and one past its last, in order, without white space
@@ -59,12 +71,33 @@ def sentence_ranges(text: str) -> list[tuple[int, int]]:
     for word in text.split():
         start = text.index(word, at)
         at = start + len(word)
-        if ended and word not in _CLOSING and word not in _ENDS:
+        goes_on = not ended or word in _CLOSING or word in _ENDS
+        if first >= 0 and ("\n" in text[last:start] or not goes_on):
             found.append((first, last))
             first, ended = -1, False
         first = start if first < 0 else first
         last, ended = at, ended or word in _ENDS
     return [*found, (first, last)] if first >= 0 else found
+
+
+def _typed(row: dict[str, Any], types: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Give mentions the types that the relations between them ask for; drop the others."""
+    found: dict[int, str] = {}
+    for subject, relation, object_ in row.get("triples", ()):
+        if relation in types:
+            of_subject, of_object = types[relation]
+            found.setdefault(subject, of_subject)
+            found.setdefault(object_, of_object)
+    place = {i: at for at, i in enumerate(sorted(found))}
+    return {
+        **row,
+        "spans": [_with_kind(row["spans"][i], found[i]) for i in place],
+        "triples": [
+            [place[s], r, place[o]]
+            for s, r, o in row.get("triples", ())
+            if s in place and o in place
+        ],
+    }
 
 
 def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -23,6 +23,7 @@ from relik_training.distill.reader import open_reader_distiller
 from relik_training.examples import Example
 from relik_training.export import export_shared
 from relik_training.files import write_jsonl
+from relik_training.frozen import freeze_lowest
 from relik_training.lora import adapt
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
@@ -147,6 +148,7 @@ def _module(
     if config.start:
         begin_with(model, config.start, layout)
     adapt(backbone.layers, config.lora)
+    freeze_lowest(model, config.frozen_layers)
     module = ReaderModule(
         model,
         torch.from_numpy(table),
@@ -194,6 +196,7 @@ def _data(
             case_noise=config.case_noise,
             pretokenised=config.pretokenised,
             wrong_spans=config.wrong_spans,
+            wrong_pairs=config.wrong_pairs,
             max_tokens=longest,
             seed=config.seed,
         ),

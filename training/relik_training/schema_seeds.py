@@ -39,8 +39,10 @@ def train_seeds(config: SchemaTraining, n_seeds: int) -> dict[str, object]:
         InputError: A text does not fit the schema.
     """
     splits = write_splits(config)
+    fitted_by = _thresholds(config, splits) if config.with_dev else None
     reports = [
-        _train_seed(replace(config, seed=config.seed + number), splits) for number in range(n_seeds)
+        _train_one(_of_seed(config, config.seed + number), splits, fitted_by)
+        for number in range(n_seeds)
     ]
     if n_seeds == 1:
         return reports[0]
@@ -58,15 +60,16 @@ def train_seeds(config: SchemaTraining, n_seeds: int) -> dict[str, object]:
     return summary
 
 
-def _train_seed(config: SchemaTraining, splits: dict[str, Path]) -> dict[str, object]:
-    folder = Path(config.out) / f"seed-{config.seed}"
-    fitted_by = None
-    if config.with_dev:
-        # Thresholds are chosen where dev is not trained on.
-        _train_one(replace(config, with_dev=False, out=str(folder)), splits, None)
-        fitted_by = folder / BUNDLE
-        folder = folder.with_name(f"{folder.name}-with-dev")
-    return _train_one(replace(config, out=str(folder)), splits, fitted_by)
+def _of_seed(config: SchemaTraining, seed: int) -> SchemaTraining:
+    folder = f"seed-{seed}" + ("-with-dev" if config.with_dev else "")
+    return replace(config, seed=seed, out=str(Path(config.out) / folder))
+
+
+def _thresholds(config: SchemaTraining, splits: dict[str, Path]) -> Path:
+    """Train the first seed where dev is not trained on, and choose thresholds there for all."""
+    without = _of_seed(replace(config, with_dev=False), config.seed)
+    _train_one(without, splits, None)
+    return Path(without.out) / BUNDLE
 
 
 def _train_one(

@@ -36,7 +36,12 @@ class SchemaSource:
     Args:
         path: File, relative to the data folder.
         folds: Values of `fold` whose texts are taken; empty takes all.
-        sentences: Each sentence is a text of its own; words have white space between.
+        sentences: Each sentence, or line, is a text of its own; words have white space between.
+        max_words: Texts of more words are left out, such as tables; 0 keeps all.
+        complete: Whether all mentions are annotated; else other words may be mentions or not.
+        relations: Whether relations are annotated.
+        argument_types: Relation in the file -> types of its subject and object there, for a file
+            that names no types. Mentions without a type are left out.
         type_names: Type in the file -> type of the recipe. Mentions of other types are left out;
             empty leaves all as they are.
         relation_names: Relation in the file, or the type of its subject there, a space and the
@@ -47,6 +52,10 @@ class SchemaSource:
     path: str
     folds: tuple[int, ...] = ()
     sentences: bool = False
+    max_words: int = 0
+    complete: bool = True
+    relations: bool = True
+    argument_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     type_names: Mapping[str, str] = field(default_factory=dict)
     relation_names: Mapping[str, str] = field(default_factory=dict)
 
@@ -82,12 +91,14 @@ class SchemaTraining:
             so are they read, and measured on `dev` and `test`.
         swaps: Copies of each text in which other mentions of the same types stand.
         wrong_spans: Spans drawn for each window that are no mentions, to be refused.
+        wrong_pairs: What pairs of one of these and a mention count for, beside pairs of mentions.
         average: Ends with a moving average of the weights, of which a step leaves this share;
             0 for the weights of the last step.
         start_weight: What the loss of starts counts for beside the others.
         distillation: Learns from a larger reader of the same schema too, a run or a bundle.
         lora: Adapters in the place of whole layers, for a large backbone.
-        with_dev: Train on `dev` too, with the thresholds of the run without it.
+        frozen_layers: Lowest layers that stay as they start, of use behind `start`.
+        with_dev: Train on `dev` too, with the thresholds of a run without it, of the first seed.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -118,10 +129,12 @@ class SchemaTraining:
     pretokenised: bool = False
     swaps: int = 0
     wrong_spans: int = 0
+    wrong_pairs: float = 0.0
     average: float = 0.0
     start_weight: float = 1.0
     distillation: ReaderDistillation = field(default_factory=ReaderDistillation)
     lora: LoraSettings = field(default_factory=LoraSettings)
+    frozen_layers: int = 0
     with_dev: bool = False
     checkpoint_steps: int = 500
     precision: str = "auto"

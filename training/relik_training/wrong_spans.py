@@ -4,7 +4,7 @@ Source: negative sampling of SpERT (Eberts and Ulges 2020, section 3.4), of whic
 as a mention may be, anywhere, and half have one boundary of a mention and miss the other.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 
@@ -52,6 +52,23 @@ def wrong_spans(
         if 0 <= first <= last < n_words:
             drawn.add((int(begins[first]), int(ends[last])))
     return sorted(span for span in drawn - set(mentions) if span[0] <= span[1])
+
+
+def wrong_pairs(mentions: Sequence[int], wrong: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Pair each span that is no mention with the mentions of its row, both ways.
+
+    Args:
+        mentions: Row of each mention.
+        wrong: Row of each span that is none; these are numbered behind the mentions.
+
+    Yields:
+        Numbers of subject and object, and their row.
+    """
+    for k, row in enumerate(wrong, len(mentions)):
+        for i, own in enumerate(mentions):
+            if own == row:
+                yield i, k, row
+                yield k, i, row
 
 
 def _near(word: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:

@@ -18,7 +18,7 @@ from relik_training.distill.opinion import divergence  # noqa: E402
 from relik_training.distill.reader import open_reader_distiller  # noqa: E402
 from relik_training.distill.settings import ReaderDistillation  # noqa: E402
 from relik_training.reader import ReaderModule, ReaderRates  # noqa: E402
-from relik_training.reader_data import IGNORED  # noqa: E402
+from relik_training.reader_targets import IGNORED  # noqa: E402
 
 STARTS, ENDS, LINKS, RELATIONS = (f"taught_{name}" for name in ("start", "end", "link", "relation"))
 

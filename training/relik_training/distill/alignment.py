@@ -20,7 +20,7 @@ from relik.reader.inputs import (
     tokenise_text,
 )
 from relik.types import IntArray
-from relik_training.reader_data import ReaderRow
+from relik_training.reader_targets import ReaderRow
 
 NONE = -1
 """Stands where there is no such token."""

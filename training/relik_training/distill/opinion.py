@@ -12,7 +12,8 @@ from torch import nn
 from relik.reader.model import ReaderModel
 from relik_training.distill.alignment import NONE, TeacherRows
 from relik_training.distill.settings import ReaderDistillation
-from relik_training.reader_data import IGNORED, ReaderBatch
+from relik_training.reader_data import ReaderBatch
+from relik_training.reader_targets import IGNORED
 
 _BARRED = -1e9
 

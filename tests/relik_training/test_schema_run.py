@@ -19,6 +19,9 @@ pytest.importorskip("onnx")
 
 from relik_training.distill.settings import ReaderDistillation
 from relik_training.lora import LoraSettings
+from relik_training.reader_data import ReaderData
+from relik_training.schema_data import write_splits
+from relik_training.schema_run import train_schema
 from relik_training.schema_seeds import SUMMARY, train_seeds
 from relik_training.schema_settings import SchemaTraining, read_schema_recipe
 
@@ -117,6 +120,29 @@ def test_a_run_can_begin_with_the_reader_of_another(config: SchemaTraining, worl
         run = Path(out) / "seed-3"
         assert (run / "config.json").read_bytes() == (first.parent / "config.json").read_bytes()
         _assert_close(run, first.parent, tolerance=0.0 if number == 0 else 0.05)
+
+
+def test_a_stopped_run_with_frozen_layers_ends_with_the_same_weights(
+    config: SchemaTraining, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    splits = write_splits(config)
+    settings = replace(config, frozen_layers=1, wrong_spans=4, wrong_pairs=0.25, average=0.9)
+    whole, stopped = (replace(settings, out=str(world.root / n)) for n in ("whole", "stopped"))
+    expected = _weights(train_schema(whole, splits))
+    batch = ReaderData.batch
+
+    def stopping(data: ReaderData, chosen: Any, step: int) -> Any:
+        if step == config.checkpoint_steps + 1:
+            raise KeyboardInterrupt
+        return batch(data, chosen, step)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ReaderData, "batch", stopping)
+        with pytest.raises((KeyboardInterrupt, SystemExit)):
+            train_schema(stopped, splits)
+    assert not (Path(stopped.out) / LAYOUT.weights).exists()
+    # What the first part remembered of its texts is gone, and is made again beside others.
+    assert _weights(train_schema(stopped, splits)) == expected
 
 
 def _assert_close(run: Path, other: Path, *, tolerance: float) -> None:

@@ -133,7 +133,8 @@ async def _annotate(
     """Annotate what is short enough, and put an error in the place of the rest."""
     errors = [too_long(len(document.text), settings) for document in documents]
     short = [i for i, error in enumerate(errors) if error is None]
-    given = asked.mentions()
+    # There may be very many.
+    given = await asyncio.to_thread(asked.mentions)
     outcome = await model.batcher.annotate(
         [documents[i] for i in short],
         options=asked.options(),

@@ -17,6 +17,7 @@ from relik.reader.model import HeadConfig, ReaderModel  # noqa: E402
 from relik_training.distill.opinion import divergence  # noqa: E402
 from relik_training.distill.reader import open_reader_distiller  # noqa: E402
 from relik_training.distill.settings import ReaderDistillation  # noqa: E402
+from relik_training.frozen import Remembering  # noqa: E402
 from relik_training.reader import ReaderModule, ReaderRates  # noqa: E402
 from relik_training.reader_targets import IGNORED  # noqa: E402
 
@@ -283,9 +284,10 @@ def test_settings_that_contradict_each_other_are_refused(  # type: ignore[no-unt
         module_of(teacher_run(word_tokenizer), **settings)
 
 
-def test_states_of_packed_rows_are_refused(layout, base, teacher_run, word_tokenizer):  # type: ignore[no-untyped-def]
+@pytest.mark.parametrize("arranged", [PackedBert, lambda layers: Remembering(layers, 1)])
+def test_states_of_packed_rows_are_refused(layout, base, teacher_run, word_tokenizer, arranged):  # type: ignore[no-untyped-def]
     student = _student(layout)
-    student.backbone = PackedBert(student.backbone)
+    student.backbone = arranged(student.backbone)
     settings = ReaderDistillation(teacher=str(teacher_run(word_tokenizer)), hidden=1.0)
     with pytest.raises(ConfigError, match="along with packing"):
         open_reader_distiller(student, settings, layout=layout, tokenizer=word_tokenizer, base=base)

@@ -17,6 +17,7 @@ from relik_training.distill.opinion import Encoded, Opinion, OpinionMaker, dista
 from relik_training.distill.settings import ReaderDistillation, check_distillation
 from relik_training.distill.states import StateDistance, States, aligned_places, record
 from relik_training.distill.teacher import ReaderTeacher, check_markers, open_reader_teacher
+from relik_training.frozen import Remembering
 from relik_training.reader_data import ReaderBatch
 
 
@@ -40,10 +41,10 @@ class ReaderDistiller(nn.Module):
         self.states: StateDistance | None = None
         self._noted: tuple[States, ...] = ()
         if settings.reads_states:
-            if isinstance(student.backbone, PackedBert):
+            if isinstance(student.backbone, PackedBert | Remembering):
                 raise ConfigError(
-                    "[distillation]: got hidden or attention along with packing, which keeps no "
-                    "states of rows: leave one of them out"
+                    "[distillation]: got hidden or attention along with packing or frozen layers, "
+                    "which keep no states of rows: leave one of them out"
                 )
             backbones = (student.backbone, teacher.model.backbone)
             self.states = StateDistance(*backbones, settings)

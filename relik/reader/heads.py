@@ -5,6 +5,9 @@ from dataclasses import dataclass
 ACTIVATIONS = ("gelu", "gelu_10", "relu")
 """Names of the functions inside the heads; "gelu_10" is cut off at -10 and 10."""
 
+LEVELS = 9
+"""Maxima over 1, 2, 4 ... 2^8 tokens: any range of a row of 512 is covered by two of them."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HeadConfig:
@@ -16,6 +19,7 @@ class HeadConfig:
         layer_norm_eps: Epsilon of every LayerNorm in the heads.
         activation: "gelu" (exact), "gelu_10" (the same within -10..10) or "relu".
         dropout: Dropout in the heads, training only.
+        between: Relations read the words between two spans too, not the spans alone.
     """
 
     hidden_size: int
@@ -23,6 +27,7 @@ class HeadConfig:
     layer_norm_eps: float = 1e-12
     activation: str = "gelu"
     dropout: float = 0.1
+    between: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

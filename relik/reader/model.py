@@ -9,6 +9,7 @@ dicts fit. Source: ReLiK (ACL 2024) section 3.2.
 import torch
 from torch import nn
 
+from relik.reader.between import Between
 from relik.reader.heads import HeadConfig, ReaderHeads
 
 __all__ = ["ClippedGELU", "EndClassifier", "HeadConfig", "ReaderHeads", "ReaderModel"]
@@ -95,6 +96,7 @@ class ReaderModel(nn.Module):
         super().__init__()
         d, width = config.hidden_size, config.linears_hidden_size
         self.heads = heads or ReaderHeads()
+        self.between = config.between
         self.backbone = backbone
         markers = nn.Parameter(torch.randn(n_markers, d) * 0.02) if n_markers else None
         self.register_parameter("markers", markers)
@@ -108,6 +110,8 @@ class ReaderModel(nn.Module):
             self.re_projector = _projector(config, read, inside, 2 * width)
             self.re_relation_projector = _projector(config, d, width, width)
             self.re_classifier = _classifier(config, width, width)
+        if config.between:
+            self.re_between = Between(config)
         if self.heads.types:
             self.re_entities_projector = _projector(config, 2 * d, width, width)
             self.re_definition_projector = _projector(config, d, width, width)
@@ -233,9 +237,15 @@ class ReaderModel(nn.Module):
             Logits of no and yes, float32, (n_pairs, n_relations, 2).
         """
         as_subject, as_object = self.sides(hidden, rows, starts, ends)
-        return self.compare(
-            as_subject[subjects], as_object[objects], relation_vectors[rows[subjects]]
-        )
+        pairs = as_subject[subjects] * as_object[objects]  # (n_pairs, L)
+        if self.between:
+            pairs = pairs + self.re_between(
+                hidden,
+                rows[subjects],
+                torch.stack((starts[subjects], ends[subjects]), dim=1),
+                torch.stack((starts[objects], ends[objects]), dim=1),
+            )
+        return self.compare(pairs, relation_vectors[rows[subjects]])
 
     def sides(
         self,
@@ -263,20 +273,16 @@ class ReaderModel(nn.Module):
         as_subject, as_object = self.re_projector(spans).chunk(2, dim=-1)  # (n_spans, L)
         return as_subject, as_object
 
-    def compare(
-        self, subjects: torch.Tensor, objects: torch.Tensor, relation_vectors: torch.Tensor
-    ) -> torch.Tensor:
+    def compare(self, pairs: torch.Tensor, relation_vectors: torch.Tensor) -> torch.Tensor:
         """Score relations for pairs: the second half of `relate`.
 
         Args:
-            subjects: Float32, (n_pairs, L), from `sides`.
-            objects: Float32, (n_pairs, L), likewise.
+            pairs: Float32, (n_pairs, L), products of what `sides` gives.
             relation_vectors: Float32, (n_pairs, n_relations, L), or (n_relations, L) for all.
 
         Returns:
             Logits of no and yes, float32, (n_pairs, n_relations, 2).
         """
-        pairs = subjects * objects  # (n_pairs, L)
         mixed = pairs.unsqueeze(1) * relation_vectors  # (n_pairs, n_relations, L)
         logits: torch.Tensor = self.re_classifier(mixed)
         return logits  # (n_pairs, n_relations, 2)

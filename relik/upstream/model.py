@@ -269,9 +269,8 @@ class UpstreamReaderModel:
         for piece in pieces(len(pairs), vectors.numel()):
             subjects, objects = np.divmod(pairs[piece], n_spans)
             with _running(f"{len(subjects)} pairs of spans"):
-                logits = self._model.compare(
-                    as_subject[self._tensor(subjects)], as_object[self._tensor(objects)], vectors
-                )
+                products = as_subject[self._tensor(subjects)] * as_object[self._tensor(objects)]
+                logits = self._model.compare(products, vectors)
                 scores = _to_numpy(logits.float().softmax(dim=-1)[..., 1])
             yield subjects, objects, scores
 

@@ -205,8 +205,7 @@ def test_the_command_line_overrules_the_recipe(typed: World) -> None:
         ("scierc", "default"),
         ("ade", "default"),
         ("conll04-start", ""),
-        ("conll04-start-2", "runs/conll04-start/seed-13"),
-        ("conll04-mpnet", "runs/conll04-start-2/seed-13"),
+        ("conll04-mpnet", "runs/conll04-start/seed-13"),
     ],
 )
 def test_the_recipes_that_ship_can_be_read(name: str, start: str) -> None:

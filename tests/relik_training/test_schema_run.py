@@ -28,6 +28,8 @@ from relik_training.schema_settings import SchemaTraining, read_schema_recipe
 from .conftest import World
 from .test_schema import _recipe, _row, _write
 
+_KINDS = ("weight", "bias")
+
 
 @pytest.fixture
 def recipe(world: World) -> Path:
@@ -122,6 +124,32 @@ def test_a_run_can_begin_with_the_reader_of_another(config: SchemaTraining, worl
         _assert_close(run, first.parent, tolerance=0.0 if number == 0 else 0.05)
 
 
+def test_relations_that_read_the_words_between_go_through_a_whole_run(
+    config: SchemaTraining, world: World
+) -> None:
+    from safetensors.numpy import load_file
+
+    plain = Path(str(train_seeds(config, 1)["bundle"])).parent
+    # A reader without that head can be begun with: the head is new.
+    later = replace(config, start=str(plain), out=str(world.root / "later"), between=True)
+    bundle = Path(str(train_seeds(later, 1)["bundle"]))
+    new = set(load_file(bundle.parent / LAYOUT.weights)) - set(load_file(plain / LAYOUT.weights))
+    assert new == {f"re_between.{n}.{kind}" for n in ("dense", "LayerNorm") for kind in _KINDS}
+    document = Document(doc_id="a", text="Ada was born in Rome and later lived in Oslo .")
+    options = AnnotateOptions(threshold=0.0, relation_threshold=0.0)
+    opened = open_bundle(bundle)
+    found = [opened.pipeline(b).annotate([document], options=options)[0] for b in ("onnx", "torch")]
+    assert found[0].triples
+    scores = [
+        {(t.subject, t.relation_id, t.object): t.score for t in each.triples} for each in found
+    ]
+    assert scores[0].keys() == scores[1].keys()
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+    without = replace(later, start=str(bundle.parent), out=str(world.root / "no"), between=False)
+    with pytest.raises(ConfigError, match=r"re_between.*linears_hidden_size and between"):
+        train_seeds(without, 1)
+
+
 def test_a_stopped_run_with_frozen_layers_ends_with_the_same_weights(
     config: SchemaTraining, world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -189,7 +217,7 @@ def test_a_large_reader_teaches_a_small_one(
 def test_a_start_of_other_heads_is_refused(config: SchemaTraining, world: World) -> None:
     start = str(Path(str(train_seeds(config, 1)["bundle"])).parent)
     other = replace(config, start=start, out=str(world.root / "other"), linears_hidden_size=8)
-    with pytest.raises(ConfigError, match="same backbone and linears_hidden_size"):
+    with pytest.raises(ConfigError, match="same backbone, linears_hidden_size"):
         train_seeds(other, 1)
     with pytest.raises(ConfigError, match="has no reader"):
         train_seeds(replace(other, start=str(world.root)), 1)

@@ -17,11 +17,14 @@ from relik.reader.model import ReaderModel
 from relik_training.backbone import READER_TYPES, Backbone
 from relik_training.export.files import LEFT_OUT
 
+_BETWEEN = "re_between."
+
 
 def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
     """Give a reader the weights of another one.
 
-    The first markers of the other one become those of this one.
+    The first markers of the other one become those of this one. A head for the words between two
+    spans stays as it was drawn where the other one has none.
 
     Args:
         model: The reader, of the same backbone and heads.
@@ -54,6 +57,8 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
         )
     )
     own = {name for name in model.state_dict() if not name.endswith(LEFT_OUT)}
+    if not any(name.startswith(_BETWEEN) for name in weights):
+        own = {name for name in own if not name.startswith(_BETWEEN)}
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
     expected = {name: tuple(model.state_dict()[name].shape) for name in own}
     if shapes != expected:
@@ -63,7 +68,7 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
         raise ConfigError(
             f"{folder}: got {other[0]} of shape {shapes.get(other[0])}, expected "
             f"{expected.get(other[0])} ({READER_TYPES} token types): begin with a reader of the "
-            "same backbone and linears_hidden_size"
+            "same backbone, linears_hidden_size and between"
         )
     model.load_state_dict(weights, strict=False)
 

@@ -133,6 +133,7 @@ def _heads(config: SchemaTraining, backbone: Backbone) -> HeadConfig:
         hidden_size=backbone.layers.config.hidden_size,
         linears_hidden_size=config.linears_hidden_size,
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
+        between=config.between,
     )
 
 

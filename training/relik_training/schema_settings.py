@@ -80,6 +80,7 @@ class SchemaTraining:
         max_tokens: Most tokens of a row; half of it are room for the text.
         case_noise: Share of windows read as all capitals, and again as all lower case.
         linears_hidden_size: Width inside the heads.
+        between: Relations read the words between two mentions too.
         batch_size: Windows per step.
         max_steps: Steps.
         warmup_steps: Steps of warm-up.
@@ -119,6 +120,7 @@ class SchemaTraining:
     max_tokens: int = 512
     case_noise: float = 0.0
     linears_hidden_size: int = 256
+    between: bool = False
     batch_size: int = 8
     max_steps: int = 1500
     warmup_steps: int = 150

@@ -4,6 +4,7 @@ from onnx import TensorProto
 
 from relik.errors import ConfigError
 from relik_index.graphs.bert import INPUTS
+from relik_index.graphs.between import add_between
 from relik_index.graphs.encoders import EncoderConfig, add_encoder
 from relik_index.graphs.graph import MICROSOFT, Graph, Shape
 
@@ -19,15 +20,25 @@ class Heads:
         width: `linears_hidden_size`.
         eps: Epsilon of LayerNorm in the heads.
         activation: "gelu" or "relu".
+        between: Relations read the words between two spans too.
 
     Raises:
         ConfigError: There is no such activation.
     """
 
-    def __init__(self, encoder: EncoderConfig, *, width: int, eps: float, activation: str) -> None:
+    def __init__(
+        self,
+        encoder: EncoderConfig,
+        *,
+        width: int,
+        eps: float,
+        activation: str,
+        between: bool = False,
+    ) -> None:
         if activation not in {"gelu", "relu"}:
             raise ConfigError(f"heads: got activation {activation!r}, expected 'gelu' or 'relu'")
         self.encoder, self.width, self.eps, self.activation = encoder, width, eps, activation
+        self.between = between
 
     @property
     def _hidden(self) -> Specs:
@@ -141,6 +152,9 @@ class Heads:
                 graph.node("Gather", [as_object, "objects"]),
             ],
         )  # (pairs, L)
+        if self.between:
+            context = add_between(graph, width=self.width, eps=self.eps)
+            pairs = graph.node("Add", [pairs, context])
         pairs = graph.node("Unsqueeze", [pairs, graph.ints(1)])
         rows = graph.node("Gather", ["rows", "subjects"])
         relations = graph.node("Gather", ["relation_vectors", rows])  # (pairs, relations, L)

@@ -112,6 +112,7 @@ def export_reader(run: Path, out: Path) -> None:
         width=heads_config["linears_hidden_size"],
         eps=heads_config["layer_norm_eps"],
         activation=heads_config["activation"],
+        between=heads_config.get("between", False),
     )
     folder = out / LAYOUT.reader
     weights = _write_weights(run, folder, block=READER_BLOCK)

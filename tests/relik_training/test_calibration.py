@@ -127,6 +127,30 @@ def test_triples_between_unlabelled_ends_count_only_where_all_relations_are_anno
     assert judge_triples(_example(), found, least=0.6) == []
 
 
+def test_half_of_the_best_f1_serves_other_texts_better_than_the_peak_of_a_ragged_curve() -> None:
+    rng = np.random.default_rng(4)
+
+    def drawn(n: int) -> Judged:
+        odds = rng.normal(size=n) * 2
+        correct = rng.random(n) < _sigmoid(odds)
+        return Judged(scores=_sigmoid(odds).astype(np.float32), correct=correct, n_gold=n // 2)
+
+    others = drawn(20_000)
+    found: dict[bool, list[float]] = {False: [], True: []}
+    for _ in range(40):
+        few = drawn(150)
+        for halved, rates in found.items():
+            fitted = fit_scores(few, 0.9, halved=halved)
+            odds = np.log(others.scores / (1 - others.scores)) * fitted.scale + fitted.shift
+            kept = _sigmoid(odds) >= fitted.threshold
+            right = (kept & others.correct).sum()
+            rates.append(2 * right / (kept.sum() + others.n_gold))
+            if halved:
+                best = fit_scores(few, 0.9).report["f1"]
+                assert fitted.threshold == pytest.approx(float(str(best)) / 2, abs=0.01)
+    assert np.mean(found[True]) > np.mean(found[False])
+
+
 @pytest.mark.parametrize("slack", [0.02, -0.02])
 def test_slack_moves_the_threshold_and_loses_no_more_than_it_says(slack: float) -> None:
     rng = np.random.default_rng(3)

@@ -202,6 +202,14 @@ def test_the_rate_rises_to_its_peak_and_falls_to_zero() -> None:
     assert factors[10:] == [0.0, 0.0]
 
 
+def test_the_rate_can_stop_falling_above_zero() -> None:
+    factors = [linear_schedule(4, 10, floor=0.4)(step) for step in range(12)]
+    assert factors[:4] == [0.25, 0.5, 0.75, 1.0]
+    assert factors[4:10] == sorted(factors[4:10], reverse=True)
+    assert factors[4:6] == [1.0, pytest.approx(0.9)]
+    assert factors[10:] == [0.4, 0.4]
+
+
 def test_the_seconds_of_all_parts_of_a_run_add_up(tmp_path: Path) -> None:
     (tmp_path / "resolved.json").write_text('{"max_steps": 40}')
     rows = [(9, 5.0), (19, 9.0), (19, 4.0), (29, 8.5)]

@@ -1,7 +1,8 @@
 """Fit scores that mean what they say, and the thresholds that go with them, on development texts.
 
 Source: Platt, "Probabilistic outputs for support vector machines and comparisons to regularized
-likelihood methods" (1999), with the smoothed targets of its section 2.2.
+likelihood methods" (1999), with the smoothed targets of its section 2.2; Lipton, Elkan and
+Narayanaswamy, "Optimal Thresholding of Classifiers to Maximize F1 Measure" (2014).
 """
 
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ class Fitted:
     Args:
         scale: Multiplies the log-odds.
         shift: Added to them.
-        threshold: Calibrated score from which on F1 is best, 0..1.
+        threshold: Calibrated score from which on predictions are kept, 0..1.
         report: Figures for the manifest.
     """
 
@@ -234,7 +235,9 @@ def calibrate(
     return report
 
 
-def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitted:
+def fit_scores(
+    judged: Judged, precision: float, *, slack: float = 0.0, halved: bool = False
+) -> Fitted:
     """Fit scaling and threshold of one sort of prediction.
 
     Args:
@@ -242,6 +245,9 @@ def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitte
         precision: For which precision a second threshold is reported, 0..1.
         slack: By how much F1 may be below the best, for a lower threshold; below 0, for a higher
             one.
+        halved: Takes half of the best F1 for the threshold, which is where the best one lies for
+            scores that mean what they say (Lipton et al. 2014, theorem 1), however ragged the
+            curve of few predictions; `slack` has no say then.
 
     Returns:
         What was fitted, with its figures.
@@ -253,6 +259,8 @@ def fit_scores(judged: Judged, precision: float, *, slack: float = 0.0) -> Fitte
     top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
     near = [i for i, rate in enumerate(curve) if rate[2] >= top - abs(slack)]
+    if halved:
+        near = [int(np.abs(_GRID - top / 2).argmin())]
     best = near[-1 if slack < 0 else 0] if len(scores) else None
     threshold = 0.5 if best is None else float(_GRID[best])
     rates = (0.0, 0.0, 0.0) if best is None else curve[best]

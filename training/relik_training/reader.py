@@ -23,7 +23,8 @@ class ReaderRates:
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
         warmup_steps: Steps of warm-up.
-        max_steps: Steps of the run; rates fall linearly to zero.
+        max_steps: Steps of the run, over which rates fall linearly.
+        last_rate: Share of the peak rates at the end, 0..1.
     """
 
     learning_rate: float
@@ -31,6 +32,7 @@ class ReaderRates:
     layer_decay: float
     warmup_steps: int
     max_steps: int
+    last_rate: float = 0.0
 
 
 class ReaderModule(lightning.LightningModule):
@@ -228,7 +230,10 @@ class ReaderModule(lightning.LightningModule):
             weight_decay=0.01,
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, linear_schedule(self._rates.warmup_steps, self._rates.max_steps)
+            optimizer,
+            linear_schedule(
+                self._rates.warmup_steps, self._rates.max_steps, floor=self._rates.last_rate
+            ),
         )
         return {
             "optimizer": optimizer,

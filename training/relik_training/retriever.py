@@ -288,16 +288,18 @@ class RetrieverModule(lightning.LightningModule):
 
 
 class linear_schedule:  # used as a function; a class so that it survives a checkpoint
-    """Linear warm-up, then linear decay to zero.
+    """Linear warm-up, then linear decay, to zero unless it is said otherwise.
 
     Args:
         warmup_steps: Steps of warm-up.
-        max_steps: Step at which the rate is zero.
+        max_steps: Step at which the decay ends.
+        floor: Share of the peak rate that is left there, 0..1.
     """
 
-    def __init__(self, warmup_steps: int, max_steps: int) -> None:
+    def __init__(self, warmup_steps: int, max_steps: int, *, floor: float = 0.0) -> None:
         self._warmup_steps = warmup_steps
         self._max_steps = max_steps
+        self._floor = floor
 
     def __call__(self, step: int) -> float:
         """Give the factor of the peak rate at a step.
@@ -310,5 +312,5 @@ class linear_schedule:  # used as a function; a class so that it survives a chec
         """
         if step < self._warmup_steps:
             return (step + 1) / max(1, self._warmup_steps)
-        left = self._max_steps - step
-        return max(0.0, left / max(1, self._max_steps - self._warmup_steps))
+        left = max(0, self._max_steps - step) / max(1, self._max_steps - self._warmup_steps)
+        return self._floor + (1 - self._floor) * left

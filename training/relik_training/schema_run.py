@@ -159,6 +159,7 @@ def _module(
             layer_decay=config.layer_decay,
             warmup_steps=config.warmup_steps,
             max_steps=config.max_steps,
+            last_rate=config.last_rate,
         ),
         seed=config.seed,
         start_weight=config.start_weight,

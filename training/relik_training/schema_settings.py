@@ -87,6 +87,7 @@ class SchemaTraining:
         learning_rate: Peak rate of the top layer.
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
+        last_rate: Share of the peak rates at the end, 0..1; above 0 `average` has more to average.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
         pretokenised: Texts come in words with white space between, and mentions consist of them:
             so are they read, and measured on `dev` and `test`.
@@ -127,6 +128,7 @@ class SchemaTraining:
     learning_rate: float = 2e-4
     head_learning_rate: float = 5e-4
     layer_decay: float = 0.9
+    last_rate: float = 0.0
     hidden_dropout: float = 0.1
     pretokenised: bool = False
     swaps: int = 0

@@ -184,8 +184,11 @@ def _assert_close(run: Path, other: Path, *, tolerance: float) -> None:
 
 
 def test_swaps_wrong_spans_and_averages_go_through_a_whole_run(config: SchemaTraining) -> None:
-    changed = replace(config, swaps=1, wrong_spans=4, average=0.5)
-    bundle = open_bundle(str(train_seeds(changed, 1)["bundle"]))
+    changed = replace(config, swaps=1, wrong_spans=4, average=0.5, last_rate=0.5, half_f1=True)
+    report = train_seeds(changed, 1)
+    bundle = open_bundle(str(report["bundle"]))
+    spans = report["calibration"]["spans"]
+    assert spans["threshold"] == bundle.config.reader.threshold
     assert bundle.config.reader.drop_nil
     document = Document(doc_id="a", text="Ada was born in Rome and later lived in Oslo .")
     options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)

@@ -83,8 +83,10 @@ def _calibrated(
         threshold=_LEAST, relation_threshold=_LEAST, pretokenised=config.pretokenised
     )
     answers = answer_triples(pipeline, gold, options=options)
-    spans = fit_scores(_judged_spans(answers), _PRECISION, halved=True)
-    triples = fit_scores(_judged_triples(answers, least=_raw(spans)), _PRECISION, halved=True)
+    spans = fit_scores(_judged_spans(answers), _PRECISION, halved=config.half_f1)
+    triples = fit_scores(
+        _judged_triples(answers, least=_raw(spans)), _PRECISION, halved=config.half_f1
+    )
     fitted = replace(
         pipeline.config,
         reader=replace(

@@ -97,6 +97,7 @@ class SchemaTraining:
         average: Ends with a moving average of the weights, of which a step leaves this share;
             0 for the weights of the last step.
         start_weight: What the loss of starts counts for beside the others.
+        half_f1: Thresholds are half of the best F1 on `dev`, in place of the peak of its curve.
         distillation: Learns from a larger reader of the same schema too, a run or a bundle.
         lora: Adapters in the place of whole layers, for a large backbone.
         frozen_layers: Lowest layers that stay as they start, of use behind `start`.
@@ -136,6 +137,7 @@ class SchemaTraining:
     wrong_pairs: float = 0.0
     average: float = 0.0
     start_weight: float = 1.0
+    half_f1: bool = False
     distillation: ReaderDistillation = field(default_factory=ReaderDistillation)
     lora: LoraSettings = field(default_factory=LoraSettings)
     frozen_layers: int = 0

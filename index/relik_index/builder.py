@@ -80,6 +80,7 @@ class BuildOptions:
         batch_rows: Records that are compressed together.
         sources: Where the records come from, for the manifest.
         enrich: Adds to a record what its line does not say; the same each time it is asked.
+        after_reading: Called when all records were read, before any is encoded; may refuse them.
         any_case: Names are found in lower-case text too, although all are written with a capital:
             for lists of diseases or goods, which are no proper names.
         counted: The names were counted in linked text like that which will be read, so that what
@@ -97,6 +98,7 @@ class BuildOptions:
     batch_rows: int = 1024
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None
+    after_reading: Callable[[], None] | None = None
     any_case: bool = False
     counted: bool = False
     reuse: ReusedVectors | None = None
@@ -157,6 +159,8 @@ def build_index(
             rows, tokenizer_fingerprint = _write_records(
                 _Source(source, add), folder, tokenizer, chosen, tell
             )
+            if chosen.after_reading is not None:
+                chosen.after_reading()
             _write_names(_Source(source, add), folder, rows, tell, any_case=chosen.any_case)
             fields: dict[str, object] = {
                 "rows": rows,

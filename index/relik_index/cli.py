@@ -97,6 +97,7 @@ def build(
         batch=batch,
         sources=(file.name, *(text.name for text in texts)),
         enrich=enricher.enriched,
+        after_reading=enricher.check_linked,
         any_case=any_case,
         counted=bool(texts),
         reuse=reused,

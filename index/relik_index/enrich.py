@@ -12,6 +12,7 @@ from pathlib import Path
 
 import marisa_trie
 
+from relik.errors import InputError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import NAMES
 from relik.kb.names import MATCH_FORMAT, PRIMARY, normalise
@@ -111,6 +112,19 @@ class Enricher:
             },
             known_count=0 if own else count,
         )
+
+    def check_linked(self) -> None:
+        """Refuse linked text that is about other records, once all of them were asked for.
+
+        Raises:
+            InputError: There are surface forms, and of no record.
+        """
+        if self.linked and not self.n_linked:
+            seen = ", ".join(sorted(self.linked)[:3])
+            raise InputError(
+                f"linked text: got {len(self.linked)} ids, such as {seen}, and none that a record "
+                "has, expected ids of the records: map them, or leave the linked text out"
+            )
 
     def _with_surfaces(self, record: SourceRecord, seen: Mapping[str, int]) -> SourceRecord:
         kept = trusted(seen, (record.entity.name, *record.entity.aliases))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from typer.testing import CliRunner
 
-from relik.errors import BundleNotFoundError, ConfigError
+from relik.errors import BundleNotFoundError, ConfigError, InputError
 from relik.kb import KnowledgeBase
 from relik_index.cli import app
 
@@ -65,3 +65,15 @@ def test_links_are_counted_and_vectors_taken_over(tmp_path: Path) -> None:
     assert told["sources"] == ["kb.jsonl", "texts.jsonl"]
     kb = KnowledgeBase.open(tmp_path / "counted", verify=True)
     assert {match.row: match.count for match in kb.names.lookup("rome")} == {0: 0, 1: 1}
+
+
+def test_linked_text_about_other_records_makes_no_index(tmp_path: Path) -> None:
+    source = tmp_path / "kb.jsonl"
+    source.write_text('{"id": "a", "name": "Rome"}\n')
+    texts = tmp_path / "texts.jsonl"
+    texts.write_text('{"text": "in Rome", "spans": [[3, 7, "Q220", "Rome"]]}\n')
+    out = tmp_path / "out"
+    done = CliRunner().invoke(app, ["build", str(source), str(out), "--linked-text", str(texts)])
+    assert isinstance(done.exception, InputError)
+    assert "got 1 ids, such as Q220, and none that a record has" in str(done.exception)
+    assert not out.exists()

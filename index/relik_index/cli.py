@@ -113,10 +113,7 @@ def build(
             options=options,
             progress=progress,
         )
-    # Records are read twice.
-    built["inherited"] = enricher.n_known // 2
-    if texts:
-        built["linked"] = enricher.n_linked // 2
+    built |= enricher.told()
     if reused is not None:
         built["reused"] = reused.n_reused
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)

@@ -113,6 +113,15 @@ class Enricher:
             known_count=0 if own else count,
         )
 
+    def told(self) -> dict[str, int]:
+        """Count the records that were known, and those of linked text where there is some.
+
+        Returns:
+            `inherited` and `linked`, after an index was built: that reads each record twice.
+        """
+        counted = {"inherited": self.n_known // 2}
+        return counted | ({"linked": self.n_linked // 2} if self.linked else {})
+
     def check_linked(self) -> None:
         """Refuse linked text that is about other records, once all of them were asked for.
 

@@ -165,7 +165,8 @@ def triples(
 ) -> None:
     """Score triples: boundaries and relation, or with --entity-ids linked ids and relation.
 
-    With --entity-ids, inkb restricts gold to triples whose ends the knowledge base has.
+    With --entity-ids, inkb restricts gold to triples whose ends the knowledge base has, and marked
+    leaves out predictions with an end where gold marks no mention of it.
     With --strict the types of both ends count too, triples without them are told as boundaries,
     and mentions with their types as entities.
     """

@@ -14,7 +14,7 @@ Report: TypeAlias = Mapping[str, object]
 ABOUT = ("bundle", "model", "kb_version", "documents", "seconds")
 """What made a report, by its keys."""
 
-_READINGS = ("inkb", "with_nil", "relations", "triples", "boundaries", "entities")
+_READINGS = ("inkb", "with_nil", "marked", "relations", "triples", "boundaries", "entities")
 _MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
 
 

@@ -11,6 +11,7 @@ from relik.evaluation.counts import (
     entity_counts,
     found_triples,
     gold_triples,
+    known_triple_counts,
     linking_counts,
     retrieval_ranks,
     triple_counts,
@@ -150,22 +151,24 @@ def analyse_triples(
         wanted: What is asked for beside figures.
 
     Returns:
-        `triples`, and `inkb` where the ids are known; `breakdown` by `relations`, each with its
-        `name` or None.
+        As of `evaluate_triples`; `breakdown` by `relations`, each with its `name` or None.
     """
     answers = answer_triples(measured, gold, options=options, entity_ids=entity_ids)
-    restricted = {"triples": None, "inkb": known if entity_ids else None}
     readings = {
-        name: [
+        "triples": [
             triple_counts(
-                gold_triples(each.gold, entity_ids=entity_ids, known=ids).keys(),
+                gold_triples(each.gold, entity_ids=entity_ids).keys(),
                 found_triples(each.annotation, entity_ids=entity_ids).keys(),
             )
             for each in answers
         ]
-        for name, ids in restricted.items()
-        if name == "triples" or ids is not None
     }
+    if entity_ids and known is not None:
+        counted = [known_triple_counts(each.gold, each.annotation, known) for each in answers]
+        readings |= {
+            "inkb": [of_known for of_known, _ in counted],
+            "marked": [of_marked for _, of_marked in counted],
+        }
     figures: dict[str, object] = {
         name: precision_recall_f1(counts) for name, counts in readings.items()
     }

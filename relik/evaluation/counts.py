@@ -176,6 +176,43 @@ def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
     return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
 
 
+def known_triple_counts(
+    gold: GoldDocument, annotation: Annotation, known: Container[str]
+) -> tuple[Counts, Counts]:
+    """Compare triples by ids, where gold has only those of a knowledge base.
+
+    Args:
+        gold: A gold document.
+        annotation: Its answer.
+        known: The ids of the knowledge base.
+
+    Returns:
+        Counts without the triples of an end that overlaps a mention of no known id, which are
+        neither right nor wrong, as in `entity_counts`; and counts without those of an end that
+        overlaps no mention of a known id either, for sets that mark some mentions: hyperlinks of
+        Wikipedia, where a country that is named in passing is none.
+    """
+    wanted = gold_triples(gold, entity_ids=True, known=known).keys()
+    marked = [span for span, _ in known_mentions(gold, known)]
+    unjudged = unjudged_spans(gold, known)
+    right = excused = elsewhere = wrong = 0
+    for key, triple in found_triples(annotation, entity_ids=True).items():
+        ends = (triple.subject, triple.object)
+        if key in wanted:
+            right += 1
+        elif any(end.overlaps(other) for end in ends for other in unjudged):
+            excused += 1
+        elif not all(any(end.overlaps(other) for other in marked) for end in ends):
+            elsewhere += 1
+        else:
+            wrong += 1
+    missed = len(wanted) - right
+    return (
+        Counts(right=right, wrong=wrong + elsewhere, missed=missed),
+        Counts(right=right, wrong=wrong, missed=missed),
+    )
+
+
 def retrieval_ranks(
     gold: GoldDocument,
     windows: Sequence[Window],

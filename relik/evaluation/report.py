@@ -16,6 +16,7 @@ Figures = Mapping[str, object]
 READINGS = {
     "inkb": "without predictions on gold mentions of no known id",
     "with_nil": "with predictions on gold mentions of no known id",
+    "marked": "without predictions where gold marks no mention of a known id",
     "triples": "triples",
 }
 """Readings of a report that are rated by precision, recall and F1, and what they are."""

@@ -9,6 +9,7 @@ from relik.evaluation.counts import (
     entity_counts,
     found_triples,
     gold_triples,
+    known_triple_counts,
     linking_counts,
     retrieval_ranks,
     triple_counts,
@@ -156,22 +157,26 @@ def evaluate_triples(
             ids alone too: what it lacks cannot be found.
 
     Returns:
-        `triples`, and `inkb` where the ids are known, each as of `precision_recall_f1`.
+        `triples`, and where the ids are known `inkb`, without predictions of an end on a gold
+        mention of no known id, and `marked`, without those of an end on no gold mention either,
+        for sets that mark some; each as of `precision_recall_f1`.
     """
     # A mention of nothing known can be the end of a triple where only boundaries count.
     options = replace(options, relations=True, nil=not entity_ids)
-    counts, inkb = [], []
+    counts, inkb, marked = [], [], []
     for chunk in _chunks(gold):
         found = annotator.annotate([each.document for each in chunk], options=options)
         for each, annotation in zip(chunk, found, strict=True):
             wanted = gold_triples(each, entity_ids=entity_ids)
             got = found_triples(annotation, entity_ids=entity_ids)
             counts.append(triple_counts(wanted.keys(), got.keys()))
-            wanted = gold_triples(each, entity_ids=entity_ids, known=known)
-            inkb.append(triple_counts(wanted.keys(), got.keys()))
+            if entity_ids and known is not None:
+                of_known, of_marked = known_triple_counts(each, annotation, known)
+                inkb.append(of_known)
+                marked.append(of_marked)
     rated: dict[str, object] = {"triples": precision_recall_f1(counts)}
     if entity_ids and known is not None:
-        rated["inkb"] = precision_recall_f1(inkb)
+        rated |= {"inkb": precision_recall_f1(inkb), "marked": precision_recall_f1(marked)}
     return rated
 
 

@@ -194,6 +194,24 @@ def test_triples_of_unknown_ids_are_no_gold_in_the_knowledge_base() -> None:
     assert set(plain) == {"triples"}
 
 
+def test_triples_are_not_judged_where_gold_marks_no_mention_of_the_knowledge_base() -> None:
+    wanted = gold({ADA: "QA", BOB: "QB", ROME: "Q-unknown"}, (ADA, "P1", BOB), (ADA, "P4", BOB))
+    answers = Canned(
+        {ADA: "QA", BOB: "QB", ROME: "QR", CY: "QB"},
+        (ADA, "P1", BOB),  # right
+        (BOB, "P1", ADA),  # wrong
+        (ADA, "P1", ROME),  # an end on a mention of no known id
+        (CY, "P1", ADA),  # the same as the second, at a place without a mention
+        (CY, "P3", ADA),  # an end where gold marks nothing
+    )
+    report = evaluate_triples(
+        answers, [wanted], options=AnnotateOptions(), entity_ids=True, known=KNOWN
+    )
+    assert counts(report, "triples") == {"right": 1, "wrong": 3, "missed": 1}
+    assert counts(report, "inkb") == {"right": 1, "wrong": 2, "missed": 1}
+    assert counts(report, "marked") == {"right": 1, "wrong": 1, "missed": 1}
+
+
 def test_a_triple_found_at_two_places_counts_once_by_ids() -> None:
     wanted = gold({ADA: "QA", BOB: "QB", CY: "QA"}, (ADA, "P1", BOB), (CY, "P1", BOB))
     answers = Canned({ADA: "QA", BOB: "QB"}, (ADA, "P1", BOB))

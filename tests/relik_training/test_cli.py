@@ -53,6 +53,10 @@ def test_knowledge_is_made_from_the_recipe_of_a_retriever(world: "World") -> Non
     out = world.root / "elsewhere"
     counts = _run("knowledge", "--config", world.retriever_recipe(), "--out", out, "--json")
     assert counts == {"knowledge": str(out), "entities": 12, "relations": 2}
+    fewer = ("--set", "knowledge.max_entities=5", "--set", "knowledge.max_relations=1")
+    recipe = world.retriever_recipe()
+    counts = _run("knowledge", "--config", recipe, "--out", out, *fewer, "--json")
+    assert counts == {"knowledge": str(out), "entities": 5, "relations": 1}
 
 
 @pytest.mark.parametrize("command", ["knowledge", "retriever"])

@@ -253,3 +253,36 @@ def test_windows_keep_what_their_labels_point_at(
         assert ends == sorted(ends)
         assert not any(one.overlaps(two) for one, two in pairwise(ends))
         assert all(s < len(ends) and o < len(ends) for s, _, o in example.triples)
+
+
+def test_triples_that_no_sentence_states_are_no_relation_where_asked(tmp_path: Path) -> None:
+    row = {
+        "text": "Ada was born in London. Her brother Bob went away.",
+        "spans": [[0, 3, "Q1", "Ada"], [16, 22, "Q3", "London"], [36, 39, "Q2", "Bob"]],
+        "triples": [[0, "P19", 1], [2, "P19", 1], [0, "P27", 1]],
+    }
+    (example,) = _read(tmp_path, row, relations="all")
+    assert sorted(example.triples) == [(0, "P19", 1), (0, "P27", 1), (2, "P19", 1)]
+    words = {"P27": "citizen national"}
+    (example,) = _read(tmp_path, row, relations="all", one_sentence=True, triggers=words)
+    assert example.triples == ((0, "P19", 1),)
+
+
+def test_the_inverse_of_what_a_set_says_is_unknown_where_asked(tmp_path: Path) -> None:
+    row = {
+        "text": "Ada in London, London has Bob",
+        "spans": [
+            [0, 3, "Q1", "Ada"],
+            [7, 13, "Q3", "London"],
+            [15, 21, "Q3", "London"],
+            [26, 29, "Q2", "Bob"],
+        ],
+        "triples": [[0, "P131", 1], [2, "P150", 3], [3, "P131", 2], [0, "P17", 1]],
+    }
+    settings = {"relations": "all", "inverses": {"P131": "P150"}}
+    (example,) = _read(tmp_path, row, **settings)
+    plain = _read(tmp_path, row, relations="all")[0]
+    assert example.triples == plain.triples
+    # Bob's is said, and stays true; Ada's is not, of neither mention of London.
+    assert example.doubtful - plain.doubtful == {(1, "P150", 0), (2, "P150", 0)}
+    assert not example.doubtful & set(example.triples)

@@ -119,6 +119,24 @@ def test_a_bundle_is_trained_on_over_other_knowledge(config: ReaderTraining) -> 
     assert LAYOUT.reader_embeddings not in bundle.manifest.files
 
 
+def test_relations_of_a_retrieved_reader_can_read_the_words_between_too(
+    config: ReaderTraining,
+) -> None:
+    from relik.types import AnnotateOptions
+
+    config = replace(config, between=True)
+    train_reader(config)
+    bundle = open_bundle(str(build_bundle(config)["bundle"]))
+    about = json.loads((bundle.path / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
+    assert about["heads"]["between"]
+    options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
+    documents = [Document(doc_id="", text="Paris who lives here knows Rome")]
+    found = [bundle.pipeline(b).annotate(documents, options=options)[0] for b in ("onnx", "torch")]
+    assert found[0].triples
+    scores = [[triple.score for triple in each.triples] for each in found]
+    assert scores[0] == pytest.approx(scores[1], abs=1e-3)
+
+
 def test_a_run_over_knowledge_of_its_own_can_teach(config: ReaderTraining) -> None:
     from relik_training.distill.teacher import open_reader_teacher
 

@@ -46,14 +46,20 @@ def begin() -> None:
 
 
 @app.command()
-def knowledge(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
+def knowledge(
+    config: Recipe,
+    data: Data = None,
+    out: Out = None,
+    settings: Settings = None,
+    as_json: AsJson = False,
+) -> None:
     """Select the entities and relations of a bundle, by [knowledge] of a retriever's recipe."""
     from dataclasses import replace
 
     from relik_training.knowledge import build_knowledge, check_knowledge
-    from relik_training.recipes import Overrides, read_retriever_recipe
+    from relik_training.recipes import read_retriever_recipe
 
-    recipe = read_retriever_recipe(config, Overrides(data=_text(data)))
+    recipe = read_retriever_recipe(config, _said(data, None, settings))
     chosen = replace(recipe.knowledge, out=str(out)) if out else recipe.knowledge
     check_knowledge(chosen, Path(recipe.data))
     counts = build_knowledge(chosen, Path(recipe.data))

@@ -17,6 +17,7 @@ from relik_index.entity_types import is_date
 from relik_training.files import read_jsonl
 from relik_training.records import Records
 from relik_training.statements import Statement, placed
+from relik_training.told_in_one import told_in_one_sentence
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
@@ -51,6 +52,12 @@ class SourceConfig:
         skip_types: Span types that are no mentions, such as dates.
         relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
             subject and object; ids not listed are kept as they are.
+        one_sentence: Only triples that one sentence may state count (`told_in_one`); between other
+            pairs there is no relation, though the set says so.
+        triggers: With `one_sentence`: relation id in the file -> parts of words, of which the
+            sentence must have one.
+        inverses: Relation id -> relation id that often holds the other way round, which statements
+            seldom have though it is true: what the set does not say of it is then unknown.
         links: Whether the links are used; a set that is measured on keeps its spans alone.
         propagate: Label repeated names and the page's title as well.
     """
@@ -63,6 +70,9 @@ class SourceConfig:
     repeat: int = 1
     skip_types: tuple[str, ...] = ()
     relation_names: Mapping[str, str] = field(default_factory=dict)
+    one_sentence: bool = False
+    triggers: Mapping[str, str] = field(default_factory=dict)
+    inverses: Mapping[str, str] = field(default_factory=dict)
     links: bool = True
     propagate: bool = False
 
@@ -154,6 +164,8 @@ class ExampleReader:
 
     def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
         text = row["text"]
+        if source.one_sentence:
+            row = {**row, "triples": told_in_one_sentence(row, source.triggers)}
         mentions, kept = self._gold(row, source)
         groups = {m.span: m.group for m in mentions}
         triples = [
@@ -174,7 +186,7 @@ class ExampleReader:
                 (m for m in by_span.values() if _within(m.span, window.span)),
                 key=lambda m: m.span,
             )
-            stated, doubtful = placed(triples, inside)
+            stated, doubtful = placed(triples, inside, source.inverses)
             offset = window.span.start
             cut = [
                 Span(m.span.start, m.span.end)

@@ -80,6 +80,7 @@ def open_reader_run(config: ReaderTraining) -> OpenRun:
         hidden_size=backbone.layers.config.hidden_size,
         linears_hidden_size=config.linears_hidden_size,
         layer_norm_eps=backbone.layers.config.layer_norm_eps,
+        between=config.between,
     )
     module = _module(config, backbone, heads, layout)
     return OpenRun(

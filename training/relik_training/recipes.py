@@ -178,6 +178,7 @@ class ReaderTraining:
         lora: Adapters in place of whole weights.
         serving: What the bundle's pipeline.toml says of windows and candidates.
         linears_hidden_size: Width inside the heads.
+        between: Relations read the words between two mentions too.
         n_entities: Entity markers.
         n_relations: Relation markers.
         batch_size: Windows per step.
@@ -217,6 +218,7 @@ class ReaderTraining:
     lora: LoraSettings = field(default_factory=LoraSettings)
     serving: Serving = field(default_factory=Serving)
     linears_hidden_size: int = 256
+    between: bool = False
     n_entities: int = 100
     n_relations: int = 50
     batch_size: int = 16

@@ -1,6 +1,6 @@
 """Where the triples of a document stand among the mentions of a window."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,7 +30,9 @@ class Statement:
 
 
 def placed(
-    statements: Sequence[Statement], inside: Sequence["Mention"]
+    statements: Sequence[Statement],
+    inside: Sequence["Mention"],
+    inverses: Mapping[str, str] | None = None,
 ) -> tuple[tuple[tuple[int, str, int], ...], frozenset[tuple[int, str, int]]]:
     """Place triples among the mentions of a window.
 
@@ -40,6 +42,7 @@ def placed(
     Args:
         statements: Triples of the document.
         inside: Mentions of the window.
+        inverses: As `SourceConfig.inverses`.
 
     Returns:
         Triples as (subject index, relation id, object index) into the mentions, and those of which
@@ -64,4 +67,9 @@ def placed(
             s, o = min(pairs, key=lambda p: abs(inside[p[0]].span.start - inside[p[1]].span.start))
             stated[(s, one.relation, o)] = None
             doubtful.update((s, one.relation, o) for s, o in pairs)
-    return tuple(stated), frozenset(doubtful - stated.keys())
+    turned = {
+        (o, inverses[relation], s)
+        for s, relation, o in (*stated, *doubtful)
+        if inverses and relation in inverses
+    }
+    return tuple(stated), frozenset((doubtful | turned) - stated.keys())

@@ -160,6 +160,21 @@ def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:
     assert (made / LAYOUT.reader / LAYOUT.weights).read_bytes() == weights
 
 
+def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_path: Path) -> None:
+    from relik_training.own_base import standing_already
+    from relik_training.plan_reader import ReaderKind
+
+    assert standing_already(config) == config
+    assert ReaderKind(config, tmp_path).config.base == ""
+    made = standing(config).base
+    assert ReaderKind(config, tmp_path).config.base == made
+    assert Path(ReaderKind(config, tmp_path).config.out).parent == tmp_path
+    named = replace(config, base="elsewhere")
+    assert standing_already(named) == named
+    _lines(Path(config.knowledge) / "entities.jsonl", [*OWN, {"id": "c-3", "name": "Oslo"}])
+    assert standing_already(config) == config
+
+
 def test_training_begins_where_the_bundle_ended(config: ReaderTraining) -> None:
     import torch
 

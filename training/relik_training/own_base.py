@@ -41,13 +41,36 @@ def standing(config: ReaderTraining) -> ReaderTraining:
         return config
     target = Path(config.out) / BASE
     start = open_bundle(config.start, verify=False)
-    made_from = {
-        "bundle": _sha256(start.path / MANIFEST),
-        **{name: _sha256(_records(config, name)) for name in _KNOWLEDGE},
-    }
+    made_from = _made_from_now(config, start)
     if _held(target) != made_from:
         _make(config, start, target, made_from)
     return replace(config, base=str(target))
+
+
+def standing_already(config: ReaderTraining) -> ReaderTraining:
+    """Give the settings of a run with the base that an earlier start of it made.
+
+    Args:
+        config: As for `standing`.
+
+    Returns:
+        The same with a base, or as it is where there is none of the same bundle and knowledge.
+
+    Raises:
+        BundleError: The bundle that is to start from cannot be used.
+    """
+    target = Path(config.out) / BASE
+    if config.base or not target.is_dir():
+        return config
+    made_from = _made_from_now(config, open_bundle(config.start, verify=False))
+    return replace(config, base=str(target)) if _held(target) == made_from else config
+
+
+def _made_from_now(config: ReaderTraining, start: Bundle) -> dict[str, str]:
+    return {
+        "bundle": _sha256(start.path / MANIFEST),
+        **{name: _sha256(_records(config, name)) for name in _KNOWLEDGE},
+    }
 
 
 def _make(config: ReaderTraining, start: Bundle, target: Path, made_from: dict[str, str]) -> None:

@@ -11,6 +11,7 @@ from relik.pipeline import Pipeline, open_pipeline
 from relik.types import AnnotateOptions, Document
 from relik_training.examples import Example, read_examples
 from relik_training.metrics import folder_bytes
+from relik_training.own_base import standing_already
 from relik_training.plan_fit import sample_documents
 from relik_training.plan_kinds import EndCost
 from relik_training.reader_bundle import build_bundle
@@ -35,7 +36,8 @@ class ReaderKind:
     """
 
     def __init__(self, config: ReaderTraining, folder: Path) -> None:
-        self.config = replace(config, out=str(folder / "run"))
+        # The run will not make anew what it made, which takes minutes over a large knowledge base.
+        self.config = replace(standing_already(config), out=str(folder / "run"))
 
     def open(self) -> OpenRun:
         """Read what the run starts from.

@@ -156,12 +156,15 @@ class CalibrationConfig:
         span_shift: Shift for spans.
         triple_scale: Scale for triples.
         triple_shift: Shift for triples.
+        triple_ends: Weight of the log probabilities of both ends beside a triple's raw log-odds,
+            not negative: a triple holds only where both ends are what they are said to be.
     """
 
     span_scale: float = 1.0
     span_shift: float = 0.0
     triple_scale: float = 1.0
     triple_shift: float = 0.0
+    triple_ends: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

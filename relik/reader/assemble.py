@@ -7,7 +7,7 @@ import numpy as np
 
 from relik.config import CalibrationConfig
 from relik.kb import KnowledgeBase
-from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, start_scores
+from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, start_scores, with_ends
 from relik.reader.inputs import ReaderInput, TextTokens, begins_line
 from relik.reader.priors import log_priors
 from relik.types import (
@@ -98,7 +98,15 @@ def assemble(
             subject=spans[found.subject].span,
             relation_id=row.candidates.relations[found.relation].entity_id,
             object=spans[found.object].span,
-            score=calibrated(found.score, calibration.triple_scale, calibration.triple_shift),
+            score=calibrated(
+                with_ends(
+                    found.score,
+                    (spans[found.subject].score, spans[found.object].score),
+                    calibration.triple_ends,
+                ),
+                calibration.triple_scale,
+                calibration.triple_shift,
+            ),
         )
         for found in related
         if found.subject in kept and found.object in kept

@@ -186,6 +186,24 @@ def calibrated(raw: float, scale: float, shift: float) -> float:
     return _probability(scale * math.log(bounded / (1.0 - bounded)) + shift)
 
 
+def with_ends(raw: float, ends: tuple[float, float], weight: float) -> float:
+    """Take the doubt about the ends of a triple into its raw score.
+
+    Args:
+        raw: That the relation holds between them, 0..1.
+        ends: Calibrated scores of subject and object, 0..1.
+        weight: As `CalibrationConfig.triple_ends`.
+
+    Returns:
+        0..1, never above `raw`.
+    """
+    if not weight:
+        return raw
+    bounded = min(max(raw, 1e-6), 1.0 - 1e-6)
+    doubt = sum(math.log(max(end, 1e-6)) for end in ends)
+    return min(raw, _probability(math.log(bounded / (1.0 - bounded)) + weight * doubt))
+
+
 def uncalibrated(score: float, scale: float, shift: float) -> float:
     """Give the raw score that `calibrated` turns into a score.
 

@@ -19,6 +19,7 @@ from relik.reader.decode import (
     pick_starts,
     softmax,
     uncalibrated,
+    with_ends,
     without_overlaps,
 )
 
@@ -203,3 +204,14 @@ def test_every_score_has_a_raw_score(score: float, scale: float, shift: float) -
 def test_the_ends_of_the_scale_ask_for_all_and_for_nothing(scale: float) -> None:
     assert uncalibrated(0.0, scale, 5.0) == 0.0
     assert uncalibrated(1.0, scale, 5.0) == 1.0
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1), st.floats(0, 4))
+def test_doubt_about_ends_never_adds_to_a_triple(
+    raw: float, subject: float, object_: float, weight: float
+) -> None:
+    weighed = with_ends(raw, (subject, object_), weight)
+    assert 0.0 <= weighed <= raw
+    assert with_ends(raw, (subject, object_), 0.0) == raw
+    assert weighed == with_ends(raw, (object_, subject), weight)
+    assert with_ends(raw, (1.0, 1.0), weight) == pytest.approx(raw, abs=1e-5)

@@ -218,6 +218,33 @@ def test_calibration_changes_scores_and_not_what_is_best(
     )
 
 
+def test_triples_of_doubtful_ends_are_doubtful_where_ends_count(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+) -> None:
+    changed = open_reader(
+        tiny_bundle.path,
+        backend="onnx",
+        config=replace(tiny_bundle.config, calibration=CalibrationConfig(triple_ends=2.0)),
+        tokenizer=tiny_bundle.tokenizer(),
+        knowledge=knowledge,
+    )
+    plain, weighed = _read(reader), _read(changed)
+    assert plain.spans == weighed.spans
+    assert plain.triples
+    score_of = {found.span: found.score for found in plain.spans}
+    expected = [
+        np.log(t.score / (1 - t.score))
+        + 2.0 * (np.log(score_of[t.subject]) + np.log(score_of[t.object]))
+        for t in plain.triples
+    ]
+    odds = [np.log(t.score / (1 - t.score)) for t in weighed.triples]
+    np.testing.assert_allclose(odds, expected, atol=1e-3)
+    # What is asked for is kept, whenever it is compared.
+    for triple in weighed.triples:
+        options = replace(ALL, relation_threshold=triple.score)
+        assert triple in _read(changed, options=options).triples
+
+
 def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> None:
     found = _read(reader, options=replace(ALL, explain=True))
     for one in found.spans:

@@ -7,7 +7,9 @@ from hypothesis import strategies as st
 
 from relik.types import Annotation, Coverage, EntitySpan, Span, Triple
 from relik_training.calibration import (
+    Fitted,
     Judged,
+    choose_ends,
     expected_calibration_error,
     fit_platt,
     fit_scores,
@@ -162,3 +164,41 @@ def test_slack_moves_the_threshold_and_loses_no_more_than_it_says(slack: float) 
     assert moved.threshold != best.threshold
     most, kept = (float(str(fitted.report["f1"])) for fitted in (best, moved))
     assert most - 0.02 <= kept <= most
+
+
+def test_doubt_about_ends_counts_where_it_tells_right_triples_from_wrong_ones() -> None:
+    rng = np.random.default_rng(3)
+    spans = Fitted(scale=1.0, shift=0.0, threshold=0.1)
+
+    def documents(*, telling: bool) -> list[Annotation]:
+        made = []
+        for _ in range(400):
+            right = bool(rng.random() < 0.5)
+            # The second triple has other ends than gold, which are doubted or not.
+            score = (0.9 if right else 0.3) if telling else float(rng.choice([0.3, 0.9]))
+            ada, bob = Span(0, 3), Span(8, 11)
+            found = tuple(
+                EntitySpan(span=span, entity_id=key, score=score, candidates=())
+                for span, key in ((ada, "Q1"), (bob, "Q2"))
+            )
+            relation = "P1" if right else "P2"
+            triple = Triple(subject=ada, relation_id=relation, object=bob, score=0.5)
+            made.append(
+                Annotation(
+                    doc_id="d",
+                    spans=found,
+                    triples=(triple,),
+                    coverage=Coverage(characters=33, windows=1, truncated=False),
+                )
+            )
+        return made
+
+    examples = [_example()] * 400
+    weight, judged = choose_ends(examples, documents(telling=True), spans, (1.0, 2.0))
+    assert weight > 0
+    assert len(judged.scores) == 400
+    assert judged.scores[judged.correct].min() > judged.scores[~judged.correct].max()
+    assert choose_ends(examples, documents(telling=True), spans, ())[0] == 0.0
+    flat, judged = choose_ends(examples, documents(telling=False), spans, (4.0,))
+    assert flat == 0.0
+    assert set(judged.scores.tolist()) == {0.5}

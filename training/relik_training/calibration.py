@@ -24,6 +24,7 @@ from relik_training.progress import told
 from relik_training.recipes import CalibrationTraining
 from relik_training.records import Records
 from relik_training.settings import write_toml
+from relik_training.triple_ends import weigh_ends
 
 # A document is one example here: the pipeline cuts it into windows itself.
 _WHOLE = WindowConfig(size=10**9, stride=10**9)
@@ -201,9 +202,9 @@ def calibrate(
     pipeline = open_pipeline(replace(bundle, config=plain), backend="onnx")
     annotations = _annotate(pipeline, examples, config)
     spans = fit_scores(_judged_spans(examples, annotations), config.precision, slack=config.slack)
-    least = _raw(spans)
+    ends, judged = choose_ends(examples, annotations, spans, config.ends)
     triples = fit_scores(
-        _judged_triples(examples, annotations, least),
+        judged,
         config.precision,
         slack=-config.triple_slack,
     )
@@ -217,12 +218,13 @@ def calibrate(
             span_shift=spans.shift,
             triple_scale=triples.scale,
             triple_shift=triples.shift,
+            triple_ends=ends,
         ),
     )
     report: dict[str, object] = {
         "documents": len(examples),
         "spans": spans.report,
-        "triples": triples.report,
+        "triples": {**triples.report, **({"ends": ends} if ends else {})},
     }
     write_toml(fitted, folder / LAYOUT.pipeline)
     fields = dict(bundle.manifest.fields)
@@ -338,6 +340,35 @@ def _judged_triples(
             judged.extend(judge_triples(example, annotation, least=least))
             n_gold += len(_gold_triples(example))
     return _gathered(judged, n_gold)
+
+
+def choose_ends(
+    examples: Sequence[Example],
+    annotations: Sequence[Annotation],
+    spans: Fitted,
+    weights: Sequence[float],
+) -> tuple[float, Judged]:
+    """Choose how much the doubt about ends counts: by the log loss of what it leaves to fit.
+
+    Args:
+        examples: Whole documents.
+        annotations: What was found in each, with raw scores.
+        spans: Calibration of spans.
+        weights: Weights to try beside none.
+
+    Returns:
+        The weight, and the triples that can be judged with scores that have it.
+    """
+    tried = []
+    for weight in sorted({0.0, *weights}):
+        weighed = [weigh_ends(each, spans.scale, spans.shift, weight) for each in annotations]
+        judged = _judged_triples(examples, weighed, _raw(spans))
+        scale, shift = fit_platt(judged.scores, judged.correct)
+        odds = scale * _logit(judged.scores) + shift
+        loss = np.logaddexp(0.0, np.where(judged.correct, -odds, odds)).mean() if len(odds) else 0.0
+        tried.append((float(loss), weight, judged))
+    _, weight, judged = min(tried, key=lambda each: each[:2])
+    return weight, judged
 
 
 def _gathered(judged: Sequence[tuple[float, bool]], n_gold: int) -> Judged:

@@ -52,6 +52,8 @@ class CalibrationTraining:
         slack: The threshold of spans is the lowest whose F1 is at most so far below the best.
         triple_slack: The threshold of triples is the highest whose F1 is: what texts do not state
             is not to be said.
+        ends: Weights of the doubt about both ends of a triple, of which the one is taken that tells
+            right triples from wrong ones best (`CalibrationConfig.triple_ends`); none tries none.
     """
 
     sources: Tables = ()
@@ -61,6 +63,7 @@ class CalibrationTraining:
     precision: float = 0.9
     slack: float = 0.0
     triple_slack: float = 0.0
+    ends: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

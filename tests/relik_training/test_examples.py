@@ -286,3 +286,23 @@ def test_the_inverse_of_what_a_set_says_is_unknown_where_asked(tmp_path: Path) -
     # Bob's is said, and stays true; Ada's is not, of neither mention of London.
     assert example.doubtful - plain.doubtful == {(1, "P150", 0), (2, "P150", 0)}
     assert not example.doubtful & set(example.triples)
+
+
+@pytest.mark.parametrize(
+    ("settings", "told"),
+    [
+        ({"triggers": {"P47": "border"}}, "expected one_sentence = true"),
+        ({"one_sentence": True, "triggers": {"P47": ["border"]}}, r"triggers\.P47: got \['border"),
+    ],
+)
+def test_words_of_relations_that_cannot_be_used_are_refused(
+    tmp_path: Path, settings: dict[str, object], told: str
+) -> None:
+    with pytest.raises(ConfigError, match=told):
+        read_examples(
+            ({"path": "set.jsonl", **settings},),
+            data=tmp_path,
+            titles="",
+            entities=Records([]),
+            windows=WindowConfig(),
+        )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.config import WindowConfig, from_mapping
+from relik.errors import ConfigError
 from relik.types import Document, Span
 from relik.windows import split
 from relik_index.entity_types import is_date
@@ -325,8 +326,23 @@ def read_examples(
     examples: list[Example] = []
     for number, table in enumerate(sources):
         source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
+        _check_triggers(source, where=f"sources[{number}]")
         examples.extend(reader.read(source, data))
     return examples
+
+
+def _check_triggers(source: SourceConfig, *, where: str) -> None:
+    if source.triggers and not source.one_sentence:
+        raise ConfigError(
+            f"{where} triggers: got words for sentences that are not asked for, expected "
+            "one_sentence = true with them: add it, or leave triggers out"
+        )
+    for relation, words in source.triggers.items():
+        if not isinstance(words, str):
+            raise ConfigError(
+                f"{where} triggers.{relation}: got {words!r}, expected words parted by spaces in "
+                'one string: write "border adjacent"'
+            )
 
 
 def _renamed(

@@ -37,14 +37,13 @@ def standing(config: ReaderTraining) -> ReaderTraining:
         ConfigError: It has no encoder.
         InputError: A record is wrong.
     """
-    if config.base:
-        return config
-    target = Path(config.out) / BASE
-    start = open_bundle(config.start, verify=False)
-    made_from = _made_from_now(config, start)
-    if _held(target) != made_from:
-        _make(config, start, target, made_from)
-    return replace(config, base=str(target))
+    ready = standing_already(config)
+    if not ready.base:
+        start = open_bundle(config.start, verify=False)
+        target = Path(config.out) / BASE
+        _make(config, start, target, _made_from_now(config, start))
+        ready = replace(config, base=str(target))
+    return ready
 
 
 def standing_already(config: ReaderTraining) -> ReaderTraining:

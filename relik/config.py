@@ -118,6 +118,8 @@ class ReaderConfig:
         prior_weight: Weight of the log share of uses of a mention's surface form that mean a
             candidate, added to the link logits; 0 leaves it out.
         nil_weight: Added to the link logit of NIL; below 0 more mentions are linked.
+        unnamed_nil_weight: Added to it besides where no candidate has the mention as a name: texts
+            are full of what no knowledge base has, and what it has mostly goes by a known name.
         given_prior_factor: Multiplies `prior_weight` where mentions are given: dates and common
             words come too, about which a reader of names knows less than what has their name.
         counted_prior_factor: The same over an index whose names were counted in linked text of the
@@ -130,6 +132,8 @@ class ReaderConfig:
         term_prior_factor: Multiplies `prior_weight` there.
         drop_nil: A span that is linked to nothing is no mention: where the candidates are all
             types that there are, and the reader was trained to refuse what has none.
+        relations_per_pair: Most relations of one subject and one object, the best; 0 gives all that
+            pass the threshold.
     """
 
     max_tokens: int = 512
@@ -139,12 +143,14 @@ class ReaderConfig:
     max_spans: int = 32
     prior_weight: float = 0.8
     nil_weight: float = 0.0
+    unnamed_nil_weight: float = 0.0
     given_prior_factor: float = 1.5
     counted_prior_factor: float = 2.5
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
     term_prior_factor: float = 4.0
     drop_nil: bool = False
+    relations_per_pair: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,6 +1,6 @@
 """Mentions that are given: placed in windows, linked and related there, and joined again."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from relik import windows as windowing
@@ -18,6 +18,8 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
+
+Refine = Callable[[Annotation, str], Annotation]
 
 
 def read_given(
@@ -83,6 +85,7 @@ def merge_given(
     mentions: Sequence[Span],
     *,
     options: AnnotateOptions,
+    refine: Refine,
 ) -> Annotation:
     """Join what was read in the windows of a document whose mentions were given.
 
@@ -91,11 +94,12 @@ def merge_given(
         window_annotations: What was read.
         mentions: Its mentions.
         options: Without the task of entities only the ends of triples are kept.
+        refine: Drops triples that cannot stand, given all of the document and its text.
 
     Returns:
         The answer; mentions of nothing but white space are linked to nothing.
     """
-    merged = windowing.merge(document, window_annotations, nil=True)
+    merged = refine(windowing.merge(document, window_annotations, nil=True), document.text)
     blank = (span for span in mentions if windowing.is_blank(document, span))
     spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
     if not options.entities:

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relik import windows as windowing
 from relik.abbreviations import with_abbreviations
 from relik.config import PipelineConfig
+from relik.consistent import refined
 from relik.errors import InputError
 from relik.given import merge_given, read_given
 from relik.kb import KnowledgeBase
@@ -65,6 +67,7 @@ class Pipeline:
     def __init__(self, parts: PipelineParts, config: PipelineConfig) -> None:
         self._parts = parts
         self._config = config
+        self._refine = partial(refined, kb=parts.entities, most=config.reader.relations_per_pair)
 
     @property
     def model(self) -> str:
@@ -272,11 +275,14 @@ class Pipeline:
             The answer.
         """
         if mentions is not None:
-            return merge_given(document, window_annotations, mentions, options=options)
+            return merge_given(
+                document, window_annotations, mentions, options=options, refine=self._refine
+            )
         merged = windowing.merge(document, window_annotations, nil=True)
         if self.entities.any_case:  # a list of terms, which texts abbreviate
             merged = with_abbreviations(merged, document.text)
             merged = with_document(merged, document.text, self.entities)
+        merged = self._refine(merged, document.text)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
         spans = tuple(
             found

@@ -204,31 +204,56 @@ def place_mention(row: Row, span: Span) -> tuple[int, int]:
     return int(touched[0]) + 1, int(touched[-1]) + 1
 
 
-def span_priors(
-    kb: KnowledgeBase, row: Row, spans: Sequence[tuple[int, int, float]], n_classes: int
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWeights:
+    """How evidence beside the text is joined with the reader's link logits.
+
+    Args:
+        prior: Weight of the log priors of surface forms.
+        nil: Added to the logit of NIL.
+        unnamed_nil: Added to it where no candidate has the mention as a name.
+    """
+
+    prior: float
+    nil: float
+    unnamed_nil: float
+
+
+def weigh_links(
+    kb: KnowledgeBase,
+    row: Row,
+    spans: Sequence[tuple[int, int, float]],
+    logits: FloatArray,
+    weights: LinkWeights,
 ) -> FloatArray:
-    """Give the log prior of each class of spans.
+    """Join link logits with what the names of mentions say.
 
     Args:
         kb: Knowledge base of the candidates.
         row: The row.
         spans: First and last token, and probability.
-        n_classes: Classes of the batch: NONE, NIL and candidates.
+        logits: Float32, (n_spans, n_classes), of NONE, NIL and candidates.
+        weights: Weights.
 
     Returns:
-        Float32, (n_spans, n_classes); NONE and padding get 0.
+        Float32, (n_spans, n_classes).
     """
+    weighed = np.array(logits, dtype=np.float32)
+    weighed[:, NIL_CLASS] += weights.nil
+    if not weights.prior and not weights.unnamed_nil:
+        return weighed
     n_read = len(row.built.entity_positions) - 2
     rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
-    priors = np.zeros((len(spans), n_classes), dtype=np.float32)
+    known = [-1 if one is None else one for one in rows]
     for k, (start, end, _) in enumerate(spans):
         if 1 <= start <= end <= row.built.n_text:
             first, last = row.text.starts[start - 1], row.text.ends[end - 1]
-            surface = row.window.text[first:last]
-            of_rows, of_nil = log_priors(kb, surface, [-1 if r is None else r for r in rows])
-            priors[k, 2 : 2 + n_read] = of_rows
-            priors[k, NIL_CLASS] = of_nil
-    return priors
+            priors = log_priors(kb, row.window.text[first:last], known)
+            weighed[k, 2 : 2 + n_read] += weights.prior * priors.of_rows
+            weighed[k, NIL_CLASS] += weights.prior * priors.of_nil
+            if not priors.named:
+                weighed[k, NIL_CLASS] += weights.unnamed_nil
+    return weighed
 
 
 def span_columns(spans: Sequence[Sequence[tuple[int, int]]]) -> tuple[IntArray, IntArray, IntArray]:

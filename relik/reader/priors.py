@@ -7,6 +7,7 @@ gives nearly even shares, so the prior then says only which candidates have that
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -97,7 +98,23 @@ def _weighed(kb: Knowledge, matches: Sequence[NameMatch], *, lower: bool) -> dic
     return weights
 
 
-def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> tuple[FloatArray, float]:
+@dataclass(frozen=True, slots=True)
+class LogPriors:
+    """What the surface form of a mention says of its candidates.
+
+    Args:
+        of_rows: Float32, (n_candidates,), log prior of each, in [log SOLE_FLOOR, 0]; all zero where
+            nothing has the name.
+        of_nil: That of NIL; 0 where no candidate has the name, or each of them alike.
+        named: Whether a candidate has the name.
+    """
+
+    of_rows: FloatArray
+    of_nil: float
+    named: bool
+
+
+def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> LogPriors:
     """Give the log prior of each candidate of a mention, and of NIL.
 
     Args:
@@ -106,17 +123,17 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> tuple[FloatA
         rows: Rows of the candidates.
 
     Returns:
-        Float32, (n_candidates,), each in [log SOLE_FLOOR, 0]; all zero where nothing has the name.
-        The log prior of NIL; 0 where no candidate has the name, or each of them alike.
+        The priors.
     """
     shares = name_shares(kb, surface)
     if not shares:
-        return np.zeros(len(rows), dtype=np.float32), 0.0
+        return LogPriors(np.zeros(len(rows), dtype=np.float32), 0.0, named=False)
     sole = len(shares) == 1
     floor = SOLE_FLOOR if sole else FLOOR
     found = np.log(np.array([max(shares.get(row, 0.0), floor) for row in rows], dtype=np.float32))
+    named = not shares.keys().isdisjoint(rows)
     if not found.any():
-        return found, 0.0
+        return LogPriors(found, 0.0, named)
     # A known name seldom means something unknown.
-    named = sole and " " in surface and not shares.keys().isdisjoint(rows)
-    return found, SOLE_NIL_PRIOR if named else NIL_PRIOR
+    sure = sole and " " in surface and named
+    return LogPriors(found, SOLE_NIL_PRIOR if sure else NIL_PRIOR, named)

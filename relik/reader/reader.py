@@ -13,14 +13,15 @@ from relik.errors import BundleError
 from relik.kb import KnowledgeBase
 from relik.reader.assemble import (
     DecodedTriple,
+    LinkWeights,
     Row,
     assemble,
     begun_scores,
     ordered_pairs,
     place_mention,
     span_columns,
-    span_priors,
     text_mask,
+    weigh_links,
 )
 from relik.reader.decode import (
     NIL_CLASS,
@@ -314,11 +315,9 @@ class TransformerReader:
                 weight *= self._given_prior_factor
             elif self._term_weight:
                 weight *= self._config.term_prior_factor
-            if weight and spans:
-                logits = logits + weight * span_priors(self._parts.entities, row, spans, len(mask))
-            if self._config.nil_weight:
-                logits = logits.copy()
-                logits[:, NIL_CLASS] += self._config.nil_weight
+            unnamed = 0.0 if self._term_weight else self._config.unnamed_nil_weight
+            weights = LinkWeights(prior=weight, nil=self._config.nil_weight, unnamed_nil=unnamed)
+            logits = weigh_links(self._parts.entities, row, spans, logits, weights)
             scores = link_scores(logits, mask)
             read = [
                 DecodedSpan(start=start, end=end, mention=mention, links=scores[k])
@@ -326,8 +325,8 @@ class TransformerReader:
             ]
             if row.given is None:
                 if self._term_weight:
-                    weights = self._term_weight, -self._config.unnamed_weight
-                    read = weigh_terms(self._parts.entities, row, terms[i], read, weights)
+                    of_terms = self._term_weight, -self._config.unnamed_weight
+                    read = weigh_terms(self._parts.entities, row, terms[i], read, of_terms)
                 if self._config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]
                 read = without_overlaps(read, most=self._config.max_spans)

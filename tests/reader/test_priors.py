@@ -40,11 +40,12 @@ def test_case_and_spacing_do_not_matter() -> None:
 
 
 def test_an_unknown_surface_says_nothing() -> None:
-    assert log_priors(knowledge({}), "Atlantis", [0, 1, 2])[0].tolist() == [0.0, 0.0, 0.0]
+    assert log_priors(knowledge({}), "Atlantis", [0, 1, 2]).of_rows.tolist() == [0.0, 0.0, 0.0]
 
 
 def test_a_candidate_without_the_name_gets_the_floor() -> None:
-    priors, nil = log_priors(knowledge({}), "Paris", [0, 2])
+    told = log_priors(knowledge({}), "Paris", [0, 2])
+    priors, nil = told.of_rows, told.of_nil
     assert nil == NIL_PRIOR
     assert priors[1] == pytest.approx(np.log(FLOOR))
     assert priors[0] > priors[1]
@@ -54,7 +55,7 @@ def test_a_candidate_without_the_name_gets_the_floor() -> None:
 def test_shares_sum_to_one_and_priors_stay_in_range(one: int, other: int) -> None:
     kb = knowledge({("Paris", "Q1"): one, ("Paris", "Q2"): other})
     assert sum(name_shares(kb, "Paris").values()) == pytest.approx(1.0)
-    priors, _ = log_priors(kb, "Paris", [0, 1, 2])
+    priors = log_priors(kb, "Paris", [0, 1, 2]).of_rows
     assert (priors <= 0).all()
     assert (priors >= np.log(FLOOR) - 1e-6).all()
 
@@ -91,17 +92,17 @@ def test_people_of_a_place_may_mean_the_place_though_their_word_is_a_name() -> N
 
 
 def test_a_name_of_one_record_alone_leaves_the_others_less() -> None:
-    priors, _ = log_priors(knowledge({}), "Lyon", [0, 2])
+    priors = log_priors(knowledge({}), "Lyon", [0, 2]).of_rows
     assert priors.tolist() == pytest.approx([np.log(SOLE_FLOOR), 0.0])
 
 
 def test_a_long_name_of_one_candidate_seldom_means_something_unknown() -> None:
     kb = knowledge({})
-    assert log_priors(kb, "Paris Hilton", [1, 2])[1] == SOLE_NIL_PRIOR
+    assert log_priors(kb, "Paris Hilton", [1, 2]).of_nil == SOLE_NIL_PRIOR
     # Who has the name is no candidate: whatever else is one, nothing may be meant.
-    assert log_priors(kb, "Paris Hilton", [2])[1] == NIL_PRIOR
-    assert log_priors(kb, "Lyon", [1, 2])[1] == NIL_PRIOR
-    assert log_priors(kb, "Atlantis", [1, 2])[1] == 0.0
+    assert log_priors(kb, "Paris Hilton", [2]).of_nil == NIL_PRIOR
+    assert log_priors(kb, "Lyon", [1, 2]).of_nil == NIL_PRIOR
+    assert log_priors(kb, "Atlantis", [1, 2]).of_nil == 0.0
 
 
 def test_a_term_in_other_words_has_the_share_of_its_name() -> None:

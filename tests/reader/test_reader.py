@@ -371,3 +371,19 @@ def test_what_has_no_type_is_no_mention_where_nil_is_dropped(
         dropped = _read(_open(tiny_bundle, knowledge, drop_nil=True, **settings))
         assert dropped.spans == (told.spans if kept else ())
         assert dropped.triples == (told.triples if kept else ())
+
+
+def test_what_has_the_name_of_no_candidate_is_more_likely_linked_to_nothing(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+) -> None:
+    born, paris = TEXT.index("born"), TEXT.index("Paris")
+    given = [Span(born, born + 4), Span(paris, paris + 5)]
+
+    def linked(**settings: float) -> list[str | None]:
+        reader = _open(tiny_bundle, knowledge, prior_weight=0.0, nil_weight=-20.0, **settings)
+        (found,) = reader.link([_window(TEXT)], [BOTH], [given], options=replace(ALL, nil=True))
+        return [one.entity_id for one in found.spans]
+
+    plain = linked()
+    assert None not in plain
+    assert linked(unnamed_nil_weight=50.0) == [None, plain[1]]

@@ -109,9 +109,11 @@ class Serving:
         prior_weight: Weight of the log prior of surface forms.
         nil_weight: Added to the logit of NIL: a set whose mentions often have no link, as
             KnowledgeNet's, makes it likelier than it is elsewhere.
+        unnamed_nil_weight: Added to it where no candidate has the mention as a name.
         term_weight: Added to the log-odds of mentions that have a name of a list of terms.
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         max_spans: Most spans of a window that are paired for relations.
+        relations_per_pair: Most relations of one subject and one object; 0 for all.
     """
 
     windows: WindowConfig = field(default_factory=WindowConfig)
@@ -119,9 +121,11 @@ class Serving:
     relation_top_k: int = 16
     prior_weight: float = 0.8
     nil_weight: float = 0.0
+    unnamed_nil_weight: float = 0.0
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
     max_spans: int = 32
+    relations_per_pair: int = 0
 
     def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
         """Put these in the place of the settings of the base.
@@ -144,8 +148,10 @@ class Serving:
                 settings.reader,
                 prior_weight=self.prior_weight,
                 nil_weight=self.nil_weight,
+                unnamed_nil_weight=self.unnamed_nil_weight,
                 term_weight=self.term_weight,
                 unnamed_weight=self.unnamed_weight,
                 max_spans=self.max_spans,
+                relations_per_pair=self.relations_per_pair,
             ),
         )

@@ -1,0 +1,119 @@
+"""What the triples of a document say of each other."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relik.consistent import best_relations, refined, without_loops
+from relik.testing import FakeKnowledgeBase
+from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
+
+KB = FakeKnowledgeBase(
+    [
+        Entity(entity_id="Q1", name="Hattalkhindi"),
+        Entity(entity_id="Q2", name="Maharashtra"),
+        Entity(entity_id="person", name="person"),
+    ]
+)
+
+
+def annotation(
+    text: str,
+    mentions: list[tuple[str, str | None]],
+    triples: list[tuple[int, str, int, float]],
+) -> Annotation:
+    """Link the next place of each surface, and relate them by their numbers."""
+    spans, at = [], 0
+    for surface, entity_id in mentions:
+        start = text.index(surface, at)
+        at = start + len(surface)
+        spans.append(EntitySpan(span=Span(start, at), entity_id=entity_id, score=0.5))
+    return Annotation(
+        doc_id="d",
+        spans=tuple(spans),
+        triples=tuple(
+            Triple(subject=spans[a].span, relation_id=r, object=spans[b].span, score=score)
+            for a, r, b, score in triples
+        ),
+        coverage=Coverage(characters=len(text), windows=1, truncated=False),
+    )
+
+
+def told(found: Annotation) -> list[tuple[int, str, int]]:
+    number = {span.span: i for i, span in enumerate(found.spans)}
+    return [(number[t.subject], t.relation_id, number[t.object]) for t in found.triples]
+
+
+def test_no_record_is_related_to_itself() -> None:
+    text = "Hattalkhindi is a village in Parner, Maharashtra."
+    mentions = [("Hattalkhindi", "Q1"), ("Parner", "Q1"), ("Maharashtra", "Q2")]
+    found = annotation(
+        text, mentions, [(0, "P131", 1, 0.9), (1, "P131", 0, 0.4), (0, "P131", 2, 0.5)]
+    )
+    assert told(without_loops(found, text, KB)) == [(0, "P131", 2)]
+
+
+def test_two_things_of_a_type_may_be_related() -> None:
+    text = "Oswald shot Kennedy."
+    found = annotation(text, [("Oswald", "person"), ("Kennedy", "person")], [(0, "Kill", 1, 0.9)])
+    assert without_loops(found, text, KB) == found
+
+
+def test_mentions_of_nothing_known_may_be_related() -> None:
+    text = "Oswald shot Kennedy."
+    found = annotation(text, [("Oswald", None), ("Kennedy", None)], [(0, "Kill", 1, 0.9)])
+    assert without_loops(found, text, KB) == found
+
+
+def test_the_best_relation_of_two_records_stays_wherever_it_is_said() -> None:
+    text = "Pune, Maharashtra. Pune is in Maharashtra, as Nashik is."
+    mentions = [("Pune", "Q1"), ("Maharashtra", "Q2"), ("Pune", "Q1"), ("Maharashtra", "Q2")]
+    found = annotation(
+        text,
+        [*mentions, ("Nashik", None)],
+        [
+            (0, "in", 1, 0.3),
+            (0, "of", 1, 0.6),
+            (2, "in", 3, 0.9),
+            (2, "of", 3, 0.2),
+            (4, "of", 3, 0.1),
+        ],
+    )
+    assert told(best_relations(found, 1)) == [(0, "in", 1), (2, "in", 3), (4, "of", 3)]
+    assert best_relations(found, 0) == found
+    assert best_relations(found, 2) == found
+
+
+def test_the_other_direction_is_another_pair() -> None:
+    text = "Paris is the capital of France."
+    found = annotation(
+        text, [("Paris", "Q1"), ("France", "Q2")], [(0, "P17", 1, 0.6), (1, "P36", 0, 0.5)]
+    )
+    assert best_relations(found, 1) == found
+
+
+TRIPLES = st.lists(
+    st.tuples(st.integers(0, 3), st.sampled_from("abc"), st.integers(0, 3), st.floats(0, 1)).filter(
+        lambda t: t[0] != t[2]
+    ),
+    max_size=12,
+    unique_by=lambda t: t[:3],
+)
+IDS = st.lists(st.sampled_from([None, "Q1", "Q2", "person"]), min_size=4, max_size=4)
+
+
+@given(TRIPLES, IDS, st.integers(0, 3))
+def test_refining_drops_triples_alone_and_once(
+    triples: list[tuple[int, str, int, float]], ids: list[str | None], most: int
+) -> None:
+    text = "Hattalkhindi, Maharashtra, Pune, person"
+    surfaces = text.split(", ")
+    found = annotation(text, list(zip(surfaces, ids, strict=True)), triples)
+    once = refined(found, text, kb=KB, most=most)
+    assert once.spans == found.spans
+    kept = iter(found.triples)
+    assert all(triple in kept for triple in once.triples)  # the same order
+    assert refined(once, text, kb=KB, most=most) == once
+    pairs: dict[tuple[object, object], set[str]] = {}
+    for a, relation, b in told(once):
+        pairs.setdefault((ids[a] or a, ids[b] or b), set()).add(relation)
+    assert not most or all(len(relations) <= most for relations in pairs.values())

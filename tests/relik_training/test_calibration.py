@@ -153,6 +153,16 @@ def test_half_of_the_best_f1_serves_other_texts_better_than_the_peak_of_a_ragged
     assert np.mean(found[True]) > np.mean(found[False])
 
 
+def test_a_fixed_threshold_is_taken_with_the_figures_that_it_has() -> None:
+    scores = np.array([0.9, 0.8, 0.7, 0.3, 0.2, 0.1], dtype=np.float32)
+    correct = np.array([True, True, False, True, False, False])
+    judged = Judged(scores=scores, correct=correct, n_gold=4)
+    fitted = fit_scores(judged, 0.9, fixed=0.35)
+    assert fitted.threshold == pytest.approx(0.35)
+    kept = 1 / (1 + np.exp(-(fitted.scale * np.log(scores / (1 - scores)) + fitted.shift))) >= 0.35
+    assert fitted.report["recall"] == pytest.approx(correct[kept].sum() / 4)
+
+
 @pytest.mark.parametrize("slack", [0.02, -0.02])
 def test_slack_moves_the_threshold_and_loses_no_more_than_it_says(slack: float) -> None:
     rng = np.random.default_rng(3)

@@ -201,13 +201,10 @@ def calibrate(
     plain = replace(bundle.config, calibration=CalibrationConfig())
     pipeline = open_pipeline(replace(bundle, config=plain), backend="onnx")
     annotations = _annotate(pipeline, examples, config)
-    spans = fit_scores(_judged_spans(examples, annotations), config.precision, slack=config.slack)
+    of_spans = _judged_spans(examples, annotations)
+    spans = fit_scores(of_spans, config.precision, slack=config.slack, fixed=config.span_threshold)
     ends, judged = choose_ends(examples, annotations, spans, config.ends)
-    triples = fit_scores(
-        judged,
-        config.precision,
-        slack=-config.triple_slack,
-    )
+    triples = fit_scores(judged, config.precision, slack=-config.triple_slack)
     fitted = replace(
         plain,
         reader=replace(
@@ -238,7 +235,12 @@ def calibrate(
 
 
 def fit_scores(
-    judged: Judged, precision: float, *, slack: float = 0.0, halved: bool = False
+    judged: Judged,
+    precision: float,
+    *,
+    slack: float = 0.0,
+    fixed: float = 0.0,
+    halved: bool = False,
 ) -> Fitted:
     """Fit scaling and threshold of one sort of prediction.
 
@@ -247,6 +249,7 @@ def fit_scores(
         precision: For which precision a second threshold is reported, 0..1.
         slack: By how much F1 may be below the best, for a lower threshold; below 0, for a higher
             one.
+        fixed: The threshold, whatever F1 is there; 0 chooses it.
         halved: Takes half of the best F1 for the threshold, which is where the best one lies for
             scores that mean what they say (Lipton et al. 2014, theorem 1), however ragged the
             curve of few predictions; `slack` has no say then.
@@ -261,8 +264,8 @@ def fit_scores(
     top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
     near = [i for i, rate in enumerate(curve) if rate[2] >= top - abs(slack)]
-    if halved:
-        near = [int(np.abs(_GRID - top / 2).argmin())]
+    if halved or fixed:
+        near = [int(np.abs(_GRID - (fixed or top / 2)).argmin())]
     best = near[-1 if slack < 0 else 0] if len(scores) else None
     threshold = 0.5 if best is None else float(_GRID[best])
     rates = (0.0, 0.0, 0.0) if best is None else curve[best]

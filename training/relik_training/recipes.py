@@ -52,6 +52,8 @@ class CalibrationTraining:
         slack: The threshold of spans is the lowest whose F1 is at most so far below the best.
         triple_slack: The threshold of triples is the highest whose F1 is: what texts do not state
             is not to be said.
+        span_threshold: Threshold of spans in place of the best F1, where the development texts mark
+            too few mentions to choose it by; 0 for the best F1.
         ends: Weights of the doubt about both ends of a triple, of which the one is taken that tells
             right triples from wrong ones best (`CalibrationConfig.triple_ends`); none tries none.
     """
@@ -63,6 +65,7 @@ class CalibrationTraining:
     precision: float = 0.9
     slack: float = 0.0
     triple_slack: float = 0.0
+    span_threshold: float = 0.0
     ends: tuple[float, ...] = ()
 
 

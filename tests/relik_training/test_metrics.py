@@ -1,6 +1,8 @@
 """A run ends with its figures, beside those that were planned."""
 
+import gc
 import json
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,6 +60,26 @@ def test_figures_are_written_and_given(tmp_path: Path) -> None:
     assert (
         written["disk_bytes"] == folder_bytes(tmp_path) - (tmp_path / "metrics.json").stat().st_size
     )
+
+
+def test_what_trained_is_gone_before_the_bundle_is_made(tmp_path: Path) -> None:
+    config = _config(tmp_path)
+    _trained(tmp_path, config)
+
+    class Part:
+        other: "Part"
+
+    one, other = Part(), Part()
+    one.other, other.other = other, one  # as a trainer and what it calls
+    held = weakref.ref(one)
+    gc.disable()
+    try:
+        del one, other
+        assert held() is not None
+        made, _ = end_run(config, lambda: {"gone": held() is None})
+        assert made == {"gone": True}
+    finally:
+        gc.enable()
 
 
 def test_a_bundle_that_fails_leaves_no_figures(tmp_path: Path) -> None:

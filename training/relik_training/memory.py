@@ -4,26 +4,14 @@ Batches differ in length, so each leaves gaps of its own in the heap: without th
 holds twice what its largest batch needs, and a plan of some steps cannot tell.
 """
 
-import ctypes
-import sys
 import time
 
 import lightning
 
+from relik_training.heap import give_back
+
 # Seconds between two times: giving back costs some milliseconds, and taking again costs more.
 _SECONDS = 10.0
-
-
-def give_back() -> bool:
-    """Give free memory of the heap back to the machine.
-
-    Returns:
-        Whether something was given back; False where the C library is not the GNU one.
-    """
-    if not sys.platform.startswith("linux"):
-        return False
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    return bool(trim(0)) if trim is not None else False
 
 
 class GivingBack(lightning.Callback):

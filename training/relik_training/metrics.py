@@ -1,11 +1,13 @@
 """What a run ends with beside its bundle: its figures, next to those that were planned."""
 
+import gc
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 from relik_training.budget import Budget, relative_errors
+from relik_training.heap import give_back
 from relik_training.plan_file import read_plan
 from relik_training.run_clock import BUNDLE, DONE, PREPARE, TRAIN, Spent, spent, tick
 from relik_training.run_files import Training, read_figures, settings_key
@@ -61,6 +63,10 @@ def end_run(
     """
     out = Path(config.out)
     tick(out, BUNDLE)
+    # What has trained is gone, but its parts name each other, and the heap keeps their room: the
+    # bundle would be built on top of it.
+    gc.collect()
+    give_back()
     made = build()
     tick(out, DONE)
     metrics = read_metrics(config)

@@ -152,6 +152,13 @@ class ReaderConfig:
     drop_nil: bool = False
     relations_per_pair: int = 0
 
+    def __post_init__(self) -> None:
+        if self.relations_per_pair < 0:
+            raise ConfigError(
+                f"got relations_per_pair {self.relations_per_pair}, expected at least 0, which "
+                "gives all: change pipeline.toml [reader]"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationConfig:

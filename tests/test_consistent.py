@@ -1,9 +1,12 @@
 """What the triples of a document say of each other."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relik.config import ReaderConfig
 from relik.consistent import best_relations, refined, without_loops
+from relik.errors import ConfigError
 from relik.testing import FakeKnowledgeBase
 from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
 
@@ -89,6 +92,11 @@ def test_the_other_direction_is_another_pair() -> None:
         text, [("Paris", "Q1"), ("France", "Q2")], [(0, "P17", 1, 0.6), (1, "P36", 0, 0.5)]
     )
     assert best_relations(found, 1) == found
+
+
+def test_fewer_relations_than_none_are_refused() -> None:
+    with pytest.raises(ConfigError, match="relations_per_pair"):
+        ReaderConfig(relations_per_pair=-1)
 
 
 TRIPLES = st.lists(

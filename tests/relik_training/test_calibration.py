@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relik.errors import ConfigError
 from relik.types import Annotation, Coverage, EntitySpan, Span, Triple
 from relik_training.calibration import (
     Fitted,
@@ -17,6 +18,7 @@ from relik_training.calibration import (
     judge_triples,
 )
 from relik_training.examples import Example, Mention
+from relik_training.recipes import CalibrationTraining
 
 
 def _sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -161,6 +163,12 @@ def test_a_fixed_threshold_is_taken_with_the_figures_that_it_has() -> None:
     assert fitted.threshold == pytest.approx(0.35)
     kept = 1 / (1 + np.exp(-(fitted.scale * np.log(scores / (1 - scores)) + fitted.shift))) >= 0.35
     assert fitted.report["recall"] == pytest.approx(correct[kept].sum() / 4)
+
+
+@pytest.mark.parametrize("threshold", [-0.1, 1.0, 2.0])
+def test_a_threshold_that_is_no_score_is_refused(threshold: float) -> None:
+    with pytest.raises(ConfigError, match="span_threshold"):
+        CalibrationTraining(span_threshold=threshold)
 
 
 @pytest.mark.parametrize("slack", [0.02, -0.02])

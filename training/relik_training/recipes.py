@@ -68,6 +68,13 @@ class CalibrationTraining:
     span_threshold: float = 0.0
     ends: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not 0.0 <= self.span_threshold < 1.0:
+            raise ConfigError(
+                f"got span_threshold {self.span_threshold}, expected a score below 1, or 0 for the "
+                "best F1: change [calibration]"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverTraining:

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from relik.reader.priors import Knowledge, name_shares
-from relik.types import Annotation, EntitySpan, Span, Triple
+from relik.types import Annotation, Span, Triple
 
 Thing = str | Span
 """What an end of a triple stands for: a record, or the mention where it is linked to none."""
@@ -48,11 +48,18 @@ def without_loops(annotation: Annotation, text: str, kb: Rows) -> Annotation:
     Returns:
         The same, without those triples.
     """
-    found = {span.span: span for span in annotation.spans}
+    entity = {span.span: span.entity_id for span in annotation.spans}
+    loops = {triple for triple in annotation.triples if _is_loop(triple, entity)}
+    # Once for each mention, however many relations it has: a client may ask for all of them.
+    named = {
+        end
+        for end in {end for triple in loops for end in (triple.subject, triple.object)}
+        if kb.row_of(entity[end] or "") in name_shares(kb, text[end.start : end.end])
+    }
     kept = tuple(
         triple
         for triple in annotation.triples
-        if not _is_loop(found.get(triple.subject), found.get(triple.object), text, kb)
+        if triple not in loops or named.isdisjoint((triple.subject, triple.object))
     )
     return annotation if len(kept) == len(annotation.triples) else replace(annotation, triples=kept)
 
@@ -100,13 +107,7 @@ def _key(triple: Triple, thing: dict[Span, Thing]) -> tuple[Thing, Thing]:
     )
 
 
-def _is_loop(subject: EntitySpan | None, object_: EntitySpan | None, text: str, kb: Rows) -> bool:
-    if subject is None or object_ is None or subject.span == object_.span:
-        return False
-    if subject.entity_id is None or subject.entity_id != object_.entity_id:
-        return False
-    row = kb.row_of(subject.entity_id)
-    return any(
-        row in name_shares(kb, text[found.span.start : found.span.end])
-        for found in (subject, object_)
-    )
+def _is_loop(triple: Triple, entity: dict[Span, str | None]) -> bool:
+    record = entity.get(triple.subject)
+    apart = triple.subject != triple.object
+    return apart and record is not None and record == entity.get(triple.object)

@@ -55,6 +55,23 @@ def test_no_record_is_related_to_itself() -> None:
     assert told(without_loops(found, text, KB)) == [(0, "P131", 2)]
 
 
+def test_a_mention_is_looked_up_once_however_many_relations_it_has(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+    lookup = KB.names.lookup
+    monkeypatch.setattr(KB.names, "lookup", lambda key: asked.append(key) or lookup(key))
+    text = "Maharashtra, Maharashtra"
+    mentions = [("Maharashtra", "Q2"), ("Maharashtra", "Q2")]
+    few, many = (
+        annotation(text, mentions, [(0, f"P{k}", 1, 0.5) for k in range(n)]) for n in (1, 50)
+    )
+    assert told(without_loops(few, text, KB)) == []
+    once = len(asked)
+    assert told(without_loops(many, text, KB)) == []
+    assert len(asked) == 2 * once
+
+
 def test_two_things_of_a_type_may_be_related() -> None:
     text = "Oswald shot Kennedy."
     found = annotation(text, [("Oswald", "person"), ("Kennedy", "person")], [(0, "Kill", 1, 0.9)])

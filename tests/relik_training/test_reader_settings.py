@@ -1,6 +1,9 @@
 """A recipe says what the bundle's settings are, and leaves alone what was fitted."""
 
+import pytest
+
 from relik.config import PipelineConfig, RetrieverConfig, WindowConfig
+from relik.errors import ConfigError
 from relik_training.reader_settings import Serving
 
 
@@ -23,3 +26,8 @@ def test_serving_settings_take_the_place_of_those_of_the_base() -> None:
     assert made.retriever.dense_weight == 3.5
     assert (made.reader.prior_weight, made.reader.max_spans) == (0.3, 7)
     assert made.model == "tiny"
+
+
+def test_what_no_bundle_can_have_is_refused_before_training() -> None:
+    with pytest.raises(ConfigError, match="relations_per_pair"):
+        Serving(relations_per_pair=-1)

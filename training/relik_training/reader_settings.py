@@ -127,6 +127,11 @@ class Serving:
     max_spans: int = 32
     relations_per_pair: int = 0
 
+    def __post_init__(self) -> None:
+        self.applied_to(
+            PipelineConfig()
+        )  # refuses what no bundle can have before hours of training
+
     def applied_to(self, settings: PipelineConfig) -> PipelineConfig:
         """Put these in the place of the settings of the base.
 

@@ -1,10 +1,11 @@
-"""What a setting of the reader is worth: entity linking with each of some values of it.
+"""What a setting of the reader is worth: entity linking, or triples, with each of some values.
 
-Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--bundle DIR] [--kb DIR]
-           [--limit N]
+Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--triples]
+           [--bundle DIR] [--kb DIR] [--limit N]
 
-SETTING is a number of `[reader]` in pipeline.toml, such as unnamed_nil_weight; nothing is trained.
-FILE is gold as of `relik evaluate entities`, whose `inkb` and `with_nil` are told for each.
+SETTING is one of `[reader]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is JSON: 3,
+true, '["P19"]'. Nothing is trained. FILE is gold as of `relik evaluate entities`, whose `inkb` and
+`with_nil` are told for each; with --triples, as of `relik evaluate triples --entity-ids`.
 """
 
 import argparse
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from relik.bundle import open_bundle
 from relik.evaluation.gold import read_gold
-from relik.evaluation.score import evaluate_entities
+from relik.evaluation.score import evaluate_entities, evaluate_triples
 from relik.pipeline import open_pipeline
 from relik.types import AnnotateOptions
 
@@ -24,7 +25,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path)
     parser.add_argument("setting")
-    parser.add_argument("values", type=float, nargs="+")
+    parser.add_argument("values", type=json.loads, nargs="+")
+    parser.add_argument("--triples", action="store_true")
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--kb", type=Path)
     parser.add_argument("--limit", type=int)
@@ -37,10 +39,14 @@ def main() -> None:
         reader = replace(bundle.config.reader, **{given.setting: kind(value)})
         changed = replace(bundle, config=replace(bundle.config, reader=reader))
         pipeline = open_pipeline(changed, backend="onnx", entities=given.kb)
-        options = AnnotateOptions()
-        told[str(value)] = evaluate_entities(
-            pipeline, gold, known=pipeline.entities, options=options
-        )
+        known, options = pipeline.entities, AnnotateOptions()
+        if given.triples:
+            figures = evaluate_triples(
+                pipeline, gold, known=known, options=options, entity_ids=True
+            )
+        else:
+            figures = evaluate_entities(pipeline, gold, known=known, options=options)
+        told[json.dumps(value)] = figures
     print(json.dumps({"setting": given.setting, "documents": len(gold), "values": told}))
 
 

@@ -134,6 +134,11 @@ class ReaderConfig:
             types that there are, and the reader was trained to refuse what has none.
         relations_per_pair: Most relations of one subject and one object, the best; 0 gives all that
             pass the threshold.
+        adjective_scope: The adjective of a place is related to what its phrase or its sentence is
+            about alone: "a German chemist, born in Paris" places nothing in Germany.
+        functional: Ids of relations of which a subject has one object, such as a place of birth:
+            the best is given.
+        inverse_functional: Ids of relations of which an object has one subject.
     """
 
     max_tokens: int = 512
@@ -151,6 +156,9 @@ class ReaderConfig:
     term_prior_factor: float = 4.0
     drop_nil: bool = False
     relations_per_pair: int = 0
+    adjective_scope: bool = False
+    functional: tuple[str, ...] = ()
+    inverse_functional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.relations_per_pair < 0:
@@ -158,6 +166,13 @@ class ReaderConfig:
                 f"got relations_per_pair {self.relations_per_pair}, expected at least 0, which "
                 "gives all: change pipeline.toml [reader]"
             )
+        for name in ("functional", "inverse_functional"):
+            wrong = [each for each in getattr(self, name) if not isinstance(each, str)]
+            if wrong:
+                raise ConfigError(
+                    f"got {name} with {wrong[0]!r}, expected ids of relations as strings, such as "
+                    '["P19"]: change pipeline.toml [reader]'
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,35 +1,37 @@
 """What triples of one document say of each other."""
 
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
-from typing import Protocol
 
-from relik.reader.priors import Knowledge, name_shares
+from relik.adjectives import Rows, in_scope
+from relik.config import ReaderConfig
+from relik.reader.priors import name_shares
 from relik.types import Annotation, Span, Triple
 
 Thing = str | Span
 """What an end of a triple stands for: a record, or the mention where it is linked to none."""
 
 
-class Rows(Knowledge, Protocol):
-    """A knowledge base that knows the rows of its ids."""
-
-    def row_of(self, entity_id: str) -> int | None:
-        """Return the row of an id."""
-
-
-def refined(annotation: Annotation, text: str, *, kb: Rows, most: int) -> Annotation:
+def refined(annotation: Annotation, text: str, *, kb: Rows, config: ReaderConfig) -> Annotation:
     """Drop triples that do not stand beside the others.
 
     Args:
         annotation: What was found in a document.
         text: Its text.
         kb: Knowledge base of the entities.
-        most: As for `best_relations`.
+        config: `adjective_scope`, `functional`, `inverse_functional` and `relations_per_pair`.
 
     Returns:
-        The same, without triples that `without_loops` and `best_relations` drop.
+        The same, without triples that `without_loops`, `in_scope`, `best_values` and
+        `best_relations` drop.
     """
-    return best_relations(without_loops(annotation, text, kb), most)
+    found = without_loops(annotation, text, kb)
+    if config.adjective_scope:
+        found = in_scope(found, text, kb)
+    # Before relations of a pair: a village is in its district alone, so that of its country
+    # another relation is the best.
+    found = best_values(found, config.functional, config.inverse_functional)
+    return best_relations(found, config.relations_per_pair)
 
 
 def without_loops(annotation: Annotation, text: str, kb: Rows) -> Annotation:
@@ -79,32 +81,89 @@ def best_relations(annotation: Annotation, most: int) -> Annotation:
     """
     if not most:
         return annotation
-    thing = {
-        span.span: span.entity_id if span.entity_id is not None else span.span
-        for span in annotation.spans
-    }
-    keys = [_key(triple, thing) for triple in annotation.triples]
-    scores: dict[tuple[Thing, Thing], dict[str, float]] = {}
-    for key, triple in zip(keys, annotation.triples, strict=True):
-        of_pair = scores.setdefault(key, {})
-        of_pair[triple.relation_id] = max(triple.score, of_pair.get(triple.relation_id, 0.0))
+    ends = _ends(annotation)
+    return _best(annotation, lambda triple: (ends(triple), triple.relation_id), most)
+
+
+def best_values(
+    annotation: Annotation, functional: Iterable[str], inverse_functional: Iterable[str]
+) -> Annotation:
+    """Keep the best object of each subject where a relation has one, and the best subject likewise.
+
+    Mentions of one record are one subject, or object. A village lies in one district, a company has
+    one seat: of "Siemens, Berlin and Munich" the likelier one is told. In OWL such relations are
+    functional and inverse functional properties.
+
+    Args:
+        annotation: What was found in a document.
+        functional: Ids of relations of which a subject has one object.
+        inverse_functional: Ids of relations of which an object has one subject.
+
+    Returns:
+        The same, without the triples of those relations that have a lower score than another.
+    """
+    ends = _ends(annotation)
+    one_object, one_subject = frozenset(functional), frozenset(inverse_functional)
+
+    def by_subject(triple: Triple) -> tuple[Hashable, Hashable]:
+        return (triple.relation_id, ends(triple)[0]), ends(triple)[1]
+
+    def by_object(triple: Triple) -> tuple[Hashable, Hashable]:
+        return (triple.relation_id, ends(triple)[1]), ends(triple)[0]
+
+    found = _best(annotation, by_subject, 1, among=one_object)
+    return _best(found, by_object, 1, among=one_subject)
+
+
+def _best(
+    annotation: Annotation,
+    part: Callable[[Triple], tuple[Hashable, Hashable]],
+    most: int,
+    *,
+    among: frozenset[str] | None = None,
+) -> Annotation:
+    """Keep the triples whose second part is among the best of all with the same first part.
+
+    Args:
+        annotation: With triples.
+        part: Gives the two parts of a triple.
+        most: So many second parts are kept of each first one, by the best score.
+        among: Ids of the relations that are looked at; others stay. None: all.
+    """
+    looked = [
+        (triple, *part(triple))
+        for triple in annotation.triples
+        if among is None or triple.relation_id in among
+    ]
+    scores: dict[Hashable, dict[Hashable, float]] = {}
+    for triple, first, second in looked:
+        of_first = scores.setdefault(first, {})
+        of_first[second] = max(triple.score, of_first.get(second, 0.0))
     best = {
-        key: set(sorted(of_pair, key=lambda relation: (-of_pair[relation], relation))[:most])
-        for key, of_pair in scores.items()
+        first: set(sorted(seconds, key=lambda second: (-seconds[second], str(second)))[:most])
+        for first, seconds in scores.items()
     }
-    kept = tuple(
-        triple
-        for key, triple in zip(keys, annotation.triples, strict=True)
-        if triple.relation_id in best[key]
-    )
+    dropped = {triple for triple, first, second in looked if second not in best[first]}
+    if not dropped:
+        return annotation
+    kept = tuple(triple for triple in annotation.triples if triple not in dropped)
     return replace(annotation, triples=kept)
 
 
-def _key(triple: Triple, thing: dict[Span, Thing]) -> tuple[Thing, Thing]:
-    return (
-        thing.get(triple.subject, triple.subject),
-        thing.get(triple.object, triple.object),
-    )
+def _ends(annotation: Annotation) -> Callable[[Triple], tuple[Thing, Thing]]:
+    """Return what gives the things at both ends of a triple."""
+    thing: dict[Span, Thing] = {
+        span.span: span.entity_id if span.entity_id is not None else span.span
+        for span in annotation.spans
+    }
+
+    def ends(triple: Triple) -> tuple[Thing, Thing]:
+        return (
+            thing.get(triple.subject, triple.subject),
+            thing.get(triple.object, triple.object),
+        )
+
+    return ends
 
 
 def _is_loop(triple: Triple, entity: dict[Span, str | None]) -> bool:

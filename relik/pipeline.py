@@ -67,7 +67,7 @@ class Pipeline:
     def __init__(self, parts: PipelineParts, config: PipelineConfig) -> None:
         self._parts = parts
         self._config = config
-        self._refine = partial(refined, kb=parts.entities, most=config.reader.relations_per_pair)
+        self._refine = partial(refined, kb=parts.entities, config=config.reader)
 
     @property
     def model(self) -> str:

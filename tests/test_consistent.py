@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.config import ReaderConfig
-from relik.consistent import best_relations, refined, without_loops
+from relik.consistent import best_relations, best_values, refined, without_loops
 from relik.errors import ConfigError
 from relik.testing import FakeKnowledgeBase
 from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
@@ -116,6 +116,59 @@ def test_fewer_relations_than_none_are_refused() -> None:
         ReaderConfig(relations_per_pair=-1)
 
 
+def test_of_a_functional_relation_the_best_object_stays_wherever_it_is_said() -> None:
+    text = "Siemens, Berlin, Munich, Siemens, Munich, Bosch, Berlin"
+    found = annotation(
+        text,
+        [
+            ("Siemens", "Q1"),
+            ("Berlin", "Q2"),
+            ("Munich", "Q3"),
+            ("Siemens", "Q1"),
+            ("Munich", "Q3"),
+            ("Bosch", None),
+            ("Berlin", "Q2"),
+        ],
+        [
+            (0, "P159", 1, 0.7),
+            (0, "P159", 2, 0.3),
+            (3, "P159", 4, 0.8),
+            (0, "P452", 1, 0.1),
+            (5, "P159", 6, 0.2),
+        ],
+    )
+    best = best_values(found, ["P159"], [])
+    assert told(best) == [(0, "P159", 2), (3, "P159", 4), (0, "P452", 1), (5, "P159", 6)]
+    assert best_values(found, ["P19"], ["P150"]) == found
+    assert best_values(found, [], []) == found
+
+
+def test_of_an_inverse_functional_relation_the_best_subject_stays() -> None:
+    text = "India, Maharashtra, Pune"
+    found = annotation(
+        text,
+        [("India", "Q3"), ("Maharashtra", "Q2"), ("Pune", None)],
+        [(0, "P150", 2, 0.4), (1, "P150", 2, 0.6), (0, "P150", 1, 0.1)],
+    )
+    assert told(best_values(found, [], ["P150"])) == [(1, "P150", 2), (0, "P150", 1)]
+
+
+def test_a_country_keeps_its_relation_where_the_district_takes_the_other() -> None:
+    text = "Pune, Maharashtra, India"
+    found = annotation(
+        text,
+        [("Pune", None), ("Maharashtra", "Q2"), ("India", "Q3")],
+        [(0, "P131", 1, 0.9), (0, "P131", 2, 0.8), (0, "P17", 2, 0.7)],
+    )
+    config = ReaderConfig(relations_per_pair=1, functional=("P131",))
+    assert told(refined(found, text, kb=KB, config=config)) == [(0, "P131", 1), (0, "P17", 2)]
+
+
+def test_functional_relations_are_ids() -> None:
+    with pytest.raises(ConfigError, match=r"inverse_functional .*131.*strings"):
+        ReaderConfig(inverse_functional=("P150", 131))  # type: ignore[arg-type]
+
+
 TRIPLES = st.lists(
     st.tuples(st.integers(0, 3), st.sampled_from("abc"), st.integers(0, 3), st.floats(0, 1)).filter(
         lambda t: t[0] != t[2]
@@ -126,19 +179,34 @@ TRIPLES = st.lists(
 IDS = st.lists(st.sampled_from([None, "Q1", "Q2", "person"]), min_size=4, max_size=4)
 
 
-@given(TRIPLES, IDS, st.integers(0, 3))
+RELATIONS = st.lists(st.sampled_from("abc"), unique=True).map(tuple)
+
+
+@given(TRIPLES, IDS, st.integers(0, 3), RELATIONS, RELATIONS)
 def test_refining_drops_triples_alone_and_once(
-    triples: list[tuple[int, str, int, float]], ids: list[str | None], most: int
+    triples: list[tuple[int, str, int, float]],
+    ids: list[str | None],
+    most: int,
+    functional: tuple[str, ...],
+    inverse: tuple[str, ...],
 ) -> None:
     text = "Hattalkhindi, Maharashtra, Pune, person"
     surfaces = text.split(", ")
     found = annotation(text, list(zip(surfaces, ids, strict=True)), triples)
-    once = refined(found, text, kb=KB, most=most)
+    config = ReaderConfig(
+        relations_per_pair=most, functional=functional, inverse_functional=inverse
+    )
+    once = refined(found, text, kb=KB, config=config)
     assert once.spans == found.spans
     kept = iter(found.triples)
     assert all(triple in kept for triple in once.triples)  # the same order
-    assert refined(once, text, kb=KB, most=most) == once
+    assert refined(once, text, kb=KB, config=config) == once
     pairs: dict[tuple[object, object], set[str]] = {}
     for a, relation, b in told(once):
         pairs.setdefault((ids[a] or a, ids[b] or b), set()).add(relation)
     assert not most or all(len(relations) <= most for relations in pairs.values())
+    kept_pairs = {(a, relation, b) for (a, b), held in pairs.items() for relation in held}
+    objects = [(a, relation) for a, relation, _ in kept_pairs if relation in functional]
+    subjects = [(b, relation) for _, relation, b in kept_pairs if relation in inverse]
+    assert len(objects) == len(set(objects))
+    assert len(subjects) == len(set(subjects))

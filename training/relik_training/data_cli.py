@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, cast
 
@@ -17,6 +18,7 @@ from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.report import Report, Tell
 from relik_training.formats.split import counted, split_documents
 from relik_training.formats.table import FORMATS
+from relik_training.functionality import functionalities
 
 _NAMES = ", ".join(FORMATS)
 
@@ -125,6 +127,40 @@ def distant_file(
     with _progress_bar("read") as tell:
         report = distant_documents(config, target, Report() if tell is None else Report(tell))
     _print({"output": str(target), **report.as_dict(), "not_held": ""}, as_json=as_json)
+
+
+@app.command("functional")
+def functional_relations(
+    statements: Annotated[
+        Path, typer.Argument(metavar="STATEMENTS", help='Lines of {"h", "r", "t"}, .gz or plain.')
+    ],
+    at_least: Annotated[float, typer.Option(min=0, max=1, help="Least share with one.")] = 0.9,
+    least_statements: Annotated[
+        int, typer.Option(min=1, help="Relations with fewer statements are left out.")
+    ] = 100,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Tell which relations have one object for each subject, or one subject for each object.
+
+    Lists for `functional` and `inverse_functional`, in [serving] of a recipe.
+    """
+    with _progress_bar("read") as tell:
+        report = Report() if tell is None else Report(tell)
+        found = [
+            one for one in functionalities(statements, report) if one.statements >= least_statements
+        ]
+    values = {
+        "functional": [one.relation_id for one in found if one.functionality >= at_least],
+        "inverse_functional": [
+            one.relation_id for one in found if one.inverse_functionality >= at_least
+        ],
+    }
+    if as_json:
+        rows = [asdict(one) for one in found]
+        typer.echo(json.dumps({**values, "relations": rows}, ensure_ascii=False))
+        return
+    for name, ids in values.items():
+        typer.echo(f"{name} = {json.dumps(ids, ensure_ascii=False)}")
 
 
 @contextmanager

@@ -114,6 +114,9 @@ class Serving:
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         max_spans: Most spans of a window that are paired for relations.
         relations_per_pair: Most relations of one subject and one object; 0 for all.
+        adjective_scope: Whether adjectives of places are related to what they tell of alone.
+        functional: Ids of relations of which a subject has one object.
+        inverse_functional: Ids of relations of which an object has one subject.
     """
 
     windows: WindowConfig = field(default_factory=WindowConfig)
@@ -126,6 +129,9 @@ class Serving:
     unnamed_weight: float = 0.0
     max_spans: int = 32
     relations_per_pair: int = 0
+    adjective_scope: bool = False
+    functional: tuple[str, ...] = ()
+    inverse_functional: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         self.applied_to(
@@ -158,5 +164,8 @@ class Serving:
                 unnamed_weight=self.unnamed_weight,
                 max_spans=self.max_spans,
                 relations_per_pair=self.relations_per_pair,
+                adjective_scope=self.adjective_scope,
+                functional=self.functional,
+                inverse_functional=self.inverse_functional,
             ),
         )

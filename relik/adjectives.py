@@ -36,6 +36,21 @@ _ENDS_PHRASE = re.compile(
 _APPOSITION = re.compile(r"(?: ?\([^()]*\))?,? (?:an? |the )?")
 
 
+class Sentences:
+    """Tells which sentence of a text a mention begins in.
+
+    Args:
+        text: A document.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.begins = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
+
+    def of(self, mention: Span) -> int:
+        """Return the number of the sentence of a mention, from 0."""
+        return bisect_right(self.begins, mention.start) - 1
+
+
 def in_scope(annotation: Annotation, text: str, kb: Rows) -> Annotation:
     """Drop triples between the adjective of a place and what it does not tell of.
 
@@ -94,23 +109,21 @@ class _Subjects:
     """
 
     def __init__(self, text: str, mentions: Sequence[Span]) -> None:
-        self._begins = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
+        self._sentences = Sentences(text)
         first: dict[int, Span] = {}
         for mention in sorted(mentions):
-            first.setdefault(self._sentence(mention), mention)
+            first.setdefault(self._sentences.of(mention), mention)
+        begins = self._sentences.begins
         self._subjects = {
             number: mention
             for number, mention in first.items()
-            if text.count("(", self._begins[number], mention.start)
-            <= text.count(")", self._begins[number], mention.start)
+            if text.count("(", begins[number], mention.start)
+            <= text.count(")", begins[number], mention.start)
         }
 
     def is_subject(self, mention: Span, adjective: Span) -> bool:
         """Tell whether the sentence of an adjective is about a mention before it."""
-        return mention < adjective and self._subjects.get(self._sentence(adjective)) == mention
-
-    def _sentence(self, mention: Span) -> int:
-        return bisect_right(self._begins, mention.start) - 1
+        return mention < adjective and self._subjects.get(self._sentences.of(adjective)) == mention
 
 
 def _tells_of(adjective: Span, other: Span, text: str, subjects: _Subjects) -> bool:

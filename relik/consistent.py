@@ -3,7 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 
-from relik.adjectives import Rows, in_scope
+from relik.adjectives import Rows, Sentences, in_scope
 from relik.config import ReaderConfig
 from relik.reader.priors import name_shares
 from relik.types import Annotation, Span, Triple
@@ -30,7 +30,7 @@ def refined(annotation: Annotation, text: str, *, kb: Rows, config: ReaderConfig
         found = in_scope(found, text, kb)
     # Before relations of a pair: a village is in its district alone, so that of its country
     # another relation is the best.
-    found = best_values(found, config.functional, config.inverse_functional)
+    found = best_values(found, text, config.functional, config.inverse_functional)
     return best_relations(found, config.relations_per_pair)
 
 
@@ -82,27 +82,43 @@ def best_relations(annotation: Annotation, most: int) -> Annotation:
     if not most:
         return annotation
     ends = _ends(annotation)
-    return _best(annotation, lambda triple: (ends(triple), triple.relation_id), most)
+    return _best(
+        annotation,
+        lambda triple: (ends(triple), triple.relation_id),
+        lambda triple: (True, triple.score),
+        most=most,
+    )
 
 
 def best_values(
-    annotation: Annotation, functional: Iterable[str], inverse_functional: Iterable[str]
+    annotation: Annotation,
+    text: str,
+    functional: Iterable[str],
+    inverse_functional: Iterable[str],
 ) -> Annotation:
     """Keep the best object of each subject where a relation has one, and the best subject likewise.
 
     Mentions of one record are one subject, or object. A village lies in one district, a company has
-    one seat: of "Siemens, Berlin and Munich" the likelier one is told. In OWL such relations are
-    functional and inverse functional properties.
+    one seat: of "Siemens, Berlin and Munich" the likelier one is told. What one sentence says is
+    better than what two say, whatever the scores. In OWL such relations are functional and inverse
+    functional properties.
 
     Args:
         annotation: What was found in a document.
+        text: Its text.
         functional: Ids of relations of which a subject has one object.
         inverse_functional: Ids of relations of which an object has one subject.
 
     Returns:
         The same, without the triples of those relations that have a lower score than another.
     """
-    ends = _ends(annotation)
+    if not (functional or inverse_functional):
+        return annotation
+    ends, sentences = _ends(annotation), Sentences(text)
+
+    def worth(triple: Triple) -> tuple[bool, float]:
+        return sentences.of(triple.subject) == sentences.of(triple.object), triple.score
+
     one_object, one_subject = frozenset(functional), frozenset(inverse_functional)
 
     def by_subject(triple: Triple) -> tuple[Hashable, Hashable]:
@@ -111,15 +127,16 @@ def best_values(
     def by_object(triple: Triple) -> tuple[Hashable, Hashable]:
         return (triple.relation_id, ends(triple)[1]), ends(triple)[0]
 
-    found = _best(annotation, by_subject, 1, among=one_object)
-    return _best(found, by_object, 1, among=one_subject)
+    found = _best(annotation, by_subject, worth, most=1, among=one_object)
+    return _best(found, by_object, worth, most=1, among=one_subject)
 
 
 def _best(
     annotation: Annotation,
     part: Callable[[Triple], tuple[Hashable, Hashable]],
-    most: int,
+    worth: Callable[[Triple], tuple[bool, float]],
     *,
+    most: int,
     among: frozenset[str] | None = None,
 ) -> Annotation:
     """Keep the triples whose second part is among the best of all with the same first part.
@@ -127,7 +144,8 @@ def _best(
     Args:
         annotation: With triples.
         part: Gives the two parts of a triple.
-        most: So many second parts are kept of each first one, by the best score.
+        worth: Tells better triples from worse; of those with the same parts the best counts.
+        most: So many second parts are kept of each first one.
         among: Ids of the relations that are looked at; others stay. None: all.
     """
     looked = [
@@ -135,13 +153,14 @@ def _best(
         for triple in annotation.triples
         if among is None or triple.relation_id in among
     ]
-    scores: dict[Hashable, dict[Hashable, float]] = {}
+    worths: dict[Hashable, dict[Hashable, tuple[bool, float]]] = {}
     for triple, first, second in looked:
-        of_first = scores.setdefault(first, {})
-        of_first[second] = max(triple.score, of_first.get(second, 0.0))
+        of_first = worths.setdefault(first, {})
+        of_first[second] = max(worth(triple), of_first.get(second, (False, 0.0)))
+    # Of two that are worth the same the lesser name stays, so that the answer is always one.
     best = {
-        first: set(sorted(seconds, key=lambda second: (-seconds[second], str(second)))[:most])
-        for first, seconds in scores.items()
+        first: set(sorted(sorted(seconds, key=str), key=seconds.__getitem__, reverse=True)[:most])
+        for first, seconds in worths.items()
     }
     dropped = {triple for triple, first, second in looked if second not in best[first]}
     if not dropped:

@@ -137,10 +137,10 @@ def test_of_a_functional_relation_the_best_object_stays_wherever_it_is_said() ->
             (5, "P159", 6, 0.2),
         ],
     )
-    best = best_values(found, ["P159"], [])
+    best = best_values(found, text, ["P159"], [])
     assert told(best) == [(0, "P159", 2), (3, "P159", 4), (0, "P452", 1), (5, "P159", 6)]
-    assert best_values(found, ["P19"], ["P150"]) == found
-    assert best_values(found, [], []) == found
+    assert best_values(found, text, ["P19"], ["P150"]) == found
+    assert best_values(found, text, [], []) == found
 
 
 def test_of_an_inverse_functional_relation_the_best_subject_stays() -> None:
@@ -150,7 +150,17 @@ def test_of_an_inverse_functional_relation_the_best_subject_stays() -> None:
         [("India", "Q3"), ("Maharashtra", "Q2"), ("Pune", None)],
         [(0, "P150", 2, 0.4), (1, "P150", 2, 0.6), (0, "P150", 1, 0.1)],
     )
-    assert told(best_values(found, [], ["P150"])) == [(1, "P150", 2), (0, "P150", 1)]
+    assert told(best_values(found, text, [], ["P150"])) == [(1, "P150", 2), (0, "P150", 1)]
+
+
+def test_what_one_sentence_says_is_better_than_what_two_say() -> None:
+    text = "Munich is large. Siemens has its seat in Berlin."
+    found = annotation(
+        text,
+        [("Munich", "Q3"), ("Siemens", "Q1"), ("Berlin", "Q2")],
+        [(1, "P159", 0, 0.9), (1, "P159", 2, 0.4)],
+    )
+    assert told(best_values(found, text, ["P159"], [])) == [(1, "P159", 2)]
 
 
 def test_a_country_keeps_its_relation_where_the_district_takes_the_other() -> None:

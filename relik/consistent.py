@@ -1,5 +1,6 @@
 """What triples of one document say of each other."""
 
+import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 
@@ -10,6 +11,10 @@ from relik.types import Annotation, Span, Triple
 
 Thing = str | Span
 """What an end of a triple stands for: a record, or the mention where it is linked to none."""
+Worth = tuple[float, ...]
+_LEAST = 1e-6
+_FAR = 60
+"""Characters between two mentions that cost a triple one unit of its log-odds."""
 
 
 def refined(annotation: Annotation, text: str, *, kb: Rows, config: ReaderConfig) -> Annotation:
@@ -85,7 +90,7 @@ def best_relations(annotation: Annotation, most: int) -> Annotation:
     return _best(
         annotation,
         lambda triple: (ends(triple), triple.relation_id),
-        lambda triple: (True, triple.score),
+        lambda triple: (triple.score,),
         most=most,
     )
 
@@ -99,9 +104,9 @@ def best_values(
     """Keep the best object of each subject where a relation has one, and the best subject likewise.
 
     Mentions of one record are one subject, or object. A village lies in one district, a company has
-    one seat: of "Siemens, Berlin and Munich" the likelier one is told. What one sentence says is
-    better than what two say, whatever the scores. In OWL such relations are functional and inverse
-    functional properties.
+    one seat. In OWL such relations are functional and inverse functional properties. What one
+    sentence says is better than what two say, and "Redmond" better than what follows it in
+    "Redmond, Washington"; else the score decides, and of like scores the nearer mentions.
 
     Args:
         annotation: What was found in a document.
@@ -110,15 +115,11 @@ def best_values(
         inverse_functional: Ids of relations of which an object has one subject.
 
     Returns:
-        The same, without the triples of those relations that have a lower score than another.
+        The same, without the triples of those relations that are worth less than another.
     """
     if not (functional or inverse_functional):
         return annotation
-    ends, sentences = _ends(annotation), Sentences(text)
-
-    def worth(triple: Triple) -> tuple[bool, float]:
-        return sentences.of(triple.subject) == sentences.of(triple.object), triple.score
-
+    ends, worth = _ends(annotation), _Worth(annotation, text)
     one_object, one_subject = frozenset(functional), frozenset(inverse_functional)
 
     def by_subject(triple: Triple) -> tuple[Hashable, Hashable]:
@@ -131,10 +132,40 @@ def best_values(
     return _best(found, by_object, worth, most=1, among=one_subject)
 
 
+class _Worth:
+    """Tells better triples from worse ones with the same relation.
+
+    Args:
+        annotation: All triples.
+        text: Its text.
+    """
+
+    def __init__(self, annotation: Annotation, text: str) -> None:
+        self._ends, self._sentences, self._text = _ends(annotation), Sentences(text), text
+        self._told = {self._place(triple, triple.object.end) for triple in annotation.triples}
+
+    def __call__(self, triple: Triple) -> Worth:
+        begin = triple.object.start - len(", ")
+        behind = (
+            self._text.startswith(", ", max(0, begin)) and self._place(triple, begin) in self._told
+        )
+        first, last = sorted((triple.subject, triple.object))
+        score = min(max(triple.score, _LEAST), 1 - _LEAST)
+        return (
+            self._sentences.of(first) == self._sentences.of(last),
+            not behind,
+            math.log(score / (1 - score)) - (last.start - first.end) / _FAR,
+        )
+
+    def _place(self, triple: Triple, end: int) -> tuple[str, Thing, int]:
+        """Tell where an object ends, and of which relation and subject."""
+        return triple.relation_id, self._ends(triple)[0], end
+
+
 def _best(
     annotation: Annotation,
     part: Callable[[Triple], tuple[Hashable, Hashable]],
-    worth: Callable[[Triple], tuple[bool, float]],
+    worth: Callable[[Triple], Worth],
     *,
     most: int,
     among: frozenset[str] | None = None,
@@ -153,10 +184,10 @@ def _best(
         for triple in annotation.triples
         if among is None or triple.relation_id in among
     ]
-    worths: dict[Hashable, dict[Hashable, tuple[bool, float]]] = {}
+    worths: dict[Hashable, dict[Hashable, Worth]] = {}
     for triple, first, second in looked:
         of_first = worths.setdefault(first, {})
-        of_first[second] = max(worth(triple), of_first.get(second, (False, 0.0)))
+        of_first[second] = max(worth(triple), of_first.get(second, ()))
     # Of two that are worth the same the lesser name stays, so that the answer is always one.
     best = {
         first: set(sorted(sorted(seconds, key=str), key=seconds.__getitem__, reverse=True)[:most])

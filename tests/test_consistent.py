@@ -163,6 +163,32 @@ def test_what_one_sentence_says_is_better_than_what_two_say() -> None:
     assert told(best_values(found, text, ["P159"], [])) == [(1, "P159", 2)]
 
 
+def test_the_first_of_an_address_is_the_place() -> None:
+    text = "Microsoft is based in Redmond, Washington."
+    found = annotation(
+        text,
+        [("Microsoft", "Q1"), ("Redmond", "Q2"), ("Washington", "Q3")],
+        [(0, "P159", 1, 0.97), (0, "P159", 2, 0.98), (0, "P131", 2, 0.5)],
+    )
+    assert told(best_values(found, text, ["P159", "P131"], [])) == [(0, "P159", 1), (0, "P131", 2)]
+
+
+def test_of_like_scores_the_nearer_is_told() -> None:
+    text = "Merkel was born in Hamburg, and lives with her family in Berlin."
+    found = annotation(
+        text,
+        [("Merkel", "Q1"), ("Hamburg", "Q2"), ("Berlin", "Q3")],
+        [(0, "P19", 1, 0.50), (0, "P19", 2, 0.55)],
+    )
+    assert told(best_values(found, text, ["P19"], [])) == [(0, "P19", 1)]
+    surer = annotation(
+        text,
+        [("Merkel", "Q1"), ("Hamburg", "Q2"), ("Berlin", "Q3")],
+        [(0, "P19", 1, 0.3), (0, "P19", 2, 0.9)],
+    )
+    assert told(best_values(surer, text, ["P19"], [])) == [(0, "P19", 2)]
+
+
 def test_a_country_keeps_its_relation_where_the_district_takes_the_other() -> None:
     text = "Pune, Maharashtra, India"
     found = annotation(

@@ -24,8 +24,10 @@ class Rows(Knowledge, Protocol):
         """Return the row of an id."""
 
 
-# A letter, or a closing mark, before the stop keeps initials together.
-_SENTENCE_END = re.compile(r"(?<=[^\W\d_A-Z]{2})[.!?][\"')\]]*\s+(?=\W?[^\W\d_a-z])|\n+")
+# Two letters or digits, or a closing mark, before the stop: initials and titles end no sentence.
+_SENTENCE_END = re.compile(
+    r"(?:(?<=[^\W_A-Z]{2})|(?<=[\"')\]]))[.!?][\"')\]]*\s+(?=\W?[^\W\d_a-z])|\n+"
+)
 # "German state of Hesse", "American folk singer Paul Simon": a phrase without a verb.
 _LONGEST_PHRASE = 60
 _PHRASE = re.compile(r"[\w /&'\u2019-]*")

@@ -55,6 +55,9 @@ def annotation(text: str, mentions: list[str], triples: list[tuple[int, int]]) -
             1,
         ),
         ("He was born in Paris, Germany.", ["Paris", "Germany"], 0),
+        ("Hesse was left in 1990. Paris has a German name.", ["Hesse", "Paris", "German"], 2),
+        ("Hesse (now large). Paris has a German name.", ["Hesse", "Paris", "German"], 2),
+        ("Hesse, as of J. R. R. German saw it.", ["Hesse", "German"], 0),
     ],
 )
 def test_it_tells_of_its_phrase_of_its_sentence_and_of_what_it_stands_behind(

@@ -12,7 +12,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from relik.kb.inflections import place_stems
-from relik.kb.names import normalise
+from relik.kb.names import PRIMARY, normalise
 from relik.reader.priors import Knowledge
 from relik.types import Annotation, Span
 
@@ -95,11 +95,14 @@ def in_scope(annotation: Annotation, text: str, kb: Rows) -> Annotation:
 def _is_adjective(text: str, span: Span, entity_id: str | None, kb: Rows) -> bool:
     surface = text[span.start : span.end]
     row = None if entity_id is None or surface.islower() else kb.row_of(entity_id)
-    return row is not None and any(
-        match.row == row
-        for stem in place_stems(normalise(surface))
-        for match in kb.names.lookup(stem)
-    )
+    key = normalise(surface)
+    if row is None or any(
+        # "Japan", which has the alias "JAP", is not formed from it.
+        match.row == row and match.flags & PRIMARY
+        for match in kb.names.lookup(key)
+    ):
+        return False
+    return any(match.row == row for stem in place_stems(key) for match in kb.names.lookup(stem))
 
 
 class _Subjects:

@@ -16,13 +16,20 @@ KB = FakeKnowledgeBase(
         Entity(entity_id="US", name="United States of America", aliases=("America",)),
         Entity(entity_id="Paris", name="Paris"),
         Entity(entity_id="Hesse", name="Hesse"),
+        Entity(entity_id="Japan", name="Japan", aliases=("JAP",)),
     ]
 )
 
 
 def annotation(text: str, mentions: list[str], triples: list[tuple[int, int]]) -> Annotation:
     """Relate mentions by their numbers; each is the next place of its words in the text."""
-    linked = {"German": "Germany", "Germany": "Germany", "American": "US", "Paris": "Paris"}
+    linked = {
+        "German": "Germany",
+        "Germany": "Germany",
+        "American": "US",
+        "Paris": "Paris",
+        "Japan": "Japan",
+    }
     spans, at = [], 0
     for surface in mentions:
         start = text.index(surface, at)
@@ -95,6 +102,12 @@ def test_only_what_is_formed_from_a_name_of_its_record_is_an_adjective() -> None
     text = "He (born 1928 in Paris) is a Texan chemist."
     found = annotation(text, ["Paris", "Texan"], [(0, 1)])
     assert in_scope(found, text, KB) == found  # linked to nothing
+
+
+def test_a_name_is_no_adjective_of_a_shorter_one() -> None:
+    text = "Paris is far from Hesse, and Japan too."
+    found = annotation(text, ["Paris", "Hesse", "Japan"], [(1, 2)])
+    assert in_scope(found, text, KB) == found
 
 
 def test_the_setting_turns_it_on() -> None:

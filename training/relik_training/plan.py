@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from relik.errors import ConfigError
 from relik_training.budget import Budget, told_bytes, told_seconds
+from relik_training.orphans import end_with_parent
 from relik_training.plan_file import write_plan
 from relik_training.plan_kinds import read_training
 from relik_training.recipes import Overrides
@@ -67,7 +68,8 @@ def make_plan(recipe: Path, overrides: Overrides) -> Plan:
     """
     config = read_training(recipe, overrides)
     # A process of its own begins with no memory but its own, and may be killed for taking more.
-    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, spawn, initializer=end_with_parent) as pool:
         try:
             measured = pool.submit(_measure, config).result()
         except BrokenProcessPool as error:

@@ -117,10 +117,11 @@ def best_values(
     Returns:
         The same, without the triples of those relations that are worth less than another.
     """
-    if not (functional or inverse_functional):
+    one_object, one_subject = frozenset(functional), frozenset(inverse_functional)
+    looked = one_object | one_subject
+    if not any(triple.relation_id in looked for triple in annotation.triples):
         return annotation
     ends, worth = _ends(annotation), _Worth(annotation, text)
-    one_object, one_subject = frozenset(functional), frozenset(inverse_functional)
 
     def by_subject(triple: Triple) -> tuple[Hashable, Hashable]:
         return (triple.relation_id, ends(triple)[0]), ends(triple)[1]

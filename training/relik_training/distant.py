@@ -76,6 +76,33 @@ def distant_documents(config: DistantConfig, target: Path, report: Report) -> Re
     return report
 
 
+def read_statements(path: Path, report: Report) -> Iterator[tuple[str, list[str], str]]:
+    """Read statements of a knowledge base.
+
+    Args:
+        path: JSON Lines of `h, r, t`: two ids and a relation id, or a list of them.
+        report: Told how far the reading is.
+
+    Returns:
+        Subject, relations and object of each line.
+
+    Raises:
+        InputError: The file cannot be read, or a line is no statement.
+    """
+    for where, row in read_objects(path, report):
+        subject, told, value = row.get("h"), row.get("r"), row.get("t")
+        relations = [told] if isinstance(told, str) else told
+        if not (
+            isinstance(subject, str)
+            and isinstance(value, str)
+            and isinstance(relations, list)
+            and relations
+            and all(isinstance(each, str) for each in relations)
+        ):
+            raise InputError(f'{where}: got no statement, expected {{"h", "r", "t"}}')
+        yield subject, relations, value
+
+
 def _entities(path: Path, report: Report) -> dict[str, dict[str, Any]]:
     """Read id, names and description of each entity."""
     found = {}
@@ -101,15 +128,12 @@ def _ties(
     if config.relations is not None:
         wanted = {row.get("id") for _, row in read_objects(config.relations, report)}
     ties: dict[str, dict[str, list[str]]] = defaultdict(dict)
-    for where, row in read_objects(config.statements, report):
-        subject, relations, value = row.get("h"), row.get("r"), row.get("t")
-        if not (isinstance(subject, str) and isinstance(value, str) and relations):
-            raise InputError(f'{where}: got no statement, expected {{"h", "r", "t"}}')
+    for subject, relations, value in read_statements(config.statements, report):
         if subject == value or subject not in entities or value not in entities:
             continue
         held = [
-            str(each)
-            for each in ([relations] if isinstance(relations, str) else relations)
+            each
+            for each in relations
             if each not in config.skip and (wanted is None or each in wanted)
         ]
         if held:

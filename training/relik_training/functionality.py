@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from relik.errors import InputError
+from relik_training.distant import read_statements
 from relik_training.formats.report import Report
-from relik_training.formats.streams import read_objects
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,17 +45,8 @@ def functionalities(statements: Path, report: Report) -> list[Functionality]:
         InputError: The file cannot be read, or a line is no statement.
     """
     pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for where, row in read_objects(statements, report):
-        subject, relations, value = row.get("h"), row.get("r"), row.get("t")
-        held = [relations] if isinstance(relations, str) else relations
-        if not (
-            isinstance(subject, str)
-            and isinstance(value, str)
-            and isinstance(held, list)
-            and all(isinstance(each, str) for each in held)
-        ):
-            raise InputError(f'{where}: got no statement, expected {{"h", "r", "t"}}')
-        for relation in held:
+    for subject, relations, value in read_statements(statements, report):
+        for relation in relations:
             pairs[relation].add((subject, value))
     return sorted(
         (

@@ -186,7 +186,7 @@ class Bundle:
         """Open the query encoder.
 
         Args:
-            backend: "onnx" or "torch".
+            backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
             records: It is to encode records for an index, and not windows.
 
         Returns:

@@ -52,6 +52,9 @@ LinkedText = Annotated[
 ]
 CandidateTokens = Annotated[int, typer.Option(help="Tokens of a record that the reader sees.")]
 MinRecall = Annotated[float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")]
+EncoderBackend = Annotated[
+    str, typer.Option(help="What encodes: onnx, torch, or auto: torch where there is a GPU.")
+]
 Reuse = Annotated[
     Path | None,
     typer.Option(help="Index by the same bundle: records it has are not encoded again."),
@@ -74,6 +77,7 @@ def build(
     linked_text: LinkedText = None,
     reuse: Reuse = None,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
+    backend: EncoderBackend = "auto",
     force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
@@ -107,7 +111,7 @@ def build(
         built = build_index(
             file,
             out,
-            encoder=None if models.dim is None else models.encoder(records=True),
+            encoder=None if models.dim is None else models.encoder(backend, records=True),
             tokenizer=models.tokenizer(),
             encoder_fingerprint=fingerprint,
             options=options,

@@ -11,6 +11,7 @@ from pathlib import Path
 from relik.errors import InputError
 from relik.kb.names import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch, is_cased, normalise
 from relik.types import Entity
+from relik_index.escapes import unescaped
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
@@ -49,7 +50,8 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
 
     Args:
         path: JSON Lines, plain or gzipped: `{"id", "name", "aliases"?, "description"?, "types"?,
-            "surfaces"?, "partials"?}`. Other keys are ignored, as are empty lines.
+            "surfaces"?, "partials"?}`. Other keys are ignored, as are empty lines. Names and
+            descriptions that were escaped twice are put right (`relik_index.escapes`).
 
     Yields:
         The records, in order.
@@ -164,9 +166,9 @@ def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:
         raise InputError(f"{where}: got a {type(content).__name__}, expected an object")
     entity = Entity(
         entity_id=_required(content, "id", where),
-        name=_required(content, "name", where),
-        aliases=_strings(content, "aliases", where),
-        description=_string(content.get("description", ""), "description", where),
+        name=unescaped(_required(content, "name", where)),
+        aliases=tuple(unescaped(alias) for alias in _strings(content, "aliases", where)),
+        description=unescaped(_string(content.get("description", ""), "description", where)),
         types=_strings(content, "types", where),
     )
     return SourceRecord(

@@ -129,3 +129,18 @@ def test_a_term_that_is_turned_round_is_found_as_text_has_it(name: str, more: se
     record = SourceRecord(entity=Entity(entity_id="D1", name=name))
     assert name_matches(record, row=0, any_case=True).keys() == {normalise(name)} | more
     assert name_matches(record, row=0).keys() == {normalise(name)}
+
+
+def test_what_a_dump_escaped_twice_is_read_as_it_was_meant(tmp_path: Path) -> None:
+    path = tmp_path / "kb"
+    path.write_bytes(
+        _line(
+            name=r"Pok\u00E9mon",
+            aliases=[r"\uD83D\uDE00", r"\ud83d alone"],
+            description=r"a\u00E9s",
+        )
+    )
+    (record,) = read_source(path)
+    entity = record.entity
+    assert (entity.name, entity.description) == ("Pokémon", "aés")
+    assert entity.aliases == ("😀", r"\ud83d alone")

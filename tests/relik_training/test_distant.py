@@ -95,6 +95,15 @@ def test_names_are_whole_words_and_the_longer_one_wins(tmp_path: Path) -> None:
     assert [(span[0], span[2]) for span in row["spans"]] == [(0, "A"), (26, "B")]
 
 
+def test_names_and_texts_that_were_escaped_twice_meet(tmp_path: Path) -> None:
+    kb = [
+        {"id": "A", "name": r"Ren\u00E9", "long_description": r"Ren\u00E9 lives in Orléans."},
+        {"id": "B", "name": r"Orl\u00E9ans"},
+    ]
+    row = _made(tmp_path, kb, [{"h": "A", "r": "P", "t": "B"}])[0]["A"]
+    assert _said(row) == {("René", "P", "Orléans")}
+
+
 def test_a_name_of_two_neighbours_is_neither(tmp_path: Path) -> None:
     kb = [
         {"id": "A", "name": "Anna", "long_description": "Anna plays in Georgia and in Texas."},

@@ -94,6 +94,22 @@ def test_only_facts_are_kept(config: KnowledgeConfig, tmp_path: Path) -> None:
     }
 
 
+def test_names_that_were_escaped_twice_are_put_right(
+    config: KnowledgeConfig, tmp_path: Path
+) -> None:
+    row = {
+        "id": "Q1",
+        "name": r"Beyonc\u00E9",
+        "aliases": ["Beyoncé", r"Queen \u0042"],
+        "description": "singer",
+        "source": "Wikidata",
+    }
+    _lines(tmp_path / "kb.jsonl", [row])
+    build_knowledge(config, tmp_path)
+    (held,) = _read(config, "entities.jsonl")
+    assert (held["name"], held["aliases"]) == ("Beyoncé", ["Queen B"])
+
+
 def test_other_spellings_and_initials_are_names_too(
     config: KnowledgeConfig, tmp_path: Path
 ) -> None:

@@ -46,8 +46,8 @@ def build_base(config: RetrieverTraining) -> dict[str, object]:
     export_shared(pretrained.tokenizer, pretrained.embeddings.numpy(), out)
     record_tokens = config.index.record_tokens or config.passage_tokens
     export_encoder(run, out, dim=config.index.dim, record_tokens=record_tokens)
-    receipts = _build_indexes(config, out, open_encoder(out, "onnx", records=True))
-    weights = _fit(config, out, open_encoder(out, "onnx"))
+    receipts = _build_indexes(config, out, open_encoder(out, "auto", records=True))
+    weights = _fit(config, out, open_encoder(out, "auto"))
     seal_base(config)
     return {"bundle": str(out), "fusion": weights, **receipts}
 

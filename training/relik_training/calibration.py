@@ -199,7 +199,7 @@ def calibrate(
         raise InputError("got no development texts to calibrate on: name some in [calibration]")
     bundle = open_bundle(folder, verify=False)
     plain = replace(bundle.config, calibration=CalibrationConfig())
-    pipeline = open_pipeline(replace(bundle, config=plain), backend="onnx")
+    pipeline = open_pipeline(replace(bundle, config=plain), backend="auto")
     annotations = _annotate(pipeline, examples, config)
     of_spans = _judged_spans(examples, annotations)
     spans = fit_scores(of_spans, config.precision, slack=config.slack, fixed=config.span_threshold)

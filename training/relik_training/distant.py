@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import InputError
+from relik_index.escapes import unescaped
 from relik_training.formats.report import Report
 from relik_training.formats.streams import read_objects, write_objects, written_aside
 
@@ -111,11 +112,11 @@ def _entities(path: Path, report: Report) -> dict[str, dict[str, Any]]:
             raise InputError(f"{where}: got no id or no name, expected an entity with both")
         # Some dumps write line ends as a backslash and an n.
         text = str(row.get("long_description") or "").replace("\\n", "\n").replace('\\"', '"')
-        names = dict.fromkeys([row["name"], *(row.get("aliases") or ())])
+        names = dict.fromkeys(map(unescaped, [row["name"], *(row.get("aliases") or ())]))
         found[row["id"]] = {
-            "name": row["name"],
+            "name": unescaped(row["name"]),
             "names": [name for name in names if len(name) >= _SHORTEST_NAME],
-            "text": unicodedata.normalize("NFC", text).strip(),
+            "text": unicodedata.normalize("NFC", unescaped(text)).strip(),
         }
     return found
 

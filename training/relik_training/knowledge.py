@@ -13,6 +13,7 @@ from relik.errors import ConfigError
 from relik.types import Entity
 from relik_index.enrich import other_forms
 from relik_index.entity_types import coarse_types, is_date
+from relik_index.escapes import unescaped
 from relik_index.linked_text import trusted
 from relik_training.files import read_jsonl, write_jsonl
 
@@ -67,7 +68,7 @@ def build_knowledge(config: KnowledgeConfig, data: Path) -> dict[str, int]:
         for row in read_jsonl(data / name):
             relation_counts.update(triple[1] for triple in row["triples"])
     records = []
-    for row in read_jsonl(data / config.entities):
+    for row in map(_spelt_out, read_jsonl(data / config.entities)):
         ranked = _usefulness(row, used[row["id"]], degree[row["id"]])
         if ranked is not None:
             records.append((ranked, row))
@@ -140,6 +141,15 @@ def _read_surfaces(
                     surfaces[entity_id][row["text"][start:end]] += 1
                     used[entity_id] += 1
     return surfaces, used
+
+
+def _spelt_out(row: dict[str, Any]) -> dict[str, Any]:
+    """Give a record with the characters that its dump escaped twice."""
+    name = unescaped(row["name"])
+    aliases = dict.fromkeys(map(unescaped, row["aliases"]))
+    aliases.pop(name, None)
+    description = unescaped(row["description"] or "")
+    return {**row, "name": name, "aliases": list(aliases), "description": description}
 
 
 def _named(name: str) -> bool:

@@ -104,7 +104,7 @@ def _index(config: ReaderTraining, start: Bundle, out: Path, name: str) -> None:
         build_index(
             records,
             out / name,
-            encoder=start.encoder(records=True),
+            encoder=start.encoder("auto", records=True),
             tokenizer=start.tokenizer(),
             encoder_fingerprint=start.encoder_fingerprint,
             options=BuildOptions(

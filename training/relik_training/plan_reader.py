@@ -67,7 +67,7 @@ class ReaderKind:
             entities=Records.read(Path(self.config.knowledge) / "entities.jsonl"),
             windows=_WHOLE,
         )
-        pipeline = open_pipeline(open_bundle(bundle, verify=False), backend="onnx")
+        pipeline = open_pipeline(open_bundle(bundle, verify=False), backend="auto")
         fixed = time.monotonic() - began
         return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
 

@@ -110,7 +110,7 @@ class RetrieverKind:
         )
         settings = read_toml(PipelineConfig, self._bundle / LAYOUT.pipeline)
         kb = KnowledgeBase.open(self._bundle / LAYOUT.entities)
-        retriever = HybridRetriever(open_encoder(self._bundle, "onnx"), kb, settings.retriever)
+        retriever = HybridRetriever(open_encoder(self._bundle, "auto"), kb, settings.retriever)
         chosen = sample_documents(examples, _WINDOWS, seed=0, document=lambda each: each.doc_id)
         opened = time.monotonic()
         fit_fusion(chosen, retriever, kb)
@@ -118,7 +118,7 @@ class RetrieverKind:
         return opened - began + fitted * len(examples) / len(chosen)
 
     def _dim(self) -> int:
-        return open_encoder(self._bundle, "onnx").dim
+        return open_encoder(self._bundle, "auto").dim
 
     @property
     def _bundle(self) -> Path:

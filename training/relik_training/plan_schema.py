@@ -54,7 +54,7 @@ class SchemaKind:
         fixed = time.monotonic() - began
         bundle = Path(str(made["bundle"]))
         files = [path for name, path in self._splits.items() if name != "train"]
-        pipeline = open_pipeline(open_bundle(bundle, verify=False), backend="onnx")
+        pipeline = open_pipeline(open_bundle(bundle, verify=False), backend="auto")
         return EndCost(
             seconds=fixed + annotating_seconds(pipeline, read_typed_examples(files)),
             bundle_bytes=folder_bytes(bundle),

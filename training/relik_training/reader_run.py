@@ -149,7 +149,7 @@ def _data(
 ) -> ReaderData:
     base = Path(config.base)
     settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
-    encoder = open_encoder(base, "onnx")
+    encoder = open_encoder(base, "auto")
     entity_kb = KnowledgeBase.open(base / LAYOUT.entities)
     relation_kb = KnowledgeBase.open(base / LAYOUT.relations)
     return ReaderData(

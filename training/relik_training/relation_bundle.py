@@ -43,7 +43,7 @@ def build_relation_bundle(config: RelationTraining) -> dict[str, object]:
     build_index(
         run / RELATIONS,
         aside / LAYOUT.relations,
-        encoder=open_encoder(aside, "onnx"),
+        encoder=open_encoder(aside, "auto"),
         tokenizer=Tokenizer.from_file(str(aside / LAYOUT.tokenizer)),
         encoder_fingerprint=fingerprint(aside),
     )
@@ -69,7 +69,7 @@ def _measured(bundle: Path, texts: Path) -> dict[str, object]:
     """Choose among the relations of the bundle, none of which was trained on."""
     if not texts.is_file():
         return {}
-    relater = open_bundle(bundle, verify=False).relater("onnx")
+    relater = open_bundle(bundle, verify=False).relater("auto")
     kb = relater.relations
     candidates = [kb.entity_id(row) for row in range(len(kb))]
     gold = with_candidates_only(read_gold(texts), frozenset(candidates))

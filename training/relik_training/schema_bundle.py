@@ -78,7 +78,7 @@ def _calibrated(
     bundle: Path, gold: Sequence[GoldDocument], config: SchemaTraining
 ) -> tuple[PipelineConfig, dict[str, object]]:
     """Fit scores and thresholds on texts that were not trained on."""
-    pipeline = open_bundle(bundle, verify=False).pipeline("onnx")
+    pipeline = open_bundle(bundle, verify=False).pipeline("auto")
     options = AnnotateOptions(
         threshold=_LEAST, relation_threshold=_LEAST, pretokenised=config.pretokenised
     )
@@ -113,7 +113,7 @@ def _taken_over(bundle: Path, fitted_by: Path) -> PipelineConfig:
 def _measured(
     bundle: Path, config: SchemaTraining, splits: dict[str, Path]
 ) -> dict[str, dict[str, object]]:
-    pipeline = open_bundle(bundle, verify=False).pipeline("onnx")
+    pipeline = open_bundle(bundle, verify=False).pipeline("auto")
     options = AnnotateOptions(pretokenised=config.pretokenised)
     names = ("test",) if config.with_dev else ("dev", "test")
     return {

@@ -103,13 +103,16 @@ class TransformerEncoder:
         return cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), _LEAST_NORM)
 
 
-def open_encoder(path: Path, backend: str, *, records: bool = False) -> TransformerEncoder:
+def open_encoder(
+    path: Path, backend: str, *, records: bool = False, threads: int = 0
+) -> TransformerEncoder:
     """Open the query encoder of a bundle.
 
     Args:
         path: Folder of the bundle.
         backend: "onnx", "torch" or "auto".
         records: It is to encode records, of which it reads no more than it was trained to read.
+        threads: Threads of the ONNX backend, 0 for one per core.
 
     Returns:
         The encoder.
@@ -140,7 +143,7 @@ def open_encoder(path: Path, backend: str, *, records: bool = False) -> Transfor
             f"{max(dim, whole)} as the encoder reads: build the bundle again"
         )
     return TransformerEncoder(
-        open_encoder_backend(folder, backend),
+        open_encoder_backend(folder, backend, threads=threads),
         embeddings,
         _open_tokenizer(path / LAYOUT.tokenizer),
         max_tokens=max_tokens,

@@ -32,6 +32,7 @@ PRINTERS = re.compile(r"(^|/)(cli|commands)(/|\.py$)")
 ENVIRONMENT_READERS = (
     "serve/relik_serve/settings.py",
     "training/relik_training/large_pages.py",
+    "training/relik_training/one_thread.py",
 )
 HEAVY = ("faiss", "fastapi", "onnxruntime", "pyarrow", "torch", "transformers")
 

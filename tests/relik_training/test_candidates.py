@@ -1,6 +1,8 @@
 """Candidates of training windows are those that serving finds, retrieved once."""
 
+import os
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +11,14 @@ from tokenizers import Tokenizer
 
 pytest.importorskip("torch")
 
+from relik.bundle import open_bundle
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
 from relik.retriever.hybrid import HybridRetriever
 from relik.testing import HashEncoder
 from relik.types import FloatArray, Span, Window
 from relik_index import BuildOptions, build_index
+from relik_training.candidate_sides import open_sides
 from relik_training.candidates import FoundCandidates, find_candidates
 from relik_training.examples import Example
 
@@ -118,3 +122,29 @@ def test_a_kept_answer_is_read_and_one_that_does_not_fit_is_not(
     retriever.encoded = 0
     assert np.array_equal(find(cache).entities, first.entities)
     assert retriever.encoded > 0
+
+
+def test_processes_that_share_the_windows_find_the_same() -> None:
+    base = open_bundle().path
+    texts = ("Ada Lovelace met Charles Babbage in London", "Paris", "", "Rome and Oslo")
+    examples = [
+        _example(f"d{i // 2}", i % 2, f"{text} {i}", "some" if i % 3 else "none")
+        for i, text in enumerate(texts * 50)
+    ]
+    entities, relations = open_sides(base, "onnx")
+    before = dict(os.environ)
+    alone, shared = (
+        find_candidates(
+            examples,
+            entities=entities,
+            relations=relations,
+            top_k=(8, 4),
+            opener=partial(open_sides, base, "onnx", threads=1),
+            workers=workers,
+        )
+        for workers in (0, 2)
+    )
+    assert np.array_equal(alone.entities, shared.entities)
+    assert np.array_equal(alone.relations, shared.relations)
+    assert (shared.entities >= 0).all()
+    assert dict(os.environ) == before

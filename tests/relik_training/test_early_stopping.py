@@ -99,8 +99,7 @@ def data(world: "World", word_tokenizer: Tokenizer) -> ReaderData:
         _examples(),
         tokenizer=word_tokenizer,
         layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
-        entities=opened[0],
-        relations=opened[1],
+        sides=(opened[0], opened[1]),
         sampling=ReaderSampling(max_tokens=60, typos=0.5, typo_words=0.5),
     )
 

@@ -76,10 +76,9 @@ def data(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped-
             examples,
             tokenizer=word_tokenizer,
             layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
-            entities=(entities, HybridRetriever(encoder, entities, RetrieverConfig())),
-            relations=(
-                relations,
-                HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False),
+            sides=(
+                (entities, HybridRetriever(encoder, entities, RetrieverConfig())),
+                (relations, HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False)),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

@@ -1,9 +1,18 @@
-"""The candidates of every training window, retrieved once as serving retrieves them."""
+"""The candidates of every training window, retrieved once as serving retrieves them.
 
-from collections.abc import Iterator, Sequence
+Most of the time goes into names, which one core looks up at a time: where there are many cores,
+processes share the windows.
+"""
+
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -12,10 +21,15 @@ from safetensors.numpy import load_file, save_file
 from relik.kb import KnowledgeBase
 from relik.types import Candidate, FloatArray, IntArray, Span, Window
 from relik_training.examples import Example
+from relik_training.one_thread import one_thread_each
+from relik_training.orphans import end_with_parent
 from relik_training.progress import told
 
 _CHUNK = 64
 _NONE = -1
+# A process takes seconds to open the indexes; two cores are as busy with one.
+_LEAST_CORES = 4
+_WINDOWS_PER_WORKER = 300
 
 
 class SharedRetriever(Protocol):
@@ -43,13 +57,22 @@ class FoundCandidates:
     relations: IntArray
 
 
+Side: TypeAlias = tuple[KnowledgeBase, SharedRetriever]
+"""A knowledge base and its retriever."""
+
+Opener: TypeAlias = Callable[[], tuple[Side, Side]]
+"""Opens entities and relations anew, with one thread, in a process of its own."""
+
+
 def find_candidates(
     examples: Sequence[Example],
     *,
-    entities: tuple[KnowledgeBase, SharedRetriever],
-    relations: tuple[KnowledgeBase, SharedRetriever],
+    entities: Side,
+    relations: Side,
     top_k: tuple[int, int],
     cache: Path | None = None,
+    opener: Opener | None = None,
+    workers: int | None = None,
 ) -> FoundCandidates:
     """Retrieve the candidates of all windows.
 
@@ -59,6 +82,8 @@ def find_candidates(
         relations: Knowledge base of relations and its retriever; shares the encoder.
         top_k: Entities and relations per window.
         cache: File to keep the answer in; one that fits is read instead.
+        opener: Opens the same in other processes; can be pickled. None keeps to this process.
+        workers: Processes, 0 for this one alone; None chooses by the cores and the windows.
 
     Returns:
         The candidates.
@@ -70,9 +95,19 @@ def find_candidates(
         np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
         np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
     )
-    with told() as tell:
-        for first, last in _chunks(examples):
-            _fill_chunk(found, first, examples[first:last], entities, relations)
+    if workers is None:
+        workers = _workers(len(examples))
+    finding = (
+        _found_by(opener, workers, top_k)
+        if opener and workers
+        else _found_here((entities, relations), top_k)
+    )
+    chunks = list(_chunks(examples))
+    with told() as tell, finding as find:
+        parts = find(examples[first:last] for first, last in chunks)
+        for (first, last), part in zip(chunks, parts, strict=True):
+            found.entities[first:last] = part.entities
+            found.relations[first:last] = part.relations
             tell("candidates", last, len(examples))
     if cache is not None:
         cache.parent.mkdir(parents=True, exist_ok=True)
@@ -95,26 +130,70 @@ def _read(cache: Path | None, n_windows: int, top_k: tuple[int, int]) -> FoundCa
     return FoundCandidates(held["entities"], held["relations"])
 
 
-def _fill_chunk(
-    found: FoundCandidates,
-    first: int,
-    examples: Sequence[Example],
-    entities: tuple[KnowledgeBase, SharedRetriever],
-    relations: tuple[KnowledgeBase, SharedRetriever],
-) -> None:
+_Find: TypeAlias = Callable[[Iterator[Sequence[Example]]], Iterator[FoundCandidates]]
+
+
+def _workers(n_windows: int) -> int:
+    """Choose how many processes share the windows; one core is left to this one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    if not cores or cores < _LEAST_CORES:
+        return 0
+    return min(cores - 1, n_windows // _WINDOWS_PER_WORKER)
+
+
+@contextmanager
+def _found_here(sides: tuple[Side, Side], top_k: tuple[int, int]) -> Iterator[_Find]:
+    yield lambda chunks: (_of_chunk(chunk, sides, top_k) for chunk in chunks)
+
+
+@contextmanager
+def _found_by(opener: Opener, workers: int, top_k: tuple[int, int]) -> Iterator[_Find]:
+    # Threads of this process, which a fork would lack, hold locks that it would have.
+    context = multiprocessing.get_context("spawn")
+    with (
+        one_thread_each(),
+        ProcessPoolExecutor(
+            workers, mp_context=context, initializer=partial(_begin, opener, top_k)
+        ) as pool,
+    ):
+        yield lambda chunks: pool.map(_of_worker, chunks)
+
+
+_SIDES: list[tuple[tuple[Side, Side], tuple[int, int]]] = []
+"""What a worker has opened."""
+
+
+def _begin(opener: Opener, top_k: tuple[int, int]) -> None:
+    end_with_parent()
+    _SIDES[:] = [(opener(), top_k)]
+
+
+def _of_worker(examples: Sequence[Example]) -> FoundCandidates:
+    ((sides, top_k),) = _SIDES
+    return _of_chunk(examples, sides, top_k)
+
+
+def _of_chunk(
+    examples: Sequence[Example], sides: tuple[Side, Side], top_k: tuple[int, int]
+) -> FoundCandidates:
+    entities, relations = sides
+    found = FoundCandidates(
+        np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
+        np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
+    )
     windows = [_window(example) for example in examples]
     vectors = entities[1].encode(windows)
-    top_k = found.entities.shape[1], found.relations.shape[1]
     linked = entities[1].retrieve_encoded(windows, vectors, top_k=top_k[0])
-    for k, candidates in enumerate(linked, start=first):
-        _fill(found.entities[k], entities[0], candidates)
+    for row, candidates in zip(found.entities, linked, strict=True):
+        _fill(row, entities[0], candidates)
     wanted = [k for k, example in enumerate(examples) if example.relations != "none"]
     if wanted:
         related = relations[1].retrieve_encoded(
             [windows[k] for k in wanted], vectors[wanted], top_k=top_k[1]
         )
         for k, candidates in zip(wanted, related, strict=True):
-            _fill(found.relations[first + k], relations[0], candidates)
+            _fill(found.relations[k], relations[0], candidates)
+    return found
 
 
 def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:

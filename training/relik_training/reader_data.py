@@ -19,7 +19,7 @@ from relik.reader.inputs import (
     tokenise_text,
 )
 from relik.types import IntArray
-from relik_training.candidates import SharedRetriever, find_candidates
+from relik_training.candidates import Opener, Side, find_candidates
 from relik_training.difficulty import difficulty
 from relik_training.examples import Example
 from relik_training.reader_settings import ReaderSampling
@@ -51,10 +51,10 @@ class ReaderData:
         examples: Windows with labels; those whose text does not fit are left out.
         tokenizer: Subwords.
         layout: Marker ids.
-        entities: Knowledge base of entities and its retriever.
-        relations: Knowledge base of relations and its retriever.
+        sides: Knowledge bases of entities and of relations, each with its retriever.
         sampling: How candidates are drawn.
         cache: File to keep the candidates of the windows in, for a run that is resumed.
+        opener: Opens the knowledge bases in other processes (`find_candidates`).
     """
 
     def __init__(
@@ -63,13 +63,13 @@ class ReaderData:
         *,
         tokenizer: Tokenizer,
         layout: MarkerLayout,
-        entities: tuple[KnowledgeBase, SharedRetriever],
-        relations: tuple[KnowledgeBase, SharedRetriever],
+        sides: tuple[Side, Side],
         sampling: ReaderSampling,
         cache: Path | None = None,
+        opener: Opener | None = None,
     ) -> None:
         self._layout, self._tokenizer = layout, tokenizer
-        self._entities, self._relations = entities[0], relations[0]
+        (self._entities, _), (self._relations, _) = sides
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
@@ -82,10 +82,11 @@ class ReaderData:
                     self._texts.append(self._tokens_of(example.text, encoding))
         self._found = find_candidates(
             self._examples,
-            entities=entities,
-            relations=relations,
+            entities=sides[0],
+            relations=sides[1],
             top_k=(max(sampling.entity_candidates), max(sampling.relation_candidates)),
             cache=cache,
+            opener=opener,
         )
 
     @property

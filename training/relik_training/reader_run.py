@@ -3,21 +3,19 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
 from relik.bundle import LAYOUT
-from relik.config import PipelineConfig, read_toml
-from relik.kb import KnowledgeBase
 from relik.manifest import MANIFEST
 from relik.reader.inputs import MarkerLayout
 from relik.reader.model import HeadConfig, ReaderModel
-from relik.retriever.encoder import open_encoder
-from relik.retriever.hybrid import HybridRetriever
 from relik_training.augment import with_copies
 from relik_training.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.candidate_sides import open_sides
 from relik_training.curriculum import EasyFirst
 from relik_training.distill.reader import open_reader_distiller
 from relik_training.early_stopping import Part, watch_apart
@@ -148,21 +146,14 @@ def _data(
     config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
 ) -> ReaderData:
     base = Path(config.base)
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
-    encoder = open_encoder(base, "auto")
-    entity_kb = KnowledgeBase.open(base / LAYOUT.entities)
-    relation_kb = KnowledgeBase.open(base / LAYOUT.relations)
     return ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        entities=(entity_kb, HybridRetriever(encoder, entity_kb, settings.retriever)),
-        relations=(
-            relation_kb,
-            HybridRetriever(encoder, relation_kb, settings.retriever, lexical=False),
-        ),
+        sides=open_sides(base, "auto"),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(config)}.safetensors",
+        opener=partial(open_sides, base, "onnx", threads=1),
     )
 
 

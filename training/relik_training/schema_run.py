@@ -186,8 +186,7 @@ def _data(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        entities=(entities, GivenRetriever(entities)),
-        relations=(relations, GivenRetriever(relations)),
+        sides=((entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))),
         sampling=ReaderSampling(
             entity_candidates=(len(entities),),
             relation_candidates=(len(relations),),

@@ -89,10 +89,9 @@ def batch_of(base: Path, word_tokenizer: Tokenizer, layout: MarkerLayout):  # ty
             examples,
             tokenizer=word_tokenizer,
             layout=layout,
-            entities=(entities, HybridRetriever(encoder, entities, RetrieverConfig())),
-            relations=(
-                relations,
-                HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False),
+            sides=(
+                (entities, HybridRetriever(encoder, entities, RetrieverConfig())),
+                (relations, HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False)),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

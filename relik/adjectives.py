@@ -6,7 +6,6 @@ otherwise, since what stands near an adjective is so often of its place.
 """
 
 import re
-from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -14,6 +13,7 @@ from typing import Protocol
 from relik.kb.inflections import place_stems
 from relik.kb.names import PRIMARY, normalise
 from relik.reader.priors import Knowledge
+from relik.sentences import Sentences
 from relik.types import Annotation, Span
 
 
@@ -24,10 +24,6 @@ class Rows(Knowledge, Protocol):
         """Return the row of an id."""
 
 
-# Two letters or digits, or a closing mark, before the stop: initials and titles end no sentence.
-_SENTENCE_END = re.compile(
-    r"(?:(?<=[^\W_A-Z]{2})|(?<=[\"')\]]))[.!?][\"')\]]*\s+(?=\W?[^\W\d_a-z])|\n+"
-)
 # "German state of Hesse", "American folk singer Paul Simon": a phrase without a verb.
 _LONGEST_PHRASE = 60
 _PHRASE = re.compile(r"[\w /&'\u2019-]*")
@@ -36,21 +32,6 @@ _ENDS_PHRASE = re.compile(
 )
 # "Pavel Demidov (1798-1840), Russian nobleman".
 _APPOSITION = re.compile(r"(?: ?\([^()]*\))?,? (?:an? |the )?")
-
-
-class Sentences:
-    """Tells which sentence of a text a mention begins in.
-
-    Args:
-        text: A document.
-    """
-
-    def __init__(self, text: str) -> None:
-        self.begins = [0, *(match.end() for match in _SENTENCE_END.finditer(text))]
-
-    def of(self, mention: Span) -> int:
-        """Return the number of the sentence of a mention, from 0."""
-        return bisect_right(self.begins, mention.start) - 1
 
 
 def in_scope(annotation: Annotation, text: str, kb: Rows) -> Annotation:

@@ -134,6 +134,7 @@ class ReaderConfig:
             types that there are, and the reader was trained to refuse what has none.
         relations_per_pair: Most relations of one subject and one object, the best; 0 gives all that
             pass the threshold.
+        apart_weight: Taken from the log-odds of a triple whose ends stand in different sentences.
         adjective_scope: The adjective of a place is related to what its phrase or its sentence is
             about alone: "a German chemist, born in Paris" places nothing in Germany.
         functional: Ids of relations of which a subject has one object, such as a place of birth:
@@ -156,6 +157,7 @@ class ReaderConfig:
     term_prior_factor: float = 4.0
     drop_nil: bool = False
     relations_per_pair: int = 0
+    apart_weight: float = 0.0
     adjective_scope: bool = False
     functional: tuple[str, ...] = ()
     inverse_functional: tuple[str, ...] = ()
@@ -165,6 +167,11 @@ class ReaderConfig:
             raise ConfigError(
                 f"got relations_per_pair {self.relations_per_pair}, expected at least 0, which "
                 "gives all: change pipeline.toml [reader]"
+            )
+        if not self.apart_weight >= 0:
+            raise ConfigError(
+                f"got apart_weight {self.apart_weight}, expected at least 0, which asks no more of "
+                "two sentences than of one: change pipeline.toml [reader]"
             )
         for name in ("functional", "inverse_functional"):
             wrong = [each for each in getattr(self, name) if not isinstance(each, str)]

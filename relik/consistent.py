@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 
-from relik.adjectives import Rows, Sentences, in_scope
+from relik.adjectives import Rows, in_scope
 from relik.config import ReaderConfig
 from relik.reader.priors import name_shares
+from relik.sentences import Sentences
 from relik.types import Annotation, Span, Triple
 
 Thing = str | Span

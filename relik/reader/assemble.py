@@ -7,9 +7,10 @@ import numpy as np
 
 from relik.config import CalibrationConfig
 from relik.kb import KnowledgeBase
-from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, start_scores, with_ends
+from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, lowered, start_scores, with_ends
 from relik.reader.inputs import ReaderInput, TextTokens, begins_line
 from relik.reader.priors import log_priors
+from relik.sentences import Sentences
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -71,6 +72,7 @@ def assemble(
     *,
     thresholds: tuple[float, float],
     calibration: CalibrationConfig,
+    apart_weight: float,
     options: AnnotateOptions,
 ) -> WindowAnnotation:
     """Give scores their meaning and positions their place in the document.
@@ -82,6 +84,7 @@ def assemble(
         thresholds: Least calibrated score of a span and of a triple that are kept; given mentions
             all are.
         calibration: How raw scores become probabilities.
+        apart_weight: As `ReaderConfig.apart_weight`.
         options: `explain`.
 
     Returns:
@@ -93,6 +96,7 @@ def assemble(
         for i, found in enumerate(decoded)
     ]
     kept = {i for i, span in enumerate(spans) if row.given or span.score >= least}
+    apart = _Apart(row, apart_weight if related else 0.0)
     triples = (
         Triple(
             subject=spans[found.subject].span,
@@ -100,7 +104,7 @@ def assemble(
             object=spans[found.object].span,
             score=calibrated(
                 with_ends(
-                    found.score,
+                    lowered(found.score, apart(spans[found.subject], spans[found.object])),
                     (spans[found.subject].score, spans[found.object].score),
                     calibration.triple_ends,
                 ),
@@ -116,6 +120,23 @@ def assemble(
         spans=tuple(spans[i] for i in sorted(kept)),
         triples=tuple(triple for triple in triples if triple.score >= least_of_triple),
     )
+
+
+class _Apart:
+    """Tells what a triple loses where its ends stand in different sentences.
+
+    Args:
+        row: The row.
+        weight: So many log-odds.
+    """
+
+    def __init__(self, row: Row, weight: float) -> None:
+        self._weight, self._begin = weight, row.window.span.start
+        self._sentences = Sentences(row.window.text if weight else "")
+
+    def __call__(self, *ends: EntitySpan) -> float:
+        places = (Span(end.span.start - self._begin, end.span.end - self._begin) for end in ends)
+        return self._weight if len({self._sentences.of(place) for place in places}) > 1 else 0.0
 
 
 def _span(

@@ -186,6 +186,22 @@ def calibrated(raw: float, scale: float, shift: float) -> float:
     return _probability(scale * math.log(bounded / (1.0 - bounded)) + shift)
 
 
+def lowered(raw: float, by: float) -> float:
+    """Take some log-odds from a raw score.
+
+    Args:
+        raw: 0..1.
+        by: So many; 0 leaves the score as it is.
+
+    Returns:
+        0..1.
+    """
+    if not by:
+        return raw
+    bounded = min(max(raw, 1e-6), 1.0 - 1e-6)
+    return _probability(math.log(bounded / (1.0 - bounded)) - by)
+
+
 def with_ends(raw: float, ends: tuple[float, float], weight: float) -> float:
     """Take the doubt about the ends of a triple into its raw score.
 

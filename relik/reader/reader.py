@@ -235,6 +235,7 @@ class TransformerReader:
                     _chosen(options.relation_threshold, self._config.relation_threshold),
                 ),
                 calibration=self._calibration,
+                apart_weight=self._config.apart_weight,
                 options=options,
             )
             for row, spans, found in zip(rows, decoded, triples, strict=True)

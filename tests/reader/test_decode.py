@@ -15,6 +15,7 @@ from relik.reader.decode import (
     calibrated,
     end_scores,
     link_scores,
+    lowered,
     pick_ends,
     pick_starts,
     softmax,
@@ -215,3 +216,10 @@ def test_doubt_about_ends_never_adds_to_a_triple(
     assert with_ends(raw, (subject, object_), 0.0) == raw
     assert weighed == with_ends(raw, (object_, subject), weight)
     assert with_ends(raw, (1.0, 1.0), weight) == pytest.approx(raw, abs=1e-5)
+
+
+@given(st.floats(0, 1), st.floats(0, 4))
+def test_a_lowered_score_is_lower_by_so_many_log_odds(raw: float, by: float) -> None:
+    assert lowered(raw, 0.0) == raw
+    assert 0.0 <= lowered(raw, by) <= max(raw, 1e-5)
+    assert lowered(lowered(0.5, by), 1.0) == pytest.approx(lowered(0.5, by + 1.0))

@@ -245,6 +245,34 @@ def test_triples_of_doubtful_ends_are_doubtful_where_ends_count(
         assert triple in _read(changed, options=options).triples
 
 
+def test_triples_between_two_sentences_are_doubtful_where_that_counts(
+    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+) -> None:
+    changed = _open(tiny_bundle, knowledge, apart_weight=1.5)
+    text = "Ada Lovelace lived. Paris is the capital of France."
+    stop = text.index(". ") + 1
+    window = Window(doc_id="d", index=1, span=Span(40, 40 + len(text)), text=text)
+    plain, weighed = (each.read([window], [BOTH], options=ALL)[0] for each in (reader, changed))
+    assert plain.spans == weighed.spans
+    crossing = [
+        (t.subject.start - 40 < stop) != (t.object.start - 40 < stop) for t in plain.triples
+    ]
+    assert {True, False} <= set(crossing)
+    lost = [
+        np.log(one.score / (1 - one.score)) - np.log(other.score / (1 - other.score))
+        for one, other in zip(plain.triples, weighed.triples, strict=True)
+    ]
+    np.testing.assert_allclose(lost, [1.5 * each for each in crossing], atol=1e-3)
+    for triple in weighed.triples:
+        options = replace(ALL, relation_threshold=triple.score)
+        assert triple in changed.read([window], [BOTH], options=options)[0].triples
+
+
+def test_a_weight_of_two_sentences_is_not_negative() -> None:
+    with pytest.raises(ConfigError, match=r"got apart_weight -1\.0, expected at least 0"):
+        ReaderConfig(apart_weight=-1.0)
+
+
 def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> None:
     found = _read(reader, options=replace(ALL, explain=True))
     for one in found.spans:

@@ -114,6 +114,7 @@ class Serving:
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         max_spans: Most spans of a window that are paired for relations.
         relations_per_pair: Most relations of one subject and one object; 0 for all.
+        apart_weight: Taken from the log-odds of triples between two sentences.
         adjective_scope: Whether adjectives of places are related to what they tell of alone.
         functional: Ids of relations of which a subject has one object.
         inverse_functional: Ids of relations of which an object has one subject.
@@ -129,6 +130,7 @@ class Serving:
     unnamed_weight: float = 0.0
     max_spans: int = 32
     relations_per_pair: int = 0
+    apart_weight: float = 0.0
     adjective_scope: bool = False
     functional: tuple[str, ...] = ()
     inverse_functional: tuple[str, ...] = ()
@@ -164,6 +166,7 @@ class Serving:
                 unnamed_weight=self.unnamed_weight,
                 max_spans=self.max_spans,
                 relations_per_pair=self.relations_per_pair,
+                apart_weight=self.apart_weight,
                 adjective_scope=self.adjective_scope,
                 functional=self.functional,
                 inverse_functional=self.inverse_functional,

@@ -191,15 +191,15 @@ def lowered(raw: float, by: float) -> float:
 
     Args:
         raw: 0..1.
-        by: So many; 0 leaves the score as it is.
+        by: So many, not negative; 0 leaves the score as it is.
 
     Returns:
-        0..1.
+        0..1, never above `raw`.
     """
     if not by:
         return raw
     bounded = min(max(raw, 1e-6), 1.0 - 1e-6)
-    return _probability(math.log(bounded / (1.0 - bounded)) - by)
+    return min(raw, _probability(math.log(bounded / (1.0 - bounded)) - by))
 
 
 def with_ends(raw: float, ends: tuple[float, float], weight: float) -> float:

@@ -2,7 +2,10 @@
 
 import re
 
-_ESCAPES = re.compile(r"(?:\\u[0-9A-Fa-f]{4})+")
+# A pair of surrogates, or what is none; a half alone is no character.
+_ESCAPES = re.compile(
+    r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\u(?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}"
+)
 
 
 def unescaped(text: str) -> str:
@@ -17,9 +20,5 @@ def unescaped(text: str) -> str:
     return _ESCAPES.sub(_meant, text) if "\\u" in text else text
 
 
-def _meant(escapes: re.Match[str]) -> str:
-    units = bytes.fromhex(escapes.group().replace("\\u", ""))
-    try:
-        return units.decode("utf-16-be")
-    except UnicodeDecodeError:
-        return escapes.group()
+def _meant(escape: re.Match[str]) -> str:
+    return bytes.fromhex(escape.group().replace("\\u", "")).decode("utf-16-be")

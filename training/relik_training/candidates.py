@@ -1,6 +1,6 @@
 """The candidates of every training window, retrieved once as serving retrieves them.
 
-Most of the time goes into names, which one core looks up at a time: where there are many cores,
+A window at a time keeps few cores busy, and names are looked up by one: where there are many cores,
 processes share the windows.
 """
 

@@ -175,6 +175,22 @@ def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_p
     assert standing_already(config) == config
 
 
+def test_candidates_of_one_text_are_not_those_of_another(config: ReaderTraining) -> None:
+    from relik_training.reader_run import open_reader_run
+
+    config = standing(config)
+
+    def kept() -> int:
+        run = open_reader_run(config)
+        run.ready(run.examples)
+        return len(list(Path(config.out).glob("candidates-*")))
+
+    assert kept() == kept() == 1
+    for path in Path(config.data).glob("train.jsonl"):
+        path.write_text(path.read_text("utf-8").replace("knows", "needs"), "utf-8")
+    assert kept() == 2
+
+
 def test_training_begins_where_the_bundle_ended(config: ReaderTraining) -> None:
     import torch
 

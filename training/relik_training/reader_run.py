@@ -26,7 +26,6 @@ from relik_training.own_base import standing
 from relik_training.packing import arranged
 from relik_training.reader import ReaderModule, ReaderRates
 from relik_training.reader_data import ReaderData
-from relik_training.reader_settings import Augmentation
 from relik_training.reader_start import backbone_of, begin_with
 from relik_training.reader_words import reader_words
 from relik_training.recipes import ReaderTraining, check_inputs
@@ -152,7 +151,7 @@ def _data(
         layout=layout,
         sides=open_sides(base, "auto"),
         sampling=config.sampling,
-        cache=Path(config.out) / f"candidates-{_fingerprint(config)}.safetensors",
+        cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
         opener=partial(open_sides, base, "onnx", threads=1),
     )
 
@@ -192,12 +191,13 @@ def _examples(config: ReaderTraining) -> Sequence[Example]:
     return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
 
 
-def _fingerprint(config: ReaderTraining) -> str:
-    """Tell one base, and one augmentation, from another: candidates of one are not another's."""
-    base, digest = Path(config.base), hashlib.sha256()
-    if config.augmentation != Augmentation():
-        digest.update(repr((config.augmentation, config.seed)).encode())
+def _fingerprint(base: Path, examples: Sequence[Example]) -> str:
+    """Tell one base, and one text, from another: candidates of one are not another's."""
+    digest = hashlib.sha256()
     for name in (MANIFEST, LAYOUT.pipeline, f"{LAYOUT.entities}/{MANIFEST}"):
         path = base / name
         digest.update(path.read_bytes() if path.is_file() else b"")
+    for example in examples:
+        window = (example.doc_id, example.index, example.text, example.relations)
+        digest.update(repr(window).encode())
     return digest.hexdigest()[:12]

@@ -147,6 +147,20 @@ class KnowledgeBase:
         """
         return self._records.entity_id(row)
 
+    def name(self, row: int) -> str:
+        """Return the preferred name of a record.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The name.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        return self._records.name(row)
+
     def record(self, row: int) -> Entity:
         """Return a record.
 

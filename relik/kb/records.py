@@ -108,6 +108,21 @@ class RecordTable:
         batch, at = self._place(row)
         return str(batch.ids[at])
 
+    def name(self, row: int) -> str:
+        """Return the preferred name of a record.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The name.
+
+        Raises:
+            InputError: There is no such row.
+        """
+        batch, at = self._place(row)
+        return str(batch.names[at])
+
     def record(self, row: int) -> Entity:
         """Return a record.
 

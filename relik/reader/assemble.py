@@ -6,8 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from relik.config import CalibrationConfig
+from relik.errors import BundleError
 from relik.kb import KnowledgeBase
-from relik.reader.decode import NIL_CLASS, DecodedSpan, calibrated, lowered, start_scores, with_ends
+from relik.reader.decode import (
+    NIL_CLASS,
+    DecodedSpan,
+    ProposedSpan,
+    calibrated,
+    lowered,
+    start_scores,
+    with_ends,
+)
 from relik.reader.inputs import ReaderInput, TextTokens, begins_line
 from relik.reader.priors import log_priors
 from relik.sentences import Sentences
@@ -206,6 +215,28 @@ def begun_scores(row: Row, start_logits: FloatArray) -> FloatArray:
     return np.maximum(starts, np.float32(_NEXT_LINE) * lines)
 
 
+def candidate_tokens(kb: KnowledgeBase, candidate: Candidate) -> IntArray:
+    """Give the tokens by which the reader knows a candidate.
+
+    Args:
+        kb: Its knowledge base.
+        candidate: The candidate.
+
+    Returns:
+        Int64, (n_tokens,).
+
+    Raises:
+        BundleError: The knowledge base has no such record.
+    """
+    row = kb.row_of(candidate.entity_id)
+    if row is None:
+        raise BundleError(
+            f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same index "
+            "for retriever and reader"
+        )
+    return kb.token_ids(row)
+
+
 def place_mention(row: Row, span: Span) -> tuple[int, int]:
     """Find the tokens that a given mention touches.
 
@@ -243,7 +274,7 @@ class LinkWeights:
 def weigh_links(
     kb: KnowledgeBase,
     row: Row,
-    spans: Sequence[tuple[int, int, float]],
+    spans: Sequence[ProposedSpan],
     logits: FloatArray,
     weights: LinkWeights,
 ) -> FloatArray:
@@ -252,7 +283,7 @@ def weigh_links(
     Args:
         kb: Knowledge base of the candidates.
         row: The row.
-        spans: First and last token, and probability.
+        spans: Spans of it.
         logits: Float32, (n_spans, n_classes), of NONE, NIL and candidates.
         weights: Weights.
 
@@ -266,9 +297,9 @@ def weigh_links(
     n_read = len(row.built.entity_positions) - 2
     rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
     known = [-1 if one is None else one for one in rows]
-    for k, (start, end, _) in enumerate(spans):
-        if 1 <= start <= end <= row.built.n_text:
-            first, last = row.text.starts[start - 1], row.text.ends[end - 1]
+    for k, span in enumerate(spans):
+        if 1 <= span.start <= span.end <= row.built.n_text:
+            first, last = row.text.starts[span.start - 1], row.text.ends[span.end - 1]
             priors = log_priors(kb, row.window.text[first:last], known)
             weighed[k, 2 : 2 + n_read] += weights.prior * priors.of_rows
             weighed[k, NIL_CLASS] += weights.prior * priors.of_nil

@@ -6,6 +6,7 @@ whole words, and the class NONE is never an answer.
 
 import math
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,6 +20,22 @@ _SUREST = 1.0 - 1e-6
 _MAX_ODDS = 700.0
 
 
+class ProposedSpan(NamedTuple):
+    """What may be a mention, in token positions of its row.
+
+    Args:
+        start: First token.
+        end: Last token, inclusive.
+        mention: Probability that it is a mention, 0..1.
+        only: The one class by which it is a mention; 0 where every one is welcome.
+    """
+
+    start: int
+    end: int
+    mention: float
+    only: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodedSpan:
     """A mention in token positions of its row.
@@ -28,12 +45,14 @@ class DecodedSpan:
         end: Last token, inclusive.
         mention: Probability that it is a mention, 0..1.
         links: Probability of each class (NONE, NIL, candidates), float32, sums to 1.
+        only: As `ProposedSpan.only`.
     """
 
     start: int
     end: int
     mention: float
     links: FloatArray
+    only: int = 0
 
     @property
     def best(self) -> int:

@@ -9,7 +9,6 @@ from tokenizers import Tokenizer
 from relik.backends.base import ReaderBackend
 from relik.backends.embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, ReaderConfig
-from relik.errors import BundleError
 from relik.kb import KnowledgeBase
 from relik.reader.assemble import (
     DecodedTriple,
@@ -17,6 +16,7 @@ from relik.reader.assemble import (
     Row,
     assemble,
     begun_scores,
+    candidate_tokens,
     ordered_pairs,
     place_mention,
     span_columns,
@@ -26,6 +26,7 @@ from relik.reader.assemble import (
 from relik.reader.decode import (
     NIL_CLASS,
     DecodedSpan,
+    ProposedSpan,
     end_scores,
     link_scores,
     pick_ends,
@@ -42,11 +43,10 @@ from relik.reader.inputs import (
     tokenise_text,
 )
 from relik.reader.terms import Places, lifted, term_places, weigh_terms, with_starts
+from relik.reader.whole_names import settled, with_whole_names
 from relik.types import (
     AnnotateOptions,
-    Candidate,
     FloatArray,
-    IntArray,
     Span,
     Window,
     WindowAnnotation,
@@ -192,8 +192,8 @@ class TransformerReader:
             text = tokenise_text(window.text, encoding, pretokenised=options.pretokenised)
             built = build_input(
                 text,
-                [_tokens(parts.entities, c) for c in proposed.entities],
-                [_tokens(parts.relations, c) for c in proposed.relations],
+                [candidate_tokens(parts.entities, c) for c in proposed.entities],
+                [candidate_tokens(parts.relations, c) for c in proposed.relations],
                 parts.layout,
                 max_tokens=self._config.max_tokens,
             )
@@ -221,7 +221,10 @@ class TransformerReader:
         )
         terms = [self._terms(row) for row in rows]
         proposed = self._mentions(rows, terms, hidden, starts, options)
-        places = span_columns([[(start, end) for start, end, _ in spans] for spans in proposed])
+        if self._config.whole_names and not self._term_weight:
+            pairs = zip(rows, proposed, strict=True)
+            proposed = [with_whole_names(self._parts.entities, *pair) for pair in pairs]
+        places = span_columns([[(span.start, span.end) for span in spans] for spans in proposed])
         links = backend.link(hidden, *places, entities)
         decoded = self._decoded(rows, terms, proposed, links, arrays, options)
         triples = self._triples(rows, decoded, hidden, relations, options)
@@ -253,17 +256,17 @@ class TransformerReader:
         hidden: object,
         start_logits: FloatArray,
         options: AnnotateOptions,
-    ) -> list[list[tuple[int, int, float]]]:
-        """Give (first token, last token, probability) of the mentions of each row."""
+    ) -> list[list[ProposedSpan]]:
+        """Give the mentions of each row."""
         # A term that starts here may yet gain so much.
         least = lifted(self._least_raw(options), -self._term_weight)
         # Ends lie in the text, and the candidates behind it need no score.
         n_tokens = 1 + max(row.built.n_text for row in rows)
-        found: list[list[tuple[int, int, float]]] = [[] for _ in rows]
+        found: list[list[ProposedSpan]] = [[] for _ in rows]
         picked: list[tuple[int, int, float]] = []
         for i, row in enumerate(rows):
             if row.given is not None:
-                found[i] = [(*place_mention(row, span), 1.0) for span in row.given]
+                found[i] = [ProposedSpan(*place_mention(row, span), 1.0) for span in row.given]
                 continue
             allowed = text_mask(row.text.begins_word, n_tokens)
             tokens, scores = pick_starts(
@@ -284,20 +287,22 @@ class TransformerReader:
             of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
             for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
-                    found[i].append((picked[k][1], int(end), picked[k][2] * float(score)))
-            chosen = {(first, last) for first, last, _ in found[i]}
+                    mention = picked[k][2] * float(score)
+                    found[i].append(ProposedSpan(picked[k][1], int(end), mention))
+            chosen = {(span.start, span.end) for span in found[i]}
             begin = {picked[k][1]: (picked[k][2], of_ends[at]) for at, k in enumerate(mine)}
             for first, last in terms[i]:
                 if (first, last) not in chosen and first in begin:
                     start, of_start = begin[first]
-                    found[i].append((first, last, start * float(of_start[last])))
+                    mention = start * float(of_start[last])
+                    found[i].append(ProposedSpan(first, last, mention))
         return found
 
     def _decoded(
         self,
         rows: Sequence[Row],
         terms: Sequence[Places],
-        proposed: list[list[tuple[int, int, float]]],
+        proposed: Sequence[Sequence[ProposedSpan]],
         links: FloatArray,
         arrays: ReaderArrays,
         options: AnnotateOptions,
@@ -320,11 +325,9 @@ class TransformerReader:
             weights = LinkWeights(prior=weight, nil=self._config.nil_weight, unnamed_nil=unnamed)
             logits = weigh_links(self._parts.entities, row, spans, logits, weights)
             scores = link_scores(logits, mask)
-            read = [
-                DecodedSpan(start=start, end=end, mention=mention, links=scores[k])
-                for k, (start, end, mention) in enumerate(spans)
-            ]
+            read = [DecodedSpan(**span._asdict(), links=scores[k]) for k, span in enumerate(spans)]
             if row.given is None:
+                read = settled(read)
                 if self._term_weight:
                     of_terms = self._term_weight, -self._config.unnamed_weight
                     read = weigh_terms(self._parts.entities, row, terms[i], read, of_terms)
@@ -388,13 +391,3 @@ class TransformerReader:
 
 def _chosen(asked: float | None, default: float) -> float:
     return default if asked is None else asked
-
-
-def _tokens(kb: KnowledgeBase, candidate: Candidate) -> IntArray:
-    row = kb.row_of(candidate.entity_id)
-    if row is None:
-        raise BundleError(
-            f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same index "
-            "for retriever and reader"
-        )
-    return kb.token_ids(row)

@@ -73,10 +73,13 @@ def test_rows_are_found_across_batches(
     )
     for row in (0, 6, 7, 699, 700, 1199):
         assert kb.record(row).entity_id == kb.entity_id(row) == f"Q{row}"
+        assert kb.record(row).name == kb.name(row)
         assert kb.row_of(f"Q{row}") == row
     for row in (-1, 1200):
         with pytest.raises(InputError, match="0 <= row < 1200"):
             kb.record(row)
+        with pytest.raises(InputError):
+            kb.name(row)
 
 
 @pytest.mark.parametrize("counted", [False, True])

@@ -112,6 +112,7 @@ class Serving:
         unnamed_nil_weight: Added to it where no candidate has the mention as a name.
         term_weight: Added to the log-odds of mentions that have a name of a list of terms.
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
+        whole_names: Whether the whole name of a record around a mention is read as one.
         max_spans: Most spans of a window that are paired for relations.
         relations_per_pair: Most relations of one subject and one object; 0 for all.
         apart_weight: Taken from the log-odds of triples between two sentences.
@@ -128,6 +129,7 @@ class Serving:
     unnamed_nil_weight: float = 0.0
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
+    whole_names: bool = False
     max_spans: int = 32
     relations_per_pair: int = 0
     apart_weight: float = 0.0
@@ -164,6 +166,7 @@ class Serving:
                 unnamed_nil_weight=self.unnamed_nil_weight,
                 term_weight=self.term_weight,
                 unnamed_weight=self.unnamed_weight,
+                whole_names=self.whole_names,
                 max_spans=self.max_spans,
                 relations_per_pair=self.relations_per_pair,
                 apart_weight=self.apart_weight,

@@ -1,7 +1,7 @@
 """From what a client sent to values: JSON in a body, and errors that name the field."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Never
 
 from pydantic_core import ErrorDetails
@@ -9,6 +9,37 @@ from pydantic_core import ErrorDetails
 from relik_serve.errors import FieldError, MalformedBodyError
 
 MAX_ERRORS = 20
+_MAX_SHOWN = 40
+# Whole numbers beyond this are longer than a message should be.
+_MAX_BITS = 64
+
+# What pydantic calls an error: what was expected, and what to do.
+_NUMBER = ("a number", "send one such as 0.5")
+_WHOLE_NUMBER = ("a whole number", "send one such as 10")
+_TRUTH = ("true or false", "send one of them")
+_OBJECT = ("an object", "send one in braces, {...}")
+_EXPECTED: Mapping[str, tuple[str, str]] = {
+    "list_type": ("a list", "put what there is in brackets, [...]"),
+    "string_type": ("a string", 'put it in quotes, "..."'),
+    "model_type": _OBJECT,
+    "dict_type": _OBJECT,
+    "int_type": _WHOLE_NUMBER,
+    "int_parsing": _WHOLE_NUMBER,
+    "int_from_float": _WHOLE_NUMBER,
+    "int_parsing_size": _WHOLE_NUMBER,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": _NUMBER,
+    "bool_type": _TRUTH,
+    "bool_parsing": _TRUTH,
+    "greater_than_equal": ("at least {ge}", "send such a number"),
+    "less_than_equal": ("at most {le}", "send such a number"),
+    "too_short": ("at least {min_length} of them", "add some, or leave the field out"),
+    "too_long": ("at most {max_length} of them", "send fewer"),
+    "literal_error": ("{expected}", "send one of them"),
+}
+
+_BOUNDS = ("greater_than_equal", "less_than_equal")
 
 
 def parse_json(body: bytes, *, example: str) -> object:
@@ -39,7 +70,7 @@ def field_error(error: ErrorDetails, *, path: str, fields: Iterable[str]) -> Fie
     """Say what pydantic found wrong with a field in the words of the other errors.
 
     Args:
-        error: One of a `ValidationError`.
+        error: One of a `ValidationError`, with its input and context.
         path: Where the field is, such as `documents.0.text`.
         fields: Names that may stand there, for a field that is not known.
 
@@ -48,8 +79,15 @@ def field_error(error: ErrorDetails, *, path: str, fields: Iterable[str]) -> Fie
     """
     if error["type"] == "extra_forbidden":
         message = f"got an unknown field, expected one of {', '.join(fields)}: leave it out"
-    elif error["type"] == "model_type":
-        message = "expected an object"
+    elif error["type"] == "missing":
+        message = "got nothing, expected this field: add it"
+    elif error["type"] in _EXPECTED:
+        expected, advice = _EXPECTED[error["type"]]
+        expected = expected.format_map(error.get("ctx", {}))
+        got = shown(error["input"])
+        if error["type"] in _BOUNDS:  # a query spells numbers as strings
+            got = got.strip('"')
+        message = f"got {got}, expected {expected}: {advice}"
     else:
         message = error["msg"]
     return FieldError(path=printable(path), message=message)
@@ -65,6 +103,27 @@ def printable(text: str) -> str:
         At most 200 code points that UTF-8 can carry.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:200]
+
+
+def shown(value: object) -> str:
+    """Name a value in a message, however large it is.
+
+    Args:
+        value: What JSON can hold.
+
+    Returns:
+        A short string as JSON would have it, or what sort of value it is; printable ASCII.
+    """
+    if isinstance(value, str):
+        cut = value[:_MAX_SHOWN]
+        return json.dumps(cut) if cut == value else f"{json.dumps(cut)} and more"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        return "a number of many digits"
+    return json.dumps(value) if value is None or isinstance(value, int | float) else "a value"
 
 
 def _refuse_constant(name: str) -> Never:

@@ -312,7 +312,7 @@ def parse_request(body: bytes) -> AnnotateRequest:
     try:
         return AnnotateRequest.model_validate(value)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False)
         raise InvalidRequestError([_field_error(each) for each in found[:MAX_ERRORS]]) from error
 
 

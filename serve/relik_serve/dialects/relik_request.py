@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 
 from relik.types import AnnotateOptions
 from relik_serve.errors import FieldError, InvalidRequestError
-from relik_serve.parsing import MAX_ERRORS, field_error, parse_json, printable
+from relik_serve.parsing import MAX_ERRORS, field_error, parse_json, printable, shown
 from relik_serve.schemas import MAX_TOP_K, RequestModel, Text
 
 EXAMPLE = {"text": "Microsoft was founded by Bill Gates and Paul Allen."}
@@ -217,7 +217,7 @@ def _validated(values: object, *, strict: bool) -> RelikRequest:
     try:
         return RelikRequest.model_validate(values, strict=strict)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
+        found = error.errors(include_url=False)
         fields = [_field_error(each) for each in found]
         # Each way of reading a text that fails has an error of its own, with the same path.
         first = {field.path: field for field in reversed(fields)}
@@ -228,5 +228,9 @@ def _field_error(error: ErrorDetails) -> FieldError:
     name, *rest = error["loc"] or ("",)
     path = ".".join([str(name), *(str(part) for part in rest if isinstance(part, int))])
     if name == "text" and error["type"] in ("string_type", "list_type"):
-        return FieldError(path=path, message="expected a string or a list of strings")
+        message = (
+            f"got {shown(error['input'])}, expected a string or a list of strings: "
+            'send "text": "..." or "text": ["...", "..."]'
+        )
+        return FieldError(path=path, message=message)
     return field_error(error, path=path, fields=RelikRequest.model_fields)

@@ -75,6 +75,14 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out == f"relik {__version__}\n"
 
 
+@pytest.mark.parametrize("program", [["-m", "relik"], ["-c", "import relik.__main__"]])
+def test_the_package_runs_as_a_program_and_only_then(program: list[str]) -> None:
+    done = subprocess.run(
+        [sys.executable, *program, "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == (f"relik {__version__}\n" if "-m" in program else "")
+
+
 def test_help_names_every_command_and_imports_none(
     plugin: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -17,28 +17,24 @@ _MAX_BITS = 64
 _NUMBER = ("a number", "send one such as 0.5")
 _WHOLE_NUMBER = ("a whole number", "send one such as 10")
 _TRUTH = ("true or false", "send one of them")
-_OBJECT = ("an object", "send one in braces, {...}")
 _EXPECTED: Mapping[str, tuple[str, str]] = {
     "list_type": ("a list", "put what there is in brackets, [...]"),
     "string_type": ("a string", 'put it in quotes, "..."'),
-    "model_type": _OBJECT,
-    "dict_type": _OBJECT,
+    "model_type": ("an object", "send one in braces, {...}"),
     "int_type": _WHOLE_NUMBER,
     "int_parsing": _WHOLE_NUMBER,
     "int_from_float": _WHOLE_NUMBER,
     "int_parsing_size": _WHOLE_NUMBER,
     "float_type": _NUMBER,
     "float_parsing": _NUMBER,
-    "finite_number": _NUMBER,
+    "finite_number": ("a finite number", "send one such as 0.5"),
     "bool_type": _TRUTH,
     "bool_parsing": _TRUTH,
     "greater_than_equal": ("at least {ge}", "send such a number"),
     "less_than_equal": ("at most {le}", "send such a number"),
     "too_short": ("at least {min_length} of them", "add some, or leave the field out"),
-    "too_long": ("at most {max_length} of them", "send fewer"),
     "literal_error": ("{expected}", "send one of them"),
 }
-
 _BOUNDS = ("greater_than_equal", "less_than_equal")
 
 

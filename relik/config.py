@@ -132,6 +132,8 @@ class ReaderConfig:
         term_prior_factor: Multiplies `prior_weight` there.
         whole_names: Where a text has the whole name of a record around a mention, such as American
             football around American, the name is the mention if the reader links it so.
+        skip_initials: An article or an initial is no mention by itself, though a record has such a
+            name: "A new bridge", "J. Smith".
         drop_nil: A span that is linked to nothing is no mention: where the candidates are all
             types that there are, and the reader was trained to refuse what has none.
         relations_per_pair: Most relations of one subject and one object, the best; 0 gives all that
@@ -158,6 +160,7 @@ class ReaderConfig:
     unnamed_weight: float = 0.0
     term_prior_factor: float = 4.0
     whole_names: bool = False
+    skip_initials: bool = False
     drop_nil: bool = False
     relations_per_pair: int = 0
     apart_weight: float = 0.0

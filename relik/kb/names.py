@@ -24,9 +24,11 @@ MAX_COUNT = 0xFFFF
 # How a word goes on after the end of a line: behind a hyphen, where it goes on in lower case.
 _WRAPPED = r"-\r?\n[ \t]*(?=[a-z\u00DF-\u00FF])"
 # Old newspapers have a sign of their own for it, and web pages a hyphen that is mostly unseen.
-_DIVIDED = rf"(?:[\u00AC\u00AD]\s*|{_WRAPPED})"
+_DIVIDED = rf"(?:(?:[\u00AC\u00AD]\s*)+|{_WRAPPED})"
 _ASCII_TOKEN = re.compile(rf"[0-9A-Za-z]+(?:{_WRAPPED}[0-9A-Za-z]+)*")
 _DIVISION = re.compile(_DIVIDED)
+_DIVIDED_WORD = re.compile(rf"(?<=[^\W_]){_DIVIDED}(?=[^\W_])")
+_SOFT_HYPHEN = "\u00AD"
 # Combining marks of every script lie here; beyond are only ideographs and their variants.
 _FIRST_MARK, _LAST_MARK = 0x300, 0x1FFFF
 
@@ -144,6 +146,21 @@ def tokenise_surface(text: str) -> list[tuple[str, int, int]]:
         (_folded(_whole(match.group())), match.start(), match.end())
         for match in _token().finditer(text)
     ]
+
+
+def rejoined(text: str) -> str:
+    """Join the words that line ends divide, for tokenizers, which take the halves for words.
+
+    Args:
+        text: Any text.
+
+    Returns:
+        The text, of the same length, so that offsets into it stay right: what divides a word is
+        soft hyphens throughout, which tokenizers of BERT's kind leave out.
+    """
+    if text.isascii() and "-\n" not in text and "-\r" not in text:
+        return text
+    return _DIVIDED_WORD.sub(lambda found: _SOFT_HYPHEN * len(found.group()), text)
 
 
 def normalise(surface: str) -> str:

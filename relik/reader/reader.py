@@ -10,6 +10,7 @@ from relik.backends.base import ReaderBackend
 from relik.backends.embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, ReaderConfig
 from relik.kb import KnowledgeBase
+from relik.kb.names import rejoined
 from relik.reader.assemble import (
     DecodedTriple,
     LinkWeights,
@@ -35,6 +36,7 @@ from relik.reader.decode import (
     uncalibrated,
     without_overlaps,
 )
+from relik.reader.initials import bare_letters
 from relik.reader.inputs import (
     MarkerLayout,
     ReaderArrays,
@@ -115,7 +117,9 @@ class TransformerReader:
         Returns:
             Tokens of each, without special tokens.
         """
-        encoded = self._parts.tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        encoded = self._parts.tokenizer.encode_batch(
+            [rejoined(text) for text in texts], add_special_tokens=False
+        )
         return [len(encoding.ids) for encoding in encoded]
 
     def read(
@@ -183,7 +187,7 @@ class TransformerReader:
     ) -> list[Row]:
         parts = self._parts
         encodings = parts.tokenizer.encode_batch(
-            [window.text for window in windows], add_special_tokens=False
+            [rejoined(window.text) for window in windows], add_special_tokens=False
         )
         rows = []
         for window, proposed, mentions, encoding in zip(
@@ -285,6 +289,9 @@ class TransformerReader:
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
             begun = begun_scores(rows[i], start_logits[i, :n_tokens])
             of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
+            if self._config.skip_initials:
+                bare = text_mask(bare_letters(rows[i].window.text, rows[i].text), n_tokens)
+                of_ends[np.arange(len(mine)), tokens[mine]] *= ~bare[tokens[mine]]
             for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
                     mention = picked[k][2] * float(score)

@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 from relik.backends import EncoderBackend, WordEmbeddings, open_encoder_backend
 from relik.bundle import LAYOUT
 from relik.errors import BundleCorruptError, DimensionMismatchError
+from relik.kb.names import rejoined
 from relik.types import FloatArray, IntArray
 
 DEFAULT_MAX_TOKENS = 128
@@ -65,7 +66,7 @@ class TransformerEncoder:
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
-        valid = [text.encode("utf-8", "replace").decode("utf-8") for text in texts]
+        valid = [rejoined(text.encode("utf-8", "replace").decode("utf-8")) for text in texts]
         rows = [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(valid)]
         for batch in self._batches([len(row) for row in rows]):
             vectors[batch] = self._encode_rows([rows[k] for k in batch])

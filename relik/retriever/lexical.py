@@ -5,6 +5,7 @@ Hofmann 2017). A name works at once for a knowledge base that no model has seen.
 """
 
 import math
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +21,8 @@ MAX_ROWS_PER_NAME = 24
 _MAX_ROWS_OF_PLACE = 3
 # Of words in lower case, which together mean what is written with a capital.
 _LONG = 3
+_WORD = re.compile(r"\b[^\W\d_]{2}")
+_BEGIN = re.compile(r"(?:^|[.!?:;\n\u2026])[^\w.!?:;\n\u2026]*\Z")
 
 
 class Names(Protocol):
@@ -108,7 +111,7 @@ class LexicalMatcher:
 
     def _mentions(self, text: str) -> list[_Mention]:
         tokens = tokenise_surface(text)
-        caseless = not any(letter.isupper() for letter in text)
+        caseless = not _has_capitals(text)
         found: list[_Mention] = []
         for start in range(len(tokens)):
             key = ""
@@ -202,6 +205,18 @@ def _documents(windows: Sequence[Window]) -> list[list[Window]]:
 
 def _cased(text: str, position: int) -> bool:
     return not text[position].islower()
+
+
+def _has_capitals(text: str) -> bool:
+    """Tell whether names have capitals here.
+
+    Those at the beginning of a sentence do not show it, nor do abbreviations, "I" and "iPhone",
+    which are written so by people who write "obama".
+    """
+    return any(
+        word[0][0].isupper() and word[0][1].islower() and not _BEGIN.search(text, 0, word.start())
+        for word in _WORD.finditer(text)
+    )
 
 
 def _best_hits(mentions: list[_Mention], known: set[int]) -> list[NameHit]:

@@ -17,6 +17,7 @@ from relik.kb.names import (
     NameTrie,
     is_cased,
     normalise,
+    rejoined,
     tokenise_surface,
 )
 
@@ -53,6 +54,30 @@ def _trie(path: Path, entries: list[tuple[str, tuple[int, int, int]]]) -> NameTr
 )
 def test_surfaces_are_folded_to_words(surface: str, key: str) -> None:
     assert normalise(surface) == key
+
+
+@pytest.mark.parametrize(
+    ("text", "whole"),
+    [
+        ("Na¬ tions of Gene-\nva", "Na\u00ad\u00adtions of Gene\u00ad\u00adva"),
+        ("Bel\u00adgium", "Bel\u00adgium"),
+        ("Anglo-\nSaxon, pre- and post-war", "Anglo-\nSaxon, pre- and post-war"),
+        ("¬ not, ¬p and q¬", "¬ not, ¬p and q¬"),
+        ("", ""),
+    ],
+)
+def test_divided_words_are_joined_by_what_tokenizers_leave_out(text: str, whole: str) -> None:
+    assert rejoined(text) == whole
+
+
+@given(st.text(alphabet="aZé¬\u00ad- \r\n漢"))
+def test_joining_moves_no_letter(text: str) -> None:
+    whole = rejoined(text)
+    assert len(whole) == len(text)
+    assert [at for at, char in enumerate(whole) if char.isalnum()] == [
+        at for at, char in enumerate(text) if char.isalnum()
+    ]
+    assert normalise(whole) == normalise(text)
 
 
 @given(st.text())

@@ -113,6 +113,7 @@ class Serving:
         term_weight: Added to the log-odds of mentions that have a name of a list of terms.
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         whole_names: Whether the whole name of a record around a mention is read as one.
+        skip_initials: Whether articles and initials are no mentions by themselves.
         max_spans: Most spans of a window that are paired for relations.
         relations_per_pair: Most relations of one subject and one object; 0 for all.
         apart_weight: Taken from the log-odds of triples between two sentences.
@@ -130,6 +131,7 @@ class Serving:
     term_weight: float = 0.0
     unnamed_weight: float = 0.0
     whole_names: bool = False
+    skip_initials: bool = False
     max_spans: int = 32
     relations_per_pair: int = 0
     apart_weight: float = 0.0
@@ -167,6 +169,7 @@ class Serving:
                 term_weight=self.term_weight,
                 unnamed_weight=self.unnamed_weight,
                 whole_names=self.whole_names,
+                skip_initials=self.skip_initials,
                 max_spans=self.max_spans,
                 relations_per_pair=self.relations_per_pair,
                 apart_weight=self.apart_weight,

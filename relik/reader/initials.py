@@ -1,0 +1,43 @@
+"""Letters that are words or initials, and are taken for the name of a letter or of an element.
+
+A knowledge base has records that are called "A", "J" and "K", and encyclopedias link them on pages
+about letters, elements and grades alone; in all other text "A" is an article and "K." somebody's
+first name. TagMe (Ferragina and Scaiella 2010) leaves out all names of one character; here "X" and
+"C" stay names where they stand alone.
+"""
+
+import numpy as np
+
+from relik.reader.inputs import TextTokens
+
+_WORDS = frozenset({"a", "an", "i", "the"})
+# "J. Smith", "D'Artagnan", "X-ray", "R&D", "C#".
+_JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
+
+
+def bare_letters(text: str, tokens: TextTokens) -> np.ndarray:
+    """Tell which tokens are no mention by themselves.
+
+    Those are English articles and "I", letters in lower case, and letters that something is joined
+    to: a full stop, an apostrophe, a hyphen. Scripts without case have words of one character.
+
+    Args:
+        text: The window.
+        tokens: Its tokens.
+
+    Returns:
+        Bool, (n_text,).
+    """
+    bare = np.zeros(len(tokens.ids), dtype=bool)
+    lengths = tokens.ends - tokens.starts
+    for k in np.flatnonzero((lengths > 0) & (lengths <= len("the"))):
+        first, last = int(tokens.starts[k]), int(tokens.ends[k])
+        word = text[first:last]
+        bare[k] = word.lower() in _WORDS or (
+            len(word) == 1 and (word.islower() or (word.isupper() and _is_joined(text, first)))
+        )
+    return bare
+
+
+def _is_joined(text: str, at: int) -> bool:
+    return text[at - 1 : at] in _JOINTS or text[at + 1 : at + 2] in _JOINTS

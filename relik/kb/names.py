@@ -28,7 +28,7 @@ _DIVIDED = rf"(?:(?:[\u00AC\u00AD]\s*)+|{_WRAPPED})"
 _ASCII_TOKEN = re.compile(rf"[0-9A-Za-z]+(?:{_WRAPPED}[0-9A-Za-z]+)*")
 _DIVISION = re.compile(_DIVIDED)
 _DIVIDED_WORD = re.compile(rf"(?<=[^\W_]){_DIVIDED}(?=[^\W_])")
-_SOFT_HYPHEN = "\u00AD"
+_SOFT_HYPHEN = "\u00ad"
 # Combining marks of every script lie here; beyond are only ideographs and their variants.
 _FIRST_MARK, _LAST_MARK = 0x300, 0x1FFFF
 

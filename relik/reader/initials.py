@@ -8,11 +8,35 @@ first name. TagMe (Ferragina and Scaiella 2010) leaves out all names of one char
 
 import numpy as np
 
+from relik.reader.assemble import Row, text_mask
 from relik.reader.inputs import TextTokens
+from relik.types import FloatArray, IntArray
 
 _WORDS = frozenset({"a", "an", "i", "the"})
 # "J. Smith", "D'Artagnan", "X-ray", "R&D", "C#".
 _JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
+
+
+def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, skip: bool) -> FloatArray:
+    """Take their probability from spans that are an article or an initial by itself.
+
+    What they lose no other end gains: an article begins no name.
+
+    Args:
+        scores: Float32, (n_starts, n_tokens), of `end_scores`.
+        starts: Int64, (n_starts,), positions in the row.
+        row: What is read.
+        skip: As `ReaderConfig.skip_initials`; without it all stay as they are.
+
+    Returns:
+        Float32, same shape.
+    """
+    if not skip:
+        return scores
+    bare = text_mask(bare_letters(row.window.text, row.text), scores.shape[1])
+    kept = scores.copy()
+    kept[np.flatnonzero(bare[starts]), starts[bare[starts]]] = 0.0
+    return kept
 
 
 def bare_letters(text: str, tokens: TextTokens) -> np.ndarray:

@@ -36,7 +36,7 @@ from relik.reader.decode import (
     uncalibrated,
     without_overlaps,
 )
-from relik.reader.initials import bare_letters
+from relik.reader.initials import but_bare
 from relik.reader.inputs import (
     MarkerLayout,
     ReaderArrays,
@@ -289,9 +289,7 @@ class TransformerReader:
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
             begun = begun_scores(rows[i], start_logits[i, :n_tokens])
             of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
-            if self._config.skip_initials:
-                bare = text_mask(bare_letters(rows[i].window.text, rows[i].text), n_tokens)
-                of_ends[np.arange(len(mine)), tokens[mine]] *= ~bare[tokens[mine]]
+            of_ends = but_bare(of_ends, tokens[mine], rows[i], skip=self._config.skip_initials)
             for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
                     mention = picked[k][2] * float(score)

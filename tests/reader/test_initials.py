@@ -46,9 +46,7 @@ def test_articles_and_initials_are_told_from_names(
 def test_nothing_longer_than_a_letter_but_an_article_is_bare(
     tiny_bundle: Bundle, text: str
 ) -> None:
-    assert all(
-        len(word) == 1 or word.lower() in {"an", "the"} for word in _bare(tiny_bundle, text)
-    )
+    assert all(len(word) == 1 or word.lower() in {"an", "the"} for word in _bare(tiny_bundle, text))
 
 
 def test_the_reader_finds_no_article(tiny_bundle: Bundle) -> None:

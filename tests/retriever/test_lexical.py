@@ -137,7 +137,7 @@ def test_a_plural_in_lower_case_is_found_beside_a_proper_name() -> None:
     [
         "i like paris",
         "I like paris, LOL",
-        "Just saw paris. Was it lovely? \"Sure.\"",
+        'Just saw paris. Was it lovely? "Sure."',
         "... Why paris",
         "my iPhone is in paris",
     ],

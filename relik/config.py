@@ -134,6 +134,13 @@ class ReaderConfig:
             football around American, the name is the mention if the reader links it so.
         skip_initials: An article or an initial is no mention by itself, though a record has such a
             name: "A new bridge", "J. Smith".
+        skip_titles: A title is no mention by itself where a name follows: "President Macron".
+        look_again: A window is read once more with the bearers of the names of mentions that reach
+            `threshold` and were linked to nothing because no candidate had these names.
+        places_apart: "Dearborn, Michigan" is two mentions where a record has such a name and the
+            knowledge base knows both parts by themselves.
+        join_overlaps: Of spans that overlap and mean the same, such as "The Beatles" and "Beatles",
+            the best has the probability of all: only one can stand, and that one does is surer.
         drop_nil: A span that is linked to nothing is no mention: where the candidates are all
             types that there are, and the reader was trained to refuse what has none.
         relations_per_pair: Most relations of one subject and one object, the best; 0 gives all that
@@ -161,6 +168,10 @@ class ReaderConfig:
     term_prior_factor: float = 4.0
     whole_names: bool = False
     skip_initials: bool = False
+    skip_titles: bool = False
+    look_again: bool = False
+    places_apart: bool = False
+    join_overlaps: bool = False
     drop_nil: bool = False
     relations_per_pair: int = 0
     apart_weight: float = 0.0

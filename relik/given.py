@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from relik import windows as windowing
+from relik.again import read_again
 from relik.kb import KnowledgeBase
 from relik.reader.reader import TransformerReader
 from relik.retriever.named import readings
@@ -27,30 +28,32 @@ def read_given(
     entities: KnowledgeBase,
     windows: Sequence[Window],
     candidates: Sequence[WindowCandidates],
-    mentions: Sequence[Sequence[Span] | None],
+    mentions: Sequence[Sequence[Span] | None] | None,
     *,
     options: AnnotateOptions,
+    look_again: float | None = None,
 ) -> list[WindowAnnotation]:
     """Read windows, some of them with their mentions given.
 
-    Bearers of a mention's name are among its candidates, unless types are asked for. A window
-    whose mentions may mean more than there is room for is read more than once; triples between
-    mentions of two such readings are not found.
+    Bearers of a given name are among the candidates, unless types are asked for. A window whose
+    mentions may mean more than there is room for is read more than once; triples between mentions
+    of two such readings are not found.
 
     Args:
         reader: The reader.
         entities: Knowledge base of the candidates.
         windows: Windows.
         candidates: Candidates of each.
-        mentions: Mentions of each, in code points of the document; None where the reader is to
-            find them.
+        mentions: Mentions of each, in code points; None where the reader is to find them.
         options: Tasks and thresholds; that of spans does not apply to given mentions.
+        look_again: As `least` of `read_again`; None for one look.
 
     Returns:
         One annotation a window, same order.
     """
-    free = [i for i, own in enumerate(mentions) if own is None]
-    bound = [(i, own) for i, own in enumerate(mentions) if own is not None]
+    placed = [None] * len(windows) if mentions is None else mentions
+    free = [i for i, own in enumerate(placed) if own is None]
+    bound = [(i, own) for i, own in enumerate(placed) if own is not None]
     asked = readings(
         [windows[i] for i, _ in bound],
         [candidates[i] for i, _ in bound],
@@ -68,10 +71,13 @@ def read_given(
     for (k, _, _), found in zip(asked, linked, strict=True):
         spans.setdefault(bound[k][0], []).extend(found.spans)
         triples.setdefault(bound[k][0], []).extend(found.triples)
-    read = reader.read([windows[i] for i in free], [candidates[i] for i in free], options=options)
-    of_free = dict(zip(free, read, strict=True))
+    of_windows = [candidates[i] for i in free]
+    read = reader.read([windows[i] for i in free], of_windows, options=options)
+    if look_again is not None and not options.types and not entities.any_case:
+        read = read_again(reader, entities, of_windows, read, least=look_again, options=options)
+    told = dict(zip(free, read, strict=True))
     return [
-        of_free.get(i)
+        told.get(i)
         or WindowAnnotation(
             window=window, spans=tuple(spans.get(i, ())), triples=tuple(triples.get(i, ()))
         )

@@ -244,11 +244,10 @@ class Pipeline:
         Returns:
             One annotation a window, same order.
         """
-        parts = self._parts
-        if mentions is None:
-            return parts.reader.read(windows, candidates, options=options)
+        reader, entities = self._parts.reader, self._parts.entities
+        again = self._config.reader.threshold if self._config.reader.look_again else None
         return read_given(
-            parts.reader, parts.entities, windows, candidates, mentions, options=options
+            reader, entities, windows, candidates, mentions, options=options, look_again=again
         )
 
     def merge(

@@ -5,7 +5,7 @@ whole words, and the class NONE is never an answer.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +14,8 @@ from relik.types import FloatArray, IntArray
 
 MAX_SPAN_TOKENS = 32
 NIL_CLASS = 1
+JOINED = 0.2
+"""Share of a threshold from which on a span may add to another's probability."""
 _SUREST = 1.0 - 1e-6
 
 # Beyond this exp overflows.
@@ -171,23 +173,36 @@ def link_scores(logits: FloatArray, mask: np.ndarray) -> FloatArray:
     return softmax(np.where(allowed, logits, -np.inf))
 
 
-def without_overlaps(spans: list[DecodedSpan], *, most: int) -> list[DecodedSpan]:
+def without_overlaps(
+    spans: list[DecodedSpan], *, most: int, join: float | None = None
+) -> list[DecodedSpan]:
     """Keep the best spans of a row that do not overlap.
 
     Args:
         spans: Spans of one row.
         most: Most spans to keep.
+        join: Where `ReaderConfig.join_overlaps` holds, the least score at which a span that gives
+            way adds its probability to the one that it gives way to, if both mean one candidate.
 
     Returns:
         Spans by position.
     """
     kept: list[DecodedSpan] = []
     for span in sorted(spans, key=lambda s: (-s.score, s.start - s.end, s.start)):
-        if len(kept) == most:
-            break
-        if all(span.end < other.start or span.start > other.end for other in kept):
+        over = [k for k, o in enumerate(kept) if span.end >= o.start and span.start <= o.end]
+        if not over and len(kept) < most:
             kept.append(span)
+        elif join is not None and len(over) == 1 and span.score >= join:
+            kept[over[0]] = _joined(kept[over[0]], span)
     return sorted(kept, key=lambda s: s.start)
+
+
+def _joined(span: DecodedSpan, other: DecodedSpan) -> DecodedSpan:
+    """Give a span the probability of another that it excludes, where both mean one candidate."""
+    if not span.best == other.best != NIL_CLASS:
+        return span
+    mention = span.mention + other.score / float(span.links[span.best])
+    return replace(span, mention=min(mention, 1.0))
 
 
 def calibrated(raw: float, scale: float, shift: float) -> float:

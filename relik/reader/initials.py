@@ -8,8 +8,10 @@ first name. TagMe (Ferragina and Scaiella 2010) leaves out all names of one char
 
 import numpy as np
 
+from relik.config import ReaderConfig
 from relik.reader.assemble import Row, text_mask
 from relik.reader.inputs import TextTokens
+from relik.reader.titles import but_titles
 from relik.types import FloatArray, IntArray
 
 _WORDS = frozenset({"a", "an", "i", "the"})
@@ -17,8 +19,8 @@ _WORDS = frozenset({"a", "an", "i", "the"})
 _JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
 
 
-def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, skip: bool) -> FloatArray:
-    """Take their probability from spans that are an article or an initial by itself.
+def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, config: ReaderConfig) -> FloatArray:
+    """Take their probability from spans that are an article, an initial or a title by itself.
 
     What they lose no other end gains: an article begins no name.
 
@@ -26,12 +28,13 @@ def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, skip: bool) -> F
         scores: Float32, (n_starts, n_tokens), of `end_scores`.
         starts: Int64, (n_starts,), positions in the row.
         row: What is read.
-        skip: As `ReaderConfig.skip_initials`; without it all stay as they are.
+        config: `skip_initials` and `skip_titles`; without them all stay as they are.
 
     Returns:
         Float32, same shape.
     """
-    if not skip:
+    scores = but_titles(scores, starts, row, skip=config.skip_titles)
+    if not config.skip_initials:
         return scores
     bare = text_mask(bare_letters(row.window.text, row.text), scores.shape[1])
     kept = scores.copy()

@@ -321,3 +321,21 @@ def _padded(rows: Sequence[IntArray]) -> tuple[IntArray, np.ndarray]:
         out[i, : len(row)] = row
         mask[i, : len(row)] = True
     return out, mask
+
+
+def in_batches(widths: Sequence[int], *, most: int) -> list[list[int]]:
+    """Put rows of like length together.
+
+    Args:
+        widths: Tokens of each row.
+        most: Padded tokens of a batch; a longer row is a batch of its own.
+
+    Returns:
+        Numbers of the rows of each batch, shortest first.
+    """
+    batches: list[list[int]] = []
+    for i in sorted(range(len(widths)), key=lambda row: widths[row]):
+        if not batches or widths[i] * (len(batches[-1]) + 1) > most:
+            batches.append([])
+        batches[-1].append(i)
+    return batches

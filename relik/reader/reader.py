@@ -25,6 +25,7 @@ from relik.reader.assemble import (
     weigh_links,
 )
 from relik.reader.decode import (
+    JOINED,
     NIL_CLASS,
     DecodedSpan,
     ProposedSpan,
@@ -41,9 +42,11 @@ from relik.reader.inputs import (
     MarkerLayout,
     ReaderArrays,
     build_input,
+    in_batches,
     pad_inputs,
     tokenise_text,
 )
+from relik.reader.places_apart import places_apart
 from relik.reader.terms import Places, lifted, term_places, weigh_terms, with_starts
 from relik.reader.whole_names import settled, with_whole_names
 from relik.types import (
@@ -98,6 +101,7 @@ class TransformerReader:
         self._parts = parts
         self._config = config
         self._calibration = calibration
+        self._joined = JOINED * self._raw(config.threshold) if config.join_overlaps else None
         self._term_weight = config.term_weight if parts.entities.any_case else 0.0
         self._given_prior_factor = (
             config.counted_prior_factor if parts.entities.counted else config.given_prior_factor
@@ -171,9 +175,9 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
         rows = self._rows(windows, candidates, given, options)
-        order = sorted(range(len(rows)), key=lambda i: len(rows[i].built.ids))
         answers: dict[int, WindowAnnotation] = {}
-        for batch in self._batches(rows, order):
+        widths = [len(row.built.ids) for row in rows]
+        for batch in in_batches(widths, most=self._config.batch_tokens):
             found = self._read_batch([rows[i] for i in batch], options)
             answers.update(zip(batch, found, strict=True))
         return [answers[i] for i in range(len(rows))]
@@ -204,15 +208,6 @@ class TransformerReader:
             rows.append(Row(window, proposed, text, built, mentions))
         return rows
 
-    def _batches(self, rows: Sequence[Row], order: Sequence[int]) -> list[list[int]]:
-        batches: list[list[int]] = []
-        for i in order:
-            width = len(rows[i].built.ids)
-            if not batches or width * (len(batches[-1]) + 1) > self._config.batch_tokens:
-                batches.append([])
-            batches[-1].append(i)
-        return batches
-
     def _read_batch(self, rows: Sequence[Row], options: AnnotateOptions) -> list[WindowAnnotation]:
         backend = self._parts.backend
         arrays = pad_inputs([row.built for row in rows])
@@ -223,6 +218,7 @@ class TransformerReader:
             arrays.entity_positions,
             arrays.relation_positions,
         )
+        starts = places_apart(self._parts.entities, rows, starts, apart=self._config.places_apart)
         terms = [self._terms(row) for row in rows]
         proposed = self._mentions(rows, terms, hidden, starts, options)
         if self._config.whole_names and not self._term_weight:
@@ -262,8 +258,9 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[ProposedSpan]]:
         """Give the mentions of each row."""
-        # A term that starts here may yet gain so much.
+        # A term that starts here may yet gain so much, and a span what another has.
         least = lifted(self._least_raw(options), -self._term_weight)
+        least = least if self._joined is None else min(least, self._joined)
         # Ends lie in the text, and the candidates behind it need no score.
         n_tokens = 1 + max(row.built.n_text for row in rows)
         found: list[list[ProposedSpan]] = [[] for _ in rows]
@@ -289,7 +286,7 @@ class TransformerReader:
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
             begun = begun_scores(rows[i], start_logits[i, :n_tokens])
             of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
-            of_ends = but_bare(of_ends, tokens[mine], rows[i], skip=self._config.skip_initials)
+            of_ends = but_bare(of_ends, tokens[mine], rows[i], config=self._config)
             for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
                     mention = picked[k][2] * float(score)
@@ -313,32 +310,31 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[DecodedSpan]]:
         decoded = []
-        least = self._least_raw(options)
-        first = 0
+        config, least, first = self._config, self._least_raw(options), 0
         for i, (row, spans) in enumerate(zip(rows, proposed, strict=True)):
             mask = arrays.entity_mask[i].copy()
             if row.given is not None and not options.nil and mask[NIL_CLASS + 1 :].any():
                 mask[NIL_CLASS] = False
             logits = links[first : first + len(spans)]
             first += len(spans)
-            weight = self._config.prior_weight
+            weight = config.prior_weight
             if row.given is not None:
                 weight *= self._given_prior_factor
             elif self._term_weight:
-                weight *= self._config.term_prior_factor
-            unnamed = 0.0 if self._term_weight else self._config.unnamed_nil_weight
-            weights = LinkWeights(prior=weight, nil=self._config.nil_weight, unnamed_nil=unnamed)
+                weight *= config.term_prior_factor
+            unnamed = 0.0 if self._term_weight else config.unnamed_nil_weight
+            weights = LinkWeights(prior=weight, nil=config.nil_weight, unnamed_nil=unnamed)
             logits = weigh_links(self._parts.entities, row, spans, logits, weights)
             scores = link_scores(logits, mask)
             read = [DecodedSpan(**span._asdict(), links=scores[k]) for k, span in enumerate(spans)]
             if row.given is None:
                 read = settled(read)
                 if self._term_weight:
-                    of_terms = self._term_weight, -self._config.unnamed_weight
+                    of_terms = self._term_weight, -config.unnamed_weight
                     read = weigh_terms(self._parts.entities, row, terms[i], read, of_terms)
-                if self._config.drop_nil:
+                if config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]
-                read = without_overlaps(read, most=self._config.max_spans)
+                read = without_overlaps(read, most=config.max_spans, join=self._joined)
                 # Only spans that will be kept are worth relating to each other.
                 read = [span for span in read if span.score >= least]
             decoded.append(read)
@@ -346,10 +342,11 @@ class TransformerReader:
 
     def _least_raw(self, options: AnnotateOptions) -> float:
         """Return the raw score below which no span is kept, a little less against rounding."""
+        return ROUNDING * self._raw(_chosen(options.threshold, self._config.threshold))
+
+    def _raw(self, threshold: float) -> float:
         calibration = self._calibration
-        threshold = _chosen(options.threshold, self._config.threshold)
-        raw = uncalibrated(threshold, calibration.span_scale, calibration.span_shift)
-        return raw * ROUNDING
+        return uncalibrated(threshold, calibration.span_scale, calibration.span_shift)
 
     def _triples(
         self,
@@ -365,12 +362,11 @@ class TransformerReader:
         if not options.relations or not len(pairs) or not relation_vectors.shape[1]:
             return found
         places = span_columns([[(s.start, s.end) for s in spans] for spans in decoded])
-        least = uncalibrated(
+        least = ROUNDING * uncalibrated(
             _chosen(options.relation_threshold, self._config.relation_threshold),
             self._calibration.triple_scale,
             self._calibration.triple_shift,
         )
-        least *= ROUNDING
         begins = np.concatenate(([0], np.cumsum(counts)))
         for first in range(0, len(pairs), PAIRS_AT_ONCE):
             part = pairs[first : first + PAIRS_AT_ONCE]

@@ -14,6 +14,7 @@ from relik.kb import KnowledgeBase
 from relik.kb.names import PRIMARY, normalise
 from relik.reader.assemble import Row
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
+from relik.reader.places_apart import two_places
 
 _ARTICLES = ("a ", "an ", "the ")
 
@@ -24,8 +25,9 @@ def with_whole_names(
     """Propose, beside the spans that were found, whole names of candidates around them.
 
     A whole name is the preferred name of one record alone, has several words, begins with a
-    capital or a digit, and stands in the text as it is written. A comma ends it: "Oakland,
-    California" is two places. An article at its beginning is left to the reader.
+    capital or a digit, and stands in the text as it is written. "Oakland, California" is two
+    places and no name, "Washington, D.C." is one. An article at its beginning is left to the
+    reader.
 
     Args:
         kb: Knowledge base of the candidates.
@@ -79,7 +81,7 @@ def _whole_names(kb: KnowledgeBase, row: Row) -> Iterator[tuple[tuple[int, int],
     for k, candidate in enumerate(row.candidates.entities[:n_read]):
         number = kb.row_of(candidate.entity_id)
         name = "" if number is None else kb.name(number)
-        if not _is_told_apart(name) or name not in row.window.text:
+        if not _is_told_apart(name) or name not in row.window.text or any(two_places(kb, name)):
             continue
         if sum(bool(match.flags & PRIMARY) for match in kb.names.lookup(normalise(name))) == 1:
             for place in _places(row, name):
@@ -89,7 +91,6 @@ def _whole_names(kb: KnowledgeBase, row: Row) -> Iterator[tuple[tuple[int, int],
 def _is_told_apart(name: str) -> bool:
     return (
         " " in name
-        and "," not in name
         and (name[0].isupper() or name[0].isdigit())
         and not name.lower().startswith(_ARTICLES)
     )

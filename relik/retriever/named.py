@@ -52,7 +52,7 @@ def _groups(
     groups: list[list[Span]] = []
     held: set[str] = set()
     for mention in mentions:
-        bearers = set(_bearers(_surface(window, mention), kb))
+        bearers = set(bearers_of(_surface(window, mention), kb))
         if not groups or len(held | bearers) > room:
             groups.append([])
             held = set()
@@ -88,7 +88,7 @@ def _surface(window: Window, mention: Span) -> str:
 def _with_bearers(
     found: Sequence[Candidate], surfaces: Sequence[str], kb: KnowledgeBase
 ) -> tuple[Candidate, ...]:
-    bearers = dict.fromkeys(entity for surface in surfaces for entity in _bearers(surface, kb))
+    bearers = dict.fromkeys(entity for surface in surfaces for entity in bearers_of(surface, kb))
     missing = bearers.keys() - {candidate.entity_id for candidate in found}
     if not missing:
         return tuple(found)
@@ -111,8 +111,16 @@ def _with_bearers(
     )
 
 
-def _bearers(surface: str, kb: KnowledgeBase) -> list[str]:
-    """Give the ids that a name means most often; of an inflected one those of its stem too."""
+def bearers_of(surface: str, kb: KnowledgeBase) -> list[str]:
+    """Give the ids that a name means most often; of an inflected one those of its stem too.
+
+    Args:
+        surface: The name as it is written.
+        kb: Knowledge base.
+
+    Returns:
+        Ids of records; of one name `PER_MENTION` at most.
+    """
     key, found = normalise(surface), dict[int, None]()
     for name in (key, *stems(key)):
         ranked = sorted(

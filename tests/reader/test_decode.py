@@ -38,8 +38,8 @@ def _starts(*tokens: int, width: int = 6) -> np.ndarray:
     return logits
 
 
-def _span(start: int, end: int, mention: float) -> DecodedSpan:
-    links = np.array([0, 0, 1], dtype=np.float32)
+def _span(start: int, end: int, mention: float, *, best: int = NIL_CLASS + 1) -> DecodedSpan:
+    links = np.eye(4, dtype=np.float32)[best]
     return DecodedSpan(start=start, end=end, mention=mention, links=links)
 
 
@@ -151,6 +151,28 @@ def test_the_score_of_a_span_is_that_of_mention_and_link() -> None:
 def test_the_best_of_overlapping_spans_is_kept() -> None:
     spans = [_span(1, 3, 0.6), _span(3, 4, 0.9), _span(5, 5, 0.2)]
     assert without_overlaps(spans, most=9) == [spans[1], spans[2]]
+
+
+@pytest.mark.parametrize(
+    ("spans", "told"),
+    [
+        ([_span(1, 3, 0.5), _span(2, 3, 0.3)], [(1, 3, 0.8)]),
+        ([_span(1, 3, 0.5), _span(3, 4, 0.2, best=3)], [(1, 3, 0.5)]),
+        ([_span(1, 3, 0.5), _span(7, 7, 0.3)], [(1, 3, 0.5), (7, 7, 0.3)]),
+        ([_span(1, 3, 0.5), _span(2, 3, 0.09)], [(1, 3, 0.5)]),  # too improbable to count
+        # Between two, who gains is not known.
+        ([_span(1, 3, 0.5), _span(5, 6, 0.4), _span(3, 5, 0.1)], [(1, 3, 0.5), (5, 6, 0.4)]),
+        ([_span(1, 3, 0.5), _span(1, 2, 0.45), _span(2, 3, 0.3)], [(1, 3, 1.0)]),
+        ([_span(1, 3, 0.5, best=NIL_CLASS), _span(2, 3, 0.3, best=NIL_CLASS)], [(1, 3, 0.5)]),
+    ],
+)
+def test_what_gives_way_adds_its_probability_to_what_means_the_same(
+    spans: list[DecodedSpan], told: list[tuple[int, int, float]]
+) -> None:
+    kept = without_overlaps(spans, most=9, join=0.1)
+    assert [(span.start, span.end, pytest.approx(span.mention)) for span in kept] == told
+    alone = {(span.start, span.end, span.mention) for span in without_overlaps(spans, most=9)}
+    assert {(first, last) for first, last, _ in told} == {(first, last) for first, last, _ in alone}
 
 
 def test_the_longer_then_the_earlier_of_equal_spans_is_kept() -> None:

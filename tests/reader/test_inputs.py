@@ -21,6 +21,7 @@ from relik.reader.inputs import (
     TextTokens,
     begins_line,
     build_input,
+    in_batches,
     pad_inputs,
     tokenise_text,
 )
@@ -291,3 +292,13 @@ def test_words_apart_by_white_space_are_some_of_those_that_are(
     coarse = tokenise_text(text, encoding, pretokenised=True)
     assert not (coarse.begins_word & ~fine.begins_word).any()
     assert not (coarse.ends_word & ~fine.ends_word).any()
+
+
+@given(st.lists(st.integers(1, 40), max_size=20), st.integers(1, 100))
+def test_batches_have_every_row_once_and_keep_to_their_size(widths: list[int], most: int) -> None:
+    batches = in_batches(widths, most=most)
+    flat = [i for batch in batches for i in batch]
+    assert sorted(flat) == list(range(len(widths)))
+    assert [widths[i] for i in flat] == sorted(widths)
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(widths[i] for i in batch) <= most

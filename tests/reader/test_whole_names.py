@@ -76,7 +76,6 @@ def test_a_whole_name_around_a_mention_is_proposed(tiny_bundle: Bundle, kb: Know
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("Paris, Texas was a city", "Paris"),  # two places
         ("paris hilton was a writer", "hilton"),  # no name as it is written
         ("Paris  Hilton was a writer", "Paris"),
         ("Ada Lovelaces was a city", "Ada"),  # not from word to word
@@ -88,6 +87,24 @@ def test_what_is_no_whole_name_is_not(
 ) -> None:
     row = _row(tiny_bundle, text)
     assert _added(kb, row, _found(row, found)) == {}
+
+
+def test_a_name_with_a_comma_is_one_unless_it_is_of_two_places(
+    tiny_bundle: Bundle, kb: KnowledgeBase
+) -> None:
+    row = _row(tiny_bundle, "Paris, Texas was a city")
+    assert _added(kb, row, _found(row, "Paris")) == {"Paris, Texas": (0.8, "Q3")}
+    town, state = kb.row_of("Q3"), kb.row_of("Q5")
+    assert town is not None
+    assert state is not None
+    known = {
+        "paris": [NameMatch(town, 0, 0)],
+        "paris texas": [NameMatch(town, 0, PRIMARY)],
+        "texas": [NameMatch(state, 0, PRIMARY)],
+    }
+    names = SimpleNamespace(lookup=lambda key: known.get(key, []))
+    two = SimpleNamespace(row_of=kb.row_of, name=kb.name, names=names)
+    assert _added(two, row, _found(row, "Paris")) == {}  # type: ignore[arg-type]
 
 
 def test_each_place_of_a_name_is_looked_at(tiny_bundle: Bundle, kb: KnowledgeBase) -> None:

@@ -114,6 +114,10 @@ class Serving:
         unnamed_weight: Taken over such a list from the log-odds of mentions that have none.
         whole_names: Whether the whole name of a record around a mention is read as one.
         skip_initials: Whether articles and initials are no mentions by themselves.
+        skip_titles: Whether titles before names are none.
+        look_again: Whether names without candidates are looked up once they were found.
+        places_apart: Whether "Dearborn, Michigan" is two mentions.
+        join_overlaps: Whether spans that overlap and mean the same count together.
         max_spans: Most spans of a window that are paired for relations.
         relations_per_pair: Most relations of one subject and one object; 0 for all.
         apart_weight: Taken from the log-odds of triples between two sentences.
@@ -132,6 +136,10 @@ class Serving:
     unnamed_weight: float = 0.0
     whole_names: bool = False
     skip_initials: bool = False
+    skip_titles: bool = False
+    look_again: bool = False
+    places_apart: bool = False
+    join_overlaps: bool = False
     max_spans: int = 32
     relations_per_pair: int = 0
     apart_weight: float = 0.0
@@ -170,6 +178,10 @@ class Serving:
                 unnamed_weight=self.unnamed_weight,
                 whole_names=self.whole_names,
                 skip_initials=self.skip_initials,
+                skip_titles=self.skip_titles,
+                look_again=self.look_again,
+                places_apart=self.places_apart,
+                join_overlaps=self.join_overlaps,
                 max_spans=self.max_spans,
                 relations_per_pair=self.relations_per_pair,
                 apart_weight=self.apart_weight,

@@ -1,0 +1,64 @@
+"""A second look at mentions that no candidate has the name of.
+
+Names are looked up before a window is read, and of words in lower case, which are names as well,
+only some are. A mention that the reader then finds, and links to nothing, says that one was missed.
+REL (van Hulst et al., 2020) looks candidates up for the mentions that its tagger found; here that
+is done for those alone whose names have none.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from relik.kb import KnowledgeBase
+from relik.reader.reader import TransformerReader
+from relik.retriever.named import bearers_of, with_named
+from relik.types import AnnotateOptions, Span, Window, WindowAnnotation, WindowCandidates
+
+_SHORTEST = 2
+
+
+def read_again(
+    reader: TransformerReader,
+    entities: KnowledgeBase,
+    candidates: Sequence[WindowCandidates],
+    read: Sequence[WindowAnnotation],
+    *,
+    least: float,
+    options: AnnotateOptions,
+) -> list[WindowAnnotation]:
+    """Read windows again in which a mention was linked to nothing for want of candidates.
+
+    Args:
+        reader: The reader.
+        entities: Knowledge base of the candidates.
+        candidates: Candidates of each window.
+        read: What was read with them.
+        least: Least score of a mention that is looked up again. It is no threshold of the caller's,
+            so that one who asks for improbable mentions too gets the others as they are.
+        options: Tasks and thresholds.
+
+    Returns:
+        One annotation a window, same order: of the second reading where there was one.
+    """
+    asked = {}
+    for i, (proposed, told) in enumerate(zip(candidates, read, strict=True)):
+        if missed := list(_missed(told, proposed, entities, least)):
+            asked[i] = with_named(proposed, told.window, missed, entities)
+    windows: list[Window] = [read[i].window for i in asked]
+    again = dict(
+        zip(asked, reader.read(windows, list(asked.values()), options=options), strict=True)
+    )
+    return [again.get(i, told) for i, told in enumerate(read)]
+
+
+def _missed(
+    told: WindowAnnotation, proposed: WindowCandidates, entities: KnowledgeBase, least: float
+) -> Iterator[Span]:
+    first = told.window.span.start
+    held = {candidate.entity_id for candidate in proposed.entities}
+    for found in told.spans:
+        long = found.span.end - found.span.start >= _SHORTEST
+        if found.entity_id is None and found.score >= least and long:
+            surface = told.window.text[found.span.start - first : found.span.end - first]
+            known = bearers_of(surface, entities)
+            if known and held.isdisjoint(known):
+                yield found.span

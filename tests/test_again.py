@@ -7,8 +7,11 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from relik.again import read_again
+from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig
 from relik.kb import KnowledgeBase
+from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.reader import TransformerReader
+from relik.retriever.hybrid import HybridRetriever
 from relik.testing import HashEncoder
 from relik.types import (
     AnnotateOptions,
@@ -59,6 +62,17 @@ class Reader(TransformerReader):
             WindowAnnotation(window=window, spans=self._spans(window, found), triples=())
             for window, found in pairs
         ]
+
+    def link(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        assert not windows
+        return []
 
     def _spans(self, window: Window, found: WindowCandidates) -> tuple[EntitySpan, ...]:
         names = {}
@@ -133,3 +147,27 @@ def test_one_letter_is_looked_up_no_more(kb: KnowledgeBase) -> None:
 
 def test_nothing_read_is_nothing_read_again(kb: KnowledgeBase) -> None:
     assert _read(kb, Reader(kb)) == []
+
+
+@pytest.mark.parametrize(
+    ("look_again", "types", "told"),
+    [(True, (), "Q90"), (False, (), None), (True, ("place",), None)],
+)
+def test_a_pipeline_looks_again_where_it_is_told_to(
+    kb: KnowledgeBase, look_again: bool, types: tuple[str, ...], told: str | None
+) -> None:
+    """Candidates of some types alone were asked for, and a name may be of another."""
+    retriever = HybridRetriever(HashEncoder(8), kb, RetrieverConfig())
+    parts = PipelineParts(
+        entity_retriever=retriever,
+        relation_retriever=retriever,
+        reader=Reader(kb, "paris"),
+        entities=kb,
+        relations=kb,
+    )
+    config = PipelineConfig(reader=ReaderConfig(look_again=look_again, threshold=0.5))
+    text = "in paris"
+    window = Window(doc_id="d", index=0, span=Span(FIRST, FIRST + len(text)), text=text)
+    options = AnnotateOptions(types=types)
+    (read,) = Pipeline(parts, config).read([window], [_candidates("a", "b")], options=options)
+    assert [span.entity_id for span in read.spans] == [told]

@@ -9,6 +9,7 @@ is done for those alone whose names have none.
 from collections.abc import Iterator, Sequence
 
 from relik.kb import KnowledgeBase
+from relik.kb.names import CASED, PARTIAL, normalise
 from relik.reader.reader import TransformerReader
 from relik.retriever.named import bearers_of, with_named
 from relik.types import AnnotateOptions, Span, Window, WindowAnnotation, WindowCandidates
@@ -59,6 +60,11 @@ def _missed(
         long = found.span.end - found.span.start >= _SHORTEST
         if found.entity_id is None and found.score >= least and long:
             surface = told.window.text[found.span.start - first : found.span.end - first]
-            known = bearers_of(surface, entities)
-            if known and held.isdisjoint(known):
+            if _is_name(surface, entities) and held.isdisjoint(bearers_of(surface, entities)):
                 yield found.span
+
+
+def _is_name(surface: str, entities: KnowledgeBase) -> bool:
+    """Tell whether some record has it as a name with a capital; common nouns were looked up."""
+    matches = entities.names.lookup(normalise(surface))
+    return any(match.flags & CASED and not match.flags & PARTIAL for match in matches)

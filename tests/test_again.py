@@ -35,7 +35,7 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
     (folder / "kb.jsonl").write_text(
         '{"id": "Q60", "name": "New York"}\n{"id": "Q90", "name": "Paris"}\n'
-        '{"id": "Q1", "name": "X"}\n'
+        '{"id": "Q1", "name": "X"}\n{"id": "Q2", "name": "limestone"}\n'
     )
     build_index(folder / "kb.jsonl", folder / "kb", encoder=HashEncoder(8), tokenizer=tokenizer)
     return KnowledgeBase.open(folder / "kb")
@@ -136,6 +136,12 @@ def test_what_is_hardly_a_mention_is_looked_up_no_more(kb: KnowledgeBase) -> Non
     reader = Reader(kb, "paris")
     asked = ("in paris", _candidates("a", "b"))
     assert _read(kb, reader, asked, least=0.51) == [[None]]
+    assert reader.windows == []
+
+
+def test_common_nouns_are_looked_up_no_more(kb: KnowledgeBase) -> None:
+    reader = Reader(kb, "limestone", "York")
+    assert _read(kb, reader, ("limestone of York", _candidates("a", "b"))) == [[None, None]]
     assert reader.windows == []
 
 

@@ -8,13 +8,44 @@ is done for those alone whose names have none.
 
 from collections.abc import Iterator, Sequence
 
+from relik.config import ReaderConfig
 from relik.kb import KnowledgeBase
 from relik.kb.names import CASED, PARTIAL, normalise
 from relik.reader.reader import TransformerReader
-from relik.retriever.named import bearers_of, with_named
+from relik.retriever.named import bearers_of, with_named, worth_reading
 from relik.types import AnnotateOptions, Span, Window, WindowAnnotation, WindowCandidates
 
 _SHORTEST = 2
+
+
+def read_free(
+    reader: TransformerReader,
+    entities: KnowledgeBase,
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    *,
+    config: ReaderConfig,
+    options: AnnotateOptions,
+) -> list[WindowAnnotation]:
+    """Read windows whose mentions are to be found, with the candidates that are worth reading.
+
+    Args:
+        reader: The reader.
+        entities: Knowledge base of the candidates.
+        windows: Windows.
+        candidates: Candidates of each.
+        config: `least_candidate`, `look_again` and `threshold`.
+        options: Tasks and thresholds. Where types are asked for, a name may be of another, and is
+            not looked up again.
+
+    Returns:
+        One annotation a window, same order.
+    """
+    worth = [worth_reading(found, config.least_candidate) for found in candidates]
+    read = reader.read(windows, worth, options=options)
+    if not config.look_again or options.types or entities.any_case:
+        return read
+    return read_again(reader, entities, candidates, read, config=config, options=options)
 
 
 def read_again(
@@ -23,7 +54,7 @@ def read_again(
     candidates: Sequence[WindowCandidates],
     read: Sequence[WindowAnnotation],
     *,
-    least: float,
+    config: ReaderConfig,
     options: AnnotateOptions,
 ) -> list[WindowAnnotation]:
     """Read windows again in which a mention was linked to nothing for want of candidates.
@@ -31,10 +62,10 @@ def read_again(
     Args:
         reader: The reader.
         entities: Knowledge base of the candidates.
-        candidates: Candidates of each window.
-        read: What was read with them.
-        least: Least score of a mention that is looked up again. It is no threshold of the caller's,
-            so that one who asks for improbable mentions too gets the others as they are.
+        candidates: Candidates of each window; those that were not read too.
+        read: What was read with those worth reading.
+        config: `threshold`, which a mention must reach that is looked up again. It is not the
+            caller's: who asks for improbable mentions too gets the others as they are.
         options: Tasks and thresholds.
 
     Returns:
@@ -42,7 +73,8 @@ def read_again(
     """
     asked = {}
     for i, (proposed, told) in enumerate(zip(candidates, read, strict=True)):
-        if missed := list(_missed(told, proposed, entities, least)):
+        tried = worth_reading(proposed, config.least_candidate)
+        if missed := list(_missed(told, tried, entities, config.threshold)):
             asked[i] = with_named(proposed, told.window, missed, entities)
     windows: list[Window] = [read[i].window for i in asked]
     again = dict(

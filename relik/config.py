@@ -135,6 +135,9 @@ class ReaderConfig:
         skip_initials: An article or an initial is no mention by itself, though a record has such a
             name: "A new bridge", "J. Smith".
         skip_titles: A title is no mention by itself where a name follows: "President Macron".
+        least_candidate: Candidates of a lower score, 0..1, are not read, but for the first eight:
+            what fills a list up costs time and lends doubt to what is plain. Where mentions are
+            given all are read.
         look_again: A window is read once more with the bearers of the names of mentions that reach
             `threshold` and were linked to nothing because no candidate had these names.
         places_apart: "Dearborn, Michigan" is two mentions where a record has such a name and the
@@ -169,6 +172,7 @@ class ReaderConfig:
     whole_names: bool = False
     skip_initials: bool = False
     skip_titles: bool = False
+    least_candidate: float = 0.0
     look_again: bool = False
     places_apart: bool = False
     join_overlaps: bool = False

@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from relik import windows as windowing
-from relik.again import read_again
+from relik.again import read_free
+from relik.config import ReaderConfig
 from relik.kb import KnowledgeBase
 from relik.reader.reader import TransformerReader
 from relik.retriever.named import readings
@@ -30,8 +31,8 @@ def read_given(
     candidates: Sequence[WindowCandidates],
     mentions: Sequence[Sequence[Span] | None] | None,
     *,
+    config: ReaderConfig,
     options: AnnotateOptions,
-    look_again: float | None = None,
 ) -> list[WindowAnnotation]:
     """Read windows, some of them with their mentions given.
 
@@ -45,8 +46,8 @@ def read_given(
         windows: Windows.
         candidates: Candidates of each.
         mentions: Mentions of each, in code points; None where the reader is to find them.
+        config: `least_candidate` and `look_again`.
         options: Tasks and thresholds; that of spans does not apply to given mentions.
-        look_again: As `least` of `read_again`; None for one look.
 
     Returns:
         One annotation a window, same order.
@@ -71,10 +72,8 @@ def read_given(
     for (k, _, _), found in zip(asked, linked, strict=True):
         spans.setdefault(bound[k][0], []).extend(found.spans)
         triples.setdefault(bound[k][0], []).extend(found.triples)
-    of_windows = [candidates[i] for i in free]
-    read = reader.read([windows[i] for i in free], of_windows, options=options)
-    if look_again is not None and not options.types and not entities.any_case:
-        read = read_again(reader, entities, of_windows, read, least=look_again, options=options)
+    of_free = [windows[i] for i in free], [candidates[i] for i in free]
+    read = read_free(reader, entities, *of_free, config=config, options=options)
     told = dict(zip(free, read, strict=True))
     return [
         told.get(i)

@@ -244,10 +244,9 @@ class Pipeline:
         Returns:
             One annotation a window, same order.
         """
-        reader, entities = self._parts.reader, self._parts.entities
-        again = self._config.reader.threshold if self._config.reader.look_again else None
+        reader, entities, config = self._parts.reader, self._parts.entities, self._config.reader
         return read_given(
-            reader, entities, windows, candidates, mentions, options=options, look_again=again
+            reader, entities, windows, candidates, mentions, config=config, options=options
         )
 
     def merge(

@@ -108,7 +108,8 @@ def _read(
     candidates = [found for _, found in asked]
     read = reader.read(windows, candidates, options=OPTIONS)
     reader.windows.clear()
-    told = read_again(reader, kb, candidates, read, least=least, options=OPTIONS)
+    config = ReaderConfig(threshold=least)
+    told = read_again(reader, kb, candidates, read, config=config, options=OPTIONS)
     assert [one.window for one in told] == windows
     return [[span.entity_id for span in one.spans] for one in told]
 

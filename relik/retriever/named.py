@@ -13,6 +13,7 @@ from relik.kb.names import PARTIAL, normalise
 from relik.types import Candidate, Span, Window, WindowCandidates
 
 PER_MENTION = 6
+ALWAYS_READ = 8
 
 
 def readings(
@@ -78,6 +79,22 @@ def with_named(
     """
     surfaces = [_surface(window, mention) for mention in mentions]
     return replace(found, entities=_with_bearers(found.entities, surfaces, kb))
+
+
+def worth_reading(found: WindowCandidates, least: float) -> WindowCandidates:
+    """Leave the improbable candidates of a window out.
+
+    Args:
+        found: Candidates of the window, best first.
+        least: As `ReaderConfig.least_candidate`.
+
+    Returns:
+        The candidates without those behind the first `ALWAYS_READ` that score less.
+    """
+    if not least:
+        return found
+    n_likely = sum(candidate.score >= least for candidate in found.entities)
+    return replace(found, entities=found.entities[: max(n_likely, ALWAYS_READ)])
 
 
 def _surface(window: Window, mention: Span) -> str:

@@ -7,7 +7,7 @@ import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
 from relik.kb import KnowledgeBase
-from relik.retriever.named import PER_MENTION, readings, with_named
+from relik.retriever.named import ALWAYS_READ, PER_MENTION, readings, with_named, worth_reading
 from relik.testing import HashEncoder
 from relik.types import Candidate, Span, Window, WindowCandidates
 from relik_index import build_index
@@ -111,3 +111,27 @@ def test_a_window_without_mentions_is_not_read(kb: KnowledgeBase) -> None:
     found = _found(["1", "2"])
     assert readings([window, window], [found, found], [[], []], kb) == []
     assert readings([window, window], [found, found], [[], spans], None) == [(1, spans, found)]
+
+
+@pytest.mark.parametrize(
+    ("scores", "least", "n_read"),
+    [
+        ([0.9, 0.5, 0.1], 0.0, 3),
+        ([0.9] * 10 + [0.1] * 5, 0.2, 10),
+        ([0.9] * 10 + [0.1] * 5, 0.1, 15),
+        ([0.9, 0.1, 0.0], 0.2, 3),
+        ([0.1] * 12, 0.2, ALWAYS_READ),
+        ([], 0.2, 0),
+    ],
+)
+def test_improbable_candidates_are_not_worth_reading(
+    scores: list[float], least: float, n_read: int
+) -> None:
+    candidates = tuple(
+        Candidate(entity_id=str(rank), score=score, rank=rank, source="dense")
+        for rank, score in enumerate(scores)
+    )
+    found = WindowCandidates(entities=candidates, relations=candidates[:1])
+    told = worth_reading(found, least)
+    assert told.entities == candidates[:n_read]
+    assert told.relations == found.relations

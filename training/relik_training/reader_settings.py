@@ -115,6 +115,7 @@ class Serving:
         whole_names: Whether the whole name of a record around a mention is read as one.
         skip_initials: Whether articles and initials are no mentions by themselves.
         skip_titles: Whether titles before names are none.
+        least_candidate: Score below which candidates are not read, but for the first eight.
         look_again: Whether names without candidates are looked up once they were found.
         places_apart: Whether "Dearborn, Michigan" is two mentions.
         join_overlaps: Whether spans that overlap and mean the same count together.
@@ -137,6 +138,7 @@ class Serving:
     whole_names: bool = False
     skip_initials: bool = False
     skip_titles: bool = False
+    least_candidate: float = 0.0
     look_again: bool = False
     places_apart: bool = False
     join_overlaps: bool = False
@@ -179,6 +181,7 @@ class Serving:
                 whole_names=self.whole_names,
                 skip_initials=self.skip_initials,
                 skip_titles=self.skip_titles,
+                least_candidate=self.least_candidate,
                 look_again=self.look_again,
                 places_apart=self.places_apart,
                 join_overlaps=self.join_overlaps,

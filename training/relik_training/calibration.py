@@ -24,6 +24,7 @@ from relik_training.progress import told
 from relik_training.recipes import CalibrationTraining
 from relik_training.records import Records
 from relik_training.settings import write_toml
+from relik_training.thresholds import GRID, rates, seen
 from relik_training.triple_ends import weigh_ends
 
 # A document is one example here: the pipeline cuts it into windows itself.
@@ -32,7 +33,6 @@ _AT_ONCE = 32
 _EPSILON = 1e-6
 # However little a score says, a higher one must stay the higher one.
 _LEAST_SCALE = 0.05
-_GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
 
 BoolArray = NDArray[np.bool_]
 
@@ -202,9 +202,11 @@ def calibrate(
     pipeline = open_pipeline(replace(bundle, config=plain), backend="auto")
     annotations = _annotate(pipeline, examples, config)
     of_spans = _judged_spans(examples, annotations)
-    spans = fit_scores(of_spans, config.precision, slack=config.slack, fixed=config.span_threshold)
+    slack, fixed, floor = config.slack, config.span_threshold, config.threshold
+    spans = fit_scores(of_spans, config.precision, slack=slack, fixed=fixed, floor=floor)
     ends, judged = choose_ends(examples, annotations, spans, config.ends)
-    triples = fit_scores(judged, config.precision, slack=-config.triple_slack)
+    slack, floor = -config.triple_slack, config.relation_threshold
+    triples = fit_scores(judged, config.precision, slack=slack, floor=floor)
     fitted = replace(
         plain,
         reader=replace(
@@ -241,6 +243,7 @@ def fit_scores(
     slack: float = 0.0,
     fixed: float = 0.0,
     halved: bool = False,
+    floor: float = 0.0,
 ) -> Fitted:
     """Fit scaling and threshold of one sort of prediction.
 
@@ -253,6 +256,7 @@ def fit_scores(
         halved: Takes half of the best F1 for the threshold, which is where the best one lies for
             scores that mean what they say (Lipton et al. 2014, theorem 1), however ragged the
             curve of few predictions; `slack` has no say then.
+        floor: Raw score from which on predictions were looked at, as for `seen`.
 
     Returns:
         What was fitted, with its figures.
@@ -260,24 +264,28 @@ def fit_scores(
     scale, shift = (round(value, 4) for value in fit_platt(judged.scores, judged.correct))
     odds = scale * _logit(judged.scores) + shift
     scores = (1 / (1 + np.exp(-odds))).astype(np.float32)
-    curve = [_rates(scores >= least, judged) for least in _GRID]
+    over = seen(floor, scale, shift)
+    curve = [
+        rates((scores >= least) & whole, judged.correct, judged.n_gold)
+        for least, whole in zip(GRID, over, strict=True)
+    ]
     top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
-    near = [i for i, rate in enumerate(curve) if rate[2] >= top - abs(slack)]
+    near = [i for i, rate in enumerate(curve) if over[i] and rate[2] >= top - abs(slack)]
     if halved or fixed:
-        near = [int(np.abs(_GRID - (fixed or top / 2)).argmin())]
+        near = [int(np.abs(GRID - (fixed or top / 2)).argmin())]
     best = near[-1 if slack < 0 else 0] if len(scores) else None
-    threshold = 0.5 if best is None else float(_GRID[best])
-    rates = (0.0, 0.0, 0.0) if best is None else curve[best]
+    threshold = 0.5 if best is None else float(GRID[best])
+    figures = (0.0, 0.0, 0.0) if best is None else curve[best]
     precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)
     report: dict[str, object] = {
         "scale": scale,
         "shift": shift,
         "threshold": threshold,
-        **dict(zip(("precision", "recall", "f1"), (round(r, 4) for r in rates), strict=True)),
+        **dict(zip(("precision", "recall", "f1"), (round(r, 4) for r in figures), strict=True)),
         "threshold_for_precision": {
             "precision": precision,
-            "threshold": None if precise is None else float(_GRID[precise]),
+            "threshold": None if precise is None else float(GRID[precise]),
             "recall": None if precise is None else round(curve[precise][1], 4),
         },
         "ece_before": round(expected_calibration_error(judged.scores, judged.correct), 4),
@@ -286,13 +294,6 @@ def fit_scores(
         "gold": judged.n_gold,
     }
     return Fitted(scale=scale, shift=shift, threshold=threshold, report=report)
-
-
-def _rates(kept: BoolArray, judged: Judged) -> tuple[float, float, float]:
-    right = int((judged.correct & kept).sum())
-    precision = right / max(1, int(kept.sum()))
-    recall = right / max(1, judged.n_gold)
-    return precision, recall, 2 * precision * recall / max(precision + recall, _EPSILON)
 
 
 def _read(config: CalibrationTraining, texts: DevelopmentTexts) -> list[Example]:

@@ -29,12 +29,16 @@ def read_free(
 ) -> list[WindowAnnotation]:
     """Read windows whose mentions are to be found, with the candidates that are worth reading.
 
+    A window in which a mention was linked to nothing for want of candidates is read again.
+
     Args:
         reader: The reader.
         entities: Knowledge base of the candidates.
         windows: Windows.
         candidates: Candidates of each.
-        config: `least_candidate`, `look_again` and `threshold`.
+        config: `least_candidate`, `look_again` and `threshold`, which a mention must reach that is
+            looked up again. It is not the caller's: who asks for improbable mentions too gets the
+            others as they are.
         options: Tasks and thresholds. Where types are asked for, a name may be of another, and is
             not looked up again.
 
@@ -45,42 +49,13 @@ def read_free(
     read = reader.read(windows, worth, options=options)
     if not config.look_again or options.types or entities.any_case:
         return read
-    return read_again(reader, entities, candidates, read, config=config, options=options)
-
-
-def read_again(
-    reader: TransformerReader,
-    entities: KnowledgeBase,
-    candidates: Sequence[WindowCandidates],
-    read: Sequence[WindowAnnotation],
-    *,
-    config: ReaderConfig,
-    options: AnnotateOptions,
-) -> list[WindowAnnotation]:
-    """Read windows again in which a mention was linked to nothing for want of candidates.
-
-    Args:
-        reader: The reader.
-        entities: Knowledge base of the candidates.
-        candidates: Candidates of each window; those that were not read too.
-        read: What was read with those worth reading.
-        config: `threshold`, which a mention must reach that is looked up again. It is not the
-            caller's: who asks for improbable mentions too gets the others as they are.
-        options: Tasks and thresholds.
-
-    Returns:
-        One annotation a window, same order: of the second reading where there was one.
-    """
-    asked = {}
-    for i, (proposed, told) in enumerate(zip(candidates, read, strict=True)):
-        tried = worth_reading(proposed, config.least_candidate)
+    asked: dict[int, WindowCandidates] = {}
+    for i, (tried, told) in enumerate(zip(worth, read, strict=True)):
         if missed := list(_missed(told, tried, entities, config.threshold)):
-            asked[i] = with_named(proposed, told.window, missed, entities)
-    windows: list[Window] = [read[i].window for i in asked]
-    again = dict(
-        zip(asked, reader.read(windows, list(asked.values()), options=options), strict=True)
-    )
-    return [again.get(i, told) for i, told in enumerate(read)]
+            asked[i] = with_named(candidates[i], told.window, missed, entities)
+    again = reader.read([windows[i] for i in asked], list(asked.values()), options=options)
+    second = dict(zip(asked, again, strict=True))
+    return [second.get(i, told) for i, told in enumerate(read)]
 
 
 def _missed(

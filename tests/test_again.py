@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from relik.again import read_again
+from relik.again import read_free
 from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig
 from relik.kb import KnowledgeBase
 from relik.pipeline import Pipeline, PipelineParts
@@ -106,11 +106,10 @@ def _read(
         for i, (text, _) in enumerate(asked)
     ]
     candidates = [found for _, found in asked]
-    read = reader.read(windows, candidates, options=OPTIONS)
-    reader.windows.clear()
-    config = ReaderConfig(threshold=least)
-    told = read_again(reader, kb, candidates, read, config=config, options=OPTIONS)
+    config = ReaderConfig(threshold=least, look_again=True)
+    told = read_free(reader, kb, windows, candidates, config=config, options=OPTIONS)
     assert [one.window for one in told] == windows
+    del reader.windows[: len(windows)]  # what is left was read again
     return [[span.entity_id for span in one.spans] for one in told]
 
 

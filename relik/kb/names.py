@@ -29,6 +29,8 @@ _ASCII_TOKEN = re.compile(rf"[0-9A-Za-z]+(?:{_WRAPPED}[0-9A-Za-z]+)*")
 _DIVISION = re.compile(_DIVIDED)
 _DIVIDED_WORD = re.compile(rf"(?<=[^\W_]){_DIVIDED}(?=[^\W_])")
 _SOFT_HYPHEN = "\u00ad"
+# "J. Smith", "D'Artagnan", "X-ray", "R&D", "C#".
+_JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
 # Combining marks of every script lie here; beyond are only ideographs and their variants.
 _FIRST_MARK, _LAST_MARK = 0x300, 0x1FFFF
 
@@ -185,6 +187,20 @@ def is_cased(surface: str) -> bool:
         True if so.
     """
     return any(char.isupper() or char.isdigit() for char in surface)
+
+
+def is_joined(text: str, start: int, end: int) -> bool:
+    """Tell whether a letter is not by itself: an initial, or the s of "Ada's".
+
+    Args:
+        text: Any text.
+        start: Code point of the letter.
+        end: One past it.
+
+    Returns:
+        True where a full stop, an apostrophe, a hyphen or the like touches it.
+    """
+    return text[end : end + 1] in _JOINTS or (start > 0 and text[start - 1] in _JOINTS)
 
 
 def _whole(word: str) -> str:

@@ -9,14 +9,13 @@ first name. TagMe (Ferragina and Scaiella 2010) leaves out all names of one char
 import numpy as np
 
 from relik.config import ReaderConfig
+from relik.kb.names import is_joined
 from relik.reader.assemble import Row, text_mask
 from relik.reader.inputs import TextTokens
 from relik.reader.titles import but_titles
 from relik.types import FloatArray, IntArray
 
 _WORDS = frozenset({"a", "an", "i", "the"})
-# "J. Smith", "D'Artagnan", "X-ray", "R&D", "C#".
-_JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
 
 
 def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, config: ReaderConfig) -> FloatArray:
@@ -61,10 +60,6 @@ def bare_letters(text: str, tokens: TextTokens) -> np.ndarray:
         first, last = int(tokens.starts[k]), int(tokens.ends[k])
         word = text[first:last]
         bare[k] = word.lower() in _WORDS or (
-            len(word) == 1 and (word.islower() or (word.isupper() and _is_joined(text, first)))
+            len(word) == 1 and (word.islower() or (word.isupper() and is_joined(text, first, last)))
         )
     return bare
-
-
-def _is_joined(text: str, at: int) -> bool:
-    return text[at - 1 : at] in _JOINTS or text[at + 1 : at + 2] in _JOINTS

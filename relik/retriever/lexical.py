@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from relik.kb.inflections import place_stems, stems
-from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, tokenise_surface
+from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, is_joined, tokenise_surface
 from relik.kb.terms import variants_at
 from relik.types import Window
 
@@ -23,16 +23,6 @@ _MAX_ROWS_OF_PLACE = 3
 _LONG = 3
 _WORD = re.compile(r"\b[^\W\d_]{2}")
 _BEGIN = re.compile(r"(?:^|[.!?:;\n\u2026])[^\w.!?:;\n\u2026]*\Z")
-_JOINTS = frozenset(".'\u2019-\u2010\u2011&#/_")
-# English words that hold sentences together, and are names as well: an inch, India, a film.
-_HOLD_TOGETHER = """
-    a about after all also an and any are as at be been before both but by can could did do does
-    for from had has have he her his how i if in into is it its me more most my no nor not of off
-    on one or our out over she so some such than that the their them then there these they this
-    those through to under until up us was we were what when where which while who whom whose why
-    will with would you your
-"""
-_FUNCTION_WORDS = frozenset(_HOLD_TOGETHER.split())
 
 
 class Names(Protocol):
@@ -125,12 +115,12 @@ class LexicalMatcher:
         found: list[_Mention] = []
         for start in range(len(tokens)):
             key = ""
-            bare = _names_nothing(text, tokens[start])
+            named = not _names_nothing(text, tokens[start])
             for end in range(start + 1, min(start + MAX_NAME_TOKENS, len(tokens)) + 1):
                 key = f"{key} {tokens[end - 1][0]}" if key else tokens[start][0]
                 cased = _cased(text, tokens[start][1])
                 hits: tuple[NameHit, ...] = ()
-                if end - start > 1 or not bare:
+                if named or end - start > 1:
                     hits = self._hits(key, cased, caseless, end - start)
                     hits = (*hits, *self._inflected(key, cased, caseless, end - start, hits))
                 if hits:
@@ -223,23 +213,14 @@ def _cased(text: str, position: int) -> bool:
 def _names_nothing(text: str, token: tuple[str, int, int]) -> bool:
     """Tell whether a word by itself names nothing here, though a record has it as a name.
 
-    Those are function words ("US", "IT" and "the Who" are none), numbers of one or two digits, and
-    letters that are not by themselves: the s of "Ada's", initials.
+    Those are numbers of one or two digits, and letters that are not by themselves: the s of
+    "Ada's", initials.
     """
     word, start, end = token
     if len(word) <= 2 and word.isdecimal():
         return True
-    if len(word) == 1 and word.isalpha() and word != word.upper():
-        return text[start].islower() or _is_joined(text, start, end)
-    if word not in _FUNCTION_WORDS:
-        return False
-    return text[start].islower() or (
-        not text[start + 1 : start + 2].isupper() and bool(_BEGIN.search(text, 0, start))
-    )
-
-
-def _is_joined(text: str, start: int, end: int) -> bool:
-    return text[end : end + 1] in _JOINTS or (start > 0 and text[start - 1] in _JOINTS)
+    letter = len(word) == 1 and word.isalpha() and word != word.upper()
+    return letter and (text[start].islower() or is_joined(text, start, end))
 
 
 def _has_capitals(text: str) -> bool:

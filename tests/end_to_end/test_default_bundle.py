@@ -68,16 +68,7 @@ def test_a_company_and_its_founder_are_linked(pipeline: Pipeline) -> None:
     ("text", "expected"),
     [
         (NEWS[0], {("Q7186", "P26")}),
-        (NEWS[1], {("Q2283", "P112", "Q5284"), ("Q2283", "P159", "Q223718")}),
-        pytest.param(
-            NEWS[1],
-            {("Q2283", "P112", "Q162005")},
-            marks=pytest.mark.xfail(
-                strict=True,
-                reason="since bundle 0.11 Paul Allen is found and linked to nothing, though he is "
-                "in the knowledge base as Paul G. Allen (docs/examples.md)",
-            ),
-        ),
+        (NEWS[1], {("Q2283", "P112", "Q5284"), ("Q2283", "P112", "Q162005")}),
         (NEWS[2], {("Q76", "P19", "Q18094"), ("Q76", "P69", "Q49122")}),
     ],
 )

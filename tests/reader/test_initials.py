@@ -1,18 +1,16 @@
 """Letters that are words or initials: which tokens are no mention by themselves."""
 
-from dataclasses import replace
+from collections.abc import Callable
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.bundle import LAYOUT, Bundle
-from relik.kb import KnowledgeBase
+from relik.bundle import Bundle
 from relik.reader.initials import bare_letters
 from relik.reader.inputs import tokenise_text
-from relik.reader.opening import open_reader
-from relik.types import AnnotateOptions, Candidate, Span, Window, WindowCandidates
+from relik.types import Span
 
 
 def _bare(bundle: Bundle, text: str) -> list[str]:
@@ -49,33 +47,9 @@ def test_nothing_longer_than_a_letter_but_an_article_is_bare(
     assert all(len(word) == 1 or word.lower() in {"an", "the"} for word in _bare(tiny_bundle, text))
 
 
-def test_the_reader_finds_no_article(tiny_bundle: Bundle) -> None:
+def test_the_reader_finds_no_article(mentions_of: Callable[..., set[str]]) -> None:
     text = "A bridge in Paris"
-    knowledge = (
-        KnowledgeBase.open(tiny_bundle.path / LAYOUT.entities),
-        KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations),
-    )
-    window = Window(doc_id="d", index=0, span=Span(0, len(text)), text=text)
-    candidate = Candidate(entity_id="Q1", score=1.0, rank=0, source="given")
-    candidates = [WindowCandidates(entities=(candidate,), relations=())]
-    options = AnnotateOptions(threshold=0.0, nil=True)
-
-    def read(*, skip_initials: bool, given: Span | None = None) -> set[str]:
-        settings = replace(tiny_bundle.config.reader, skip_initials=skip_initials)
-        reader = open_reader(
-            tiny_bundle.path,
-            backend="onnx",
-            config=replace(tiny_bundle.config, reader=settings),
-            tokenizer=tiny_bundle.tokenizer(),
-            knowledge=knowledge,
-        )
-        if given is None:
-            (told,) = reader.read([window], candidates, options=options)
-        else:
-            (told,) = reader.link([window], candidates, [[given]], options=options)
-        return {text[one.span.start : one.span.end] for one in told.spans}
-
     # The model is random, and finds the article where it may.
-    assert "A" in read(skip_initials=False)
-    assert "A" not in read(skip_initials=True)
-    assert read(skip_initials=True, given=Span(0, 1)) == {"A"}
+    assert "A" in mentions_of(text, skip_initials=False)
+    assert "A" not in mentions_of(text, skip_initials=True)
+    assert mentions_of(text, Span(0, 1), skip_initials=True) == {"A"}

@@ -149,11 +149,6 @@ def test_text_that_gives_names_no_capitals_has_its_names_found(text: str) -> Non
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("Ada is in it", False),
-        ("In Ada's, it was", False),
-        ("Ada: It is", False),
-        ("He asked IT", True),
-        ("Ada saw It twice", True),
         ("Ada's, p.s.", False),
         ("P.S. Mr. S. Ada", False),
         ("team S won", True),
@@ -162,16 +157,13 @@ def test_text_that_gives_names_no_capitals_has_its_names_found(text: str) -> Non
         ("by 007", True),
     ],
 )
-def test_function_words_digits_and_initials_name_nothing(text: str, found: bool) -> None:
-    names = {
-        key: [NameMatch(BANK, 3, PRIMARY)] for key in ("in", "it", "s", "3", "10", "\u0663", "007")
-    }
+def test_digits_and_initials_name_nothing(text: str, found: bool) -> None:
+    names = {key: [NameMatch(BANK, 3, PRIMARY)] for key in ("s", "3", "10", "\u0663", "007")}
     assert (BANK in _match(text, names=names)[0]) is found
 
 
 def test_names_of_several_words_may_have_them() -> None:
-    names = {"in it": [NameMatch(BANK, 3, PRIMARY)], "7 s": [NameMatch(PARIS, 3, PRIMARY)]}
-    assert set(_match("who is in it", names=names)[0]) == {BANK}
+    names = {"7 s": [NameMatch(PARIS, 3, PRIMARY)]}
     assert set(_match("at 7 s", names=names)[0]) == {PARIS}
 
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from relik.config import WindowConfig
 from relik.errors import ConfigError, InputError
-from relik_training.examples import Example, ExampleReader, SourceConfig, read_examples
+from relik_training.examples import Example, ExampleReader, read_examples
 from relik_training.records import Records
+from relik_training.source_config import SourceConfig
 
 KNOWN = {"Q1", "Q2", "Q3"}
 TITLES = {"Ada Lovelace": "Q1", "Nobody": None}
@@ -266,6 +267,25 @@ def test_triples_that_no_sentence_states_are_no_relation_where_asked(tmp_path: P
     words = {"P27": "citizen national"}
     (example,) = _read(tmp_path, row, relations="all", one_sentence=True, triggers=words)
     assert example.triples == ((0, "P19", 1),)
+    assert not example.doubtful
+
+
+def test_what_holds_between_two_sentences_is_unknown_where_asked(tmp_path: Path) -> None:
+    row = {
+        "text": "Ada was born in London. Her brother Bob knew Rome.",
+        "spans": [
+            [0, 3, "Q1", "Ada"],
+            [16, 22, "Q3", "London"],
+            [36, 39, "Q2", "Bob"],
+            [45, 49, "Q4", "Rome"],
+        ],
+        "triples": [[0, "P19", 1], [2, "P19", 1], [2, "P19", 3]],
+    }
+    asked = {"relations": "all", "one_sentence": True, "triggers": {"P19": "born"}}
+    (example,) = _read(tmp_path, row, **asked, doubt_apart=True)
+    assert example.triples == ((0, "P19", 1),)
+    # Bob's London stands in another sentence; his Rome in his own, which says nothing of a birth.
+    assert example.doubtful == {(2, "P19", 1)}
 
 
 def test_the_inverse_of_what_a_set_says_is_unknown_where_asked(tmp_path: Path) -> None:
@@ -293,6 +313,7 @@ def test_the_inverse_of_what_a_set_says_is_unknown_where_asked(tmp_path: Path) -
     [
         ({"triggers": {"P47": "border"}}, "expected one_sentence = true"),
         ({"one_sentence": True, "triggers": {"P47": ["border"]}}, r"triggers\.P47: got \['border"),
+        ({"doubt_apart": True}, "doubt_apart: got true without one_sentence"),
     ],
 )
 def test_words_of_relations_that_cannot_be_used_are_refused(

@@ -208,6 +208,23 @@ def test_training_begins_where_the_bundle_ended(config: ReaderTraining) -> None:
     }
 
 
+def test_markers_that_were_never_trained_are_moved_to_the_others(config: ReaderTraining) -> None:
+    import torch
+
+    from relik.backends.embeddings import MARKERS
+    from relik.backends.tensors import TensorFile
+    from relik_training.reader_run import open_reader_run
+
+    assert config.n_relations > 1
+    held = TensorFile.open(Path(config.start) / LAYOUT.reader / LAYOUT.weights).weights()[MARKERS]
+    started = replace(config, trained_relations=1)
+    markers = dict(open_reader_run(started).module.model.named_parameters())[MARKERS].detach()
+    expected = torch.from_numpy(held.copy())
+    first = len(expected) - config.n_relations
+    expected[first + 1 :] += expected[first]
+    torch.testing.assert_close(markers, expected)
+
+
 def test_what_cannot_be_begun_with_is_refused(config: ReaderTraining, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="add backbone"):
         backbone_of(str(Path(config.start).parent), hidden_dropout=0.0)

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -20,7 +20,9 @@ from relik.types import Span
 from relik_training.edits import Edit, edited
 from relik_training.examples import Example, Mention
 from relik_training.files import read_jsonl
+from relik_training.life_pages import LifePages
 from relik_training.other_names import OtherNames
+from relik_training.place_pages import PlacePages
 from relik_training.reader_settings import Augmentation
 from relik_training.records import Records
 from relik_training.sports_pages import SportsPages
@@ -81,26 +83,71 @@ def with_copies(
         seed: As in `augmented`.
 
     Returns:
-        The windows as they were, then the copies, then sports pages.
+        The windows as they were, then the copies, then pages that are made.
 
     Raises:
-        ConfigError: The knowledge base has too little for sports pages.
+        ConfigError: The knowledge base has too little for such pages.
     """
     if settings == Augmentation():
         return examples
     rows = list(read_jsonl(path))
     names = OtherNames(rows, entities)
     told = augmented(examples, names, settings, seed=seed)
-    return [*told, *_sports(SportsPages(rows, entities, names), settings.sports_pages, seed, path)]
+    return [*told, *_made(rows, entities, names, settings, seed=seed, path=path)]
 
 
-def _sports(pages: SportsPages, n_pages: int, seed: int, path: Path) -> list[Example]:
-    if n_pages and not pages.possible:
-        raise ConfigError(
-            f"{path}: got too few teams, athletes, countries or cities for sports pages: set "
-            "[augmentation] sports_pages to 0"
-        )
-    return [pages.window(number, seed=seed) for number in range(n_pages)]
+class _Pages(Protocol):
+    """Draws windows that are made from a knowledge base alone."""
+
+    @property
+    def possible(self) -> bool:
+        """Tell whether the knowledge base has what they are made from."""
+
+    def window(self, number: int, *, seed: int) -> Example:
+        """Draw a window."""
+
+
+def _made(
+    rows: Sequence[dict[str, Any]],
+    entities: Records,
+    names: OtherNames,
+    settings: Augmentation,
+    *,
+    seed: int,
+    path: Path,
+) -> list[Example]:
+    kinds: tuple[tuple[str, int, Callable[[], _Pages], str], ...] = (
+        (
+            "sports_pages",
+            settings.sports_pages,
+            lambda: SportsPages(rows, entities, names),
+            "teams, athletes, countries or cities",
+        ),
+        (
+            "life_pages",
+            settings.life_pages,
+            lambda: LifePages(rows, entities),
+            "people, sports, schools, towns or games",
+        ),
+        (
+            "place_pages",
+            settings.place_pages,
+            lambda: PlacePages(rows, entities),
+            'places with descriptions such as "town in Bavaria, Germany"',
+        ),
+    )
+    made: list[Example] = []
+    for name, n_pages, opened, needed in kinds:
+        if not n_pages:
+            continue
+        pages = opened()
+        if not pages.possible:
+            raise ConfigError(
+                f"{path}: got too few {needed} for {name.replace('_', ' ')}: set [augmentation] "
+                f"{name} to 0"
+            )
+        made += [pages.window(number, seed=seed) for number in range(n_pages)]
+    return made
 
 
 def origin(doc_id: str) -> str:

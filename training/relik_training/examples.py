@@ -5,20 +5,20 @@ propagated to repeated names, and what may be a mention but is not labelled is m
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from relik.config import WindowConfig, from_mapping
-from relik.errors import ConfigError
 from relik.types import Document, Span
 from relik.windows import split
 from relik_index.entity_types import is_date
 from relik_training.files import read_jsonl
 from relik_training.records import Records
+from relik_training.source_config import SourceConfig, check_source
 from relik_training.statements import Statement, placed
-from relik_training.told_in_one import told_in_one_sentence
+from relik_training.told_in_one import told_apart, told_in_one_sentence
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
@@ -34,48 +34,6 @@ _NEVER = frozenset(
     His Her Its This That These Those But And Or As If When While Mr Mrs Ms Dr
     """.split()  # noqa: SIM905  # a list of sixty strings is unreadable
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceConfig:
-    """One data set and what it annotates.
-
-    Args:
-        path: File, relative to the data folder.
-        mentions: "all" where every named mention is annotated, "some" where unlabelled
-            capitalised words may be mentions, "none" where spans beyond the labelled ones
-            say nothing.
-        relations: "all" where a pair without a triple has no relation, "some" where it may
-            have one, "none" where triples are not annotated.
-        limit: Most documents to take, from the first; 0 takes all.
-        every: Take every n-th document, so that a sample covers the whole file.
-        repeat: How often a window comes in an epoch; for small sets beside large ones.
-        skip_types: Span types that are no mentions, such as dates.
-        relation_names: Relation id in the file -> id in the knowledge base; a leading "-" swaps
-            subject and object; ids not listed are kept as they are.
-        one_sentence: Only triples that one sentence may state count (`told_in_one`); between other
-            pairs there is no relation, though the set says so.
-        triggers: With `one_sentence`: relation id in the file -> parts of words, of which the
-            sentence must have one.
-        inverses: Relation id -> relation id that often holds the other way round, which statements
-            seldom have though it is true: what the set does not say of it is then unknown.
-        links: Whether the links are used; a set that is measured on keeps its spans alone.
-        propagate: Label repeated names and the page's title as well.
-    """
-
-    path: str
-    mentions: str = "some"
-    relations: str = "none"
-    limit: int = 0
-    every: int = 1
-    repeat: int = 1
-    skip_types: tuple[str, ...] = ()
-    relation_names: Mapping[str, str] = field(default_factory=dict)
-    one_sentence: bool = False
-    triggers: Mapping[str, str] = field(default_factory=dict)
-    inverses: Mapping[str, str] = field(default_factory=dict)
-    links: bool = True
-    propagate: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -165,14 +123,13 @@ class ExampleReader:
 
     def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
         text = row["text"]
+        apart = told_apart(row) if source.doubt_apart else []
         if source.one_sentence:
             row = {**row, "triples": told_in_one_sentence(row, source.triggers)}
         mentions, kept = self._gold(row, source)
-        groups = {m.span: m.group for m in mentions}
-        triples = [
-            Statement(subject, groups[subject], relation, obj, groups[obj])
-            for subject, relation, obj in _renamed(row.get("triples", ()), source, kept)
-        ]
+        triples, perhaps = (
+            _statements(told, source, mentions, kept) for told in (row.get("triples", ()), apart)
+        )
         if source.propagate:
             mentions = mentions + self._repeats(row, mentions)
         # Overlaps would make the labels of a token ambiguous: longer spans win, links first.
@@ -188,6 +145,7 @@ class ExampleReader:
                 key=lambda m: m.span,
             )
             stated, doubtful = placed(triples, inside, source.inverses)
+            doubtful |= frozenset().union(*placed(perhaps, inside)) - {*stated}
             offset = window.span.start
             cut = [
                 Span(m.span.start, m.span.end)
@@ -326,23 +284,19 @@ def read_examples(
     examples: list[Example] = []
     for number, table in enumerate(sources):
         source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
-        _check_triggers(source, where=f"sources[{number}]")
+        check_source(source, where=f"sources[{number}]")
         examples.extend(reader.read(source, data))
     return examples
 
 
-def _check_triggers(source: SourceConfig, *, where: str) -> None:
-    if source.triggers and not source.one_sentence:
-        raise ConfigError(
-            f"{where} triggers: got words for sentences that are not asked for, expected "
-            "one_sentence = true with them: add it, or leave triggers out"
-        )
-    for relation, words in source.triggers.items():
-        if not isinstance(words, str):
-            raise ConfigError(
-                f"{where} triggers.{relation}: got {words!r}, expected words parted by spaces in "
-                'one string: write "border adjacent"'
-            )
+def _statements(
+    triples: Any, source: SourceConfig, mentions: list[Mention], kept: dict[int, Span]
+) -> list[Statement]:
+    groups = {mention.span: mention.group for mention in mentions}
+    return [
+        Statement(subject, groups[subject], relation, obj, groups[obj])
+        for subject, relation, obj in _renamed(triples, source, kept)
+    ]
 
 
 def _renamed(

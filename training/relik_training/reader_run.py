@@ -117,7 +117,7 @@ def _module(
     table = reader_words(backbone, base=Path(config.base), run=Path(config.out))
     model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
     if config.start:
-        begin_with(model, config.start, layout)
+        begin_with(model, config.start, layout, trained_relations=config.trained_relations)
     adapt(backbone.layers, config.lora)
     return ReaderModule(
         model,

@@ -62,12 +62,18 @@ class Augmentation:
             before, are called by their towns and countries, as results are written.
         sports_pages: Windows of results, tables and match reports, made from the names of the
             knowledge base (`relik_training.sports_pages`).
+        life_pages: Windows of articles about people, whose sentences are about the one that the
+            first one names (`relik_training.life_pages`).
+        place_pages: Windows of articles about places, which lie in one another
+            (`relik_training.place_pages`).
     """
 
     shorten: float = 0.0
     entity_swap: float = 0.0
     teams: int = 0
     sports_pages: int = 0
+    life_pages: int = 0
+    place_pages: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

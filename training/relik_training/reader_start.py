@@ -20,7 +20,9 @@ from relik_training.export.files import LEFT_OUT
 _BETWEEN = "re_between."
 
 
-def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
+def begin_with(
+    model: ReaderModel, start: str, layout: MarkerLayout, *, trained_relations: int = 0
+) -> None:
     """Give a reader the weights of another one.
 
     The first markers of the other one become those of this one. A head for the words between two
@@ -30,6 +32,8 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
         model: The reader, of the same backbone and heads.
         start: Folder of a reader run or of a bundle, or "default".
         layout: Markers of `model`.
+        trained_relations: How many relation markers the other one was trained with; those behind
+            them are moved by what these have in common. 0 where all of them were.
 
     Raises:
         BundleError: There is no bundle, or it has no weights.
@@ -53,7 +57,7 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
     weights[MARKERS] = torch.cat(
         (
             markers[: 1 + layout.n_entities],
-            markers[of_relations : of_relations + layout.n_relations],
+            _alike(markers[of_relations : of_relations + layout.n_relations], trained_relations),
         )
     )
     own = {name for name in model.state_dict() if not name.endswith(LEFT_OUT)}
@@ -71,6 +75,14 @@ def begin_with(model: ReaderModel, start: str, layout: MarkerLayout) -> None:
             "same backbone, linears_hidden_size and between"
         )
     model.load_state_dict(weights, strict=False)
+
+
+def _alike(markers: torch.Tensor, n_trained: int) -> torch.Tensor:
+    """Move the markers behind the first ones by the mean of these: (n_relations, d)."""
+    if not n_trained:
+        return markers
+    told, untold = markers[:n_trained], markers[n_trained:]
+    return torch.cat((told, untold + told.mean(dim=0)))
 
 
 def backbone_of(start: str, *, hidden_dropout: float) -> Backbone:

@@ -7,7 +7,6 @@ from typing import TypeAlias
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.distill.settings import ReaderDistillation, RetrieverDistillation
-from relik_training.examples import SourceConfig
 from relik_training.knowledge import KnowledgeConfig
 from relik_training.lora import LoraSettings
 from relik_training.reader_settings import (
@@ -19,6 +18,7 @@ from relik_training.reader_settings import (
 )
 from relik_training.recipe_files import read_recipe, read_table
 from relik_training.retriever_settings import FusionTraining, IndexTraining, Mining
+from relik_training.source_config import SourceConfig
 
 Tables: TypeAlias = tuple[dict[str, object], ...]
 """Tables of a recipe that are read one by one."""
@@ -171,6 +171,8 @@ class ReaderTraining:
             of `start`.
         start: Folder of a finished reader run, or of a bundle, or "default", whose reader this run
             begins with; empty begins with the backbone.
+        trained_relations: How many relation markers the reader of `start` was trained with, where
+            this run uses more; 0 where it does not.
         data: Folder of the data sets.
         knowledge: Folder with entities.jsonl and relations.jsonl.
         base: Folder with shared/, query_encoder/, entities/, relations/ and pipeline.toml, as
@@ -219,6 +221,7 @@ class ReaderTraining:
     base: str = ""
     titles: str = ""
     start: str = ""
+    trained_relations: int = 0
     out: str = "runs/reader"
     model: str = ""
     windows: WindowConfig = field(default_factory=WindowConfig)

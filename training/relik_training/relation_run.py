@@ -13,7 +13,7 @@ from relik.retriever.model import EncoderModel
 from relik.retriever.pairs import TEMPERATURE
 from relik.types import Entity
 from relik_training.backbone import open_backbone
-from relik_training.examples import ExampleReader, SourceConfig
+from relik_training.examples import ExampleReader
 from relik_training.export import export_shared
 from relik_training.files import write_jsonl
 from relik_training.records import Records
@@ -23,6 +23,7 @@ from relik_training.retriever import Objective, RetrieverModule
 from relik_training.run_files import begin
 from relik_training.runs import OpenRun, train
 from relik_training.settings import write_toml
+from relik_training.source_config import SourceConfig
 from relik_training.unseen import LeftOut, draw_unseen, texts_of, without_relations
 
 BASE = "base"

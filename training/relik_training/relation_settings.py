@@ -5,9 +5,9 @@ from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
-from relik_training.examples import SourceConfig
 from relik_training.recipe_files import read_recipe
 from relik_training.recipes import Tables
+from relik_training.source_config import SourceConfig
 
 _NEEDED = ("backbone", "data", "relations", "sources", "unseen")
 

@@ -9,14 +9,16 @@ them is true but the names.
 import re
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 import numpy as np
 
 from relik.kb.names import PARTIAL, normalise
-from relik.types import Span
-from relik_training.examples import Example, Mention
+from relik_training.examples import Example
+from relik_training.made_page import MadePage
+from relik_training.made_page import one as _one
+from relik_training.made_page import some as _some
 from relik_training.other_names import OtherNames
 from relik_training.records import Records
 
@@ -55,32 +57,6 @@ _REPORTS = (
     "{a} have signed {p} from {b} for an undisclosed fee .",
 )
 _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
-
-
-@dataclass(slots=True)
-class _Page:
-    """Text as it grows, with its mentions.
-
-    Args:
-        capitals: Everything is written in capitals.
-    """
-
-    capitals: bool
-    text: str = ""
-    mentions: list[Mention] = field(default_factory=list)
-
-    def say(self, words: str) -> None:
-        self.text += words.upper() if self.capitals else words
-
-    def name(self, entity_id: str, form: str) -> None:
-        start = len(self.text)
-        self.say(form)
-        span = Span(start, len(self.text))
-        self.mentions.append(Mention(span=span, entity_id=entity_id, group=entity_id))
-
-    @property
-    def full(self) -> bool:
-        return len(self.text.split()) >= _WORDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +108,15 @@ class SportsPages:
             A window whose every name is labelled.
         """
         rng = np.random.default_rng([seed, 71, number])
-        page = _Page(capitals=rng.random() < 0.2)
+        page = MadePage(capitals=rng.random() < 0.2)
         kinds = (_results, _table, _fixtures, _report, _report, _scorers, _field, _duels)
         cast = self._cast(rng)
         if rng.random() < 0.3:
             page.name(*_one(cast.cities, rng))
             page.say(_one((" 1997-05-11\n", " : ", " , Oct 12 - ", "\n"), rng))
-        while not page.full:
+        while len(page.text.split()) < _WORDS:
             _one(kinds, rng)(page, cast, rng)
-        return Example(
-            doc_id=f"sports-page-{number}",
-            index=0,
-            text=page.text.rstrip(),
-            mentions=tuple(page.mentions),
-            triples=(),
-            unknown=(),
-            relations="none",
-        )
+        return page.example(f"sports-page-{number}", relations="none")
 
     def _cast(self, rng: np.random.Generator) -> _Cast:
         national = [held for held in self._leagues if self._is_national(held[1])]
@@ -220,7 +188,7 @@ class SportsPages:
         return [(entity_id, town) for town, entity_id in sorted(found.items())]
 
 
-def _results(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _results(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     style = int(rng.integers(4))
     for a, b in zip(cast.teams[0:8:2], cast.teams[1:8:2], strict=False):
         m, n = _goals(rng), _goals(rng)
@@ -230,14 +198,14 @@ def _results(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
         page.say((f" {n}\n", f" {n} ; ", f" {m}-{n} .\n", f" {n}\n")[style])
 
 
-def _table(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _table(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     columns = int(rng.integers(3, 8))
     for team in cast.teams[: int(rng.integers(4, 10))]:
         page.name(*team)
         page.say(" " + " ".join(str(_goals(rng) * 3) for _ in range(columns)) + "\n")
 
 
-def _fixtures(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _fixtures(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     between = _one((" at ", " v ", " vs. ", " - "), rng)
     for a, b in zip(cast.teams[0:8:2], cast.teams[1:8:2], strict=False):
         page.name(*a)
@@ -246,7 +214,7 @@ def _fixtures(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
         page.say("\n")
 
 
-def _report(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _report(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     a, b = _two(cast.teams, rng)
     person, other = _two(cast.people, rng)
     full = rng.random() < 0.6
@@ -268,7 +236,7 @@ def _report(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
     page.say(" ")
 
 
-def _scorers(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _scorers(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     page.name(*_one(cast.teams, rng))
     page.say(_one((" : ", " - ", " scorers : "), rng))
     for person in _some(cast.people, 3, rng):
@@ -278,7 +246,7 @@ def _scorers(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
     page.say("\n")
 
 
-def _field(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _field(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     for place, person in enumerate(cast.people[:5], start=1):
         page.say(f"{place}. ")
         page.name(*person)
@@ -287,7 +255,7 @@ def _field(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
         page.say(f" ) {_goals(rng) + 1}:{int(rng.integers(10, 60))}.{int(rng.integers(10))}\n")
 
 
-def _duels(page: _Page, cast: _Cast, rng: np.random.Generator) -> None:
+def _duels(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     for a, b in zip(cast.people[0:4:2], cast.people[1:4:2], strict=False):
         for person, behind in ((a, f" ) {_one(_BEAT, rng)} "), (b, " ) 6-4 3-6 6-1\n")):
             page.name(*person)
@@ -312,15 +280,6 @@ def _goals(rng: np.random.Generator) -> int:
     return int(rng.integers(6))
 
 
-def _one(items: Sequence[T], rng: np.random.Generator) -> T:
-    return items[int(rng.integers(len(items)))]
-
-
 def _two(items: Sequence[T], rng: np.random.Generator) -> tuple[T, T]:
     first, second = rng.choice(len(items), 2, replace=False)
     return items[int(first)], items[int(second)]
-
-
-def _some(items: Sequence[T], n: int, rng: np.random.Generator) -> list[T]:
-    chosen = rng.choice(len(items), min(n, len(items)), replace=False)
-    return [items[int(i)] for i in chosen]

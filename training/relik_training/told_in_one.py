@@ -35,8 +35,7 @@ def told_in_one_sentence(
         The triples that are left, as (subject span, relation id, object span), in order.
     """
     text, spans = row["text"], row["spans"]
-    begins = [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text) + 1]
-    sentences = [bisect_right(begins, span[0]) for span in spans]
+    begins, sentences = _begins(text), _sentences(row)
     groups = [_group(span) for span in spans]
     members: defaultdict[object, list[int]] = defaultdict(list)
     for number, group in enumerate(groups):
@@ -57,6 +56,36 @@ def told_in_one_sentence(
         if _has_trigger(sentence, triggers.get(relation, "")):
             kept.append((s, relation, o))
     return kept
+
+
+def told_apart(row: Mapping[str, Any]) -> list[tuple[int, str, int]]:
+    """Keep the triples whose ends no sentence of a document has both.
+
+    Args:
+        row: As in `told_in_one_sentence`.
+
+    Returns:
+        Those triples as they are, in order: a sentence and the next may state them, or nothing.
+    """
+    sentences = _sentences(row)
+    where: defaultdict[object, set[int]] = defaultdict(set)
+    for number, span in enumerate(row["spans"]):
+        where[_group(span)].add(sentences[number])
+    return [
+        (subject, relation, obj)
+        for subject, relation, obj in row.get("triples", ())
+        if not where[_group(row["spans"][subject])] & where[_group(row["spans"][obj])]
+    ]
+
+
+def _begins(text: str) -> list[int]:
+    return [0, *(match.end() for match in _SENTENCE_END.finditer(text)), len(text) + 1]
+
+
+def _sentences(row: Mapping[str, Any]) -> list[int]:
+    """Give the sentence of each span, counted from 1."""
+    begins = _begins(row["text"])
+    return [bisect_right(begins, span[0]) for span in row["spans"]]
 
 
 def _group(span: Sequence[Any]) -> object:

@@ -2,8 +2,8 @@
 
 from dataclasses import fields
 
-from relik_training.examples import SourceConfig
 from relik_training.recipes import Tables
+from relik_training.source_config import SourceConfig
 
 _DEFAULTS = {field.name: field.default for field in fields(SourceConfig)}
 

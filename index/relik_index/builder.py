@@ -1,8 +1,8 @@
 """Build a knowledge index from lines of JSON: written aside, sealed, renamed last."""
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -34,6 +34,7 @@ from relik.retriever.faiss_index import (
     write_faiss,
 )
 from relik.types import Entity, FloatArray, TextEncoder
+from relik_index.duplicates import merged_source
 from relik_index.parts import (
     aside,
     check_target,
@@ -44,7 +45,7 @@ from relik_index.parts import (
     write_options,
 )
 from relik_index.reuse import ReusedVectors
-from relik_index.source import SourceRecord, name_matches, read_source
+from relik_index.source import SourceRecord, name_matches
 from relik_index.term_words import TermWords
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -80,6 +81,7 @@ class BuildOptions:
         batch_rows: Records that are compressed together.
         sources: Where the records come from, for the manifest.
         enrich: Adds to a record what its line does not say; the same each time it is asked.
+        same: Records that are merged into others, by `relik_index.duplicates`.
         after_reading: Called when all records were read, before any is encoded; may refuse them.
         any_case: Names are found in lower-case text too, although all are written with a capital:
             for lists of diseases or goods, which are no proper names.
@@ -98,6 +100,7 @@ class BuildOptions:
     batch_rows: int = 1024
     sources: tuple[str, ...] = ()
     enrich: Enrich | None = None
+    same: Mapping[str, str] = field(default_factory=dict)
     after_reading: Callable[[], None] | None = None
     any_case: bool = False
     counted: bool = False
@@ -157,11 +160,13 @@ def build_index(
     try:
         with aside(out) as folder:
             rows, tokenizer_fingerprint = _write_records(
-                _Source(source, add), folder, tokenizer, chosen, tell
+                _Source(source, add, chosen.same), folder, tokenizer, chosen, tell
             )
             if chosen.after_reading is not None:
                 chosen.after_reading()
-            _write_names(_Source(source, add), folder, rows, tell, any_case=chosen.any_case)
+            _write_names(
+                _Source(source, add, chosen.same), folder, rows, tell, any_case=chosen.any_case
+            )
             fields: dict[str, object] = {
                 "rows": rows,
                 **_write_vectors(folder, encoder, chosen, tell),
@@ -186,9 +191,10 @@ class _Source:
 
     path: Path
     enrich: Enrich
+    same: Mapping[str, str]
 
     def records(self) -> Iterator[SourceRecord]:
-        return map(self.enrich, read_source(self.path))
+        return map(self.enrich, merged_source(self.path, self.same))
 
 
 def _told(options: BuildOptions) -> dict[str, object]:

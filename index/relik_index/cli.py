@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -52,6 +52,12 @@ LinkedText = Annotated[
 ]
 CandidateTokens = Annotated[int, typer.Option(help="Tokens of a record that the reader sees.")]
 MinRecall = Annotated[float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")]
+Same = Annotated[
+    Path | None,
+    typer.Option(
+        help='JSON Lines of {"id", "same_as"}: records that are one thing, as duplicates prints.'
+    ),
+]
 EncoderBackend = Annotated[
     str, typer.Option(help="What encodes: onnx, torch, or auto: torch where there is a GPU.")
 ]
@@ -75,6 +81,7 @@ def build(
     name_parts: NameParts = True,
     any_case: AnyCase = False,
     linked_text: LinkedText = None,
+    same: Same = None,
     reuse: Reuse = None,
     batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
     backend: EncoderBackend = "auto",
@@ -84,13 +91,15 @@ def build(
     """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
     from relik.bundle import open_bundle
     from relik_index.builder import BuildOptions, build_index
+    from relik_index.duplicates import read_same
     from relik_index.reuse import ReusedVectors
 
     models = open_bundle(bundle)
     texts = tuple(linked_text or ())
     fingerprint = models.encoder_fingerprint
     reused = None if reuse is None else ReusedVectors(reuse, encoder_fingerprint=fingerprint)
-    enricher = _enricher(models.path if inherit else None, texts, parts=name_parts)
+    merged = read_same(same) if same else {}
+    enricher = _enricher(models.path if inherit else None, texts, merged, parts=name_parts)
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
         opq=opq,
@@ -101,6 +110,7 @@ def build(
         batch=batch,
         sources=(file.name, *(text.name for text in texts)),
         enrich=enricher.enriched,
+        same=merged,
         after_reading=enricher.check_linked,
         any_case=any_case,
         counted=bool(texts),
@@ -117,13 +127,15 @@ def build(
             options=options,
             progress=progress,
         )
-    built |= enricher.told()
+    built |= enricher.told() | ({"merged": len(merged)} if merged else {})
     if reused is not None:
         built["reused"] = reused.n_reused
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 
-def _enricher(models: Path | None, texts: Sequence[Path], *, parts: bool) -> "Enricher":
+def _enricher(
+    models: Path | None, texts: Sequence[Path], same: Mapping[str, str], *, parts: bool
+) -> "Enricher":
     """Open what records are enriched from: a bundle's own index, and linked text."""
     from relik.bundle import LAYOUT
     from relik_index.enrich import Enricher, KnownNames
@@ -132,7 +144,7 @@ def _enricher(models: Path | None, texts: Sequence[Path], *, parts: bool) -> "En
     known = None
     if models is not None and (models / LAYOUT.entities).is_dir():
         known = KnownNames(models / LAYOUT.entities)
-    return Enricher(known=known, parts=parts, linked=count_surfaces(texts))
+    return Enricher(known=known, parts=parts, linked=count_surfaces(texts, same))
 
 
 @app.command("import")
@@ -173,6 +185,22 @@ def import_table(
         delimiter="\t" if delimiter == "tab" else delimiter,
     )
     show(asdict(import_csv(file, out, columns)), as_json=as_json)
+
+
+@app.command()
+def duplicates(
+    file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzipped.")],
+) -> None:
+    """Print records of two sources that may be one thing, for build --same once you read them.
+
+    The source of a record is what its id has before a colon.
+    """
+    from dataclasses import asdict
+
+    from relik_index.duplicates import find_duplicates
+
+    for each in find_duplicates(file):
+        typer.echo(json.dumps(asdict(each), ensure_ascii=False))
 
 
 @app.command()

@@ -28,6 +28,7 @@ from relik_index.name_forms import (
     plain_spellings,
     short_state,
 )
+from relik_index.practitioners import practitioners
 from relik_index.source import SourceRecord
 
 
@@ -163,6 +164,7 @@ def other_forms(entity: Entity) -> tuple[str, ...]:
         *(form for form in (common, state, letters) if form),
         *edition_names(entity.name),
         *other_wordings(entity.name),
+        *practitioners(entity.name, types, entity.description),
         *(form for alias in entity.aliases for form in _forms_of_alias(alias)),
     )
     spelled = (plain for name in (entity.name, *forms) for plain in plain_spellings(name))

@@ -18,11 +18,12 @@ LONGEST_SURFACE = 60
 """Code points of a longest surface form: what is longer is a description."""
 
 
-def count_surfaces(files: Iterable[Path]) -> Surfaces:
+def count_surfaces(files: Iterable[Path], same: Mapping[str, str] | None = None) -> Surfaces:
     """Count the surface forms of linked text.
 
     Args:
         files: Lines of `{"text", "spans": [[start, end, id or null, surface]]}`, gzipped or not.
+        same: Ids that stand for others, by `relik_index.duplicates`.
 
     Returns:
         For each id that is linked, its surface forms and how often each meant it.
@@ -38,7 +39,8 @@ def count_surfaces(files: Iterable[Path]) -> Surfaces:
             for mention in each.mentions:
                 if mention.entity_id is not None:
                     surface = text[mention.span.start : mention.span.end]
-                    counted[mention.entity_id][surface] += 1
+                    entity_id = mention.entity_id
+                    counted[(same or {}).get(entity_id, entity_id)][surface] += 1
     if paths and not counted:
         raise InputError(
             f"{', '.join(map(str, paths))}: got no mention with an id, expected some: linked text "

@@ -49,7 +49,8 @@ def find_duplicates(path: Path) -> list[Duplicate]:
 
     Returns:
         Pairs of which each bears the preferred name of the other, and that have another name in
-        common, the most such names first, ties by id.
+        common, the most such names first, ties by id. A record is in one pair at most as the one
+        that is merged, and in none as both; where it would be, no pair is given.
 
     Raises:
         InputError: The file cannot be read.
@@ -86,7 +87,10 @@ def find_duplicates(path: Path) -> list[Duplicate]:
                     shared=tuple(sorted(shared)),
                 )
             )
-    return sorted(found, key=lambda each: (-len(each.shared), each.id, each.same_as))
+    # What may be two things is told of neither, and what goes into another keeps none itself.
+    times = Counter(each.id for each in found)
+    alone = [each for each in found if times[each.id] == 1 and each.same_as not in times]
+    return sorted(alone, key=lambda each: (-len(each.shared), each.id))
 
 
 def read_same(path: Path) -> dict[str, str]:

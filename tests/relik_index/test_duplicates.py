@@ -63,6 +63,27 @@ def test_others_are_not(tmp_path: Path, other: dict[str, object]) -> None:
     assert find_duplicates(_kb(tmp_path / "kb.jsonl", [*FOOTBALL[:2], other])) == []
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from(["", "a:", "b:"]), st.sets(st.sampled_from("vwxyz"), min_size=1)),
+        max_size=8,
+    )
+)
+def test_what_is_found_can_be_merged(
+    tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple[str, set[str]]]
+) -> None:
+    folder = tmp_path_factory.mktemp("kb")
+    records: list[dict[str, object]] = [{"id": "Q0", "name": "other"}]
+    for at, (source, names) in enumerate(drawn, start=1):
+        name, *aliases = sorted(names)
+        records.append({"id": f"{source}Q{at}", "name": name, "aliases": aliases})
+    kb = _kb(folder / "kb.jsonl", records)
+    found = find_duplicates(kb)
+    same = read_same(_same(folder / "same.jsonl", **{each.id: each.same_as for each in found}))
+    assert len(same) == len(found)
+    assert len([*merged_source(kb, same)]) == len(records) - len(found)
+
+
 def test_what_is_printed_can_be_given_to_build(tmp_path: Path) -> None:
     kb = _kb(tmp_path / "kb.jsonl", FOOTBALL)
     printed = CliRunner().invoke(app, ["duplicates", str(kb)])

@@ -166,9 +166,10 @@ def test_a_fixed_threshold_is_taken_with_the_figures_that_it_has() -> None:
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 1.0, 2.0])
-def test_a_threshold_that_is_no_score_is_refused(threshold: float) -> None:
-    with pytest.raises(ConfigError, match="span_threshold"):
-        CalibrationTraining(span_threshold=threshold)
+@pytest.mark.parametrize("name", ["span_threshold", "triple_threshold"])
+def test_a_threshold_that_is_no_score_is_refused(name: str, threshold: float) -> None:
+    with pytest.raises(ConfigError, match=name):
+        CalibrationTraining(**{name: threshold})
 
 
 @pytest.mark.parametrize("slack", [0.02, -0.02])

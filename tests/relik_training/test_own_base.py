@@ -146,6 +146,43 @@ def test_a_run_over_knowledge_of_its_own_can_teach(config: ReaderTraining) -> No
     assert taught.table.shape == (len(student.tokenizer().get_vocab()), 32)
 
 
+def test_the_bundle_finds_relations_by_its_windows_where_asked(config: ReaderTraining) -> None:
+    import numpy as np
+
+    from relik.kb import KnowledgeBase
+
+    _lines(Path(config.knowledge) / "relations.jsonl", [*RELATIONS, {"id": "left", "name": "left"}])
+    rows = []
+    for n in range(10):
+        relation, verb = ("knows", "knows") if n % 2 else ("left", "has left")
+        text = f"Paris {verb} Rome"
+        spans = [[0, 5, "c-1", "Paris"], [len(text) - 4, len(text), "c-2", "Rome"]]
+        triples = [[0, relation, 1]]
+        rows.append({"doc_id": f"{n}", "text": text, "spans": spans, "triples": triples})
+    _lines(Path(config.data) / "train.jsonl", rows)
+    run = train_reader(config)
+    vectors = {}
+    for weight in (0.0, 0.7):
+        made = Path(str(build_bundle(replace(config, prototype_weight=weight))["bundle"]))
+        bundle = open_bundle(made)
+        verify_files(made, bundle.manifest)
+        assert bundle.pipeline("onnx").relation("left") is not None
+        kb = KnowledgeBase.open(made / LAYOUT.relations, verify=True)
+        vectors[weight] = kb.index.reconstruct(np.arange(len(kb)))
+    assert not np.allclose(vectors[0.0], vectors[0.7], atol=1e-3)
+    base = KnowledgeBase.open(run / "base" / LAYOUT.relations)
+    np.testing.assert_array_equal(base.index.reconstruct(np.arange(len(base))), vectors[0.0])
+
+
+def test_a_threshold_that_was_chosen_otherwise_is_kept(config: ReaderTraining) -> None:
+    train_reader(config)
+    asked = replace(config.calibration, span_threshold=0.3, triple_threshold=0.45)
+    assert asked.sources
+    made = build_bundle(replace(config, calibration=asked))
+    reader = open_bundle(str(made["bundle"])).config.reader
+    assert (reader.threshold, reader.relation_threshold) == (0.3, 0.45)
+
+
 def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:
     run = train_reader(config)
     made = Path(str(build_bundle(config)["bundle"]))

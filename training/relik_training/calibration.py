@@ -206,7 +206,8 @@ def calibrate(
     spans = fit_scores(of_spans, config.precision, slack=slack, fixed=fixed, floor=floor)
     ends, judged = choose_ends(examples, annotations, spans, config.ends)
     slack, floor = -config.triple_slack, config.relation_threshold
-    triples = fit_scores(judged, config.precision, slack=slack, floor=floor)
+    fixed = config.triple_threshold
+    triples = fit_scores(judged, config.precision, slack=slack, fixed=fixed, floor=floor)
     fitted = replace(
         plain,
         reader=replace(
@@ -275,7 +276,7 @@ def fit_scores(
     if halved or fixed:
         near = [int(np.abs(GRID - (fixed or top / 2)).argmin())]
     best = near[-1 if slack < 0 else 0] if len(scores) else None
-    threshold = 0.5 if best is None else float(GRID[best])
+    threshold = (fixed or 0.5) if best is None else float(GRID[best])
     figures = (0.0, 0.0, 0.0) if best is None else curve[best]
     precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)
     report: dict[str, object] = {

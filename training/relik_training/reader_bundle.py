@@ -12,6 +12,8 @@ from relik.reader.opening import row_tokens
 from relik_training.calibration import DevelopmentTexts, calibrate
 from relik_training.export import export_reader
 from relik_training.own_base import standing
+from relik_training.prototypes import draw_to_examples
+from relik_training.reader_run import read_windows
 from relik_training.recipes import ReaderTraining, provenance_of
 from relik_training.records import Records
 from relik_training.run_files import check_same, read_figures, recorded
@@ -41,6 +43,10 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     for name in _FROM_BASE:
         shutil.copytree(base / name, aside / name)
     export_reader(run, aside)
+    if config.prototype_weight:
+        relations = Path(config.knowledge) / "relations.jsonl"
+        examples = read_windows(config)
+        draw_to_examples(aside, examples, relations, weight=config.prototype_weight)
     write_toml(_settings(config, aside), aside / LAYOUT.pipeline)
     write_manifest(aside, kind=KIND, fields=_fields(config))
     report: dict[str, object] = {}

@@ -82,7 +82,7 @@ def open_reader_run(config: ReaderTraining) -> OpenRun:
     module = _module(config, backbone, heads, layout)
     return OpenRun(
         module=module,
-        examples=_examples(config),
+        examples=read_windows(config),
         ready=lambda examples: _source(
             config, module, _data(config, layout, backbone.tokenizer, examples)
         ),
@@ -177,7 +177,15 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
     )
 
 
-def _examples(config: ReaderTraining) -> Sequence[Example]:
+def read_windows(config: ReaderTraining) -> Sequence[Example]:
+    """Read the windows that a run is trained on.
+
+    Args:
+        config: Settings of the run.
+
+    Returns:
+        Windows of all sets with their labels, then changed copies and pages that are made.
+    """
     path = Path(config.knowledge) / "entities.jsonl"
     entities = Records.read(path)
     sources = without_held_out(config)

@@ -54,6 +54,7 @@ class CalibrationTraining:
             is not to be said.
         span_threshold: Threshold of spans in place of the best F1, where the development texts mark
             too few mentions to choose it by; 0 for the best F1.
+        triple_threshold: Threshold of triples, likewise.
         ends: Weights of the doubt about both ends of a triple, of which the one is taken that tells
             right triples from wrong ones best (`CalibrationConfig.triple_ends`); none tries none.
     """
@@ -66,14 +67,16 @@ class CalibrationTraining:
     slack: float = 0.0
     triple_slack: float = 0.0
     span_threshold: float = 0.0
+    triple_threshold: float = 0.0
     ends: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
-        if not 0.0 <= self.span_threshold < 1.0:
-            raise ConfigError(
-                f"got span_threshold {self.span_threshold}, expected a score below 1, or 0 for the "
-                "best F1: change [calibration]"
-            )
+        for name in ("span_threshold", "triple_threshold"):
+            if not 0.0 <= (value := getattr(self, name)) < 1.0:
+                raise ConfigError(
+                    f"got {name} {value}, expected a score below 1, or 0 for the best F1: change "
+                    "[calibration]"
+                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +176,8 @@ class ReaderTraining:
             begins with; empty begins with the backbone.
         trained_relations: How many relation markers the reader of `start` was trained with, where
             this run uses more; 0 where it does not.
+        prototype_weight: How far the bundle draws the vectors of relations to the windows of this
+            run that state them (`relik_training.prototypes`), 0 for not at all.
         data: Folder of the data sets.
         knowledge: Folder with entities.jsonl and relations.jsonl.
         base: Folder with shared/, query_encoder/, entities/, relations/ and pipeline.toml, as
@@ -222,6 +227,7 @@ class ReaderTraining:
     titles: str = ""
     start: str = ""
     trained_relations: int = 0
+    prototype_weight: float = 0.0
     out: str = "runs/reader"
     model: str = ""
     windows: WindowConfig = field(default_factory=WindowConfig)

@@ -31,6 +31,7 @@ _AFTER = (
     "index",
     "knowledge",
     "model",
+    "prototype_weight",
     "provenance",
     "serving",
 )

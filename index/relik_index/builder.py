@@ -155,18 +155,14 @@ def build_index(
     """
     chosen = BuildOptions() if options is None else options
     tell = progress or _silent
-    add = chosen.enrich or _unchanged
+    records = _Source(source, chosen.enrich or _unchanged, chosen.same)
     check_target(out, kind=KIND, force=chosen.force)
     try:
         with aside(out) as folder:
-            rows, tokenizer_fingerprint = _write_records(
-                _Source(source, add, chosen.same), folder, tokenizer, chosen, tell
-            )
+            rows, tokenizer_fingerprint = _write_records(records, folder, tokenizer, chosen, tell)
             if chosen.after_reading is not None:
                 chosen.after_reading()
-            _write_names(
-                _Source(source, add, chosen.same), folder, rows, tell, any_case=chosen.any_case
-            )
+            _write_names(records, folder, rows, tell, any_case=chosen.any_case)
             fields: dict[str, object] = {
                 "rows": rows,
                 **_write_vectors(folder, encoder, chosen, tell),

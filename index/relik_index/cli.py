@@ -94,11 +94,10 @@ def build(
     from relik_index.duplicates import read_same
     from relik_index.reuse import ReusedVectors
 
-    models = open_bundle(bundle)
-    texts = tuple(linked_text or ())
+    started, models = time.monotonic(), open_bundle(bundle)
+    texts, merged = tuple(linked_text or ()), read_same(same) if same else {}
     fingerprint = models.encoder_fingerprint
     reused = None if reuse is None else ReusedVectors(reuse, encoder_fingerprint=fingerprint)
-    merged = read_same(same) if same else {}
     enricher = _enricher(models.path if inherit else None, texts, merged, parts=name_parts)
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
@@ -108,7 +107,7 @@ def build(
         min_recall=min_recall,
         force=force,
         batch=batch,
-        sources=(file.name, *(text.name for text in texts)),
+        sources=tuple(each.name for each in (file, *texts)),
         enrich=enricher.enriched,
         same=merged,
         after_reading=enricher.check_linked,
@@ -116,7 +115,6 @@ def build(
         counted=bool(texts),
         reuse=reused,
     )
-    started = time.monotonic()
     with progress_bar() as progress:
         built = build_index(
             file,
@@ -128,8 +126,7 @@ def build(
             progress=progress,
         )
     built |= enricher.told() | ({"merged": len(merged)} if merged else {})
-    if reused is not None:
-        built["reused"] = reused.n_reused
+    built |= {} if reused is None else {"reused": reused.n_reused}
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 

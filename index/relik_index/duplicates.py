@@ -108,7 +108,8 @@ def read_same(path: Path) -> dict[str, str]:
             or a record that is merged is to be kept as well.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        # Names may have line separators of Unicode, which end no line of JSON.
+        lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}): give JSON Lines") from error
     same: dict[str, str] = {}
@@ -124,7 +125,7 @@ def read_same(path: Path) -> dict[str, str]:
         if not (isinstance(one, str) and isinstance(other, str) and one and other):
             raise InputError(f'{where}: got {line[:60]}, expected {{"id", "same_as"}} with two ids')
         if one in same:
-            raise InputError(f"{where}: got the id {one!r} again, expected each id once")
+            raise InputError(f"{where}: got the id {one!r} again, expected each once: drop a line")
         same[one] = other
     kept = sorted(set(same) & set(same.values()))
     if kept:

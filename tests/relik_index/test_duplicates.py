@@ -137,6 +137,14 @@ def test_every_record_stays_or_is_merged(
     assert sum(record.count for record in read) == 2 * len(ids)
 
 
+@pytest.mark.parametrize("separator", ["\u2028", "\x85", "\x0b"])
+def test_names_may_have_separators_of_lines(tmp_path: Path, separator: str) -> None:
+    path = tmp_path / "same.jsonl"
+    row = {"id": "a", "same_as": "b", "names": [f"x{separator}y", "z"]}
+    path.write_text(json.dumps(row, ensure_ascii=False) + "\r\n", encoding="utf-8", newline="")
+    assert read_same(path) == {"a": "b"}
+
+
 @pytest.mark.parametrize(
     ("lines", "message"),
     [

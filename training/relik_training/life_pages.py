@@ -14,7 +14,6 @@ from typing import Any
 
 import numpy as np
 
-from relik.kb.names import PARTIAL, normalise
 from relik_index.practitioners import PRACTITIONERS, is_sport, named_by
 from relik_training.examples import Example
 from relik_training.made_page import MadePage, article, one, some
@@ -251,8 +250,7 @@ class LifePages:
     def _bears_it_alone(self, name: str) -> bool:
         if not (name[:1].isupper() or name[:1].isdigit()) or "(" in name:
             return False
-        bearers = [m for m in self._records.lookup(normalise(name)) if not m.flags & PARTIAL]
-        return len(bearers) == 1
+        return self._records.one_bears(name)
 
 
 def _tidy(sentence: str, woman: bool) -> str:

@@ -149,8 +149,7 @@ class OtherNames:
         name = row["name"]
         if not name[:1].isupper() or "(" in name or is_date(name):
             return False
-        bearers = [m for m in self._records.lookup(normalise(name)) if not m.flags & PARTIAL]
-        return len(bearers) == 1
+        return self._records.one_bears(name)
 
     def _sides(self, row: dict[str, Any]) -> tuple[str, ...]:
         """Give the place of a team, the longest that its name begins with, and the rest.

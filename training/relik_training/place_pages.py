@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 
-from relik.kb.names import PARTIAL, normalise
 from relik_training.examples import Example
 from relik_training.made_page import MadePage, article, one, some
 from relik_training.records import Records
@@ -113,8 +112,8 @@ class PlacePages:
         return page.example(f"place-page-{number}", relations="all")
 
     def _is_simple(self, name: str) -> bool:
-        bearers = [m for m in self._records.lookup(normalise(name)) if not m.flags & PARTIAL]
-        return name[:1].isupper() and not re.search(r"[(),\\]", name) and len(bearers) == 1
+        plain = name[:1].isupper() and not re.search(r"[(),\\]", name)
+        return plain and self._records.one_bears(name)
 
 
 def _write(

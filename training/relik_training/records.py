@@ -79,6 +79,17 @@ class Records:
         """
         return normalise(surface) in self._names
 
+    def one_bears(self, name: str) -> bool:
+        """Tell whether just one record has a name as a whole.
+
+        Args:
+            name: A name as it stands in a text.
+
+        Returns:
+            True if so.
+        """
+        return sum(not m.flags & PARTIAL for m in self.lookup(normalise(name))) == 1
+
     def unambiguous(self, surface: str) -> str | None:
         """Return the id that a name nearly always means.
 

@@ -197,6 +197,41 @@ def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:
     assert (made / LAYOUT.reader / LAYOUT.weights).read_bytes() == weights
 
 
+def test_only_records_that_are_new_are_encoded(
+    config: ReaderTraining, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from relik.bundle import Bundle
+    from relik.kb import KnowledgeBase
+    from relik.types import FloatArray
+
+    def vectors(base: str) -> FloatArray:
+        kb = KnowledgeBase.open(Path(base) / LAYOUT.entities, verify=True)
+        return kb.index.reconstruct(np.arange(len(kb)))
+
+    encoded: list[str] = []
+    opened = Bundle.encoder
+
+    class Counting:
+        def __init__(self, bundle: Bundle) -> None:
+            self._encoder = opened(bundle, records=True)
+            self.dim = self._encoder.dim
+
+        def encode(self, texts: list[str]) -> FloatArray:
+            encoded.extend(texts)
+            return self._encoder.encode(texts)
+
+    before = vectors(standing(config).base)
+    monkeypatch.setattr(Bundle, "encoder", lambda self, *_, **__: Counting(self))
+    more = [*OWN[:1], {"id": "c-3", "name": "Oslo"}, *OWN[1:]]
+    _lines(Path(config.knowledge) / "entities.jsonl", more)
+    after = vectors(standing(config).base)
+    assert encoded[0] == "Oslo"
+    assert not any("Rome" in text for text in encoded)
+    np.testing.assert_array_equal(after[[0, 2]], before)
+
+
 def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_path: Path) -> None:
     from relik_training.own_base import standing_already
     from relik_training.plan_reader import ReaderKind

@@ -13,6 +13,7 @@ from relik.errors import BundleError, ConfigError
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik_index import BuildOptions, build_index
 from relik_index.enrich import Enricher
+from relik_index.reuse import ReusedVectors
 from relik_training.progress import told
 from relik_training.recipes import ReaderTraining
 from relik_training.settings import write_toml
@@ -83,8 +84,9 @@ def _make(config: ReaderTraining, start: Bundle, target: Path, made_from: dict[s
     aside.mkdir(parents=True)
     for name in ("shared", LAYOUT.query_encoder, LAYOUT.reader):
         shutil.copytree(start.path / name, aside / name)
+    reuse = _held_vectors(start, target)
     for name in _KNOWLEDGE:
-        _index(config, start, aside, name)
+        _index(config, start, aside, name, reuse)
     write_toml(
         replace(start.config, model=f"{start.config.model} over {Path(config.knowledge).name}"),
         aside / LAYOUT.pipeline,
@@ -94,7 +96,9 @@ def _make(config: ReaderTraining, start: Bundle, target: Path, made_from: dict[s
     publish(aside, target, replace=True)
 
 
-def _index(config: ReaderTraining, start: Bundle, out: Path, name: str) -> None:
+def _index(
+    config: ReaderTraining, start: Bundle, out: Path, name: str, reuse: ReusedVectors | None
+) -> None:
     """Build an index as `relik index build` would, with as many tokens a record as were trained."""
     known = read_manifest(start.path / name).fields.get("candidate_tokens")
     tokens = known if isinstance(known, int) else BuildOptions().candidate_tokens
@@ -111,9 +115,24 @@ def _index(config: ReaderTraining, start: Bundle, out: Path, name: str) -> None:
                 candidate_tokens=tokens,
                 sources=(records.name,),
                 enrich=None if enricher is None else enricher.enriched,
+                reuse=reuse if name == LAYOUT.entities else None,
             ),
             progress=tell,
         )
+
+
+def _held_vectors(start: Bundle, earlier: Path) -> ReusedVectors | None:
+    """Give vectors that are encoded already: the same knowledge would take minutes again.
+
+    Of entities alone: vectors of relations may be drawn to windows that state them.
+    """
+    wanted = {"vectors": "exact", "encoder_fingerprint": start.encoder_fingerprint}
+    for folder in (earlier / LAYOUT.entities, start.path / LAYOUT.entities):
+        if (folder / MANIFEST).is_file():
+            fields = read_manifest(folder).fields
+            if all(fields.get(name) == value for name, value in wanted.items()):
+                return ReusedVectors(folder, encoder_fingerprint=start.encoder_fingerprint)
+    return None
 
 
 def _records(config: ReaderTraining, name: str) -> Path:

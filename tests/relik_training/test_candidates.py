@@ -104,6 +104,48 @@ def test_they_are_what_the_retriever_finds_in_whole_documents(world) -> None:  #
     assert has_relations.tolist() == [e.relations == "some" for e in examples]
 
 
+def test_a_search_that_was_stopped_goes_on(
+    world,  # type: ignore[no-untyped-def]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    find, retriever, examples, _ = world
+    monkeypatch.setattr("relik_training.candidates._KEEP_EVERY", 1)
+    cache, whole = tmp_path / "run" / "candidates.safetensors", find()
+    searched = type(retriever).retrieve_encoded
+
+    def stopped(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
+        if retriever.encoded > len(examples) // 2:
+            raise KeyboardInterrupt
+        return searched(self, *args, **kwargs)
+
+    retriever.encoded = 0
+    with monkeypatch.context() as patch:
+        patch.setattr(type(retriever), "retrieve_encoded", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            find(cache)
+    (begun,) = cache.parent.iterdir()
+    kept = begun.read_bytes()
+
+    retriever.encoded = 0
+    found = find(cache)
+    assert 0 < retriever.encoded < len(examples)
+    assert np.array_equal(found.entities, whole.entities)
+    assert np.array_equal(found.relations, whole.relations)
+    assert list(cache.parent.iterdir()) == [cache]
+
+    # What does not fit, or was cut short, is searched for anew.
+    for number, wrong in enumerate((kept[:100], kept[: len(kept) // 2], b"")):
+        other = tmp_path / f"{number}" / cache.name
+        other.parent.mkdir()
+        other.with_suffix(begun.suffix).write_bytes(wrong)
+        assert np.array_equal(find(other).entities, whole.entities)
+    other = tmp_path / "narrow" / cache.name
+    other.parent.mkdir()
+    other.with_suffix(begun.suffix).write_bytes(kept)
+    assert find(other, top_k=(2, 2)).entities.shape == (len(examples), 2)
+
+
 def test_a_kept_answer_is_read_and_one_that_does_not_fit_is_not(
     world,  # type: ignore[no-untyped-def]
     tmp_path: Path,

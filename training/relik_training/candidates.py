@@ -26,6 +26,8 @@ from relik_training.orphans import end_with_parent
 from relik_training.progress import told
 
 _CHUNK = 64
+_KEEP_EVERY = 20
+"""Chunks between two times that what was found is kept: about a minute on two cores."""
 _NONE = -1
 # A process takes seconds to open the indexes; two cores are as busy with one.
 _LEAST_CORES = 4
@@ -81,7 +83,8 @@ def find_candidates(
         entities: Knowledge base of entities and its retriever.
         relations: Knowledge base of relations and its retriever; shares the encoder.
         top_k: Entities and relations per window.
-        cache: File to keep the answer in; one that fits is read instead.
+        cache: File to keep the answer in; one that fits is read instead. What is found is kept
+            beside it now and then, and a search that was stopped goes on from there.
         opener: Opens the same in other processes; can be pickled. None keeps to this process.
         workers: Processes, 0 for this one alone; None chooses by the cores and the windows.
 
@@ -91,43 +94,79 @@ def find_candidates(
     held = _read(cache, len(examples), top_k)
     if held is not None:
         return held
-    found = FoundCandidates(
-        np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
-        np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
-    )
+    chunks = list(_chunks(examples))
+    found, done = _begun(cache, chunks, top_k)
+    rest = [chunk for chunk in chunks if chunk[0] >= done]
     if workers is None:
-        workers = _workers(len(examples))
+        workers = _workers(len(examples) - done)
     finding = (
         _found_by(opener, workers, top_k)
         if opener and workers
         else _found_here((entities, relations), top_k)
     )
-    chunks = list(_chunks(examples))
     with told() as tell, finding as find:
-        parts = find(examples[first:last] for first, last in chunks)
-        for (first, last), part in zip(chunks, parts, strict=True):
+        parts = find(examples[first:last] for first, last in rest)
+        for number, ((first, last), part) in enumerate(zip(rest, parts, strict=True), start=1):
             found.entities[first:last] = part.entities
             found.relations[first:last] = part.relations
             tell("candidates", last, len(examples))
+            if cache is not None and number % _KEEP_EVERY == 0:
+                _keep(found, _begun_file(cache), done=last)
     if cache is not None:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        partial = cache.with_suffix(".partial")
-        save_file({"entities": found.entities, "relations": found.relations}, partial)
-        partial.replace(cache)
+        _keep(found, cache)
+        _begun_file(cache).unlink(missing_ok=True)
     return found
 
 
+def _begun(
+    cache: Path | None, chunks: Sequence[tuple[int, int]], top_k: tuple[int, int]
+) -> tuple[FoundCandidates, int]:
+    """Give what a search that was stopped had found, and how many windows those are."""
+    n_windows = chunks[-1][1] if chunks else 0
+    found = FoundCandidates(
+        np.full((n_windows, top_k[0]), _NONE, dtype=np.int64),
+        np.full((n_windows, top_k[1]), _NONE, dtype=np.int64),
+    )
+    held = {} if cache is None else _load(_begun_file(cache))
+    done = int(held.pop("done", np.zeros(1))[0])
+    if done not in {first for first, _ in chunks} or not _fits(held, n_windows, top_k):
+        return found, 0
+    return FoundCandidates(held["entities"], held["relations"]), done
+
+
+def _begun_file(cache: Path) -> Path:
+    return cache.with_suffix(".begun")
+
+
+def _keep(found: FoundCandidates, path: Path, done: int | None = None) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    tensors = {"entities": found.entities, "relations": found.relations}
+    save_file(tensors if done is None else tensors | {"done": np.array([done])}, partial)
+    partial.replace(path)
+
+
 def _read(cache: Path | None, n_windows: int, top_k: tuple[int, int]) -> FoundCandidates | None:
-    if cache is None or not cache.is_file():
-        return None
-    try:
-        held: dict[str, Any] = load_file(cache)
-    except SafetensorError:
-        return None
-    shapes = {name: array.shape for name, array in held.items()}
-    if shapes != {"entities": (n_windows, top_k[0]), "relations": (n_windows, top_k[1])}:
+    held = {} if cache is None else _load(cache)
+    if not _fits(held, n_windows, top_k):
         return None
     return FoundCandidates(held["entities"], held["relations"])
+
+
+def _load(path: Path) -> dict[str, Any]:
+    """Read tensors; a file that is not there, or is none, has none."""
+    if not path.is_file():
+        return {}
+    try:
+        held: dict[str, Any] = load_file(path)
+    except SafetensorError:
+        return {}
+    return held
+
+
+def _fits(held: dict[str, Any], n_windows: int, top_k: tuple[int, int]) -> bool:
+    shapes = {name: array.shape for name, array in held.items()}
+    return shapes == {"entities": (n_windows, top_k[0]), "relations": (n_windows, top_k[1])}
 
 
 _Find: TypeAlias = Callable[[Iterator[Sequence[Example]]], Iterator[FoundCandidates]]

@@ -232,6 +232,15 @@ def test_only_records_that_are_new_are_encoded(
     np.testing.assert_array_equal(after[[0, 2]], before)
 
 
+def test_a_base_that_is_damaged_is_made_anew(config: ReaderTraining) -> None:
+    base = Path(standing(config).base)
+    vectors = base / LAYOUT.entities / "vectors.faiss"
+    whole = vectors.read_bytes()
+    vectors.write_bytes(whole[: len(whole) // 2])
+    _lines(Path(config.knowledge) / "entities.jsonl", [*OWN, {"id": "c-3", "name": "Oslo"}])
+    assert "c-3" in open_bundle(standing(config).base).pipeline("onnx").entities
+
+
 def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_path: Path) -> None:
     from relik_training.own_base import standing_already
     from relik_training.plan_reader import ReaderKind

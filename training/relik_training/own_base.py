@@ -5,6 +5,7 @@ It is whole: the reader of that bundle is in it, so that what training is worth 
 
 import hashlib
 import shutil
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -126,12 +127,10 @@ def _held_vectors(start: Bundle, earlier: Path) -> ReusedVectors | None:
 
     Of entities alone: vectors of relations may be drawn to windows that state them.
     """
-    wanted = {"vectors": "exact", "encoder_fingerprint": start.encoder_fingerprint}
     for folder in (earlier / LAYOUT.entities, start.path / LAYOUT.entities):
-        if (folder / MANIFEST).is_file():
-            fields = read_manifest(folder).fields
-            if all(fields.get(name) == value for name, value in wanted.items()):
-                return ReusedVectors(folder, encoder_fingerprint=start.encoder_fingerprint)
+        # What is not there, damaged, quantised or of another encoder is encoded anew.
+        with suppress(BundleError, ConfigError):
+            return ReusedVectors(folder, encoder_fingerprint=start.encoder_fingerprint)
     return None
 
 

@@ -10,7 +10,7 @@ from safetensors.torch import load_file
 
 from relik import open_bundle
 from relik.evaluation import evaluate_entities, read_gold
-from relik.pipeline import Pipeline, open_pipeline
+from relik.pipeline import Pipeline
 from relik.types import AnnotateOptions
 
 
@@ -41,7 +41,7 @@ def main() -> None:
     gold = read_gold(arguments.file, limit=arguments.limit or None)
     report: dict[str, object] = {"threads": torch.get_num_threads()}
     for name in ("onnx", "torch"):
-        pipeline = open_pipeline(bundle, backend=name)
+        pipeline = bundle.pipeline(name)
         if name == "torch":
             use_float_weights(pipeline, arguments.retriever, arguments.reader)
         begun = time.perf_counter()

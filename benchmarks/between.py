@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 from relik.backends.tensors import TensorFile
-from relik.bundle import LAYOUT
+from relik.layout import LAYOUT
 from relik_index.graphs.encoders import encoder_config
 from relik_index.graphs.graph import Graph
 from relik_index.graphs.heads import Heads

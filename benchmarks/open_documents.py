@@ -27,7 +27,7 @@ ENDS = ("a", "berg", "by", "dale", "den", "er", "field", "ford", "ham", "ley", "
 CONVERT = """
 import json, sys, time
 from pathlib import Path
-from relik.upstream.tokens import ReaderTokenizer
+from relik.upstream.text.subwords import ReaderTokenizer
 from relik_index.convert.documents import IndexOptions, write_knowledge_index
 source, out, tokenizer = map(Path, sys.argv[1:4])
 options = IndexOptions(
@@ -46,15 +46,15 @@ CONVERTED = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from relik.upstream.converted_index import ConvertedIndex
-import relik.retriever.faiss_index
+from relik.upstream.bundle.converted_index import ConvertedIndex
+import relik.vectors.faiss_index
 opened = lambda: ConvertedIndex.open(Path(sys.argv[1]))
 """
 OURS = """
 import sys, time
 from pathlib import Path
 import numpy as np
-from relik.upstream.index import DocumentIndex
+from relik.upstream.index.document_index import DocumentIndex
 opened = lambda: DocumentIndex.open(Path(sys.argv[1]))
 """
 OPEN = """

@@ -18,13 +18,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from relik.backends.packed import PackedBert
-from relik_training.backbone import best_precision
-from relik_training.reader import ReaderModule
-from relik_training.reader_data import ReaderBatch
-from relik_training.reader_run import open_reader_run
-from relik_training.recipes import Overrides, read_reader_recipe
-from relik_training.runs import plan_steps
+from relik.models.packed_bert import PackedBert
+from relik_training.reader.reader_data import ReaderBatch
+from relik_training.reader.reader_module import ReaderModule
+from relik_training.reader.reader_run import open_reader_run
+from relik_training.recipes.recipe import Overrides, read_reader_recipe
+from relik_training.run.backbone import best_precision
+from relik_training.run.trainer import plan_steps
 
 
 def _batches(

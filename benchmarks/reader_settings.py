@@ -16,7 +16,6 @@ from pathlib import Path
 from relik.bundle import open_bundle
 from relik.evaluation.gold import read_gold
 from relik.evaluation.score import evaluate_entities, evaluate_triples
-from relik.pipeline import open_pipeline
 from relik.types import AnnotateOptions
 
 
@@ -38,7 +37,7 @@ def main() -> None:
         kind = type(getattr(bundle.config.reader, given.setting))
         reader = replace(bundle.config.reader, **{given.setting: kind(value)})
         changed = replace(bundle, config=replace(bundle.config, reader=reader))
-        pipeline = open_pipeline(changed, backend="onnx", entities=given.kb)
+        pipeline = changed.pipeline("onnx", entities=given.kb)
         known, options = pipeline.entities, AnnotateOptions()
         if given.triples:
             figures = evaluate_triples(

@@ -20,13 +20,13 @@ from tokenizers import AddedToken, Tokenizer
 
 from relik.bundle import open_bundle
 from relik.kb import KnowledgeBase
-from relik.upstream.checkpoint import CheckpointSettings
-from relik.upstream.decode import sigmoid
-from relik.upstream.encoder import UpstreamEncoder
-from relik.upstream.inputs import InputBuilder, ReaderRow, ReaderShape
-from relik.upstream.model import Places, UpstreamReaderModel
-from relik.upstream.tokens import ReaderTokenizer
-from relik.upstream.windows import Windowing, split, tokenize
+from relik.upstream.checkpoint.reader_config import CheckpointSettings
+from relik.upstream.index.query_encoder import UpstreamEncoder
+from relik.upstream.reader.labels import sigmoid
+from relik.upstream.reader.marked_rows import InputBuilder, ReaderRow, ReaderShape
+from relik.upstream.reader.released_model import Places, UpstreamReaderModel
+from relik.upstream.text.subwords import ReaderTokenizer
+from relik.upstream.text.token_windows import Windowing, split, tokenize
 
 TASKS = ("el", "re", "cie")
 N_DOCUMENTS, N_RELATIONS, WIDTH = 5000, 24, 512

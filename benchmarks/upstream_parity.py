@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from relik.errors import RelikError
 
 if TYPE_CHECKING:
-    from relik.upstream.outputs import RelikOutput
-    from relik.upstream.relik import Relik
+    from relik.upstream.dropin.outputs import RelikOutput
+    from relik.upstream.dropin.relik import Relik
 
 FIXTURES = Path(__file__).parents[1] / "tests" / "golden" / "upstream"
 CLASSES = {
@@ -372,7 +372,7 @@ def count(fixtures: Path) -> dict[str, Any]:
     Returns:
         `with_quirks` and `without_quirks`, each by pipeline and in `all`.
     """
-    from relik.upstream.relik import Relik
+    from relik.upstream.dropin.relik import Relik
 
     counts: dict[str, dict[str, Any]] = {"with_quirks": {}, "without_quirks": {}}
     for golden in sorted(fixtures.glob("golden/*.json.gz")):

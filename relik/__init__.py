@@ -32,7 +32,7 @@ from relik.types import (
 if TYPE_CHECKING:
     from relik.bundle import Bundle, open_bundle
     from relik.pipeline import Pipeline
-    from relik.upstream.relik import Relik
+    from relik.upstream.dropin.relik import Relik
 
 __version__ = "0.1.0"
 
@@ -68,7 +68,7 @@ __all__ = [
 _LAZY = {
     "Bundle": "relik.bundle",
     "Pipeline": "relik.pipeline",
-    "Relik": "relik.upstream.relik",
+    "Relik": "relik.upstream.dropin.relik",
     "open_bundle": "relik.bundle",
 }
 

@@ -1,4 +1,4 @@
-"""A bundle: the models, settings and knowledge indexes that make one pipeline, opened as data.
+"""A bundle: the models, settings and knowledge indexes that make one pipeline.
 
 Nothing in a bundle names code. It is a folder, a pinned revision on the Hugging Face Hub, or the
 `default` one that ships inside the package.
@@ -6,12 +6,8 @@ Nothing in a bundle names code. It is a folder, a pinned revision on the Hugging
 
 import hashlib
 import json
-import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from tokenizers import Tokenizer
 
@@ -22,6 +18,8 @@ from relik.errors import (
     BundleNotFoundError,
     DimensionMismatchError,
 )
+from relik.kb import KnowledgeBase
+from relik.layout import KIND, LAYOUT
 from relik.manifest import (
     MANIFEST,
     SUFFIXES,
@@ -30,57 +28,14 @@ from relik.manifest import (
     read_manifest,
     verify_files,
 )
-
-if TYPE_CHECKING:
-    from relik.pipeline import Pipeline
-    from relik.retriever.pairs import PairRelater
-    from relik.types import TextEncoder
-
-KIND = "bundle"
-DEFAULT = "default"
-
-_HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+))?")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BundleLayout:
-    """Where things lie in a bundle, as paths relative to it, with forward slashes.
-
-    Encoder and reader share one tokenizer and, unless the reader is of another backbone, one frozen
-    table of word embeddings. Model files come as ONNX graphs, as safetensors, or both.
-
-    Args:
-        manifest: Sizes, checksums, sources, recipe and figures.
-        pipeline: Settings, read as `PipelineConfig`.
-        tokenizer: The tokenizer of encoder and reader.
-        word_embeddings: The table of encoder and reader.
-        query_encoder: Folder of the model that encodes windows and records.
-        reader: Folder of the model that reads windows with their candidates.
-        reader_embeddings: The reader's own table, where it does not share the encoder's.
-        config: Settings of a model, in its folder.
-        weights: Weights for the torch backend, in the folder of a model.
-        encoder_graph: Graph of the query encoder, in its folder.
-        reader_graphs: Graphs of the reader's stages, in its folder.
-        entities: Knowledge index of entities.
-        relations: Knowledge index of relations.
-    """
-
-    manifest: str = MANIFEST
-    pipeline: str = "pipeline.toml"
-    tokenizer: str = "shared/tokenizer.json"
-    word_embeddings: str = "shared/word_embeddings.safetensors"
-    query_encoder: str = "query_encoder"
-    reader: str = "reader"
-    reader_embeddings: str = "reader/word_embeddings.safetensors"
-    config: str = "config.json"
-    weights: str = "model.safetensors"
-    encoder_graph: str = "encoder.onnx"
-    reader_graphs: tuple[str, ...] = ("encode.onnx", "ends.onnx", "link.onnx", "relate.onnx")
-    entities: str = "entities"
-    relations: str = "relations"
-
-
-LAYOUT = BundleLayout()
+from relik.pipeline import Pipeline, PipelineParts
+from relik.reader.open_reader import open_reader
+from relik.retriever.encoder import open_encoder
+from relik.retriever.pairs import PairRelater
+from relik.retriever.window_retriever import open_retrievers
+from relik.sources import DEFAULT, default_folder, fetch, parse_hub_id
+from relik.text import open_tokenizer
+from relik.types import TextEncoder
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,16 +93,7 @@ class Bundle:
         Raises:
             BundleCorruptError: The file is not a tokenizer.
         """
-        path = self.path / LAYOUT.tokenizer
-        try:
-            tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-        # The tokenizers library raises bare Exception for every malformed file.
-        except Exception as error:
-            raise BundleCorruptError(
-                f"{path}: is not a tokenizer ({error}): fetch or build the bundle again"
-            ) from error
-        tokenizer.encode_special_tokens = True
-        return tokenizer
+        return open_tokenizer(self.path / LAYOUT.tokenizer)
 
     def check_index(self, folder: Path) -> Manifest:
         """Check that the vectors of a knowledge index were made by this bundle's encoder.
@@ -182,7 +128,7 @@ class Bundle:
             )
         return index
 
-    def encoder(self, backend: str = "onnx", *, records: bool = False) -> "TextEncoder":
+    def encoder(self, backend: str = "onnx", *, records: bool = False) -> TextEncoder:
         """Open the query encoder.
 
         Args:
@@ -196,11 +142,9 @@ class Bundle:
             BundleError: The bundle has no encoder for that backend.
             ConfigError: There is no such backend.
         """
-        from relik.retriever.encoder import open_encoder
-
         return open_encoder(self.path, backend, records=records)
 
-    def relater(self, backend: str = "onnx", *, relations: Path | None = None) -> "PairRelater":
+    def relater(self, backend: str = "onnx", *, relations: Path | None = None) -> PairRelater:
         """Open what ranks relations for pairs of mentions, by the query encoder.
 
         Args:
@@ -214,9 +158,6 @@ class Bundle:
             BundleError: The bundle has no encoder, or the index no vectors or those of another.
             ConfigError: There is no such backend.
         """
-        from relik.kb import KnowledgeBase
-        from relik.retriever.pairs import PairRelater
-
         folder = relations or self.path / LAYOUT.relations
         self.check_index(folder)
         return PairRelater(self.encoder(backend), KnowledgeBase.open(folder))
@@ -227,7 +168,7 @@ class Bundle:
         *,
         entities: Path | None = None,
         relations: Path | None = None,
-    ) -> "Pipeline":
+    ) -> Pipeline:
         """Open the whole pipeline.
 
         Args:
@@ -242,9 +183,30 @@ class Bundle:
             BundleError: A model or an index cannot be used.
             ConfigError: There is no such backend.
         """
-        from relik.pipeline import open_pipeline
-
-        return open_pipeline(self, backend=backend, entities=entities, relations=relations)
+        entity_folder = entities or self.path / LAYOUT.entities
+        relation_folder = relations or self.path / LAYOUT.relations
+        for folder in (entity_folder, relation_folder):
+            self.check_index(folder)
+        knowledge = KnowledgeBase.open(entity_folder), KnowledgeBase.open(relation_folder)
+        entity_retriever, relation_retriever = open_retrievers(
+            self.path, backend, config=self.config.retriever, knowledge=knowledge
+        )
+        return Pipeline(
+            PipelineParts(
+                entity_retriever=entity_retriever,
+                relation_retriever=relation_retriever,
+                reader=open_reader(
+                    self.path,
+                    backend=backend,
+                    config=self.config,
+                    tokenizer=self.tokenizer(),
+                    knowledge=knowledge,
+                ),
+                entities=knowledge[0],
+                relations=knowledge[1],
+            ),
+            self.config,
+        )
 
 
 def open_bundle(
@@ -271,7 +233,7 @@ def open_bundle(
         ConfigError: `pipeline.toml` has a wrong setting.
     """
     if name_or_path == DEFAULT:
-        return _opened(_default_folder(), verify=verify)
+        return _opened(default_folder(), verify=verify)
     folder = Path(name_or_path)
     named = parse_hub_id(name_or_path) if isinstance(name_or_path, str) else None
     if folder.exists() or named is None:
@@ -285,32 +247,6 @@ def open_bundle(
     snapshot = fetch(named.repository, pinned, [f"*{suffix}" for suffix in SUFFIXES])
     # The files of a snapshot are links to its repository's store of contents, two levels up.
     return _opened(snapshot, verify=verify, within=snapshot.parent.parent, revision=snapshot.name)
-
-
-@dataclass(frozen=True, slots=True)
-class HubId:
-    """A repository on the Hugging Face Hub.
-
-    Args:
-        repository: "org/name".
-        revision: Commit, tag or branch, or None where the name has none.
-    """
-
-    repository: str
-    revision: str | None
-
-
-def parse_hub_id(name: str) -> HubId | None:
-    """Read the name of a repository on the Hub.
-
-    Args:
-        name: "org/name" or "org/name@revision".
-
-    Returns:
-        Its parts; None for anything else.
-    """
-    found = _HUB_ID.fullmatch(name)
-    return None if found is None else HubId(found["repository"], found["revision"])
 
 
 def _opened(
@@ -333,48 +269,3 @@ def _opened(
         if f"{index}/{MANIFEST}" in manifest.files:
             bundle.check_index(folder / index)
     return bundle
-
-
-def _default_folder() -> Path:
-    folder = Path(str(files("relik").joinpath("data", DEFAULT)))
-    if not (folder / MANIFEST).is_file():
-        raise BundleNotFoundError(
-            f"{folder}: this installation has no default bundle: install a release of "
-            "relik-server, make one with `relik train` and `relik index build`, or name a folder"
-        )
-    return folder
-
-
-def fetch(repository: str, revision: str, patterns: Sequence[str]) -> Path:
-    """Fetch files of a repository on the Hugging Face Hub.
-
-    Args:
-        repository: "org/name".
-        revision: Commit, tag or branch.
-        patterns: Names of the files, with wildcards.
-
-    Returns:
-        The folder of the snapshot; it is named by its commit.
-
-    Raises:
-        BundleNotFoundError: They cannot be fetched, or huggingface_hub is not installed.
-    """
-    try:
-        from huggingface_hub import snapshot_download
-    except ImportError as error:
-        raise BundleNotFoundError(
-            f"{repository}: is on the Hugging Face Hub, which needs one more package: "
-            "run `pip install huggingface_hub`, or give a folder"
-        ) from error
-    try:
-        fetched = snapshot_download(
-            repository,
-            revision=revision,
-            allow_patterns=list(patterns),
-        )
-    except (OSError, ValueError) as error:
-        raise BundleNotFoundError(
-            f"{repository}@{revision}: cannot be fetched from the Hugging Face Hub ({error}): "
-            "check the name, the revision and the connection"
-        ) from error
-    return Path(fetched)

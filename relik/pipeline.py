@@ -3,20 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from relik import windows as windowing
-from relik.abbreviations import with_abbreviations
 from relik.config import PipelineConfig
-from relik.consistent import refined
+from relik.document.abbreviations import with_abbreviations
+from relik.document.consistency import refined
+from relik.document.mention_reading import merge_given, read_given
+from relik.document.term_consistency import with_document
 from relik.errors import InputError
-from relik.given import merge_given, read_given
 from relik.kb import KnowledgeBase
-from relik.reader.opening import open_reader
 from relik.reader.reader import TransformerReader
-from relik.retriever.opening import WindowRetriever, open_retrievers
-from relik.terms import with_document
+from relik.retriever.window_retriever import WindowRetriever
 from relik.types import (
     AnnotateOptions,
     Annotation,
@@ -29,9 +26,6 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
-
-if TYPE_CHECKING:
-    from relik.bundle import Bundle
 
 TYPED_FACTOR = 8
 """How many more candidates are retrieved where only some types may stay."""
@@ -337,56 +331,6 @@ class Pipeline:
             else:
                 fitting.extend(self._fitted(document, [*windowing.halve(document, window)]))
         return fitting
-
-
-def open_pipeline(
-    bundle: "Bundle",
-    *,
-    backend: str = "auto",
-    entities: Path | None = None,
-    relations: Path | None = None,
-) -> Pipeline:
-    """Open the pipeline of a bundle.
-
-    Args:
-        bundle: An opened bundle.
-        backend: "onnx", "torch" or "auto".
-        entities: Knowledge index to use in place of the bundle's own.
-        relations: Knowledge index of relations to use in place of the bundle's own.
-
-    Returns:
-        A pipeline that is ready to annotate.
-
-    Raises:
-        BundleError: A model or an index cannot be used.
-        ConfigError: There is no such backend.
-    """
-    entity_folder = entities or bundle.path / "entities"
-    relation_folder = relations or bundle.path / "relations"
-    for folder in (entity_folder, relation_folder):
-        bundle.check_index(folder)
-    entity_kb = KnowledgeBase.open(entity_folder)
-    relation_kb = KnowledgeBase.open(relation_folder)
-    config = bundle.config
-    entity_retriever, relation_retriever = open_retrievers(
-        bundle.path, backend, config=config.retriever, knowledge=(entity_kb, relation_kb)
-    )
-    return Pipeline(
-        PipelineParts(
-            entity_retriever=entity_retriever,
-            relation_retriever=relation_retriever,
-            reader=open_reader(
-                bundle.path,
-                backend=backend,
-                config=config,
-                tokenizer=bundle.tokenizer(),
-                knowledge=(entity_kb, relation_kb),
-            ),
-            entities=entity_kb,
-            relations=relation_kb,
-        ),
-        config,
-    )
 
 
 def _check_options(options: AnnotateOptions) -> None:

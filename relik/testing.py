@@ -9,7 +9,8 @@ from zlib import crc32
 import numpy as np
 
 from relik.evaluation.baseline import AliasBaseline, Facts
-from relik.kb.names import CASED, PRIMARY, NameMatch, is_cased, normalise
+from relik.names.normalise import is_cased, normalise
+from relik.names.trie import CASED, PRIMARY, NameMatch
 from relik.types import (
     AnnotateOptions,
     Annotation,

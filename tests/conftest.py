@@ -14,7 +14,8 @@ from hypothesis import settings
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors
 
-from relik.bundle import KIND, LAYOUT, Bundle, open_bundle
+from relik.bundle import Bundle, open_bundle
+from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
 from relik.pipeline import Pipeline
 from relik.retriever.encoder import open_encoder

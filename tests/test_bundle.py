@@ -10,7 +10,7 @@ import pytest
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 
-from relik.bundle import LAYOUT, Bundle, open_bundle
+from relik.bundle import Bundle, open_bundle
 from relik.errors import (
     BundleCorruptError,
     BundleError,
@@ -19,6 +19,7 @@ from relik.errors import (
     ConfigError,
     DimensionMismatchError,
 )
+from relik.layout import LAYOUT
 from relik.manifest import MANIFEST, write_manifest
 
 

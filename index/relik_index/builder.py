@@ -20,21 +20,20 @@ from relik.errors import (
     InputError,
 )
 from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
-from relik.kb.names import NameMatch
-from relik.kb.no_vectors import NO_VECTORS
-from relik.kb.records import RecordTable, schema
-from relik.kb.texts import candidate_text, encoder_text
+from relik.kb.records import RecordTable, candidate_text, encoder_text, schema
 from relik.manifest import publish, write_manifest
-from relik.retriever.exact import ExactIndex
-from relik.retriever.faiss_index import (
+from relik.names.trie import NameMatch
+from relik.types import Entity, FloatArray, TextEncoder
+from relik.vectors.exact import ExactIndex
+from relik.vectors.faiss_index import (
     VECTOR_KINDS,
     FaissIndex,
     VectorKind,
     trainable_kind,
     write_faiss,
 )
-from relik.types import Entity, FloatArray, TextEncoder
-from relik_index.duplicates import merged_source
+from relik.vectors.no_vectors import NO_VECTORS
+from relik_index.names.term_words import TermWords
 from relik_index.parts import (
     aside,
     check_target,
@@ -45,8 +44,8 @@ from relik_index.parts import (
     write_options,
 )
 from relik_index.reuse import ReusedVectors
-from relik_index.source import SourceRecord, name_matches
-from relik_index.term_words import TermWords
+from relik_index.sources.duplicates import merged_source
+from relik_index.sources.json_lines import SourceRecord, name_matches
 
 Progress: TypeAlias = Callable[[str, int, int], None]
 """Called with a stage, how much of it is done, and how much there is."""
@@ -81,7 +80,7 @@ class BuildOptions:
         batch_rows: Records that are compressed together.
         sources: Where the records come from, for the manifest.
         enrich: Adds to a record what its line does not say; the same each time it is asked.
-        same: Records that are merged into others, by `relik_index.duplicates`.
+        same: Records that are merged into others, by `relik_index.sources.duplicates`.
         after_reading: Called when all records were read, before any is encoded; may refuse them.
         any_case: Names are found in lower-case text too, although all are written with a capital:
             for lists of diseases or goods, which are no proper names.
@@ -135,7 +134,7 @@ def build_index(
     """Build a knowledge index.
 
     Args:
-        source: Lines of JSON, plain or gzipped; see `relik_index.source.read_source`.
+        source: Lines of JSON, plain or gzipped; see `relik_index.sources.json_lines.read_source`.
         out: The folder to make.
         encoder: Encodes records; None for records that are all given to every window.
         tokenizer: The reader's; gives the tokens by which it knows a record.

@@ -15,9 +15,9 @@ from rich.table import Table
 
 # What builds and opens is imported where it is used: `relik --help` shall not wait for it.
 if TYPE_CHECKING:
-    from relik.retriever.faiss_index import VectorKind
+    from relik.vectors.faiss_index import VectorKind
     from relik_index.builder import Progress as Tell
-    from relik_index.enrich import Enricher
+    from relik_index.names.enrich import Enricher
 
 app = typer.Typer(
     name="index", help="Build, inspect and verify knowledge indexes.", no_args_is_help=True
@@ -91,8 +91,8 @@ def build(
     """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
     from relik.bundle import open_bundle
     from relik_index.builder import BuildOptions, build_index
-    from relik_index.duplicates import read_same
     from relik_index.reuse import ReusedVectors
+    from relik_index.sources.duplicates import read_same
 
     started, models = time.monotonic(), open_bundle(bundle)
     texts, merged = tuple(linked_text or ()), read_same(same) if same else {}
@@ -134,9 +134,9 @@ def _enricher(
     models: Path | None, texts: Sequence[Path], same: Mapping[str, str], *, parts: bool
 ) -> "Enricher":
     """Open what records are enriched from: a bundle's own index, and linked text."""
-    from relik.bundle import LAYOUT
-    from relik_index.enrich import Enricher, KnownNames
-    from relik_index.linked_text import count_surfaces
+    from relik.layout import LAYOUT
+    from relik_index.names.enrich import Enricher, KnownNames
+    from relik_index.sources.linked_text import count_surfaces
 
     known = None
     if models is not None and (models / LAYOUT.entities).is_dir():
@@ -171,7 +171,7 @@ def import_table(
     """Turn a CSV table into lines {"id", "name", "aliases"?, "description"?}."""
     from dataclasses import asdict
 
-    from relik_index.csv_records import CsvColumns, import_csv
+    from relik_index.sources.csv_table import CsvColumns, import_csv
 
     columns = CsvColumns(
         id=id_column,
@@ -194,7 +194,7 @@ def duplicates(
     """
     from dataclasses import asdict
 
-    from relik_index.duplicates import find_duplicates
+    from relik_index.sources.duplicates import find_duplicates
 
     for each in find_duplicates(file):
         typer.echo(json.dumps(asdict(each), ensure_ascii=False))

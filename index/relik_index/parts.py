@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from relik.errors import BundleError, InputError
 from relik.kb.knowledge_base import FILES, ID_ROWS, IDS, NAMES
-from relik.kb.names import MATCH_FORMAT, NameMatch
 from relik.kb.records import ROW_DTYPE
 from relik.manifest import read_manifest
+from relik.names.trie import MATCH_FORMAT, NameMatch
 from relik.types import Entity
 
 _ZSTD_LEVEL = 19

@@ -8,7 +8,7 @@ import numpy as np
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import KIND
-from relik.kb.texts import encoder_text
+from relik.kb.records import encoder_text
 from relik.manifest import read_manifest
 from relik.types import Entity, FloatArray
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from relik.errors import BundleCorruptError
 from relik.kb import KnowledgeBase, normalise
-from relik.kb.names import PRIMARY
-from relik.kb.no_vectors import NO_VECTORS
+from relik.names.trie import PRIMARY
 from relik.types import IntArray
+from relik.vectors.no_vectors import NO_VECTORS
 
 _SEED = 20240803
 _SAMPLE = 256

@@ -16,8 +16,8 @@ from torch import nn
 
 from relik.backends.tensors import TensorFile
 from relik.errors import BundleCorruptError, InferenceError
-from relik.reader.model import HeadConfig, ReaderModel
-from relik.retriever.model import EncoderModel
+from relik.models.encoder_module import EncoderModel
+from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.types import FloatArray, IntArray
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
@@ -231,7 +231,7 @@ def _backbone(config: dict[str, Any]) -> nn.Module:
     from transformers import BertConfig, BertModel
 
     if config["backbone"].get("model_type") == "mpnet":
-        from relik.backends.mpnet import empty_mpnet
+        from relik.models.mpnet import empty_mpnet
 
         return empty_mpnet(config["backbone"])
     settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
@@ -239,7 +239,7 @@ def _backbone(config: dict[str, Any]) -> nn.Module:
     if has_gpu():
         # In float32 a GPU has no kernel for rows of all lengths: one row after another is slower.
         return model
-    from relik.backends.packed import PackedBert
+    from relik.models.packed_bert import PackedBert
 
     return PackedBert(model)
 

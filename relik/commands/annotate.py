@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from relik.commands.inputs import STDIN, read_documents
+from relik.commands.document_stream import STDIN, read_documents
 from relik.commands.render import render
 from relik.errors import InputError
 from relik.types import AnnotateOptions, Annotation, Document, Entity, Relation
-from relik.wire import document_to_wire
+from relik.wire.document import document_to_wire
 
 TASKS = ("entities", "relations")
 _CHUNK_DOCUMENTS = 64
@@ -108,7 +108,7 @@ def annotate(
         pretokenised=pretokenised,
     )
     arguments = _arguments(texts or (), file or ())
-    from relik.opening import find_pipeline
+    from relik.find_pipeline import find_pipeline
 
     pipeline = find_pipeline(bundle, kb=kb).pipeline(backend)
     documents = read_documents(arguments, files=file or (), stdin=sys.stdin.buffer)

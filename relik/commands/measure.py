@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 from rich.console import Console
 
 from relik import __version__
-from relik.commands.tables import ABOUT, about, tables
+from relik.commands.report_tables import ABOUT, about, tables
 from relik.config import PipelineConfig
 from relik.errors import ConfigError, InputError
 from relik.evaluation import (
@@ -24,10 +24,10 @@ from relik.evaluation import (
 )
 from relik.evaluation.analysis import Analysis, Wanted
 from relik.evaluation.baseline import NamedEntities
-from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.breakdown import Records
 from relik.evaluation.compare import compare
 from relik.evaluation.markup import page
+from relik.evaluation.metrics import Bootstrap
 from relik.evaluation.report import check_report_path, summary_section, write_report
 from relik.evaluation.score import KnownIds
 from relik.kb import KnowledgeBase
@@ -254,7 +254,7 @@ def _measured(
     known: KnownIds | None = None,
 ) -> Measured:
     """Open a bundle, measure it and let go of it."""
-    from relik.commands.opened import open_measured
+    from relik.commands.systems import open_measured
 
     pipeline: Configured = open_measured(
         source.bundle, source.backend, entities=source.kb, dense_only=source.dense_only
@@ -311,7 +311,8 @@ def _chosen(asked: float | None, default: float) -> float:
 
 def _known_to_both(gold: Sequence[GoldDocument], *sources: Source) -> frozenset[str]:
     """Give the gold ids that every knowledge base has: the mentions that all are judged on."""
-    from relik.bundle import LAYOUT, open_bundle
+    from relik.bundle import open_bundle
+    from relik.layout import LAYOUT
 
     ids = {m.entity_id for each in gold for m in each.mentions if m.entity_id is not None}
     for source in sources:

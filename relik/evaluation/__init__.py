@@ -8,9 +8,9 @@ from relik.evaluation.analysis import (
     analyse_triples,
 )
 from relik.evaluation.baseline import AliasBaseline, read_triples
-from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.compare import compare
 from relik.evaluation.gold import GoldDocument, GoldMention, GoldTriple, read_gold
+from relik.evaluation.metrics import Bootstrap
 from relik.evaluation.relations import Relater, analyse_relations, with_candidates_only
 from relik.evaluation.score import (
     Annotator,

@@ -11,8 +11,9 @@ from typing import Protocol
 from relik.config import WindowConfig
 from relik.errors import InputError
 from relik.evaluation.gold import read_json_lines
-from relik.kb.names import CASED, PARTIAL, NameMatch, normalise, tokenise_surface
-from relik.kb.terms import longest_terms
+from relik.names.gazetteer import longest_terms
+from relik.names.normalise import normalise, tokenise_surface
+from relik.names.trie import CASED, PARTIAL, NameMatch
 from relik.types import (
     AnnotateOptions,
     Annotation,

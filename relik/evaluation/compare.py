@@ -7,8 +7,7 @@ from typing import cast
 import numpy as np
 
 from relik.errors import InputError
-from relik.evaluation.bootstrap import Bootstrap, Float64Array, resampled_sums, sign_flips
-from relik.evaluation.metrics import Counts
+from relik.evaluation.metrics import Bootstrap, Counts, Float64Array, resampled_sums, sign_flips
 
 MATCHES = ("f1", "precision", "recall")
 

@@ -1,8 +1,9 @@
 """Knowledge base: records, names and ids, memory-mapped."""
 
 from relik.kb.knowledge_base import KnowledgeBase
-from relik.kb.names import NameMatch, NameTrie, normalise, tokenise_surface
-from relik.kb.texts import candidate_text, encoder_text
+from relik.kb.records import candidate_text, encoder_text
+from relik.names.normalise import normalise, tokenise_surface
+from relik.names.trie import NameMatch, NameTrie
 
 __all__ = [
     "KnowledgeBase",

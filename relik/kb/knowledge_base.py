@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from relik.errors import BundleCorruptError
-from relik.kb.names import NameTrie
-from relik.kb.no_vectors import NO_VECTORS, NoVectors
 from relik.kb.records import IdTable, RecordTable
 from relik.manifest import Manifest, read_manifest, verify_files
+from relik.names.trie import NameTrie
 from relik.types import Entity, IntArray, VectorIndex
+from relik.vectors.no_vectors import NO_VECTORS, NoVectors
 
 KIND = "knowledge-index"
 RECORDS = "records.arrow"
@@ -92,7 +92,7 @@ class KnowledgeBase:
         """
         # Vectors are the business of the retriever, which builds on this package; its index
         # module depends on neither, and only opening needs it.
-        from relik.retriever.faiss_index import FaissIndex
+        from relik.vectors.faiss_index import FaissIndex
 
         manifest = read_manifest(path, kind=KIND)
         if verify:

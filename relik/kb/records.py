@@ -19,6 +19,33 @@ ROW_DTYPE = np.dtype("<u4")
 _AGAIN = "fetch or build it again"
 
 
+def encoder_text(entity: Entity) -> str:
+    """Write a record as the text whose vector stands for it in the index.
+
+    Aliases are left out: names are matched exactly beside the dense search, so the vector is
+    better spent on what the record is.
+
+    Args:
+        entity: The record.
+
+    Returns:
+        Name and description.
+    """
+    return f"{entity.name} {entity.description}" if entity.description else entity.name
+
+
+def candidate_text(entity: Entity) -> str:
+    """Write a record as the reader sees it among the candidates of a window.
+
+    Args:
+        entity: The record.
+
+    Returns:
+        The name, followed by the description after a comma if there is one.
+    """
+    return f"{entity.name}, {entity.description}" if entity.description else entity.name
+
+
 def schema(*, wide: bool) -> pa.Schema:
     """Return the columns of `records.arrow`.
 

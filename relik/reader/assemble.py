@@ -18,8 +18,8 @@ from relik.reader.decode import (
     with_ends,
 )
 from relik.reader.inputs import ReaderInput, TextTokens, begins_line
-from relik.reader.priors import log_priors
-from relik.sentences import Sentences
+from relik.reader.rules.priors import log_priors
+from relik.reader.rules.sentences import Sentences
 from relik.types import (
     AnnotateOptions,
     Candidate,

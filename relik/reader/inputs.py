@@ -159,7 +159,7 @@ def _pictographs(text: str, starts: IntArray, ends: IntArray) -> np.ndarray:
         return np.zeros(len(starts), dtype=bool)
     pictures = [ord(c) > _ASCII and unicodedata.category(c) in _PICTURES for c in text]
     before = np.concatenate([[0], np.cumsum(pictures)])
-    return before[ends] - before[starts] == ends - starts
+    return np.asarray(before[ends] - before[starts] == ends - starts)
 
 
 def begins_line(text: str, starts: IntArray) -> np.ndarray:

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Tokenizer
 
-from relik.backends.base import ReaderBackend
-from relik.backends.embeddings import WordEmbeddings
+from relik.backends.backend import ReaderBackend
+from relik.backends.word_embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, ReaderConfig
 from relik.kb import KnowledgeBase
-from relik.kb.names import rejoined
 from relik.reader.assemble import (
     DecodedTriple,
     LinkWeights,
@@ -37,7 +36,6 @@ from relik.reader.decode import (
     uncalibrated,
     without_overlaps,
 )
-from relik.reader.initials import but_bare
 from relik.reader.inputs import (
     MarkerLayout,
     ReaderArrays,
@@ -46,9 +44,11 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
-from relik.reader.places_apart import places_apart
-from relik.reader.terms import Places, lifted, term_places, weigh_terms, with_starts
-from relik.reader.whole_names import settled, with_whole_names
+from relik.reader.rules.bare_words import but_bare
+from relik.reader.rules.comma_places import places_apart
+from relik.reader.rules.term_mentions import Places, lifted, term_places, weigh_terms, with_starts
+from relik.reader.rules.whole_names import settled, with_whole_names
+from relik.text import rejoined
 from relik.types import (
     AnnotateOptions,
     FloatArray,

@@ -8,9 +8,9 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from relik.backends import EncoderBackend, WordEmbeddings, open_encoder_backend
-from relik.bundle import LAYOUT
 from relik.errors import BundleCorruptError, DimensionMismatchError
-from relik.kb.names import rejoined
+from relik.layout import LAYOUT
+from relik.text import open_tokenizer, rejoined
 from relik.types import FloatArray, IntArray
 
 DEFAULT_MAX_TOKENS = 128
@@ -101,7 +101,8 @@ class TransformerEncoder:
             return vectors
         # The beginning of a Matryoshka vector is a vector too, once it has unit length.
         cut = vectors[:, : self._dim]  # (batch, dim)
-        return cut / np.maximum(np.linalg.norm(cut, axis=1, keepdims=True), _LEAST_NORM)
+        norms = np.linalg.norm(cut, axis=1, keepdims=True)
+        return np.asarray(cut / np.maximum(norms, _LEAST_NORM), dtype=np.float32)
 
 
 def open_encoder(
@@ -146,7 +147,7 @@ def open_encoder(
     return TransformerEncoder(
         open_encoder_backend(folder, backend, threads=threads),
         embeddings,
-        _open_tokenizer(path / LAYOUT.tokenizer),
+        open_tokenizer(path / LAYOUT.tokenizer),
         max_tokens=max_tokens,
         dim=dim,
     )
@@ -156,16 +157,3 @@ def _positive(value: object) -> int:
     if type(value) is not int or value < 1:
         raise ValueError(f"got {value!r}, expected a whole number of at least 1")
     return value
-
-
-def _open_tokenizer(path: Path) -> Tokenizer:
-    try:
-        tokenizer = Tokenizer.from_str(path.read_text(encoding="utf-8"))
-    # The tokenizers library raises bare Exception for every malformed file.
-    except Exception as error:
-        raise BundleCorruptError(
-            f"{path}: is not a tokenizer ({error}): fetch or build the bundle again"
-        ) from error
-    # The file cannot say so: [SEP] in a text is ordinary text.
-    tokenizer.encode_special_tokens = True
-    return tokenizer

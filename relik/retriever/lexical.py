@@ -11,9 +11,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from relik.kb.inflections import place_stems, stems
-from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch, is_joined, tokenise_surface
-from relik.kb.terms import variants_at
+from relik.names.gazetteer import variants_at
+from relik.names.inflections import place_stems, stems
+from relik.names.normalise import is_joined, tokenise_surface
+from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
 from relik.types import Window
 
 MAX_NAME_TOKENS = 10

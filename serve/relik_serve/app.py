@@ -12,12 +12,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 import relik
+from relik_serve.api.routes import SCHEMAS, router
+from relik_serve.batching.model import ModelSlot
+from relik_serve.batching.pipeline_steps import Served
 from relik_serve.dialects import relik as relik_dialect
-from relik_serve.model import ModelSlot
 from relik_serve.problems import answer_error, answer_http_error, answer_nobody
-from relik_serve.routes import SCHEMAS, router
 from relik_serve.settings import Settings
-from relik_serve.stages import Served
 
 TITLE = "relik"
 ABOUT = "Entities linked to a knowledge base, and the triples between them."

@@ -18,13 +18,13 @@ import uvicorn
 from rich.console import Console
 from rich.markup import escape
 
-from relik.opening import find_pipeline
+from relik.find_pipeline import find_pipeline
+from relik_serve.api.schemas import EXAMPLE
 from relik_serve.app import create_app
+from relik_serve.batching.model import open_served
+from relik_serve.batching.pipeline_steps import Served
 from relik_serve.errors import ListenError
-from relik_serve.schemas import EXAMPLE
-from relik_serve.served import open_served
 from relik_serve.settings import Settings, read_settings
-from relik_serve.stages import Served
 
 
 def serve(  # each one is a flag

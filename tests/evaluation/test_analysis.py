@@ -20,9 +20,9 @@ from relik.evaluation.analysis import (
     analyse_retrieval,
     analyse_triples,
 )
-from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.compare import compare, differences
 from relik.evaluation.markup import page
+from relik.evaluation.metrics import Bootstrap
 from relik.pipeline import Pipeline
 from relik.testing import FakeNamePipeline
 from relik.types import AnnotateOptions, Document, Entity, Relation, Span

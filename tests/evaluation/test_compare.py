@@ -4,7 +4,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.errors import InputError
-from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.compare import (
     Ratios,
     accuracy_ratios,
@@ -13,7 +12,7 @@ from relik.evaluation.compare import (
     match_ratios,
     recall_ratios,
 )
-from relik.evaluation.metrics import Counts, accuracy, precision_recall_f1, recall_at
+from relik.evaluation.metrics import Bootstrap, Counts, accuracy, precision_recall_f1, recall_at
 
 QUICK = Bootstrap(resamples=60, seed=1)
 COUNTS = st.builds(

@@ -6,10 +6,9 @@ from typing import Protocol
 import pytest
 
 from relik.errors import ConfigError
-from relik.evaluation.bootstrap import Bootstrap
 from relik.evaluation.compare import compare, match_ratios
 from relik.evaluation.examples import Example, Piece
-from relik.evaluation.metrics import Counts, accuracy, precision_recall_f1
+from relik.evaluation.metrics import Bootstrap, Counts, accuracy, precision_recall_f1
 from relik.evaluation.report import (
     breakdown_section,
     check_report_path,

@@ -5,9 +5,10 @@ from dataclasses import replace
 
 import pytest
 
-from relik.bundle import LAYOUT, Bundle
+from relik.bundle import Bundle
 from relik.kb import KnowledgeBase
-from relik.reader.opening import open_reader
+from relik.layout import LAYOUT
+from relik.reader.open_reader import open_reader
 from relik.types import AnnotateOptions, Candidate, Span, Window, WindowCandidates
 
 Mentions = Callable[..., set[str]]

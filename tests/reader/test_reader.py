@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from relik.bundle import LAYOUT, Bundle
+from relik.bundle import Bundle
 from relik.config import CalibrationConfig, ReaderConfig
 from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import KIND
+from relik.layout import LAYOUT
 from relik.manifest import read_manifest, write_manifest
-from relik.reader.opening import open_reader
+from relik.reader.open_reader import open_reader
 from relik.reader.reader import TransformerReader
 from relik.types import (
     AnnotateOptions,

@@ -17,8 +17,8 @@ from relik.errors import (
     InputError,
 )
 from relik.kb import KnowledgeBase
-from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
-from relik.kb.variants import variants
+from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.names.variants import variants
 from relik.testing import HashEncoder
 from relik.types import Entity, FloatArray
 from relik_index import BuildOptions, build_index, verify_index

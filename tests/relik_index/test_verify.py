@@ -9,7 +9,7 @@ import pytest
 from relik.errors import BundleCorruptError, BundleNotFoundError
 from relik.kb.knowledge_base import KIND
 from relik.manifest import read_manifest, write_manifest
-from relik.retriever.faiss_index import VectorKind
+from relik.vectors.faiss_index import VectorKind
 from relik_index import BuildOptions, verify_index
 
 Build = Callable[..., Path]

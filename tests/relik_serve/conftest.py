@@ -22,8 +22,8 @@ from relik.types import (
     WindowCandidates,
 )
 from relik_serve.app import create_app
+from relik_serve.batching.pipeline_steps import Served, Stages
 from relik_serve.settings import Settings
-from relik_serve.stages import Served, Stages
 
 OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 

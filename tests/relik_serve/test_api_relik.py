@@ -17,12 +17,12 @@ from relik.errors import InferenceError
 from relik.testing import FakePipeline
 from relik.types import Candidate, Span, WindowCandidates
 from relik_serve.app import create_app
+from relik_serve.batching.model import WARM_UP
+from relik_serve.batching.pipeline_steps import Served
 from relik_serve.dialects.relik_answer import RelikAnswer
 from relik_serve.dialects.relik_request import EXAMPLE, EXAMPLE_OPTIONS, EXAMPLE_WORDS
 from relik_serve.dialects.relik_words import join_words, split_words
-from relik_serve.model import WARM_UP
 from relik_serve.settings import Settings
-from relik_serve.stages import Served
 
 PATH = "/api/relik"
 NINE_WORDS = "Ada met two three four five six seven Bob"

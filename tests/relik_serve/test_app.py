@@ -8,8 +8,8 @@ import pytest
 from relik.errors import BundleCorruptError, InferenceError, InputError
 from relik.testing import FakePipeline
 from relik_serve.app import create_app
+from relik_serve.batching.pipeline_steps import Served
 from relik_serve.settings import Settings
-from relik_serve.stages import Served
 
 DOCUMENTS = {"documents": [{"text": "Ada"}]}
 

@@ -18,7 +18,7 @@ from relik.errors import BundleCorruptError
 from relik.testing import FakePipeline
 from relik_serve.cli import run
 from relik_serve.settings import Settings
-from relik_serve.stages import Served
+from relik_serve.batching.pipeline_steps import Served
 
 def open_model():
     if {fails}:

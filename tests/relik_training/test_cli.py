@@ -79,8 +79,8 @@ def test_a_reader_without_its_base_is_refused(world: "World") -> None:
 
 
 def test_a_run_does_not_go_on_with_other_settings(world: "World") -> None:
-    from relik_training.recipes import read_retriever_recipe
-    from relik_training.run_files import begin
+    from relik_training.recipes.recipe import read_retriever_recipe
+    from relik_training.run.run_files import begin
 
     out = world.root / "run"
     begin(out, read_retriever_recipe(world.retriever_recipe()))

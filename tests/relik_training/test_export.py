@@ -10,8 +10,8 @@ from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings, open_encoder_backend
 from relik.backends.tensors import TensorFile
-from relik.bundle import LAYOUT
 from relik.errors import BundleNotFoundError, ConfigError
+from relik.layout import LAYOUT
 
 onnx = pytest.importorskip("onnx")
 
@@ -86,7 +86,7 @@ def test_the_exported_encoder_points_where_the_trained_one_does(
 ) -> None:
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
-    from relik.retriever.model import EncoderModel
+    from relik.models.encoder_module import EncoderModel
 
     config = json.loads((encoder_run / "config.json").read_text())["backbone"]
     settings = transformers.BertConfig.from_dict(config | {"vocab_size": 1})

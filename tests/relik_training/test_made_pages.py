@@ -7,13 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relik.errors import ConfigError
-from relik_training.augment import with_copies
-from relik_training.examples import Example
-from relik_training.files import write_jsonl
-from relik_training.life_pages import LifePages
-from relik_training.place_pages import PlacePages
-from relik_training.reader_settings import Augmentation
-from relik_training.records import Records
+from relik_training.augment.augmentation import with_copies
+from relik_training.augment.life_pages import LifePages
+from relik_training.augment.place_pages import PlacePages
+from relik_training.data.examples import Example
+from relik_training.data.json_lines import write_jsonl
+from relik_training.data.knowledge_records import Records
+from relik_training.recipes.reader_settings import Augmentation
 
 _LETTERS = "abcdefghijklmn"
 _CLUB = "association football club"

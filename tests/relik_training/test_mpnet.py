@@ -12,14 +12,14 @@ pytest.importorskip("onnx")
 pytest.importorskip("lightning")
 
 from relik.backends import open_encoder_backend, open_reader_backend  # noqa: E402
-from relik.bundle import LAYOUT  # noqa: E402
 from relik.errors import ConfigError  # noqa: E402
-from relik.reader.model import HeadConfig, ReaderModel  # noqa: E402
-from relik.reader.opening import row_tokens  # noqa: E402
-from relik.retriever.model import EncoderModel  # noqa: E402
-from relik_training.backbone import Backbone, open_backbone  # noqa: E402
+from relik.layout import LAYOUT  # noqa: E402
+from relik.models.encoder_module import EncoderModel  # noqa: E402
+from relik.models.reader_module import HeadConfig, ReaderModel  # noqa: E402
+from relik.reader.open_reader import row_tokens  # noqa: E402
 from relik_training.export import export_encoder, export_reader  # noqa: E402
-from relik_training.runs import write_weights  # noqa: E402
+from relik_training.run.backbone import Backbone, open_backbone  # noqa: E402
+from relik_training.run.trainer import write_weights  # noqa: E402
 
 WIDTH = 48
 

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from relik.errors import ConfigError, InputError
-from relik_training.schema_data import read_typed_examples, write_splits
-from relik_training.schema_settings import (
+from relik_training.recipes.schema_settings import (
     SchemaOverrides,
     SchemaTraining,
     read_schema_recipe,
 )
+from relik_training.schema.schema_data import read_typed_examples, write_splits
 
 from .conftest import PEOPLE, PLACES, World
 

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings, quantise_table
-from relik.bundle import LAYOUT, Bundle
+from relik.bundle import Bundle
 from relik.errors import BundleCorruptError, BundleNotFoundError, DimensionMismatchError
+from relik.layout import LAYOUT
 from relik.retriever.encoder import TransformerEncoder, open_encoder
 
 CLS, SEP = 2, 3

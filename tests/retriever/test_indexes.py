@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.errors import BundleCorruptError, ConfigError, DimensionMismatchError, InputError
-from relik.retriever.exact import ExactIndex
-from relik.retriever.faiss_index import FaissIndex, VectorKind, trainable_kind, write_faiss
 from relik.types import FloatArray, VectorIndex
+from relik.vectors.exact import ExactIndex
+from relik.vectors.faiss_index import FaissIndex, VectorKind, trainable_kind, write_faiss
 
 DIM = 32
 Open = Callable[[FloatArray], VectorIndex]

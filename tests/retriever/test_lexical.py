@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.kb.names import CASED, PARTIAL, PRIMARY, NameMatch
-from relik.kb.variants import variant_key
+from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.names.variants import variant_key
 from relik.retriever.lexical import LexicalMatcher, NameHit
 from relik.types import Span, Window
 

@@ -94,7 +94,7 @@ def open_relik(pipelines: dict[str, Path]) -> Callable[..., Any]:
     def open_one(task: str, *, quirks: bool = False) -> Any:
         for library in ("torch", "transformers", "spacy", "yaml"):
             pytest.importorskip(library)
-        from relik.upstream.relik import Relik
+        from relik.upstream.dropin.relik import Relik
 
         names = [name for name in pipelines if name.endswith(f"-{task}")]
         if not names:

@@ -107,8 +107,8 @@ def test_what_no_rule_explains_is_put_down_to_the_call_where_that_can_be_why(
 def answered(*spans: Any, triplets: Any = (), ids: tuple[int, ...] = (1, 2)) -> Any:
     """An output of ours, with candidates of those ids."""
     pytest.importorskip("spacy")
-    from relik.upstream.documents import Document
-    from relik.upstream.outputs import Candidates, RelikOutput, Span, Triplets
+    from relik.upstream.dropin.outputs import Candidates, RelikOutput, Span, Triplets
+    from relik.upstream.index.documents import Document
 
     rows = {span: Span(*span, TEXT[span[0] : span[1]]) for span in spans}
     return RelikOutput(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from relik_training.large_pages import ask_for_large_pages
+from relik_training.run.large_pages import ask_for_large_pages
 
 if TYPE_CHECKING:
-    from relik_training.metrics import RunMetrics
-    from relik_training.recipes import Overrides
+    from relik_training.recipes.recipe import Overrides
+    from relik_training.run.metrics import RunMetrics
 
 # Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
 # torch, and a plain install has none.
@@ -56,8 +56,8 @@ def knowledge(
     """Select the entities and relations of a bundle, by [knowledge] of a retriever's recipe."""
     from dataclasses import replace
 
-    from relik_training.knowledge import build_knowledge, check_knowledge
-    from relik_training.recipes import read_retriever_recipe
+    from relik_training.data.knowledge import build_knowledge, check_knowledge
+    from relik_training.recipes.recipe import read_retriever_recipe
 
     recipe = read_retriever_recipe(config, _said(data, None, settings))
     chosen = replace(recipe.knowledge, out=str(out)) if out else recipe.knowledge
@@ -79,10 +79,10 @@ def retriever(
     Entities and relations are selected first where they are absent. A run that was stopped goes
     on from its last checkpoint.
     """
-    from relik_training.base_bundle import build_base
-    from relik_training.metrics import end_run
-    from relik_training.recipes import read_retriever_recipe
-    from relik_training.retriever_run import train_retriever
+    from relik_training.recipes.recipe import read_retriever_recipe
+    from relik_training.retriever.retriever_bundle import build_base
+    from relik_training.retriever.retriever_run import train_retriever
+    from relik_training.run.metrics import end_run
 
     recipe = read_retriever_recipe(config, _said(data, out, settings))
     run = train_retriever(recipe)
@@ -102,10 +102,10 @@ def reader(
 
     A run that was stopped goes on from its last checkpoint.
     """
-    from relik_training.metrics import end_run
-    from relik_training.reader_bundle import build_bundle
-    from relik_training.reader_run import train_reader
-    from relik_training.recipes import read_reader_recipe
+    from relik_training.reader.reader_bundle import build_bundle
+    from relik_training.reader.reader_run import train_reader
+    from relik_training.recipes.recipe import read_reader_recipe
+    from relik_training.run.metrics import end_run
 
     recipe = read_reader_recipe(config, _said(data, out, settings))
     run = train_reader(recipe)
@@ -140,8 +140,8 @@ def schema(
     """
     from dataclasses import replace
 
-    from relik_training.schema_seeds import train_seeds
-    from relik_training.schema_settings import SchemaOverrides, read_schema_recipe
+    from relik_training.recipes.schema_settings import SchemaOverrides, read_schema_recipe
+    from relik_training.schema.schema_seeds import train_seeds
 
     overrides = SchemaOverrides(
         data=_text(data),
@@ -177,10 +177,10 @@ def relations(
 
     Ends with a bundle of these, measured on all their texts. A run that was stopped goes on.
     """
-    from relik_training.metrics import end_run
-    from relik_training.relation_bundle import build_relation_bundle
-    from relik_training.relation_run import train_relations
-    from relik_training.relation_settings import RelationOverrides, read_relation_recipe
+    from relik_training.recipes.relation_settings import RelationOverrides, read_relation_recipe
+    from relik_training.relations.relation_bundle import build_relation_bundle
+    from relik_training.relations.relation_run import train_relations
+    from relik_training.run.metrics import end_run
 
     overrides = RelationOverrides(
         data=_text(data),
@@ -208,8 +208,8 @@ def plan(
     Takes some steps aside, and writes plan.json alone into the folder of the run, which is held
     against it in the end.
     """
-    from relik_training.budget import budget_table
-    from relik_training.plan import make_plan, plan_lines
+    from relik_training.plan.budget import budget_table
+    from relik_training.plan.plan_command import make_plan, plan_lines
 
     made = make_plan(config, _said(data, out, settings))
     if as_json:
@@ -223,8 +223,8 @@ def plan(
 @app.command("hold-out")
 def hold_out(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Write the split of `held_out_source` that a reader's recipe trains and measures on."""
-    from relik_training.held_out import hold_out as split
-    from relik_training.recipes import Overrides, read_reader_recipe
+    from relik_training.data.held_out import hold_out as split
+    from relik_training.recipes.recipe import Overrides, read_reader_recipe
 
     train, held = split(read_reader_recipe(config, Overrides(data=_text(data), out=_text(out))))
     _print({"train": str(train), "held_out": str(held)}, as_json=as_json)
@@ -239,7 +239,7 @@ def bundle(
     as_json: AsJson = False,
 ) -> None:
     """Make the bundle of a finished run again, of a retriever or of a reader, without training."""
-    from relik_training.recipes import (
+    from relik_training.recipes.recipe import (
         is_reader_recipe,
         read_reader_recipe,
         read_retriever_recipe,
@@ -247,17 +247,17 @@ def bundle(
 
     overrides = _said(data, out, settings)
     if is_reader_recipe(config):
-        from relik_training.reader_bundle import build_bundle
+        from relik_training.reader.reader_bundle import build_bundle
 
         _print(build_bundle(read_reader_recipe(config, overrides)), as_json=as_json)
     else:
-        from relik_training.base_bundle import build_base
+        from relik_training.retriever.retriever_bundle import build_base
 
         _print(build_base(read_retriever_recipe(config, overrides)), as_json=as_json)
 
 
 def _said(data: Path | None, out: Path | None, settings: list[str] | None) -> "Overrides":
-    from relik_training.recipes import Overrides
+    from relik_training.recipes.recipe import Overrides
 
     return Overrides(data=_text(data), out=_text(out), settings=tuple(settings or ()))
 
@@ -271,7 +271,7 @@ def _console() -> Console:
 
 
 def _print_run(report: dict[str, object], metrics: "RunMetrics", *, as_json: bool) -> None:
-    from relik_training.budget import budget_table
+    from relik_training.plan.budget import budget_table
 
     if as_json:
         typer.echo(json.dumps({**report, "metrics": metrics.as_dict()}))

@@ -13,12 +13,11 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, T
 from rich.table import Table
 
 from relik.errors import InputError
-from relik_training.distant import DistantConfig, distant_documents
+from relik_training.data.distant import DistantConfig, distant_documents, functionalities
+from relik_training.formats.conversion_report import Report, Tell
 from relik_training.formats.convert import Conversion, convert
-from relik_training.formats.report import Report, Tell
 from relik_training.formats.split import counted, split_documents
 from relik_training.formats.table import FORMATS
-from relik_training.functionality import functionalities
 
 _NAMES = ", ".join(FORMATS)
 

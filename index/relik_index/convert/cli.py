@@ -28,7 +28,7 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert a released ReLiK pipeline to a bundle that is served without torch."""
-    from relik.upstream.extra import lacking
+    from relik.upstream.checkpoint.extra import lacking
 
     try:
         from relik_index.convert.pipeline import ConvertOptions, convert_pipeline

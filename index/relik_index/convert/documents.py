@@ -4,31 +4,39 @@ Documents and vectors are read and written in blocks. What is held of each docum
 some tens of bytes: hashes of ids, and the tries of ids and names while they are built.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+import hashlib
+import struct
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from relik.errors import BundleCorruptError
+from relik.errors import BundleCorruptError, InferenceError
 from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
-from relik.kb.names import NameMatch
 from relik.kb.records import RecordTable, schema
 from relik.manifest import write_manifest
+from relik.names.trie import NameMatch
 from relik.types import FloatArray
-from relik.upstream.converted_documents import EXTRAS, extras_schema, split_document
-from relik.upstream.documents import Document, DocumentStore, candidate_text
-from relik.upstream.embeddings import read_tensor
-from relik.upstream.files import file_within
-from relik.upstream.index import DOCUMENTS, EMBEDDINGS, read_index_config
-from relik.upstream.inputs import MAX_CANDIDATE_TOKENS
-from relik.upstream.tokens import ReaderTokenizer
-from relik_index.convert.ids import Ids, unique_ids
-from relik_index.convert.vectors import write_flat
+from relik.upstream.bundle.converted_documents import EXTRAS, extras_schema, split_document
+from relik.upstream.checkpoint.files import file_within
+from relik.upstream.index.document_index import DOCUMENTS, EMBEDDINGS, read_index_config
+from relik.upstream.index.documents import Document, DocumentStore, candidate_text
+from relik.upstream.index.embeddings import read_tensor
+from relik.upstream.reader.marked_rows import MAX_CANDIDATE_TOKENS
+from relik.upstream.text.subwords import ReaderTokenizer
+from relik.vectors.faiss_index import FaissIndex, write_faiss
 from relik_index.parts import record_batch, version_of, write_ids, write_names, write_options
-from relik_index.source import SourceRecord, name_matches
+from relik_index.sources.json_lines import SourceRecord, name_matches
+
+# Where the header has the number of rows, and at its end that of floats.
+_ROWS_AT, _FLOATS_FROM_END = 8, 8
+
+_HASH = np.dtype("<u8")
 
 Tell = Callable[[str, int, int], None]
 
@@ -36,6 +44,140 @@ _BLOCK = 8192
 # Records of one batch of the table, as it is laid out for reading row by row.
 _BATCH = 1024
 _MOST_TOKENS_NARROW = 0xFFFF
+
+
+def write_flat(blocks: Iterable[FloatArray], path: Path, *, rows: int, dim: int) -> None:
+    """Write vectors for exact search.
+
+    Args:
+        blocks: Float32, (n, dim) each, in the order of the rows.
+        path: The file.
+        rows: How many there are in all.
+        dim: Width.
+
+    Raises:
+        BundleCorruptError: The blocks have another number of rows, or a vector is not finite.
+        InferenceError: This release of FAISS has another format.
+    """
+    write_faiss(np.empty((0, dim), dtype=np.float32), path, kind="exact")
+    header = bytearray(path.read_bytes())
+    struct.pack_into("<q", header, _ROWS_AT, rows)
+    struct.pack_into("<Q", header, len(header) - _FLOATS_FROM_END, rows * dim)
+    written = 0
+    last: FloatArray = np.empty((0, dim), dtype=np.float32)
+    with path.open("wb") as file:
+        file.write(header)
+        for block in blocks:
+            if not np.isfinite(block).all():
+                at = written + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
+                raise BundleCorruptError(
+                    f"got a vector of row {at} that is not finite, expected numbers: make the "
+                    "index again"
+                )
+            file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
+            written += len(block)
+            last = block[-1:]
+    if written != rows:
+        raise BundleCorruptError(f"got {written} vectors, expected {rows}: make the index again")
+    _check(path, last, rows=rows, dim=dim)
+
+
+def _check(path: Path, last: FloatArray, *, rows: int, dim: int) -> None:
+    """Read back what was written: the last row lies where only a right header has it."""
+    try:
+        index = FaissIndex.open(path)
+        found = index.reconstruct(np.array([rows - 1], dtype=np.int64)) if rows else last
+        same = (len(index), index.dim) == (rows, dim) and np.array_equal(found, last)
+    except BundleCorruptError:
+        same = False
+    if not same:
+        raise InferenceError(
+            f"{path}: FAISS does not read what was written: use a release of faiss-cpu that "
+            "relik-server was tested with"
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ids:
+    """The ids of records.
+
+    Args:
+        renamed: Ids by row, where they are not those of the documents.
+    """
+
+    renamed: Mapping[int, str]
+
+    def of(self, row: int, document: Document) -> str:
+        """Return the id of a record.
+
+        Args:
+            row: Its row.
+            document: The document of that row.
+
+        Returns:
+            The id.
+        """
+        return self.renamed.get(row, str(document.id))
+
+
+def unique_ids(
+    documents: Iterable[Document],
+    *,
+    rows: int,
+    document: Callable[[int], Document],
+    progress: Callable[[int], None],
+) -> Ids:
+    """Give each document an id of its own. Eight bytes a row are held, not the ids.
+
+    Args:
+        documents: All documents, in the order of their rows.
+        rows: How many there are.
+        document: Gives the document of a row.
+        progress: Called with how many were read.
+
+    Returns:
+        The ids.
+
+    Raises:
+        BundleCorruptError: An id is no Unicode text.
+    """
+    hashes: NDArray[np.uint64] = np.empty(rows, dtype=_HASH)
+    for row, one in enumerate(documents):
+        hashes[row] = _hash(str(one.id), row)
+        if row % 4096 == 0:
+            progress(row)
+    order = np.sort(hashes)
+    twice = np.unique(order[1:][order[1:] == order[:-1]])
+    renamed: dict[int, str] = {}
+    first: set[str] = set()
+    # Few share a hash: these are read again, and compared by what they are.
+    for row in np.flatnonzero(np.isin(hashes, twice)).tolist() if len(twice) else ():
+        own = str(document(row).id)
+        if own not in first:
+            first.add(own)
+            continue
+        made = f"{own}#{row}"
+        while _is_there(order, _hash(made, row)):
+            made = f"{made}#{row}"
+        renamed[row] = made
+    progress(rows)
+    return Ids(renamed=renamed)
+
+
+def _hash(text: str, row: int) -> int:
+    try:
+        data = text.encode()
+    except UnicodeEncodeError as error:
+        raise BundleCorruptError(
+            f"row {row}: got the id {text!r} with half of a surrogate pair, expected Unicode text: "
+            "correct it"
+        ) from error
+    return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
+
+
+def _is_there(order: NDArray[np.uint64], value: int) -> bool:
+    at = int(np.searchsorted(order, np.uint64(value)))
+    return at < len(order) and int(order[at]) == value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,11 +9,11 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from relik.types import IntArray
-from relik.upstream.backbone_settings import CONFIG, find_backbone, read_config
-from relik.upstream.checkpoint import CheckpointSettings
-from relik.upstream.converted import LAYOUT
-from relik.upstream.settings import Task
-from relik.upstream.tokens import TOKENIZER, ReaderTokenizer, open_tokenizer
+from relik.upstream.bundle.converted import LAYOUT
+from relik.upstream.checkpoint.backbone_settings import CONFIG, find_backbone, read_config
+from relik.upstream.checkpoint.reader_config import CheckpointSettings
+from relik.upstream.checkpoint.settings import Task
+from relik.upstream.text.subwords import TOKENIZER, ReaderTokenizer, open_tokenizer
 from relik_index.graphs import released
 from relik_index.graphs.released import Weights
 

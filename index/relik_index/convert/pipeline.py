@@ -9,8 +9,7 @@ from pathlib import Path
 
 from relik.errors import BundleError, ConfigError
 from relik.manifest import publish, write_manifest
-from relik.upstream.checkpoint import CheckpointSettings
-from relik.upstream.converted import (
+from relik.upstream.bundle.converted import (
     INDEXES,
     KIND,
     LAYOUT,
@@ -20,15 +19,16 @@ from relik.upstream.converted import (
     fingerprint_of,
     open_converted,
 )
-from relik.upstream.engines import Engine
-from relik.upstream.files import Files
-from relik.upstream.opening import LoadOptions, Opener, check_parts
-from relik.upstream.settings import CONFIG, ReaderSettings, Task
-from relik.upstream.tokens import ReaderTokenizer
-from relik.upstream.word_rules import spacy_rules
+from relik.upstream.bundle.engines import Engine
+from relik.upstream.bundle.released_parts import LoadOptions, Opener, check_parts
+from relik.upstream.checkpoint.files import Files
+from relik.upstream.checkpoint.reader_config import CheckpointSettings
+from relik.upstream.checkpoint.settings import CONFIG, ReaderSettings, Task
+from relik.upstream.text.subwords import ReaderTokenizer
+from relik.upstream.text.word_rules import spacy_rules
 from relik_index.convert.documents import IndexOptions, Tell, sample_texts, write_knowledge_index
 from relik_index.convert.models import write_encoder, write_reader
-from relik_index.convert.source import ReleasedSource, find_source
+from relik_index.convert.released_source import ReleasedSource, find_source
 from relik_index.graphs.released import Weights
 from relik_index.parts import aside, check_target
 

@@ -1,10 +1,161 @@
 """The transformers that have a graph of padded batches: BERT and MPNet."""
 
+import math
+from dataclasses import dataclass
 from typing import TypeAlias
 
-from relik_index.graphs.bert import BertConfig, add_bert
-from relik_index.graphs.graph import Graph
-from relik_index.graphs.mpnet import MPNetConfig, add_mpnet
+import numpy as np
+from onnx import TensorProto
+
+from relik.errors import ConfigError
+from relik_index.graphs.bert import INPUTS, BertConfig, add_bert
+from relik_index.graphs.graph import MICROSOFT, Graph
+
+# Positions are numbered from here on.
+_FIRST = 2
+# Distances to one side fall into so many buckets, the larger half of them ever wider ones.
+_BUCKETS, _EXACT, _FARTHEST = 16, 8, 128
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MPNetConfig:
+    """What the graph needs to know of an MPNet.
+
+    Args:
+        hidden_size: Width.
+        num_hidden_layers: Layers.
+        num_attention_heads: Heads.
+        layer_norm_eps: Epsilon of LayerNorm.
+        type_vocab_size: Token types, 0 for none.
+    """
+
+    hidden_size: int = 768
+    num_hidden_layers: int = 12
+    num_attention_heads: int = 12
+    layer_norm_eps: float = 1e-12
+    type_vocab_size: int = 0
+
+    @classmethod
+    def of(cls, config: dict[str, object]) -> "MPNetConfig":
+        """Read a transformers configuration, in which defaults are left out.
+
+        Args:
+            config: As in the `backbone` of config.json.
+
+        Returns:
+            The settings.
+
+        Raises:
+            ConfigError: It is of a variant that the graph does not cover.
+        """
+        for key, value in {"hidden_act": "gelu", "relative_attention_num_buckets": 32}.items():
+            if config.get(key, value) != value:
+                raise ConfigError(
+                    f"backbone: got {key} {config[key]!r}, expected {value!r}: only such an MPNet "
+                    "can be exported to ONNX"
+                )
+        names = cls.__dataclass_fields__
+        return cls(**{k: v for k, v in config.items() if k in names})  # type: ignore[arg-type]  # written by transformers
+
+
+def add_mpnet(graph: Graph, config: MPNetConfig, *, prefix: str, output: str = "") -> str:
+    """Add an MPNet that reads `INPUTS`.
+
+    Args:
+        graph: Gets the nodes.
+        config: Sizes.
+        prefix: What the names of the weights begin with.
+        output: Name of the result; "" to make one up.
+
+    Returns:
+        Name of the hidden states, (batch, n_tokens, hidden).
+    """
+    hidden = _embedded(graph, config, f"{prefix}embeddings")
+    bias = _position_bias(graph, f"{prefix}encoder.relative_attention_bias.weight")
+    mask = graph.cast(INPUTS[2], TensorProto.INT32)
+    for number in range(config.num_hidden_layers):
+        last = number == config.num_hidden_layers - 1
+        layer = f"{prefix}encoder.layer.{number}"
+        own = f"{layer}.attention.attn"
+        names = [f"{own}.{part}" for part in "qkv"]
+        biases = [graph.weight(f"{name}.bias") for name in names]
+        context = graph.node(
+            "MultiHeadAttention",
+            [
+                *(graph.matmul(hidden, f"{name}.weight") for name in names),
+                graph.node("Concat", biases, attributes={"axis": 0}),
+                mask,
+                bias,
+            ],
+            domain=MICROSOFT,
+            # The default filter of -10000 would let huge logits of padding through.
+            attributes={
+                "num_heads": config.num_attention_heads,
+                "mask_filter_value": float(np.finfo(np.float32).min),
+            },
+        )
+        eps = config.layer_norm_eps
+        mixed = graph.node("Add", [graph.linear(context, f"{own}.o"), hidden])
+        attended = graph.layer_norm(mixed, f"{layer}.attention.LayerNorm", eps)
+        inner = graph.node(
+            "BiasGelu",
+            [
+                graph.matmul(attended, f"{layer}.intermediate.dense.weight"),
+                graph.weight(f"{layer}.intermediate.dense.bias"),
+            ],
+            domain=MICROSOFT,
+        )
+        outer = graph.node("Add", [graph.linear(inner, f"{layer}.output.dense"), attended])
+        hidden = graph.layer_norm(outer, f"{layer}.output.LayerNorm", eps)
+        if last and output:
+            hidden = graph.node("Identity", [hidden], output=output)
+    return hidden
+
+
+def _embedded(graph: Graph, config: MPNetConfig, table: str) -> str:
+    embeds, types, _ = INPUTS
+    n_tokens = graph.node("Shape", [embeds], attributes={"start": 1, "end": 2})
+    end = graph.node("Add", [n_tokens, graph.ints(_FIRST)])
+    places = graph.weight(f"{table}.position_embeddings.weight")
+    places = graph.node("Slice", [places, graph.ints(_FIRST), end, graph.ints(0)])
+    total = graph.node("Add", [embeds, places])  # (batch, n_tokens, hidden)
+    if config.type_vocab_size:
+        kinds = graph.weight(f"{table}.token_type_embeddings.weight")
+        total = graph.node("Add", [total, graph.node("Gather", [kinds, types])])
+    return graph.layer_norm(total, f"{table}.LayerNorm", config.layer_norm_eps)
+
+
+def _position_bias(graph: Graph, name: str) -> str:
+    """Add what distance adds to the scores of attention, (1, heads, n_tokens, n_tokens)."""
+    count = graph.node("Shape", [INPUTS[0]], attributes={"start": 1, "end": 2})
+    count = graph.node("Squeeze", [count, graph.ints(0)])
+    one = graph.constant(np.asarray(1, dtype=np.int64))
+    zero = graph.constant(np.asarray(0, dtype=np.int64))
+    first = graph.node("Sub", [one, count])
+    distances = graph.node("Range", [first, count, one])  # -(n_tokens - 1) .. n_tokens - 1
+    far = graph.node("Unsqueeze", [graph.node("Abs", [distances]), graph.ints(1)])
+    passed = graph.node("GreaterOrEqual", [far, graph.ints(*_steps())])
+    passed = graph.cast(passed, TensorProto.INT64)
+    buckets = graph.node("ReduceSum", [passed, graph.ints(1)], attributes={"keepdims": 0})
+    # Tokens that follow have buckets of their own.
+    behind = graph.cast(graph.node("Greater", [distances, zero]), TensorProto.INT64)
+    buckets = graph.node("Add", [buckets, graph.node("Mul", [behind, graph.ints(_BUCKETS)])])
+    by_distance = graph.node("Gather", [graph.weight(name), buckets])  # (2 n_tokens - 1, heads)
+    places = graph.node("Range", [zero, count, one])
+    asked = graph.node("Unsqueeze", [places, graph.ints(1)])
+    places = graph.node("Sub", [graph.node("Sub", [places, asked]), first])
+    bias = graph.node("Gather", [by_distance, places])  # (n_tokens, n_tokens, heads)
+    bias = graph.node("Transpose", [bias], attributes={"perm": [2, 0, 1]})
+    return graph.node("Unsqueeze", [bias, graph.ints(0)])
+
+
+def _steps() -> list[int]:
+    """Return the distances at which the next bucket begins."""
+    wide = _BUCKETS - _EXACT
+    growth = math.log(_FARTHEST / _EXACT)
+    later = [math.ceil(_EXACT * math.exp(growth * k / wide) - 1e-6) for k in range(1, wide)]
+    return [*range(1, _EXACT + 1), *later]
+
 
 EncoderConfig: TypeAlias = BertConfig | MPNetConfig
 

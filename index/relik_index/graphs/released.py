@@ -1,6 +1,7 @@
 """Released encoders and readers as files that ONNX Runtime runs: weights, graphs, settings.
 
-The arithmetic is that of `relik.reader.model` and `relik.upstream.encoder`, for one row at a time.
+The arithmetic is that of `relik.models.reader_module` and `relik.upstream.index.query_encoder`,
+for one row at a time.
 """
 
 import json
@@ -27,10 +28,15 @@ from relik.backends.onnx_rows import (
 )
 from relik.backends.tensors import TensorFile
 from relik.types import FloatArray, IntArray
-from relik.upstream.backbone_settings import CONFIG, find_backbone, max_positions, read_config
-from relik.upstream.checkpoint import CheckpointSettings
-from relik.upstream.encoder import UpstreamEncoder
-from relik.upstream.model import UpstreamReaderModel
+from relik.upstream.checkpoint.backbone_settings import (
+    CONFIG,
+    find_backbone,
+    max_positions,
+    read_config,
+)
+from relik.upstream.checkpoint.reader_config import CheckpointSettings
+from relik.upstream.index.query_encoder import UpstreamEncoder
+from relik.upstream.reader.released_model import UpstreamReaderModel
 from relik_index.graphs.backbones import COUNT, KEPT, PLACES, Backbone, BackboneShape, Specs
 from relik_index.graphs.rows import FLOAT, INT, RowGraph, quantise_weights
 

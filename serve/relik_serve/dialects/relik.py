@@ -9,7 +9,17 @@ from fastapi import APIRouter, Request, Response
 
 from relik.errors import RelikError, TextTooLongError
 from relik.types import Annotation, Document
-from relik_serve.batcher import Outcome
+from relik_serve.api.requests import (
+    check_size,
+    read_body,
+    ready_model,
+    settings_of,
+    too_long,
+    unless_client_leaves,
+)
+from relik_serve.batching.batcher import Outcome
+from relik_serve.batching.model import LoadedModel
+from relik_serve.batching.pipeline_steps import Served
 from relik_serve.dialects.relik_answer import Records, RelikAnswer, Shape, answer_of
 from relik_serve.dialects.relik_request import (
     EXAMPLE,
@@ -21,18 +31,8 @@ from relik_serve.dialects.relik_request import (
 )
 from relik_serve.dialects.relik_words import Words, join_words, split_words
 from relik_serve.errors import FieldError, InvalidRequestError
-from relik_serve.model import LoadedModel
 from relik_serve.problems import STATUSES, problem_responses
-from relik_serve.requests import (
-    check_size,
-    read_body,
-    ready_model,
-    settings_of,
-    too_long,
-    unless_client_leaves,
-)
 from relik_serve.settings import Settings
-from relik_serve.stages import Served
 
 PATH = "/api/relik"
 ABOUT = (

@@ -7,10 +7,10 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, Field
 
 from relik.types import Annotation, Candidate, EntitySpan, Span, Triple, Window
-from relik.wire import SCORE_DIGITS
+from relik.wire.document import SCORE_DIGITS
+from relik_serve.batching.pieces import RetrievedWindow
+from relik_serve.batching.pipeline_steps import Stages
 from relik_serve.dialects.relik_words import Words
-from relik_serve.stages import Stages
-from relik_serve.work import RetrievedWindow
 
 NIL_LABEL = "--NME--"
 

@@ -9,9 +9,9 @@ from pydantic import AfterValidator, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from relik.types import AnnotateOptions
+from relik_serve.api.parsing import MAX_ERRORS, field_error, parse_json, printable, shown
+from relik_serve.api.schemas import MAX_TOP_K, RequestModel, Text
 from relik_serve.errors import FieldError, InvalidRequestError
-from relik_serve.parsing import MAX_ERRORS, field_error, parse_json, printable, shown
-from relik_serve.schemas import MAX_TOP_K, RequestModel, Text
 
 EXAMPLE = {"text": "Microsoft was founded by Bill Gates and Paul Allen."}
 EXAMPLE_OPTIONS = {

@@ -21,9 +21,10 @@ from relik.cli import main  # noqa: E402  # needs torch
 from relik.errors import BundleCorruptError, ConfigError, InputError  # noqa: E402  # needs torch
 from relik.kb import KnowledgeBase  # noqa: E402  # needs torch
 from relik.manifest import read_manifest  # noqa: E402  # needs torch
-from relik.upstream.converted import open_converted  # noqa: E402  # needs torch
-from relik.upstream.index import DocumentIndex  # noqa: E402  # needs torch
-from relik.upstream.word_rules import WordRules, spacy_rules  # noqa: E402  # needs torch
+from relik.upstream.bundle.converted import open_converted  # noqa: E402  # needs torch
+from relik.upstream.bundle.released import ConvertedSource  # noqa: E402  # needs torch
+from relik.upstream.index.document_index import DocumentIndex  # noqa: E402  # needs torch
+from relik.upstream.text.word_rules import WordRules, spacy_rules  # noqa: E402  # needs torch
 from relik_index.convert import ConvertOptions, convert_pipeline  # noqa: E402  # needs torch
 from relik_index.verify import verify_index  # noqa: E402  # needs torch
 
@@ -179,9 +180,9 @@ def test_int8_weights_are_for_onnx_alone_and_are_said(tmp_path: Path) -> None:
     for model in ("reader", "query_encoder"):
         assert json.loads((out / model / "graphs.json").read_text())["weights"] == "int8"
     bundle = open_converted(out)
-    assert bundle.pipeline("auto").model == "tiny-re"
+    assert ConvertedSource(bundle).pipeline("auto").model == "tiny-re"
     with pytest.raises(ConfigError, match="--weights float32"):
-        bundle.pipeline("torch")
+        ConvertedSource(bundle).pipeline("torch")
     with pytest.raises(ConfigError, match="expected float32 or int8"):
         ConvertOptions(weights="int4")  # type: ignore[arg-type]
 

@@ -16,7 +16,8 @@ from relik.retriever.hybrid import HybridRetriever
 from relik.testing import HashEncoder
 from relik.types import Span
 from relik_index import BuildOptions, build_index
-from relik_training.examples import Example, Mention
+from relik_training.data.examples import Example
+from relik_training.data.statements import Mention
 
 TEXT = "Ada and Bob met Fay in Rome"
 MENTIONS = (
@@ -77,8 +78,8 @@ def layout(word_tokenizer: Tokenizer) -> MarkerLayout:
 def batch_of(base: Path, word_tokenizer: Tokenizer, layout: MarkerLayout):  # type: ignore[no-untyped-def]
     """Makes the batch of some examples."""
     pytest.importorskip("torch")
-    from relik_training.reader_data import ReaderData
-    from relik_training.reader_settings import ReaderSampling
+    from relik_training.reader.reader_data import ReaderData
+    from relik_training.recipes.reader_settings import ReaderSampling
 
     encoder = HashEncoder(16)
     entities, relations = (KnowledgeBase.open(base / n) for n in ("entities", "relations"))
@@ -131,9 +132,9 @@ def teacher_run(base: Path, tmp_path: Path) -> Callable[..., Path]:
     pytest.importorskip("lightning")
     from transformers import BertConfig, BertModel
 
-    from relik.backends.embeddings import quantise_table
-    from relik.reader.model import HeadConfig, ReaderModel
-    from relik_training.runs import write_weights
+    from relik.backends.word_embeddings import quantise_table
+    from relik.models.reader_module import HeadConfig, ReaderModel
+    from relik_training.run.trainer import write_weights
 
     def made(tokenizer: Tokenizer, *, positions: int = 200, n_entities: int = N_ENTITIES) -> Path:
         run, own = tmp_path / "teacher", tmp_path / "teacher-base"

@@ -16,15 +16,15 @@ pytest.importorskip("transformers")
 
 from safetensors.torch import load_file  # noqa: E402 - needs torch
 
-from relik.bundle import LAYOUT  # noqa: E402
 from relik.errors import ConfigError  # noqa: E402
-from relik.opening import find_pipeline  # noqa: E402
+from relik.find_pipeline import find_pipeline  # noqa: E402
+from relik.layout import LAYOUT  # noqa: E402
 from relik.types import AnnotateOptions, Document  # noqa: E402
 from relik_training.cli import app  # noqa: E402
-from relik_training.reader_run import open_reader_run, train_reader  # noqa: E402
-from relik_training.recipes import Overrides, read_reader_recipe  # noqa: E402
-from relik_training.run_files import begin  # noqa: E402
-from relik_training.runs import BatchSource, run_steps  # noqa: E402
+from relik_training.reader.reader_run import open_reader_run, train_reader  # noqa: E402
+from relik_training.recipes.recipe import Overrides, read_reader_recipe  # noqa: E402
+from relik_training.run.run_files import begin  # noqa: E402
+from relik_training.run.trainer import BatchSource, run_steps  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World

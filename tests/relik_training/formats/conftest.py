@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.convert import Conversion, convert
-from relik_training.formats.report import Report
 
 
 @dataclass(frozen=True)

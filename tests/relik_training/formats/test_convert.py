@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from relik.cli import main
 from relik.errors import ConfigError, InputError
 from relik_training.data_cli import app
+from relik_training.formats.conversion_report import MAX_EXAMPLES, Report
 from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.extras import needed
-from relik_training.formats.report import MAX_EXAMPLES, Report
 from relik_training.formats.table import FORMATS
 
 GOOD = {

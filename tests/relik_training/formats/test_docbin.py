@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from relik.errors import InputError
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.convert import Conversion, convert
-from relik_training.formats.report import Report
 
 if TYPE_CHECKING:
     from tests.relik_training.formats.conftest import Read

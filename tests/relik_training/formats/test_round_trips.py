@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relik_training.formats.records import Mention, Record
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.table import FORMATS, format_named
 
 # Words with emoji, a family joined by U+200D, combining marks, right-to-left, and Chinese.

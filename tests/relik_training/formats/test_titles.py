@@ -7,8 +7,8 @@ import pytest
 
 from relik.errors import InputError
 from relik_training.formats.addresses import address_of, id_and_title, named, plain_title
-from relik_training.formats.records import Mention, Record
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.titles import EntityMap, read_entity_map
 
 MAP = EntityMap({"IPhone": "Q2766", "S\u00e3o_Paulo": "Q174", "AC/DC": "Q27593"})

@@ -11,19 +11,19 @@ from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
 from relik.backends.torch_backend import TorchReader
-from relik.bundle import LAYOUT
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
-from relik.kb.texts import candidate_text
+from relik.kb.records import candidate_text
+from relik.layout import LAYOUT
+from relik.models.reader_module import ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik.reader.model import ReaderModel
-from relik.reader.opening import open_embeddings, read_layout
+from relik.reader.open_reader import open_embeddings, read_layout
 from relik.types import IntArray
-from relik_training.distill.alignment import RowMaker
-from relik_training.mpnet_words import same_words
-from relik_training.own_base import BASE
-from relik_training.reader_words import words_of_run
-from relik_training.run_files import SETTINGS, read_settings
+from relik_training.distill.token_alignment import RowMaker
+from relik_training.reader.own_base import BASE
+from relik_training.reader.reader_words import words_of_run
+from relik_training.run.backbone import same_words
+from relik_training.run.run_files import SETTINGS, read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

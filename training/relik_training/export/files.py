@@ -10,11 +10,11 @@ from onnx import TensorProto
 from safetensors.numpy import save
 from tokenizers import Tokenizer
 
-from relik.backends.embeddings import MARKERS, SCALE, WEIGHT, quantise_table
 from relik.backends.tensors import SCALE as SCALE_SUFFIX
 from relik.backends.tensors import TensorFile, quantise
-from relik.bundle import LAYOUT
+from relik.backends.word_embeddings import MARKERS, SCALE, WEIGHT, quantise_table
 from relik.errors import ConfigError
+from relik.layout import LAYOUT
 from relik.types import FloatArray
 from relik_index.graphs.bert import INPUTS, add_mean
 from relik_index.graphs.encoders import add_encoder, encoder_config

@@ -5,7 +5,7 @@ import unicodedata
 from collections.abc import Sequence
 from urllib.parse import quote, unquote
 
-from relik_training.formats.records import Mention
+from relik_training.formats.annotated import Mention
 
 _PAGE = re.compile(r"https?://[^/]+/(?:wiki|resource|page)/([^#?]+)")
 _ITEM = re.compile(r"https?://www\.wikidata\.org/(?:entity|wiki)/([QPL][0-9]+)")

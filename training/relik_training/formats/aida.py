@@ -8,14 +8,14 @@ from urllib.parse import quote
 
 from relik.errors import InputError
 from relik_training.formats.addresses import from_yago, plain_title, to_yago
-from relik_training.formats.records import (
+from relik_training.formats.annotated import (
     Mention,
     Record,
     RecordBuilder,
     without_overlaps,
     without_triples,
 )
-from relik_training.formats.report import Report
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import read_lines, written
 from relik_training.formats.tokens import cut, in_tokens, join, sentences
 

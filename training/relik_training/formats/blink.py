@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from relik_training.formats.addresses import plain_title
-from relik_training.formats.records import Mention, Record, RecordBuilder, without_triples
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record, RecordBuilder, without_triples
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import expecting, read_objects, write_objects
 from relik_training.formats.tokens import stands_apart
 

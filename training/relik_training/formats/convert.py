@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from relik.errors import InputError
-from relik_training.formats.records import Format, Record
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Format, Record
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import written_aside
 from relik_training.formats.table import format_named
 from relik_training.formats.titles import EntityMap, read_entity_map

@@ -5,15 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import InputError
-from relik_training.formats.extras import needed
-from relik_training.formats.records import (
+from relik_training.formats.annotated import (
     Mention,
     Record,
     RecordBuilder,
     without_overlaps,
     without_triples,
 )
-from relik_training.formats.report import Report
+from relik_training.formats.conversion_report import Report
+from relik_training.formats.extras import needed
 from relik_training.formats.spert import UNTYPED
 from relik_training.formats.streams import read_bytes, written
 from relik_training.formats.tokens import cut, in_tokens

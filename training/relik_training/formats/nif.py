@@ -6,16 +6,16 @@ from typing import Any
 
 from relik.errors import InputError
 from relik_training.formats.addresses import address_of, named
-from relik_training.formats.extras import needed
-from relik_training.formats.offsets import CODE_POINTS, in_code_points
-from relik_training.formats.records import (
+from relik_training.formats.annotated import (
     Mention,
     Record,
     RecordBuilder,
     select,
     without_triples,
 )
-from relik_training.formats.report import Report
+from relik_training.formats.conversion_report import Report
+from relik_training.formats.extras import needed
+from relik_training.formats.offsets import CODE_POINTS, in_code_points
 from relik_training.formats.streams import expecting, read_text, written
 
 _NIF = "http://persistence.uni-leipzig.org/nlp2rdf/ontologies/nif-core#"

@@ -5,8 +5,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from relik_training.formats.records import Mention, Record, RecordBuilder
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record, RecordBuilder
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.spert import UNTYPED
 from relik_training.formats.streams import expecting, read_objects, write_objects
 

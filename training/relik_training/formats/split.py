@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from relik.errors import ConfigError, InputError
-from relik_training.formats.report import Report
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import read_objects, write_objects, written_aside
 
 PARTS = ("train", "dev", "test")

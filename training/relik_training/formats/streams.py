@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from relik.errors import InputError
-from relik_training.formats.report import Report
+from relik_training.formats.conversion_report import Report
 
 _BOM = b"\xef\xbb\xbf"
 _LINES_BETWEEN_PROGRESS = 256

@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 from relik.errors import InputError
 from relik_training.formats.aida import Aida
+from relik_training.formats.annotated import Format
 from relik_training.formats.blink import Blink
 from relik_training.formats.docbin import DocBin
 from relik_training.formats.doccano import Doccano
@@ -13,7 +14,6 @@ from relik_training.formats.docred import Docred
 from relik_training.formats.labelstudio import LabelStudio
 from relik_training.formats.nif import Nif
 from relik_training.formats.nyt import Nyt
-from relik_training.formats.records import Format
 from relik_training.formats.relik_lines import Relik
 from relik_training.formats.scierc import Scierc
 from relik_training.formats.spert import Spert

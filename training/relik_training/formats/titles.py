@@ -4,8 +4,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from relik_training.formats.addresses import is_page, plain_title
-from relik_training.formats.records import Mention, Record
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import expecting, read_objects
 
 _SHAPE = '{"title": "London", "id": "Q84"}'

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-from relik_training.formats.records import Record, select
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Record, select
+from relik_training.formats.conversion_report import Report
 
 TEXT_KEY = "_text"
 """Where our own files keep the text that tokens were cut from; readers of others pass over it."""

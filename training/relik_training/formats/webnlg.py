@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 from relik.errors import InputError
 from relik_training.formats.addresses import plain_title
-from relik_training.formats.alignment import align
-from relik_training.formats.records import Mention, Record, RecordBuilder, select
-from relik_training.formats.report import Report
+from relik_training.formats.annotated import Mention, Record, RecordBuilder, select
+from relik_training.formats.conversion_report import Report
+from relik_training.formats.name_alignment import align
 from relik_training.formats.streams import expecting, parse_json, read_text, to_json, written
 
 _SHAPE = '{"entries": [{"1": {"lexicalisations": [{"lex"}], "modifiedtripleset": [...]}}]}'

@@ -1,0 +1,179 @@
+"""Names that a source does not give: parts of its own, what a bundle knows, what linked text says.
+
+News calls people by surnames and teams by towns, and how often a name means a thing is known for
+those that the bundle's own knowledge base has, and for those that linked text links to. All are
+facts, and cost no model.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import marisa_trie
+
+from relik.errors import InputError
+from relik.kb import KnowledgeBase
+from relik.kb.knowledge_base import NAMES
+from relik.names.normalise import normalise
+from relik.names.trie import MATCH_FORMAT, PRIMARY
+from relik.names.variants import is_name
+from relik.types import Entity
+from relik_index.names.entity_types import coarse_types, country_of_team, partial_names
+from relik_index.names.name_forms import (
+    common_name,
+    edition_names,
+    initials,
+    other_wordings,
+    plain_spellings,
+    short_state,
+)
+from relik_index.names.practitioners import practitioners
+from relik_index.sources.json_lines import SourceRecord
+from relik_index.sources.linked_text import LONGEST_SURFACE, Surfaces, trusted
+
+
+class KnownNames:
+    """The names of a knowledge index, by record.
+
+    Args:
+        folder: The index.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._kb = KnowledgeBase.open(folder)
+        self._names: dict[int, dict[str, tuple[int, int]]] = {}
+        trie = marisa_trie.RecordTrie(MATCH_FORMAT).mmap(str(folder / NAMES))
+        for key, (row, count, flags) in trie.iteritems():
+            if is_name(key):
+                self._names.setdefault(row, {})[key] = (count, flags)
+
+    def of(self, record: SourceRecord) -> tuple[Mapping[str, tuple[int, int]], int] | None:
+        """Find what is known of a record.
+
+        Args:
+            record: A record; one of the same id is the same thing if it is also called so.
+
+        Returns:
+            Count and flags by normalised name, and how often it is meant in all; None where it is
+            not known.
+        """
+        row = self._kb.row_of(record.entity.entity_id)
+        if row is None:
+            return None
+        names = self._names.get(row, {})
+        called = (record.entity.name, *record.entity.aliases)
+        if not any(normalise(name) in names for name in called):
+            return None
+        return names, self._kb.count(row)
+
+
+@dataclass(slots=True, kw_only=True)
+class Enricher:
+    """Adds names to records.
+
+    Args:
+        known: Names of another index; None takes none over.
+        parts: Add parts of names to records without `partials`.
+        linked: Surface forms of linked text by id, added to those of the source.
+        n_known: How many records were known so far.
+        n_linked: How many records had such forms so far.
+    """
+
+    known: KnownNames | None = None
+    parts: bool = True
+    linked: Surfaces = field(default_factory=dict)
+    n_known: int = field(default=0)
+    n_linked: int = field(default=0)
+
+    def enriched(self, record: SourceRecord) -> SourceRecord:
+        """Add names to a record.
+
+        Args:
+            record: A record as its source has it.
+
+        Returns:
+            The record with more names. Its counts are its own where it has some.
+        """
+        entity = record.entity
+        if self.parts and not record.partials:
+            record = replace(record, partials=other_forms(entity))
+        if seen := self.linked.get(entity.entity_id):
+            record = self._with_surfaces(record, seen)
+        found = self.known.of(record) if self.known else None
+        if found is None:
+            return record
+        self.n_known += 1
+        names, count = found
+        own = bool(record.surfaces)
+        return replace(
+            record,
+            known={
+                key: (0 if own else meant, flags & ~PRIMARY)
+                for key, (meant, flags) in names.items()
+            },
+            known_count=0 if own else count,
+        )
+
+    def told(self) -> dict[str, int]:
+        """Count the records that were known, and those of linked text where there is some.
+
+        Returns:
+            `inherited` and `linked`, after an index was built: that reads each record twice.
+        """
+        counted = {"inherited": self.n_known // 2}
+        return counted | ({"linked": self.n_linked // 2} if self.linked else {})
+
+    def check_linked(self) -> None:
+        """Refuse linked text that is about other records, once all of them were asked for.
+
+        Raises:
+            InputError: There are surface forms, and of no record.
+        """
+        if self.linked and not self.n_linked:
+            seen = ", ".join(sorted(self.linked)[:3])
+            raise InputError(
+                f"linked text: got {len(self.linked)} ids, such as {seen}, and none that a record "
+                "has, expected ids of the records: map them, or leave the linked text out"
+            )
+
+    def _with_surfaces(self, record: SourceRecord, seen: Mapping[str, int]) -> SourceRecord:
+        kept = trusted(seen, (record.entity.name, *record.entity.aliases))
+        self.n_linked += 1
+        counts = Counter(record.surfaces)
+        counts.update(kept)
+        # What may be a slip still says what the form may mean where nothing else is called so.
+        doubted = tuple(form for form in seen if form not in kept and len(form) <= LONGEST_SURFACE)
+        return replace(record, surfaces=dict(counts), partials=(*record.partials, *doubted))
+
+
+def other_forms(entity: Entity) -> tuple[str, ...]:
+    """Give what a record is called besides its name and aliases.
+
+    Args:
+        entity: The record; its description tells its types where it has none.
+
+    Returns:
+        Parts of names, other spellings and wordings, in a fixed order; often empty.
+    """
+    types = entity.types or coarse_types((), entity.description)
+    common = common_name(entity.name, types, entity.description)
+    state = short_state(entity.name)
+    letters = initials(entity.name, types)
+    forms = (
+        *partial_names(entity.name, types, entity.description),
+        *(form for form in (common, state, letters) if form),
+        *edition_names(entity.name),
+        *other_wordings(entity.name),
+        *practitioners(entity.name, types, entity.description),
+        *(form for alias in entity.aliases for form in _forms_of_alias(alias)),
+    )
+    spelled = (plain for name in (entity.name, *forms) for plain in plain_spellings(name))
+    return tuple(dict.fromkeys((*forms, *spelled)))
+
+
+def _forms_of_alias(alias: str) -> tuple[str, ...]:
+    """Give an alias without what tells it from namesakes, and the country of a national team."""
+    bare = alias.partition(" (")[0].strip()
+    forms = (bare if bare != alias else "", country_of_team(alias) or "")
+    return tuple(form for form in forms if len(form) > 2)

@@ -1,0 +1,1 @@
+"""Sources of knowledge bases: JSON Lines, CSV, linked text."""

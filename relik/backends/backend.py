@@ -1,0 +1,203 @@
+"""What a model must be able to do, whichever library does the arithmetic."""
+
+import importlib.util
+from pathlib import Path
+from typing import Protocol
+
+from relik.errors import ConfigError
+from relik.types import FloatArray, IntArray
+
+BACKENDS = ("onnx", "torch", "auto")
+
+
+class EncoderBackend(Protocol):
+    """Runs the query encoder."""
+
+    def encode(
+        self, inputs_embeds: FloatArray, token_type_ids: IntArray, attention_mask: IntArray
+    ) -> FloatArray:
+        """Encode token embeddings into unit vectors.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, hidden).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens, 0 on padding.
+
+        Returns:
+            Float32, (batch, hidden), L2-normalised.
+
+        Raises:
+            InferenceError: The arithmetic failed.
+        """
+
+
+class ReaderBackend(Protocol):
+    """Runs the four stages of the reader; see `relik.models.reader_module.ReaderModel`.
+
+    The hidden states stay where they were computed: they are only ever handed back to the
+    backend that made them.
+    """
+
+    def encode(
+        self,
+        inputs_embeds: FloatArray,
+        token_type_ids: IntArray,
+        attention_mask: IntArray,
+        entity_positions: IntArray,
+        relation_positions: IntArray,
+    ) -> tuple[object, FloatArray, FloatArray, FloatArray]:
+        """Read text and candidates; score starts; project the markers.
+
+        Args:
+            inputs_embeds: Float32, (batch, n_tokens, hidden).
+            token_type_ids: Int64, (batch, n_tokens).
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens, 0 on padding.
+            entity_positions: Int64, (batch, n_entities), padded with any token.
+            relation_positions: Int64, (batch, n_relations), likewise; may have no column.
+
+        Returns:
+            Hidden states, opaque; start logits (batch, n_tokens, 2); entity vectors
+            (batch, n_entities, 2L); relation vectors (batch, n_relations, L); float32.
+
+        Raises:
+            InferenceError: The arithmetic failed.
+        """
+
+    def ends(
+        self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
+    ) -> FloatArray:
+        """Score the first tokens of its row as the end of each start.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_starts,), row of each start.
+            starts: Int64, (n_starts,), token of each start, below `n_tokens`.
+            n_tokens: Tokens to score, since ends lie in the text and the candidates behind it
+                need no score; None scores all.
+
+        Returns:
+            Logits, float32, (n_starts, n_tokens).
+
+        Raises:
+            InferenceError: The arithmetic failed.
+        """
+
+    def link(
+        self,
+        hidden: object,
+        rows: IntArray,
+        starts: IntArray,
+        ends: IntArray,
+        entity_vectors: FloatArray,
+    ) -> FloatArray:
+        """Score the entities of its row for each span.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,), first token.
+            ends: Int64, (n_spans,), last token.
+            entity_vectors: From `encode`.
+
+        Returns:
+            Logits, float32, (n_spans, n_entities); padding is not masked.
+
+        Raises:
+            InferenceError: The arithmetic failed.
+        """
+
+    def relate(
+        self,
+        hidden: object,
+        rows: IntArray,
+        starts: IntArray,
+        ends: IntArray,
+        subjects: IntArray,
+        objects: IntArray,
+        relation_vectors: FloatArray,
+    ) -> FloatArray:
+        """Score the relations of its row for each ordered pair of spans.
+
+        Args:
+            hidden: From `encode`.
+            rows: Int64, (n_spans,).
+            starts: Int64, (n_spans,), first token.
+            ends: Int64, (n_spans,), last token.
+            subjects: Int64, (n_pairs,), position of the subject among the spans.
+            objects: Int64, (n_pairs,), likewise.
+            relation_vectors: From `encode`.
+
+        Returns:
+            Logits of no and yes, float32, (n_pairs, n_relations, 2).
+
+        Raises:
+            InferenceError: The arithmetic failed.
+        """
+
+
+def open_encoder_backend(folder: Path, backend: str, *, threads: int = 0) -> EncoderBackend:
+    """Open a query encoder.
+
+    Args:
+        folder: With config.json and the files of the backend.
+        backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
+        threads: Threads of the ONNX backend, 0 for one per core.
+
+    Returns:
+        The encoder.
+
+    Raises:
+        BundleError: The folder has no encoder for that backend.
+        ConfigError: There is no such backend, or it is not installed.
+    """
+    if _chosen(backend) == "torch":
+        from relik.backends.torch_backend import TorchEncoder
+
+        return TorchEncoder.open(folder)
+    from relik.backends.onnx_backend import OnnxEncoder
+
+    return OnnxEncoder.open(folder, threads=threads)
+
+
+def open_reader_backend(folder: Path, backend: str, *, threads: int = 0) -> ReaderBackend:
+    """Open a reader.
+
+    Args:
+        folder: With config.json and the files of the backend.
+        backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
+        threads: Threads of the ONNX backend, 0 for one per core.
+
+    Returns:
+        The reader.
+
+    Raises:
+        BundleError: The folder has no reader for that backend.
+        ConfigError: There is no such backend, or it is not installed.
+    """
+    if _chosen(backend) == "torch":
+        from relik.backends.torch_backend import TorchReader
+
+        return TorchReader.open(folder)
+    from relik.backends.onnx_backend import OnnxReader
+
+    return OnnxReader.open(folder, threads=threads)
+
+
+def _chosen(backend: str) -> str:
+    if backend not in BACKENDS:
+        raise ConfigError(
+            f"got the backend {backend!r}, expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
+        )
+    installed = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
+    if backend == "auto":
+        if not installed:
+            return "onnx"
+        from relik.backends.torch_backend import has_gpu
+
+        return "torch" if has_gpu() else "onnx"
+    if backend == "torch" and not installed:
+        raise ConfigError(
+            "the backend 'torch' is not installed: run `pip install 'relik-server[gpu]'`, "
+            "or use the backend 'onnx'"
+        )
+    return backend

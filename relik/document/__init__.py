@@ -1,0 +1,1 @@
+"""What one window cannot know: abbreviations and consistency over a document."""

@@ -1,0 +1,175 @@
+"""Mentions that are given: placed in windows, linked and related there, and joined again."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+from relik import windows as windowing
+from relik.config import ReaderConfig
+from relik.kb import KnowledgeBase
+from relik.names.normalise import normalise
+from relik.names.trie import CASED, PARTIAL
+from relik.reader.reader import TransformerReader
+from relik.retriever.mention_candidates import bearers_of, readings, with_named, worth_reading
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    EntitySpan,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+
+_SHORTEST = 2
+
+Refine = Callable[[Annotation, str], Annotation]
+
+
+def read_free(
+    reader: TransformerReader,
+    entities: KnowledgeBase,
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    *,
+    config: ReaderConfig,
+    options: AnnotateOptions,
+) -> list[WindowAnnotation]:
+    """Read windows whose mentions are to be found, with the candidates that are worth reading.
+
+    A window in which a mention was linked to nothing for want of candidates is read again.
+
+    Args:
+        reader: The reader.
+        entities: Knowledge base of the candidates.
+        windows: Windows.
+        candidates: Candidates of each.
+        config: `least_candidate`, `look_again` and `threshold`, which a mention must reach that is
+            looked up again. It is not the caller's: who asks for improbable mentions too gets the
+            others as they are.
+        options: Tasks and thresholds. Where types are asked for, a name may be of another, and is
+            not looked up again.
+
+    Returns:
+        One annotation a window, same order.
+    """
+    worth = [worth_reading(found, config.least_candidate) for found in candidates]
+    read = reader.read(windows, worth, options=options)
+    if not config.look_again or options.types or entities.any_case:
+        return read
+    asked: dict[int, WindowCandidates] = {}
+    for i, (tried, told) in enumerate(zip(worth, read, strict=True)):
+        if missed := list(_missed(told, tried, entities, config.threshold)):
+            asked[i] = with_named(candidates[i], told.window, missed, entities)
+    again = reader.read([windows[i] for i in asked], list(asked.values()), options=options)
+    second = dict(zip(asked, again, strict=True))
+    return [second.get(i, told) for i, told in enumerate(read)]
+
+
+def _missed(
+    told: WindowAnnotation, proposed: WindowCandidates, entities: KnowledgeBase, least: float
+) -> Iterator[Span]:
+    first = told.window.span.start
+    held = {candidate.entity_id for candidate in proposed.entities}
+    for found in told.spans:
+        long = found.span.end - found.span.start >= _SHORTEST
+        if found.entity_id is None and found.score >= least and long:
+            surface = told.window.text[found.span.start - first : found.span.end - first]
+            if _is_name(surface, entities) and held.isdisjoint(bearers_of(surface, entities)):
+                yield found.span
+
+
+def _is_name(surface: str, entities: KnowledgeBase) -> bool:
+    """Tell whether some record has it as a name with a capital; common nouns were looked up."""
+    matches = entities.names.lookup(normalise(surface))
+    return any(match.flags & CASED and not match.flags & PARTIAL for match in matches)
+
+
+def read_given(
+    reader: TransformerReader,
+    entities: KnowledgeBase,
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    mentions: Sequence[Sequence[Span] | None] | None,
+    *,
+    config: ReaderConfig,
+    options: AnnotateOptions,
+) -> list[WindowAnnotation]:
+    """Read windows, some of them with their mentions given.
+
+    Bearers of a given name are among the candidates, unless types are asked for. A window whose
+    mentions may mean more than there is room for is read more than once; triples between mentions
+    of two such readings are not found.
+
+    Args:
+        reader: The reader.
+        entities: Knowledge base of the candidates.
+        windows: Windows.
+        candidates: Candidates of each.
+        mentions: Mentions of each, in code points; None where the reader is to find them.
+        config: `least_candidate` and `look_again`.
+        options: Tasks and thresholds; that of spans does not apply to given mentions.
+
+    Returns:
+        One annotation a window, same order.
+    """
+    placed = [None] * len(windows) if mentions is None else mentions
+    free = [i for i, own in enumerate(placed) if own is None]
+    bound = [(i, own) for i, own in enumerate(placed) if own is not None]
+    asked = readings(
+        [windows[i] for i, _ in bound],
+        [candidates[i] for i, _ in bound],
+        [own for _, own in bound],
+        None if options.types else entities,
+    )
+    linked = reader.link(
+        [windows[bound[k][0]] for k, _, _ in asked],
+        [proposed for _, _, proposed in asked],
+        [own for _, own, _ in asked],
+        options=options,
+    )
+    spans: dict[int, list[EntitySpan]] = {}
+    triples: dict[int, list[Triple]] = {}
+    for (k, _, _), found in zip(asked, linked, strict=True):
+        spans.setdefault(bound[k][0], []).extend(found.spans)
+        triples.setdefault(bound[k][0], []).extend(found.triples)
+    of_free = [windows[i] for i in free], [candidates[i] for i in free]
+    read = read_free(reader, entities, *of_free, config=config, options=options)
+    told = dict(zip(free, read, strict=True))
+    return [
+        told.get(i)
+        or WindowAnnotation(
+            window=window, spans=tuple(spans.get(i, ())), triples=tuple(triples.get(i, ()))
+        )
+        for i, window in enumerate(windows)
+    ]
+
+
+def merge_given(
+    document: Document,
+    window_annotations: Sequence[WindowAnnotation],
+    mentions: Sequence[Span],
+    *,
+    options: AnnotateOptions,
+    refine: Refine,
+) -> Annotation:
+    """Join what was read in the windows of a document whose mentions were given.
+
+    Args:
+        document: The document.
+        window_annotations: What was read.
+        mentions: Its mentions.
+        options: Without the task of entities only the ends of triples are kept.
+        refine: Drops triples that cannot stand, given all of the document and its text.
+
+    Returns:
+        The answer; mentions of nothing but white space are linked to nothing.
+    """
+    merged = refine(windowing.merge(document, window_annotations, nil=True), document.text)
+    blank = (span for span in mentions if windowing.is_blank(document, span))
+    spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
+    if not options.entities:
+        ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
+        spans = [found for found in spans if found.span in ends]
+    return replace(merged, spans=tuple(sorted(spans, key=lambda found: found.span)))

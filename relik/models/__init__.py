@@ -1,0 +1,1 @@
+"""Models as torch modules: encoder, reader, and the backbones that they share."""

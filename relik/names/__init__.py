@@ -1,0 +1,1 @@
+"""Surface forms: normalisation, the trie of names, and what a name may mean."""

@@ -1,0 +1,1 @@
+"""Hand-written rules of the reader, which stand beside what it learned."""

@@ -1,0 +1,1 @@
+"""Released and converted pipelines behind the interface of our own."""

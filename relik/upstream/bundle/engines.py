@@ -1,0 +1,141 @@
+"""Opens one part of a pipeline with what runs it: ONNX Runtime on graphs, or torch on weights.
+
+The libraries are imported when they are asked for: a converted bundle runs without torch.
+"""
+
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from relik.errors import BundleError, ConfigError
+from relik.manifest import MANIFEST
+from relik.upstream.bundle.converted_index import ConvertedIndex
+from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.checkpoint.settings import IndexSettings, Precision, ReaderSettings
+from relik.upstream.text.subwords import ReaderTokenizer
+
+Engine: TypeAlias = Literal["auto", "onnx", "torch"]
+
+ENCODER_GRAPH, READER_GRAPH = "encoder.onnx", "encode.onnx"
+"""The graphs by which an encoder and a reader are known to have some."""
+
+
+def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Engine) -> Any:
+    """Open an encoder.
+
+    Args:
+        folder: Its folder.
+        device: Such as "cpu" or "cuda".
+        precision: What it computes with.
+        engine: See `LoadOptions`.
+
+    Returns:
+        An object with the interface of `relik.upstream.index.query_encoder.UpstreamEncoder`.
+
+    Raises:
+        BundleError: A file is missing or broken.
+        ConfigError: A library is not installed, or there is no such device.
+    """
+    if _on_onnx(folder / ENCODER_GRAPH, device=device, precision=precision, engine=engine):
+        from relik.upstream.index.onnx_query_encoder import OnnxEncoder
+
+        return OnnxEncoder.open(folder)
+    try:
+        from relik.upstream.index.query_encoder import UpstreamEncoder
+    except ModuleNotFoundError as error:
+        raise lacking(str(error.name)) from error
+    return UpstreamEncoder.open(folder, device=device, precision=precision)
+
+
+def open_index(folder: Path, *, settings: IndexSettings, device: str, precision: Precision) -> Any:
+    """Open an index: in upstream's format, or a knowledge index that was converted.
+
+    Args:
+        folder: Its folder.
+        settings: What the pipeline says of it.
+        device: Where it is searched.
+        precision: What a GPU keeps its vectors in.
+
+    Returns:
+        An object with the interface of `relik.upstream.index.document_index.DocumentIndex`.
+
+    Raises:
+        BundleError: A file is missing, malformed, or does not fit the others.
+        ConfigError: A library is not installed, or there is no such device.
+    """
+    if (folder / MANIFEST).is_file():
+        return ConvertedIndex.open(folder, settings=settings, device=device, precision=precision)
+    try:
+        from relik.upstream.index.document_index import DocumentIndex
+    except ModuleNotFoundError as error:
+        raise lacking(str(error.name)) from error
+    return DocumentIndex.open(folder, settings=settings, device=device, precision=precision)
+
+
+def open_reader(
+    folder: Path,
+    *,
+    settings: ReaderSettings,
+    device: str,
+    precision: Precision,
+    engine: Engine,
+    quirks: bool,
+) -> Any:
+    """Open a reader.
+
+    Args:
+        folder: Its folder.
+        settings: What the pipeline says of it.
+        device: Such as "cpu" or "cuda".
+        precision: What it computes with.
+        engine: See `LoadOptions`.
+        quirks: Read as upstream does.
+
+    Returns:
+        A `relik.upstream.reader.released_reader.UpstreamReader`.
+
+    Raises:
+        BundleError: A file is missing or broken.
+        ConfigError: A library is not installed, the backbone is unknown, or there is no such
+            device.
+    """
+    use_nme = settings.kind == "span" if settings.use_nme is None else settings.use_nme
+    if _on_onnx(folder / READER_GRAPH, device=device, precision=precision, engine=engine):
+        from relik.upstream.reader.onnx_model import OnnxReaderModel
+        from relik.upstream.reader.released_reader import UpstreamReader
+
+        return UpstreamReader(
+            OnnxReaderModel.open(folder, kind=settings.kind),
+            ReaderTokenizer.open(folder, quirks=quirks),
+            use_nme=use_nme,
+            quirks=quirks,
+        )
+    try:
+        from relik.upstream.reader.released_reader import UpstreamReader
+    except ModuleNotFoundError as error:
+        raise lacking(str(error.name)) from error
+    return UpstreamReader.open(
+        folder,
+        kind=settings.kind,
+        backbone=None if settings.backbone is None else Path(settings.backbone),
+        use_nme=use_nme,
+        device=device,
+        precision=precision,
+        quirks=quirks,
+    )
+
+
+def _on_onnx(graph: Path, *, device: str, precision: Precision, engine: Engine) -> bool:
+    if engine == "torch":
+        return False
+    possible = device == "cpu" and precision == "float32"
+    if engine == "onnx" and not possible:
+        raise ConfigError(
+            f"got the device {device!r} and the precision {precision!r} for ONNX Runtime, "
+            "expected cpu and float32: choose these, or torch"
+        )
+    if engine == "onnx" and not graph.is_file():
+        raise BundleError(
+            f"{graph}: is missing, which ONNX Runtime needs: run `relik convert` on the "
+            "pipeline, or choose torch"
+        )
+    return possible and graph.is_file()

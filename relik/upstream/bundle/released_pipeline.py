@@ -1,0 +1,453 @@
+"""A released pipeline with the four steps of `relik.pipeline.Pipeline`, for server and commands.
+
+Windows, candidates and reading are those of `relik.Relik` without quirks; what goes in and out are
+the values of `relik.types`. Ids are those of documents, as text; labels are their texts.
+"""
+
+from collections.abc import Mapping, Sequence, Sized
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+
+from relik import windows as windowing
+from relik.errors import InputError, TextTooLongError
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Candidate,
+    Document,
+    Entity,
+    EntitySpan,
+    FloatArray,
+    Relation,
+    Span,
+    Triple,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+from relik.upstream.bundle.converted_documents import split_document
+from relik.upstream.bundle.word_windows import upstream_window, word_windows
+from relik.upstream.checkpoint.settings import PipelineSettings, Task
+from relik.upstream.dropin.options import CallOptions
+from relik.upstream.index.documents import Document as IndexDocument
+from relik.upstream.index.documents import candidate_text
+from relik.upstream.reader.fitting import WindowReader, Work, read_fitting
+from relik.upstream.reader.predictions import WindowPrediction
+from relik.upstream.reader.released_reader import ReadOptions
+from relik.upstream.text.subwords import NME
+from relik.upstream.text.words import SPACY, WordCutter
+
+if TYPE_CHECKING:
+    from relik.upstream.bundle.converted_index import ConvertedIndex
+    from relik.upstream.index.document_index import DocumentIndex
+
+
+Index: TypeAlias = Union["DocumentIndex", "ConvertedIndex"]
+"""An index as it was released, or converted."""
+
+_CHARACTERS_PER_TOKEN = 4
+_TOKENS_PER_CANDIDATE = 6
+
+
+class Encoder(Protocol):
+    """What is asked of an encoder."""
+
+    def encode(self, texts: Sequence[str]) -> FloatArray:
+        """Encode texts: float32, (n_texts, dim)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedParts:
+    """What a pipeline is made of.
+
+    Args:
+        encoders: Encoder of each task; one object may be that of both.
+        indexes: Index of each task.
+        reader: The reader.
+        cutter: What cuts texts into words.
+    """
+
+    encoders: Mapping[Task, Encoder]
+    indexes: Mapping[Task, Index]
+    reader: WindowReader
+    cutter: WordCutter = SPACY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedConfig:
+    """How a pipeline answers.
+
+    Args:
+        model: Name that is given back in every answer.
+        settings: Task, windows, candidates.
+        max_length: Subwords of text and candidates that are read at once.
+        threshold: Least probability of a mention, 0..1.
+        relation_threshold: Probability above which a triple holds, 0..1; None as the reader has
+            it.
+    """
+
+    model: str
+    settings: PipelineSettings
+    max_length: int = 1000
+    threshold: float = 0.0
+    relation_threshold: float | None = None
+
+
+class ReleasedPipeline:
+    """Annotates documents; keeps nothing between calls.
+
+    `retrieve` and `read` may each be called from one thread at a time, side by side.
+
+    Args:
+        parts: Its encoders, indexes and reader.
+        config: How it answers.
+    """
+
+    def __init__(self, parts: ReleasedParts, config: ReleasedConfig) -> None:
+        self._parts = parts
+        self._config = config
+        self._task = config.settings.task
+        self._windowing = CallOptions().windowing(config.settings)
+
+    @property
+    def model(self) -> str:
+        """Name of the model that makes the answers."""
+        return self._config.model
+
+    @property
+    def kb_version(self) -> str:
+        """Version of the index of entities; of relations, where there are no entities."""
+        return next(iter(self._parts.indexes.values())).version
+
+    @property
+    def entities(self) -> Sized:
+        """Its entities, to be counted."""
+        return self._parts.indexes.get("span", ())
+
+    @property
+    def relations(self) -> Sized:
+        """Its relations, to be counted."""
+        return self._parts.indexes.get("triplet", ())
+
+    def annotate(
+        self,
+        documents: Sequence[Document],
+        *,
+        options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
+    ) -> list[Annotation]:
+        """Annotate documents; each answer depends on its document alone.
+
+        Args:
+            documents: Documents.
+            options: Tasks, thresholds, candidates.
+
+        Returns:
+            One annotation a document, same order.
+
+        Raises:
+            InputError: A text has half of a surrogate pair, or an option is out of range or asks
+                for what released pipelines have not.
+        """
+        windows = [self.split(document) for document in documents]
+        flat = [window for own in windows for window in own]
+        read = iter(self.read(flat, self.retrieve(flat, options=options), options=options))
+        return [
+            self.merge(document, [next(read) for _ in own], options=options)
+            for document, own in zip(documents, windows, strict=True)
+        ]
+
+    def split(self, document: Document) -> list[Window]:
+        """Cut a document into windows, as the pipeline is set.
+
+        Args:
+            document: A document.
+
+        Returns:
+            Windows in order; none for a text without tokens.
+
+        Raises:
+            InputError: The text has half of a surrogate pair.
+            ConfigError: spaCy is to cut it and is not installed.
+        """
+        windowing.check_text(document)
+        return [*word_windows(document, self._windowing, self._parts.cutter)]
+
+    def count_tokens(self, window: Window) -> int:
+        """Estimate what a window costs the reader.
+
+        Args:
+            window: A window.
+
+        Returns:
+            Tokens of text and candidates, roughly.
+        """
+        top_k = self._config.settings.top_k
+        candidates = sum(min(top_k, len(index)) for index in self._parts.indexes.values())
+        return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Propose entities and relations, as far as the pipeline has them and they are asked for.
+
+        Args:
+            windows: Windows.
+            options: `top_k`, for entities and for relations, and tasks.
+
+        Returns:
+            Candidates of each window, same order; a score is 1 for the best of a window and 0
+            for the last, and ties keep the order of rows.
+
+        Raises:
+            InputError: `top_k` is below 1, a threshold is not from 0 to 1, or types are asked for.
+        """
+        _check_options(options)
+        wanted = self._wanted(options)
+        top_k = self._config.settings.top_k if options.top_k is None else options.top_k
+        vectors: dict[int, FloatArray] = {}
+        found: dict[Task, list[tuple[Candidate, ...]]] = {}
+        for task in wanted if windows else ():
+            encoder, index = self._parts.encoders[task], self._parts.indexes[task]
+            # One encoder may serve both tasks.
+            if id(encoder) not in vectors:
+                vectors[id(encoder)] = encoder.encode([window.text for window in windows])
+            lines = index.find(vectors[id(encoder)], top_k=top_k)
+            found[task] = [_candidates(line, index) for line in lines]
+        nothing: list[tuple[Candidate, ...]] = [()] * len(windows)
+        pairs = zip(found.get("span", nothing), found.get("triplet", nothing), strict=True)
+        return [WindowCandidates(entities=span, relations=triplet) for span, triplet in pairs]
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        """Find, link and relate mentions.
+
+        Args:
+            windows: Windows.
+            candidates: Candidates of each.
+            options: Thresholds and tasks.
+
+        Returns:
+            One annotation a window, same order. Of a window with a single word too long for the
+            reader nothing is read, and it says that it is truncated.
+        """
+        if not self._has_answer(options):
+            return [WindowAnnotation(window=window, spans=(), triples=()) for window in windows]
+        named = [
+            (self._texts("span", one.entities), self._texts("triplet", one.relations))
+            for one in candidates
+        ]
+        task = self._task
+        work = Work(
+            windows=[upstream_window(window, self._parts.cutter) for window in windows],
+            span_candidates=None if task == "triplet" else [list(spans) for spans, _ in named],
+            triplet_candidates=None if task == "span" else [list(rest) for _, rest in named],
+            mentions=None,
+        )
+        predictions = self._predictions(work, self._reading(options))
+        return [
+            self._annotation(window, prediction, names, options)
+            for window, prediction, names in zip(windows, predictions, named, strict=True)
+        ]
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+    ) -> Annotation:
+        """Join what was read in the windows of a document.
+
+        As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
+        one, also where both are linked to nothing.
+
+        Args:
+            document: The document.
+            window_annotations: What was read.
+            options: Tasks and `nil`.
+
+        Returns:
+            The answer.
+        """
+        labelled = [_relabelled(one, None, NME) for one in window_annotations]
+        merged = windowing.merge(document, labelled, nil=True)
+        ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
+        spans = tuple(
+            replace(found, entity_id=None) if found.entity_id == NME else found
+            for found in merged.spans
+            if found.span in ends or (options.entities and (options.nil or found.entity_id != NME))
+        )
+        return replace(merged, spans=spans)
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity: its name is the text of a document, its description the definition.
+
+        Args:
+            entity_id: Its id.
+
+        Returns:
+            The record, or None where the id is unknown.
+        """
+        document = self.document("span", entity_id)
+        return None if document is None else split_document(document, entity_id)[0]
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation.
+
+        Args:
+            relation_id: Its id.
+
+        Returns:
+            The record, or None where the id is unknown.
+        """
+        document = self.document("triplet", relation_id)
+        if document is None:
+            return None
+        record = split_document(document, relation_id)[0]
+        return Relation(relation_id=relation_id, name=record.name, description=record.description)
+
+    def document(self, task: Task, record_id: str) -> IndexDocument | None:
+        """Return what stands behind an id, with its own id and all of its metadata.
+
+        Args:
+            task: "span" for entities, "triplet" for relations.
+            record_id: Its id.
+
+        Returns:
+            The document, or None where the id is unknown.
+        """
+        index = self._parts.indexes.get(task)
+        row = None if index is None else index.row_of(record_id)
+        return None if index is None or row is None else index.documents[row]
+
+    def _wanted(self, options: AnnotateOptions) -> list[Task]:
+        """Name the tasks that candidates are needed for."""
+        if not self._has_answer(options):
+            return []
+        return [task for task in self._parts.indexes if task == "span" or options.relations]
+
+    def _has_answer(self, options: AnnotateOptions) -> bool:
+        """Tell whether the pipeline knows anything of what is asked for."""
+        entities = options.entities and (self._task != "triplet" or options.nil)
+        return entities or (options.relations and self._task != "span")
+
+    def _reading(self, options: AnnotateOptions) -> ReadOptions:
+        threshold = options.relation_threshold
+        return ReadOptions(
+            relation_threshold=self._config.relation_threshold if threshold is None else threshold,
+            remove_nmes=False,
+            max_length=self._config.max_length,
+        )
+
+    def _texts(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, str]:
+        """Return ids by what the reader sees; of two that look the same the better counts."""
+        names: dict[str, str] = {}
+        for candidate in candidates:
+            document = self.document(task, candidate.entity_id)
+            if document is not None:
+                text = candidate_text(document, self._config.settings.metadata_fields)
+                names.setdefault(text, candidate.entity_id)
+        return names
+
+    def _predictions(self, work: Work, options: ReadOptions) -> list[WindowPrediction | None]:
+        """Read windows; None for one that cannot be read."""
+        try:
+            return [*read_fitting(self._parts.reader, work, options)]
+        except TextTooLongError:
+            count = len(work.windows)
+            if count == 1:
+                return [None]
+            halves = work.part(0, count // 2), work.part(count // 2, count)
+            return [found for half in halves for found in self._predictions(half, options)]
+
+    def _annotation(
+        self,
+        window: Window,
+        prediction: WindowPrediction | None,
+        names: tuple[dict[str, str], dict[str, str]],
+        options: AnnotateOptions,
+    ) -> WindowAnnotation:
+        if prediction is None:
+            return WindowAnnotation(window=window, spans=(), triples=(), truncated=True)
+        entities, relations = names
+        threshold = self._config.threshold if options.threshold is None else options.threshold
+        spans = [
+            EntitySpan(
+                span=Span(found.start, found.end),
+                entity_id=entities.get(found.label),
+                score=found.probability,
+                candidates=_weighed(found.candidates, entities) if options.explain else (),
+            )
+            for found in prediction.spans
+        ]
+        triples = (
+            Triple(
+                subject=spans[found.subject].span,
+                relation_id=relations[found.relation],
+                object=spans[found.object].span,
+                score=found.probability,
+            )
+            for found in prediction.triples
+            if min(spans[found.subject].score, spans[found.object].score) >= threshold
+        )
+        return WindowAnnotation(
+            window=window,
+            spans=tuple(found for found in spans if found.score >= threshold),
+            triples=tuple(triples) if options.relations else (),
+        )
+
+
+def _check_options(options: AnnotateOptions) -> None:
+    if options.top_k is not None and options.top_k < 1:
+        raise InputError(f"got top_k {options.top_k}, expected at least 1: raise or omit it")
+    for name in ("threshold", "relation_threshold"):
+        value = getattr(options, name)
+        if value is not None and not 0 <= value <= 1:
+            raise InputError(f"got {name} {value}, expected 0 to 1: change it or leave it out")
+    if options.types:
+        raise InputError(
+            f"got the types {', '.join(options.types)}, expected none: the documents of a released "
+            "pipeline have no types; leave them out"
+        )
+    if options.pretokenised:
+        raise InputError("got pretokenised, expected none: released pipelines cut their own words")
+
+
+def _candidates(line: Sequence[tuple[int, float]], index: Index) -> tuple[Candidate, ...]:
+    if not line:
+        return ()
+    # Inner products have no scale of their own.
+    best, last = line[0][1], line[-1][1]
+    spread = best - last if best > last else 1.0
+    base = last if best > last else best - 1.0
+    return tuple(
+        Candidate(
+            entity_id=index.entity_id(row),
+            score=(score - base) / spread,
+            rank=rank,
+            source="dense",
+        )
+        for rank, (row, score) in enumerate(line)
+    )
+
+
+def _weighed(
+    candidates: Sequence[tuple[str, float]], entities: Mapping[str, str]
+) -> tuple[Candidate, ...]:
+    known = [(entities[label], score) for label, score in candidates if label in entities]
+    return tuple(
+        Candidate(entity_id=entity_id, score=score, rank=rank, source="dense")
+        for rank, (entity_id, score) in enumerate(known)
+    )
+
+
+def _relabelled(one: WindowAnnotation, old: str | None, new: str | None) -> WindowAnnotation:
+    spans = tuple(
+        replace(found, entity_id=new) if found.entity_id == old else found for found in one.spans
+    )
+    return replace(one, spans=spans)

@@ -1,0 +1,1 @@
+"""Files, settings and weights of released ReLiK checkpoints."""

@@ -1,0 +1,1 @@
+"""The drop-in class `Relik` with the interface of upstream."""

@@ -1,0 +1,315 @@
+"""What a caller gives `Relik`, in every form that upstream takes, checked and made uniform."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from relik.errors import InputError
+from relik.upstream.checkpoint.settings import TASKS, PipelineTask, Task
+from relik.upstream.index.documents import Document, as_document
+from relik.upstream.text.token_windows import (
+    TokenText,
+    UpstreamWindow,
+    char_range,
+    join_words,
+    tokenize,
+)
+from relik.upstream.text.words import SPACY, WordCutter
+
+CharSpan = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class GivenTexts:
+    """Texts of one call.
+
+    Args:
+        documents: One for each text.
+        single: One text was given, not a list: one answer is wanted, not a list.
+    """
+
+    documents: tuple[TokenText, ...]
+    single: bool
+
+
+def read_texts(
+    text: Any, cutter: WordCutter = SPACY, *, is_split_into_words: bool = False
+) -> GivenTexts:
+    """Read the texts of a call.
+
+    Args:
+        text: A text or a list of texts; with `is_split_into_words` a list of words, or a list
+            of such lists.
+        cutter: What cuts texts into words.
+        is_split_into_words: See `text`.
+
+    Returns:
+        The texts, in tokens.
+
+    Raises:
+        InputError: It is something else, or a text has half of a surrogate pair.
+    """
+    if is_split_into_words:
+        if _is_list(text) and text and all(_is_list(words) for words in text):
+            return GivenTexts(tuple(join_words(words) for words in text), single=False)
+        if not _is_list(text):
+            raise InputError(
+                f"got {str(text)[:80]!r}, expected a list of words, or a list of such lists, "
+                "with is_split_into_words"
+            )
+        return GivenTexts((join_words(text),), single=True)
+    if isinstance(text, str):
+        return GivenTexts((tokenize(text, cutter),), single=True)
+    if not _is_list(text) or not all(isinstance(one, str) for one in text):
+        raise InputError(
+            f"got {str(text)[:80]!r}, expected a text or a list of texts: words go with "
+            "is_split_into_words=True"
+        )
+    return GivenTexts(tuple(tokenize(one, cutter) for one in text), single=False)
+
+
+def read_mentions(mentions: object, texts: GivenTexts, *, words: bool) -> list[list[CharSpan]]:
+    """Read mentions that are given.
+
+    Args:
+        mentions: Pairs of start and end for one text, or a list of them for each.
+        texts: The texts.
+        words: The pairs count tokens, not code points.
+
+    Returns:
+        For each text its mentions, in code points, in the order given.
+
+    Raises:
+        InputError: They are something else, or do not lie in their text.
+    """
+    lists = _per_document(mentions, texts, "mentions", _is_pair)
+    return [
+        [_mention(pair, document, words=words) for pair in pairs]
+        for document, pairs in zip(texts.documents, lists, strict=True)
+    ]
+
+
+def read_candidates(
+    candidates: object, texts: GivenTexts, *, task: PipelineTask
+) -> dict[Task, list[list[Document]]]:
+    """Read candidates that are given in place of retrieved ones.
+
+    Args:
+        candidates: Texts, documents or JSON objects for one text, or a list of them for each
+            text; or a dict from "span" and "triplet" to such.
+        texts: The texts.
+        task: What the pipeline is for.
+
+    Returns:
+        For each task that candidates are given for, those of each text.
+
+    Raises:
+        InputError: They are something else, or for a task that the pipeline does not have.
+    """
+    tasks = TASKS if task == "both" else (task,)
+    if isinstance(candidates, Mapping):
+        given = {str(getattr(key, "value", key)).lower(): one for key, one in candidates.items()}
+    elif candidates is None:
+        given = {}
+    elif task == "both":
+        raise InputError(
+            "got candidates without their task, expected a dict of span and triplet: this "
+            "pipeline has both"
+        )
+    else:
+        given = {task: candidates}
+    unknown = next((key for key in given if key not in tasks), None)
+    if unknown is not None:
+        raise InputError(
+            f"got candidates for {unknown!r}, expected {' or '.join(tasks)}, the task of the "
+            "pipeline"
+        )
+    return {
+        one: [
+            [as_document(candidate) for candidate in line]
+            for line in _per_document(given[one], texts, "candidates", _is_candidate)
+        ]
+        for one in tasks
+        if given.get(one) is not None
+    }
+
+
+def read_windows(windows: Any, cutter: WordCutter = SPACY) -> list[UpstreamWindow]:
+    """Read windows that are given in place of those that the texts would be cut into.
+
+    Args:
+        windows: Objects or mappings with the names of upstream's windows: `text`, and perhaps
+            `doc_id`, `window_id`, `offset`, `words`, `token2char_start` and `token2char_end`.
+            What is missing follows from the text.
+        cutter: What cuts into words the texts of those that come without.
+
+    Returns:
+        The windows, in order of document and place.
+
+    Raises:
+        InputError: They are something else, or words do not stand in the text.
+    """
+    if not _is_list(windows):
+        raise InputError(f"got {str(windows)[:80]!r}, expected a list of windows")
+    read: list[UpstreamWindow] = []
+    seen: dict[int, int] = {}
+    for window in windows:
+        if isinstance(window, UpstreamWindow):
+            read.append(window)
+            continue
+        doc_id = _field(window, "doc_id", int, 0)
+        made = _window(window, cutter, doc_id=doc_id, number=seen.get(doc_id, 0))
+        seen[doc_id] = made.window_id + 1
+        read.append(made)
+    return sorted(read, key=lambda one: (one.doc_id, one.offset, one.window_id))
+
+
+def texts_of_windows(windows: Sequence[UpstreamWindow]) -> GivenTexts:
+    """Put texts together again from their windows.
+
+    Args:
+        windows: Windows, in order of document and place.
+
+    Returns:
+        A text for each document from 0 to the last; spaces stand where no window was.
+    """
+    count = max((window.doc_id for window in windows), default=-1) + 1
+    documents = []
+    for doc_id in range(count):
+        text = ""
+        words: list[str] = []
+        starts: list[int] = []
+        ends: list[int] = []
+        for window in windows:
+            if window.doc_id != doc_id:
+                continue
+            text = text.ljust(window.offset)
+            reached = len(text)
+            text += window.text[reached - window.offset :]
+            for word, start, end in zip(window.words, window.starts, window.ends, strict=True):
+                if not starts or start > starts[-1]:
+                    words.append(word)
+                    starts.append(int(start))
+                    ends.append(int(end))
+        documents.append(
+            TokenText(
+                text,
+                tuple(words),
+                np.array(starts, dtype=np.int64),
+                np.array(ends, dtype=np.int64),
+            )
+        )
+    return GivenTexts(tuple(documents), single=False)
+
+
+def _per_document(
+    value: Any, texts: GivenTexts, name: str, is_item: Callable[[Any], bool]
+) -> list[Sequence[Any]]:
+    """Give each text its list, where one text may have its list without another around it."""
+    if not _is_list(value):
+        raise InputError(f"got {str(value)[:80]!r}, expected a list of {name}")
+    items: Sequence[Any] = value
+    if texts.single and all(is_item(item) for item in items):
+        return [items]
+    if len(items) != len(texts.documents):
+        raise InputError(
+            f"got {name} for {len(items)} texts, expected {len(texts.documents)}: give a list "
+            "for each text"
+        )
+    for line in items:
+        wrong = next((x for x in line if not is_item(x)), None) if _is_list(line) else line
+        if wrong is not None or not _is_list(line):
+            raise InputError(f"got {str(wrong)[:80]!r}, expected one of the {name} of a text")
+    return list(items)
+
+
+def _is_list(value: Any) -> bool:
+    # A named tuple is one value: a span, a document.
+    return (
+        isinstance(value, Sequence) and not isinstance(value, str) and not hasattr(value, "_fields")
+    )
+
+
+def _is_pair(value: Any) -> bool:
+    if hasattr(value, "start") and hasattr(value, "end"):
+        return True
+    return _is_list(value) and len(value) == 2 and all(map(_is_whole, value))
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int | np.integer) and not isinstance(value, bool)
+
+
+def _is_candidate(value: object) -> bool:
+    return isinstance(value, str | Document | Mapping)
+
+
+def _mention(pair: Any, document: TokenText, *, words: bool) -> CharSpan:
+    start, end = (pair.start, pair.end) if hasattr(pair, "start") else map(int, pair)
+    if words:
+        return char_range(document, start, end)
+    if not 0 <= start < end <= len(document.text):
+        raise InputError(
+            f"got a mention from {start} to {end}, expected it within the "
+            f"{len(document.text)} characters of the text"
+        )
+    return start, end
+
+
+def _field(window: Any, name: str, kind: type, default: Any) -> Any:
+    value = (
+        window.get(name, default) if isinstance(window, Mapping) else getattr(window, name, default)
+    )
+    value = default if value is None else value
+    if not isinstance(value, kind):
+        raise InputError(
+            f"got a window with the {name} {str(value)[:80]!r}, expected {kind.__name__}"
+        )
+    return value
+
+
+def _window(window: Any, cutter: WordCutter, *, doc_id: int, number: int) -> UpstreamWindow:
+    text = _field(window, "text", str, None)
+    offset = _field(window, "offset", int, 0)
+    words = list(_field(window, "words", Sequence, ()))
+    first = _field(window, "token2char_start", Mapping, {})
+    last = _field(window, "token2char_end", Mapping, {})
+    if words and len(first) == len(last) == len(words):
+        starts = np.array([_place(first, i) for i in range(len(words))], dtype=np.int64)
+        ends = np.array([_place(last, i) for i in range(len(words))], dtype=np.int64)
+    elif words:
+        starts, ends = _found(words, text, offset)
+    else:
+        made = tokenize(text, cutter)
+        words, starts, ends = list(made.words), made.starts + offset, made.ends + offset
+    for word, start, end in zip(words, starts, ends, strict=True):
+        if text[start - offset : end - offset] != word or start < offset:
+            raise InputError(
+                f"got a window whose word {word!r} is said to stand from {start} to {end}, where "
+                f"the text has {text[max(0, start - offset) : end - offset]!r}: correct its offset"
+            )
+    number = _field(window, "window_id", int, number)
+    return UpstreamWindow(doc_id, number, text, tuple(words), starts, ends, offset)
+
+
+def _place(places: Mapping[Any, Any], word: int) -> int:
+    # Keys are texts where the window came from JSON.
+    value = places.get(str(word), places.get(word))
+    if not _is_whole(value):
+        raise InputError(f"got a window that says of word {word} it stands at {value!r}")
+    return int(value)
+
+
+def _found(words: Sequence[str], text: str, offset: int) -> tuple[Any, Any]:
+    starts: list[int] = []
+    reached = 0
+    for word in words:
+        at = text.find(word, reached)
+        if at < 0:
+            raise InputError(f"got a window without its word {word!r} in {text[:80]!r}")
+        starts.append(at + offset)
+        reached = at + len(word)
+    begun = np.array(starts, dtype=np.int64)
+    return begun, begun + np.array([len(word) for word in words], dtype=np.int64)

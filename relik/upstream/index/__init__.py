@@ -1,0 +1,1 @@
+"""Indexes and query encoders of released pipelines."""

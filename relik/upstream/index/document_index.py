@@ -1,0 +1,379 @@
+"""The index of one task: documents and their vectors, in upstream's format."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError, InputError
+from relik.types import FloatArray, IntArray
+from relik.upstream.checkpoint.files import file_within
+from relik.upstream.checkpoint.settings import CONFIG, IndexSettings, Precision, known_values
+from relik.upstream.checkpoint.targets import check_target, read_yaml
+from relik.upstream.index.documents import Document, DocumentStore
+from relik.upstream.index.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
+
+EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document that a query found.
+
+    Args:
+        document: The document.
+        score: Inner product of query and document; any number.
+        row: Its row in the index; two are equal wherever they were found.
+    """
+
+    document: Document
+    score: float
+    row: int = field(compare=False)
+
+
+def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> FloatArray:
+    """Check what is asked of an index, and bring it to the width of its vectors.
+
+    Args:
+        queries: Float32, (n_queries, width).
+        dim: Width of the vectors of the index.
+        top_k: Documents per query.
+        narrow: Let the first dimensions of wider queries count.
+
+    Returns:
+        Float32, (n_queries, dim).
+
+    Raises:
+        DimensionMismatchError: The queries have another width.
+        InputError: `top_k` is less than 1.
+    """
+    if top_k < 1:
+        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or give candidates")
+    width = queries.shape[1] if queries.ndim == 2 else 0
+    if width > dim and narrow:
+        return np.ascontiguousarray(queries[:, :dim])
+    if width != dim:
+        raise DimensionMismatchError(
+            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder "
+            "that the index was built with, or, for an index of the first dimensions of a "
+            "wider encoder, index_kwargs={'matryoshka': True}"
+        )
+    return queries
+
+
+def read_found(
+    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
+) -> list[list[FoundDocument]]:
+    """Read the documents that queries found, each once however many queries found it.
+
+    Args:
+        read: Reads the document of a row.
+        found: Rows and scores of each query.
+
+    Returns:
+        The documents of each query, in the same order.
+    """
+    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
+    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]
+
+
+class DocumentWriter(Protocol):
+    """Documents that can be written."""
+
+    def save(self, path: Path) -> None:
+        """Write them as JSON Lines, in the order of their rows."""
+        ...
+
+
+class DocumentIndex:
+    """Documents and their vectors, row by row.
+
+    Args:
+        documents: The documents.
+        vectors: Their vectors, one a row.
+        matryoshka: Queries may be wider: then their first dimensions count.
+        settings: What `config.yaml` says of how the vectors were made.
+
+    Raises:
+        BundleCorruptError: There are not as many vectors as documents.
+    """
+
+    def __init__(
+        self,
+        documents: DocumentStore,
+        vectors: Vectors,
+        *,
+        matryoshka: bool = False,
+        settings: Mapping[str, Any] | None = None,
+    ) -> None:
+        if documents.n_rows != len(vectors):
+            raise BundleCorruptError(
+                f"got {documents.n_rows} documents and {len(vectors)} vectors, expected one "
+                "vector a document: fetch or build the index again"
+            )
+        self._vectors = vectors
+        self.documents = documents
+        self.matryoshka = matryoshka
+        self.settings = dict(settings or {})
+
+    @classmethod
+    def open(
+        cls,
+        folder: Path,
+        *,
+        settings: IndexSettings | None = None,
+        device: str = "cpu",
+        precision: Precision = "float32",
+    ) -> "DocumentIndex":
+        """Open an index in upstream's format.
+
+        Args:
+            folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
+                `index.faiss`.
+            settings: What the pipeline says of it.
+            device: Where it is searched. A GPU needs the vectors in its memory.
+            precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
+                computes in float32.
+
+        Returns:
+            The index. With `use_faiss` and no `index.faiss`, the vectors are searched exactly,
+            which is what the index that upstream builds then does.
+
+        Raises:
+            BundleError: A file is missing, malformed, or does not fit the others.
+            ConfigError: `config.yaml` has an unknown setting, or torch cannot use the device.
+        """
+        settings = settings or IndexSettings(name_or_path=str(folder))
+        own = read_index_config(folder)
+        documents = DocumentStore.open(
+            file_within(folder, own.get("documents") or DOCUMENTS),
+            skip_metadata=settings.skip_metadata,
+        )
+        vectors: Vectors
+        if settings.use_faiss and (folder / FAISS).is_file():
+            from relik.vectors.faiss_index import FaissIndex
+
+            vectors = FaissIndex.open(folder / FAISS)
+        else:
+            tensor = read_tensor(folder / EMBEDDINGS)
+            vectors = TorchVectors(place_tensor(tensor, device=device, precision=precision))
+        matryoshka = settings.matryoshka
+        if matryoshka is None:
+            matryoshka = "matryoshka" in settings.name_or_path.lower()
+        try:
+            return cls(documents, vectors, matryoshka=matryoshka, settings=own)
+        except BundleCorruptError as error:
+            raise BundleCorruptError(f"{folder}: {error}") from error
+
+    @property
+    def dim(self) -> int:
+        """Width of the vectors."""
+        return self._vectors.dim
+
+    @property
+    def version(self) -> str:
+        """Name of what the documents say: 16 hexadecimal digits."""
+        return self.documents.version
+
+    @property
+    def changed(self) -> bool:
+        """Whether documents were added or deleted since the index was opened."""
+        return self.documents.changed
+
+    def __len__(self) -> int:
+        """Return the number of documents."""
+        return len(self.documents)
+
+    def search(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[FoundDocument]]:
+        """Find the best documents of each query.
+
+        Args:
+            queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
+            top_k: Documents per query, at least 1.
+            truncate: Let the first dimensions of wider queries count, as upstream does.
+
+        Returns:
+            For each query at most `top_k` documents, best first, ties by row.
+
+        Raises:
+            DimensionMismatchError: The queries have another width.
+            InputError: `top_k` is less than 1.
+        """
+        found = self.find(queries, top_k=top_k, truncate=truncate)
+        return read_found(self.documents.__getitem__, found)
+
+    def find(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[tuple[int, float]]]:
+        """Find the rows of the best documents of each query, and do not read them.
+
+        Args:
+            queries: As for `search`.
+            top_k: As for `search`.
+            truncate: As for `search`.
+
+        Returns:
+            For each query at most `top_k` rows with their scores, best first, ties by row.
+
+        Raises:
+            DimensionMismatchError: The queries have another width.
+            InputError: `top_k` is less than 1.
+        """
+        narrow = truncate or self.matryoshka
+        queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
+        deleted = set(self.documents.deleted.tolist())
+        limit = min(top_k + len(deleted), len(self._vectors))
+        rows, scores = self._vectors.search(queries, top_k=limit) if limit else _nothing(queries)
+        return [
+            [pair for pair in zip(*lines, strict=True) if pair[0] not in deleted][:top_k]
+            for lines in zip(rows.tolist(), scores.tolist(), strict=True)
+        ]
+
+    def entity_id(self, row: int) -> str:
+        """Return the id of a document as text, as the server gives it.
+
+        Args:
+            row: Its row.
+
+        Returns:
+            The id. Two documents of one id are one entity, the first of them.
+        """
+        return str(self.documents[row].id)
+
+    def row_of(self, entity_id: str) -> int | None:
+        """Find a document by its id as text.
+
+        Args:
+            entity_id: From `entity_id`.
+
+        Returns:
+            Its row, or None.
+        """
+        for key in (entity_id, _number(entity_id)):
+            row = None if key is None else self.documents.row_of(key)
+            if row is not None and self.entity_id(row) == entity_id:
+                return row
+        return None
+
+    def add(self, documents: Iterable[Document | str], vectors: FloatArray) -> None:
+        """Append documents with their vectors.
+
+        Args:
+            documents: Documents or texts.
+            vectors: Float32, (n_documents, dim), made by the index's encoder.
+
+        Raises:
+            DimensionMismatchError: The vectors are not one of the right width a document.
+            InputError: The id of a document is taken.
+            BundleError: The index is searched with FAISS.
+        """
+        given = list(documents)
+        if vectors.shape != (len(given), self.dim):
+            raise DimensionMismatchError(
+                f"got vectors of shape {vectors.shape}, expected ({len(given)}, {self.dim}): "
+                "encode each document with the encoder of the index"
+            )
+        tensor = self._tensor()
+        self.documents.add(given)
+        fresh = torch.from_numpy(np.ascontiguousarray(vectors)).to(tensor)
+        self._vectors = TorchVectors(torch.cat([tensor, fresh]))
+
+    def delete(self, key: str | int | Document) -> Document:
+        """Take a document out, so that no search finds it.
+
+        Args:
+            key: Its id or text, or the document.
+
+        Returns:
+            What was deleted.
+
+        Raises:
+            InputError: There is no such document.
+        """
+        return self.documents.delete(key)
+
+    def save(self, folder: Path) -> None:
+        """Write the index in upstream's format, without the deleted documents.
+
+        Args:
+            folder: Made where it is missing.
+
+        Raises:
+            BundleError: The index is searched with FAISS.
+        """
+        tensor = self._tensor().cpu()
+        kept = np.setdiff1d(np.arange(len(tensor)), self.documents.deleted)
+        rows = torch.from_numpy(kept)
+        write_index(folder, self.documents, tensor[rows].clone(), settings=self.settings)
+
+    def _tensor(self) -> torch.Tensor:
+        if not isinstance(self._vectors, TorchVectors):
+            raise BundleError(
+                "got an index that is searched with FAISS, expected one with its embeddings.pt "
+                "open: open it without use_faiss"
+            )
+        return self._vectors.tensor
+
+
+def write_index(
+    folder: Path, documents: DocumentWriter, vectors: torch.Tensor, *, settings: Mapping[str, Any]
+) -> None:
+    """Write an index in upstream's format.
+
+    Args:
+        folder: Made where it is missing.
+        documents: Its documents.
+        vectors: (n_documents, dim), in the same order.
+        settings: How the vectors were made: `metadata_fields` and `separator`.
+    """
+    import yaml
+
+    folder.mkdir(parents=True, exist_ok=True)
+    documents.save(folder / DOCUMENTS)
+    torch.save(vectors, folder / EMBEDDINGS)
+    values = {
+        "_target_": "relik.retriever.indexers.inmemory.InMemoryDocumentIndex",
+        "metadata_fields": list(settings.get("metadata_fields") or []),
+        "separator": settings.get("separator"),
+        "name_or_path": None,
+    }
+    (folder / CONFIG).write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
+
+
+def read_index_config(folder: Path) -> dict[str, Any]:
+    """Read what an index in upstream's format says of itself.
+
+    Args:
+        folder: Its folder.
+
+    Returns:
+        Settings by name; none without a `config.yaml`.
+
+    Raises:
+        BundleCorruptError: The file is not plain YAML.
+        ConfigError: It has an unknown setting.
+    """
+    if not (folder / CONFIG).is_file():
+        return {}
+    values = read_yaml(folder / CONFIG)
+    where = str(folder / CONFIG)
+    check_target(values, ("index",), where=where)
+    names = {"metadata_fields", "separator", "name_or_path", "documents", "device", "precision"}
+    return known_values(values, frozenset(names), where=where)
+
+
+def _number(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:
+        return None
+
+
+def _nothing(queries: FloatArray) -> tuple[IntArray, FloatArray]:
+    shape = (len(queries), 0)
+    return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)

@@ -1,0 +1,1 @@
+"""Released readers: rows, models, labels and predictions."""

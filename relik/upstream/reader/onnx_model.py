@@ -1,0 +1,238 @@
+"""Converted readers on ONNX Runtime: the stages of a released reader, a row at a time."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from relik.backends.onnx_rows import COMPARE, ENCODE, ENDS, LINK, SIDES, RowModel
+from relik.errors import BundleCorruptError
+from relik.reader.decode import softmax
+from relik.reader.inputs import ReaderInput
+from relik.types import FloatArray, IntArray
+from relik.upstream.checkpoint.reader_config import CheckpointSettings, Kind
+from relik.upstream.reader.arithmetic import In, Out, Places, pieces
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodedRow:
+    """A row that the backbone has read: its text, and the markers behind it.
+
+    Args:
+        hidden: Float32, (n_kept, d).
+        starts: Float32, (1, n_kept, 2), logits of no and yes.
+        entities: Float32, (n_classes, width).
+        relations: Float32, (n_relations, L).
+        entity_positions: Int64, (n_classes,), among those kept.
+    """
+
+    hidden: FloatArray
+    starts: FloatArray
+    entities: FloatArray
+    relations: FloatArray
+    entity_positions: IntArray
+
+
+class OnnxReaderModel:
+    """The arithmetic of a converted reader.
+
+    Args:
+        rows: Its graphs.
+        settings: What its config.json says.
+    """
+
+    def __init__(self, rows: RowModel, settings: CheckpointSettings) -> None:
+        self._rows = rows
+        self._settings = settings
+
+    @classmethod
+    def open(cls, folder: Path, *, kind: Kind, threads: int = 0) -> "OnnxReaderModel":
+        """Open the model of a reader.
+
+        Args:
+            folder: With config.json, weights and graphs.
+            kind: What the reader is used for.
+            threads: Rows to read side by side; 0 for as many as there are cores.
+
+        Returns:
+            The model.
+
+        Raises:
+            BundleError: A file is missing or broken, or two do not fit each other.
+            ConfigError: The reader is of the other kind.
+        """
+        settings = CheckpointSettings.read(folder, kind=kind)
+        heads = settings.heads
+        needed = [ENCODE, ENDS]
+        needed += [LINK] if heads.links or heads.types else []
+        needed += [SIDES, COMPARE] if heads.relations else []
+        rows = RowModel.open(folder, threads=threads)
+        missing = next((name for name in needed if not rows.has(name)), None)
+        if missing is not None:
+            raise BundleCorruptError(
+                f"{folder / missing}: is missing, expected the graph of a {kind} reader: convert "
+                "the pipeline again"
+            )
+        return cls(rows, settings)
+
+    @property
+    def settings(self) -> CheckpointSettings:
+        """What its config.json says."""
+        return self._settings
+
+    @property
+    def positions(self) -> int | None:
+        """Most tokens of a row, or None where any number will do."""
+        return self._rows.positions
+
+    @property
+    def n_words(self) -> int:
+        """Number of ids that have an embedding."""
+        return self._rows.n_words
+
+    @property
+    def rows_at_once(self) -> int:
+        """Return 1: rows share nothing."""
+        return 1
+
+    def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
+        """Do something for each of many batches, side by side.
+
+        Args:
+            work: What to do.
+            batches: The batches.
+
+        Returns:
+            What it gave, in the same order.
+        """
+        return self._rows.each(work, batches)
+
+    def encode(self, rows: Sequence[ReaderInput]) -> EncodedRow:
+        """Read a row.
+
+        Args:
+            rows: One row.
+
+        Returns:
+            What the other stages need.
+
+        Raises:
+            InferenceError: ONNX Runtime failed.
+        """
+        (row,) = rows
+        markers = np.concatenate((row.entity_positions, row.relation_positions))
+        kept = np.union1d(np.arange(row.n_text + 1), markers)  # sorted: the text stays in front
+        heads = self._settings.heads
+        feed: dict[str, NDArray[np.generic]] = self._rows.feed(row.ids, row.types)
+        feed["kept"] = kept
+        entities = np.searchsorted(kept, row.entity_positions)
+        relations = np.searchsorted(kept, row.relation_positions)
+        if heads.links or heads.types:
+            feed["entity_positions"] = _at_least_one(entities)
+        if heads.relations:
+            feed["relation_positions"] = _at_least_one(relations)
+        hidden, starts, *vectors = self._rows.run(ENCODE, feed)
+        none = np.zeros((0, 0), dtype=np.float32)
+        found = iter(vectors)
+        return EncodedRow(
+            hidden=hidden,
+            starts=starts[np.newaxis],
+            entities=next(found)[: len(entities)] if heads.links or heads.types else none,
+            relations=next(found)[: len(relations)] if heads.relations else none,
+            entity_positions=entities,
+        )
+
+    def ends(
+        self, encoded: EncodedRow, rows: IntArray, starts: IntArray, *, n_tokens: int
+    ) -> FloatArray:
+        """Score tokens as the end of each start.
+
+        Args:
+            encoded: From `encode`.
+            rows: Int64, (n_starts,), zeros.
+            starts: Int64, (n_starts,), at least one.
+            n_tokens: Tokens to score: no text stands behind them.
+
+        Returns:
+            Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
+
+        Raises:
+            InferenceError: ONNX Runtime failed.
+        """
+        hidden = encoded.hidden[:n_tokens]
+        parts = [
+            self._rows.run(ENDS, {"hidden": hidden, "starts": starts[piece]})[0]
+            for piece in pieces(len(starts), hidden.size)
+        ]
+        logits = np.concatenate(parts)
+        return logits[..., 0] if self._settings.heads.end_classes == 1 else logits
+
+    def link(self, encoded: EncodedRow, places: Places) -> FloatArray:
+        """Score the entities of the row for each span.
+
+        Args:
+            encoded: From `encode`.
+            places: At least one span.
+
+        Returns:
+            Logits, float32, (n_spans, n_classes).
+
+        Raises:
+            InferenceError: ONNX Runtime failed.
+        """
+        if not len(encoded.entities):
+            return np.zeros((len(places.rows), 0), dtype=np.float32)
+        feed = _spans(encoded, places) | {"entity_vectors": encoded.entities}
+        return self._rows.run(LINK, feed)[0]
+
+    def relate(
+        self,
+        encoded: EncodedRow,
+        places: Places,
+        *,
+        types: FloatArray | None,
+        n_relations: int,
+    ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
+        """Score relations for all ordered pairs of spans, a span with itself included.
+
+        Args:
+            encoded: From `encode`.
+            places: Spans of the row, at least one.
+            types: Float32, (n_spans, n_classes), probability of each entity, 0..1; None where the
+                reader has no entities.
+            n_relations: Relations of the row.
+
+        Yields:
+            Subjects and objects, int64, (n_pairs,), and probabilities, float32,
+            (n_pairs, n_relations); piece by piece.
+
+        Raises:
+            InferenceError: ONNX Runtime failed.
+        """
+        feed = _spans(encoded, places)
+        if types is not None and self._settings.heads.type_embedding:
+            markers = encoded.hidden[encoded.entity_positions[: types.shape[1]]]
+            feed["entities"] = types @ markers  # (n_spans, d)
+        as_subject, as_object = self._rows.run(SIDES, feed)
+        vectors = encoded.relations[:n_relations]  # (n_relations, L)
+        n_spans = len(places.rows)
+        pairs = np.arange(n_spans * n_spans, dtype=np.int64)
+        for piece in pieces(len(pairs), vectors.size):
+            subjects, objects = np.divmod(pairs[piece], n_spans)
+            compared = {
+                "subjects": as_subject[subjects],
+                "objects": as_object[objects],
+                "relation_vectors": vectors,
+            }
+            yield subjects, objects, softmax(self._rows.run(COMPARE, compared)[0])[..., 1]
+
+
+def _spans(encoded: EncodedRow, places: Places) -> dict[str, NDArray[np.generic]]:
+    return {"hidden": encoded.hidden, "starts": places.starts, "ends": places.ends}
+
+
+def _at_least_one(positions: IntArray) -> IntArray:
+    """Point an empty list of positions at token 0, since kernels expect something to gather."""
+    return positions if len(positions) else np.zeros(1, dtype=np.int64)

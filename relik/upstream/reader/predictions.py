@@ -1,0 +1,206 @@
+"""What a released reader finds in a window: from the rows of a window to its spans and triples."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from relik.types import FloatArray
+from relik.upstream.reader.labels import (
+    TokenSpan,
+    best_candidates,
+    label_of,
+    rounded,
+    token_chars,
+    word_chars,
+)
+from relik.upstream.reader.marked_rows import ReaderRow
+from relik.upstream.text.subwords import NME, WordTokens
+from relik.upstream.text.token_windows import UpstreamWindow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedSpan:
+    """A mention in a window.
+
+    Args:
+        start: First code point in the document.
+        end: One past the last; with quirks it may lie before `start`.
+        label: The candidate that it means, or "--NME--".
+        probability: Of the label, 0..1; of the mention where the reader knows no entities.
+        candidates: The best candidates and their probabilities, 0..1, best first.
+    """
+
+    start: int
+    end: int
+    label: str
+    probability: float
+    candidates: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PredictedTriple:
+    """A relation between two mentions of a window.
+
+    Args:
+        subject: Position of the subject among the spans.
+        relation: The relation candidate.
+        object: Position of the object among the spans.
+        probability: 0..1; with quirks rounded to two decimals.
+    """
+
+    subject: int
+    relation: str
+    object: int
+    probability: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowPrediction:
+    """What was found in a window.
+
+    Args:
+        spans: By position and label.
+        triples: By subject, relation and object.
+        left_out: Candidates that did not fit and were not read.
+        spans_left_out: Mentions that were not read, because there are too many.
+    """
+
+    spans: tuple[PredictedSpan, ...] = ()
+    triples: tuple[PredictedTriple, ...] = ()
+    left_out: int = 0
+    spans_left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowReading:
+    """What was found in a row.
+
+    Args:
+        row: The row.
+        spans: Its spans, by tokens.
+        scores: Float32, (n_spans, n_classes), 0..1: the probability of NONE and of each entity
+            where the reader links, of each entity where it is closed, else of no class.
+        triples: Positions of subject, relation and object, and the probability, 0..1.
+        spans_left_out: Spans beyond the limit.
+    """
+
+    row: ReaderRow
+    spans: tuple[TokenSpan, ...]
+    scores: FloatArray
+    triples: tuple[tuple[int, int, int, float], ...]
+    spans_left_out: int
+
+
+def linked(
+    readings: Sequence[RowReading], text: WordTokens, *, quirks: bool, remove_nmes: bool
+) -> WindowPrediction:
+    """Bring the rows of a window together that each show some of its candidates.
+
+    Args:
+        readings: Of each row, in order.
+        text: The tokens of the window.
+        quirks: Take the first label that is not "--NME--"; else the most probable such label.
+        remove_nmes: Leave spans out that mean nothing known.
+
+    Returns:
+        What was found in the window.
+    """
+    found: dict[tuple[int, int], PredictedSpan] = {}
+    for reading in readings:
+        for span, scores in zip(reading.spans, reading.scores, strict=True):
+            label = label_of(scores, reading.row.entities)
+            if label is None:
+                continue
+            chars = span.chars or token_chars(span, text)
+            fresh = PredictedSpan(
+                start=chars[0],
+                end=chars[1],
+                label=label,
+                probability=float(scores.max()),
+                candidates=best_candidates(scores[1:], reading.row.entities),
+            )
+            # Tokens differ that cover the same code points, such as one that is a mere space.
+            key = (span.start, span.end) if quirks else chars
+            if key not in found or _better(fresh, found[key], quirks=quirks):
+                found[key] = fresh
+    kept = [s for s in found.values() if not (remove_nmes and s.label == NME)]
+    spans = {_place(span): span for span in kept}
+    return WindowPrediction(
+        spans=tuple(spans[place] for place in sorted(spans)),
+        left_out=readings[0].row.left_out,
+        spans_left_out=sum(reading.spans_left_out for reading in readings),
+    )
+
+
+def related(
+    reading: RowReading, text: WordTokens, window: UpstreamWindow, *, quirks: bool
+) -> WindowPrediction:
+    """Place the spans and triples of a window that has one row.
+
+    Args:
+        reading: Of the row.
+        text: The tokens of the window.
+        window: The window.
+        quirks: Keep every label of a place, and triples several times; else one of each, the most
+            probable.
+
+    Returns:
+        What was found in the window.
+    """
+    every = [
+        _typed(reading, k, span.chars or word_chars(span, text, window, quirks=quirks))
+        for k, span in enumerate(reading.spans)
+    ]
+    best: dict[tuple[object, ...], PredictedSpan] = {}
+    for span in every:
+        key = (span.start, span.end, span.label) if quirks else (span.start, span.end)
+        if key not in best or span.probability > best[key].probability:
+            best[key] = span
+    spans = sorted(best.values(), key=_place)
+    # A place with several labels is known by its first one.
+    positions = {(s.start, s.end): k for k, s in reversed(list(enumerate(spans)))}
+    triples = []
+    for subject, relation, obj, probability in reading.triples:
+        if relation < len(reading.row.relations):
+            first, second = every[subject], every[obj]
+            triples.append(
+                PredictedTriple(
+                    subject=positions[first.start, first.end],
+                    relation=reading.row.relations[relation],
+                    object=positions[second.start, second.end],
+                    probability=rounded(probability) if quirks else probability,
+                )
+            )
+    return WindowPrediction(
+        spans=tuple(spans),
+        triples=_ordered(triples, quirks=quirks),
+        left_out=reading.row.left_out,
+        spans_left_out=reading.spans_left_out,
+    )
+
+
+def _typed(reading: RowReading, k: int, chars: tuple[int, int]) -> PredictedSpan:
+    """Label a span with the entity of its row that is most probable."""
+    labels, scores = reading.row.entities, reading.scores[k]
+    best = best_candidates(scores, labels)
+    label, probability = best[0] if best else (NME, reading.spans[k].score)
+    return PredictedSpan(
+        start=chars[0], end=chars[1], label=label, probability=probability, candidates=best
+    )
+
+
+def _better(fresh: PredictedSpan, kept: PredictedSpan, *, quirks: bool) -> bool:
+    if quirks:
+        return kept.label == NME
+    return (fresh.label != NME, fresh.probability) > (kept.label != NME, kept.probability)
+
+
+def _ordered(triples: Sequence[PredictedTriple], *, quirks: bool) -> tuple[PredictedTriple, ...]:
+    by_place = sorted(triples, key=lambda t: (t.subject, t.relation, t.object, -t.probability))
+    if quirks:
+        return tuple(by_place)
+    kept = {(t.subject, t.relation, t.object): t for t in reversed(by_place)}
+    return tuple(reversed(kept.values()))
+
+
+def _place(span: PredictedSpan) -> tuple[int, int, str]:
+    return span.start, span.end, span.label

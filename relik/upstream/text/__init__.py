@@ -1,0 +1,1 @@
+"""Words, windows and subwords as upstream cuts them."""

@@ -1,0 +1,1 @@
+"""Vector indexes: exact search in numpy, FAISS, and the index of records without vectors."""

@@ -1,0 +1,1 @@
+"""The JSON shape of annotated documents."""

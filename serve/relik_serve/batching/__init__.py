@@ -1,0 +1,1 @@
+"""Queues and workers that bring documents to the models in batches."""

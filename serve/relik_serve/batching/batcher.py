@@ -1,0 +1,341 @@
+"""Brings the documents of many requests to the two models, in batches, and the answers back."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from relik.errors import InputError, RelikError, TextTooLongError
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    Span,
+    Window,
+    WindowAnnotation,
+    WindowCandidates,
+)
+from relik.windows import place_mentions
+from relik_serve.batching.pieces import Given, Piece, RetrievedWindow, Timer, Work
+from relik_serve.batching.pipeline_steps import GivenStages, Stages
+from relik_serve.batching.stage_worker import Stage
+from relik_serve.errors import (
+    STOPPING,
+    DeadlineError,
+    NotReadyError,
+    OverloadedError,
+    as_relik_error,
+)
+
+Overflow: TypeAlias = Literal["window", "error"]
+RETRY_AFTER_S = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much the batcher takes on.
+
+    Args:
+        max_batch_tokens: Tokens in one call of a model.
+        max_concurrent_requests: Requests between admission and answer.
+        deadline_s: Seconds that a request may take.
+        threads: Threads that split and merge.
+    """
+
+    max_batch_tokens: int
+    max_concurrent_requests: int
+    deadline_s: float
+    threads: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """The answer to one request.
+
+    Args:
+        results: An annotation or an error per document, in the order given.
+        timing: `queue_ms`, `retrieve_ms`, `read_ms`.
+        retrieved: The windows of each document with their candidates, none for one that failed;
+            empty unless they were to be kept.
+    """
+
+    results: tuple[Annotation | RelikError, ...]
+    timing: dict[str, float]
+    retrieved: tuple[tuple[RetrievedWindow, ...], ...] = ()
+
+
+class Batcher:
+    """Two stages, each with a queue and a thread that owns its device.
+
+    While one batch is read the next is retrieved. A document that fails takes no other with
+    it, and what a document gets does not depend on what shares its batches.
+
+    Args:
+        stages: The pipeline.
+        limits: How much to take on.
+        given: The pipeline again, where it takes mentions from callers.
+    """
+
+    def __init__(self, stages: Stages, *, limits: Limits, given: GivenStages | None = None) -> None:
+        self._stages = stages
+        self._given = given
+        self._limits = limits
+        self._changed = threading.Condition()
+        self._n_admitted = 0
+        self._closed = False
+        self._running: set[Work] = set()
+        self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="relik-text")
+        self._read: Stage[WindowAnnotation] = Stage(
+            "read",
+            call=self._call_read,
+            deliver=self._deliver_annotations,
+            max_tokens=limits.max_batch_tokens,
+            whole_documents=False,
+        )
+        self._retrieve: Stage[WindowCandidates] = Stage(
+            "retrieve",
+            call=self._call_retrieve,
+            deliver=self._deliver_candidates,
+            max_tokens=limits.max_batch_tokens,
+            # A name written in full in one window is evidence for its short form in another.
+            whole_documents=True,
+        )
+
+    def start(self) -> None:
+        """Start the two threads."""
+        self._read.start()
+        self._retrieve.start()
+
+    @property
+    def n_running(self) -> int:
+        """Requests between admission and answer."""
+        return self._n_admitted
+
+    @property
+    def n_queued(self) -> int:
+        """Windows that wait for one of the models."""
+        return self._retrieve.n_queued + self._read.n_queued
+
+    def is_alive(self) -> bool:
+        """Tell whether requests would be worked on.
+
+        Returns:
+            True while both threads run and `close` has not been called.
+        """
+        return not self._closed and self._retrieve.is_alive() and self._read.is_alive()
+
+    def close(self, *, timeout_s: float) -> None:
+        """Refuse new requests, finish the running ones, end the threads.
+
+        Call it from a thread that is not the event loop's: the running requests need that one.
+
+        Args:
+            timeout_s: Seconds for the running requests; what has not ended then fails.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.wait_for(lambda: self._n_admitted == 0, timeout=timeout_s)
+            left = list(self._running)
+        for work in left:
+            work.fail(NotReadyError(STOPPING))
+        self._retrieve.close(timeout_s=1.0)
+        self._read.close(timeout_s=1.0)
+        self._pool.shutdown(wait=False)
+
+    async def annotate(
+        self,
+        documents: Sequence[Document],
+        *,
+        options: AnnotateOptions,
+        on_overflow: Overflow = "window",
+        keep_candidates: bool = False,
+        mentions: Sequence[Sequence[Span] | None] | None = None,
+    ) -> Outcome:
+        """Annotate the documents of one request.
+
+        Cancelling the call takes its documents out of the queues.
+
+        Args:
+            documents: The documents.
+            options: Tasks, thresholds and the like.
+            on_overflow: `error` refuses a document of more than one window.
+            keep_candidates: Fill `Outcome.retrieved`.
+            mentions: Mentions of each document; None where they are to be found.
+
+        Returns:
+            A result per document, in order.
+
+        Raises:
+            NotReadyError: The server stops.
+            OverloadedError: As many requests as may run do.
+            DeadlineError: The answer took too long.
+        """
+        self._admit()
+        timer = Timer(time.monotonic())
+        try:
+            async with asyncio.timeout(self._limits.deadline_s):
+                asked = zip(documents, mentions or [None] * len(documents), strict=True)
+                works, results = await self._run([*asked], options, on_overflow, timer)
+        except TimeoutError as error:
+            raise self._deadline_error() from error
+        finally:
+            with self._changed:
+                self._n_admitted -= 1
+                self._changed.notify_all()
+        if any(isinstance(result, DeadlineError) for result in results):
+            raise self._deadline_error()
+        return Outcome(
+            results=tuple(results),
+            timing=timer.milliseconds(),
+            retrieved=_retrieved(works, results) if keep_candidates else (),
+        )
+
+    def _admit(self) -> None:
+        limit = self._limits.max_concurrent_requests
+        with self._changed:
+            if self._closed:
+                raise NotReadyError(STOPPING)
+            if self._n_admitted >= limit:
+                raise OverloadedError(
+                    f"got a request while {limit} were running, which is the limit: "
+                    f"try again in {RETRY_AFTER_S} s",
+                    retry_after_s=RETRY_AFTER_S,
+                )
+            self._n_admitted += 1
+
+    def _deadline_error(self) -> DeadlineError:
+        return DeadlineError(
+            f"the answer was not ready in {self._limits.deadline_s:g} s: "
+            "send fewer or shorter documents, or try when there is less to do"
+        )
+
+    async def _run(
+        self,
+        asked: Sequence[tuple[Document, Sequence[Span] | None]],
+        options: AnnotateOptions,
+        on_overflow: Overflow,
+        timer: Timer,
+    ) -> tuple[list[Work | RelikError], list[Annotation | RelikError]]:
+        loop = asyncio.get_running_loop()
+        deadline = time.monotonic() + self._limits.deadline_s
+        works = await loop.run_in_executor(
+            self._pool,
+            lambda: [
+                self._split(document, given, options, on_overflow, deadline, timer)
+                for document, given in asked
+            ],
+        )
+        started = [work for work in works if isinstance(work, Work)]
+        self._enqueue(started)
+        try:
+            await asyncio.gather(
+                *(asyncio.wrap_future(work.future) for work in started), return_exceptions=True
+            )
+        finally:
+            for work in started:
+                work.future.cancel()
+            with self._changed:
+                self._running.difference_update(started)
+        results = await loop.run_in_executor(
+            self._pool, lambda: [self._merge(work, options) for work in works]
+        )
+        return works, results
+
+    def _enqueue(self, works: Sequence[Work]) -> None:
+        with self._changed:
+            self._running.update(works)
+        for work in works:
+            self._retrieve.put(work.pieces())
+
+    def _split(
+        self,
+        document: Document,
+        mentions: Sequence[Span] | None,
+        options: AnnotateOptions,
+        on_overflow: Overflow,
+        deadline: float,
+        timer: Timer,
+    ) -> Work | RelikError:
+        try:
+            windows = self._stages.split(document)
+            if on_overflow == "error" and len(windows) > 1:
+                return TextTooLongError(
+                    f"got a text of {len(windows)} windows, expected 1: "
+                    'shorten it, or ask for "on_overflow": "window"'
+                )
+            costs = [self._stages.count_tokens(window) for window in windows]
+            given = None if mentions is None else self._placed(document, windows, mentions)
+        except Exception as error:  # noqa: BLE001  # it ends this document alone
+            return as_relik_error(error, "split")
+        return Work(
+            document,
+            windows,
+            costs=costs,
+            options=options,
+            deadline=deadline,
+            timer=timer,
+            given=given,
+        )
+
+    def _placed(
+        self, document: Document, windows: Sequence[Window], mentions: Sequence[Span]
+    ) -> Given:
+        if self._given is None:
+            raise InputError(
+                "got mentions, expected none: this pipeline finds them itself; leave them out"
+            )
+        placed = place_mentions(document, windows, mentions)
+        return Given(mentions=mentions, placed=placed)
+
+    def _merge(self, work: Work | RelikError, options: AnnotateOptions) -> Annotation | RelikError:
+        if not isinstance(work, Work):
+            return work
+        try:
+            found = work.future.result()
+            if work.given is not None and self._given is not None:
+                return self._given.merge(
+                    work.document, found, options=options, mentions=work.given.mentions
+                )
+            return self._stages.merge(work.document, found, options=options)
+        except Exception as error:  # noqa: BLE001  # it ends this document alone
+            return as_relik_error(error, "merge")
+
+    def _call_retrieve(
+        self, pieces: Sequence[Piece], options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        return self._stages.retrieve([piece.window for piece in pieces], options=options)
+
+    def _deliver_candidates(
+        self, pieces: Sequence[Piece], candidates: Sequence[WindowCandidates]
+    ) -> None:
+        for piece, each in zip(pieces, candidates, strict=True):
+            piece.work.keep_candidates(piece.index, each)
+        self._read.put(pieces)
+
+    def _deliver_annotations(
+        self, pieces: Sequence[Piece], annotations: Sequence[WindowAnnotation]
+    ) -> None:
+        for piece, each in zip(pieces, annotations, strict=True):
+            piece.work.keep_annotation(piece.index, each)
+
+    def _call_read(
+        self, pieces: Sequence[Piece], options: AnnotateOptions
+    ) -> list[WindowAnnotation]:
+        windows = [piece.window for piece in pieces]
+        candidates = [piece.work.take_candidates(piece.index) for piece in pieces]
+        mentions = [piece.mentions for piece in pieces]
+        if self._given is None or all(own is None for own in mentions):
+            return self._stages.read(windows, candidates, options=options)
+        return self._given.read(windows, candidates, options=options, mentions=mentions)
+
+
+def _retrieved(
+    works: Sequence[Work | RelikError], results: Sequence[Annotation | RelikError]
+) -> tuple[tuple[RetrievedWindow, ...], ...]:
+    return tuple(
+        work.retrieved() if isinstance(work, Work) and isinstance(result, Annotation) else ()
+        for work, result in zip(works, results, strict=True)
+    )

@@ -1,0 +1,149 @@
+"""Opens and warms the model while the server already answers, and closes it at the end."""
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from relik.find_pipeline import PipelineSource
+from relik.pipeline import Pipeline
+from relik.types import AnnotateOptions, Document
+from relik_serve.batching.batcher import Batcher, Limits
+from relik_serve.batching.pipeline_steps import Served, Stages
+from relik_serve.errors import NotReadyError
+from relik_serve.settings import Settings
+
+log = logging.getLogger(__name__)
+
+WARM_UP = Document(doc_id="warm-up", text="Ada Lovelace was born in London.")
+
+
+def open_served(source: PipelineSource, *, backend: str) -> Served:
+    """Open the models of a pipeline.
+
+    Args:
+        source: A bundle, or a converted or released pipeline.
+        backend: "onnx", "torch", or "auto".
+
+    Returns:
+        The pipeline, and how much it knows.
+
+    Raises:
+        BundleError: A model or an index cannot be used.
+        ConfigError: There is no such backend, or it cannot run the pipeline.
+    """
+    pipeline = source.pipeline(backend)
+    return Served(
+        stages=pipeline,
+        n_entities=len(pipeline.entities),
+        n_relations=len(pipeline.relations),
+        given=pipeline if isinstance(pipeline, Pipeline) else None,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedModel:
+    """A warm model and the batcher that feeds it.
+
+    Args:
+        served: The pipeline.
+        batcher: Its batcher, started.
+    """
+
+    served: Served
+    batcher: Batcher
+
+
+class ModelSlot:
+    """Where the model is, once it is there.
+
+    Args:
+        open_model: Opens the pipeline; may take long.
+        settings: Settings of the server.
+        on_ready: Called from the loading thread when the model is warm.
+        on_failure: Called from the loading thread when it cannot be opened or warmed.
+    """
+
+    def __init__(
+        self,
+        open_model: Callable[[], Served],
+        settings: Settings,
+        *,
+        on_ready: Callable[[Served], None],
+        on_failure: Callable[[Exception], None],
+    ) -> None:
+        self._open_model = open_model
+        self._settings = settings
+        self._on_ready = on_ready
+        self._on_failure = on_failure
+        self._lock = threading.Lock()
+        self._model: LoadedModel | None = None
+        self._closed = False
+        self._state = "the model is being opened: try again in a moment"
+
+    def start(self) -> None:
+        """Open and warm the model in a thread of its own."""
+        threading.Thread(target=self._load, name="relik-load", daemon=True).start()
+
+    def ready(self) -> LoadedModel:
+        """Return the model.
+
+        Returns:
+            The warm model.
+
+        Raises:
+            NotReadyError: It is not there yet, or not any more.
+        """
+        with self._lock:
+            if self._model is None:
+                raise NotReadyError(self._state)
+            return self._model
+
+    def close(self) -> None:
+        """Finish the running requests and end the threads; blocks."""
+        with self._lock:
+            self._closed = True
+            self._state = "the server is stopping"
+            model = self._model
+        if model is not None:
+            model.batcher.close(timeout_s=self._settings.drain_s)
+
+    def _load(self) -> None:
+        try:
+            served = self._open_model()
+            _warm(served.stages)
+            batcher = Batcher(served.stages, limits=_limits(self._settings), given=served.given)
+            batcher.start()
+        except Exception as error:
+            log.debug("the model could not be opened", exc_info=True)
+            with self._lock:
+                self._state = "the model could not be opened; the log has the reason"
+            self._on_failure(error)
+            return
+        with self._lock:
+            closed = self._closed
+            if not closed:
+                self._model = LoadedModel(served=served, batcher=batcher)
+        if closed:
+            batcher.close(timeout_s=0.0)
+        else:
+            self._on_ready(served)
+
+
+def _warm(stages: Stages) -> None:
+    """Run every step once: first calls allocate, and failures belong to the start."""
+    options = AnnotateOptions()
+    windows = stages.split(WARM_UP)
+    for window in windows:
+        stages.count_tokens(window)
+    found = stages.read(windows, stages.retrieve(windows, options=options), options=options)
+    stages.merge(WARM_UP, found, options=options)
+
+
+def _limits(settings: Settings) -> Limits:
+    return Limits(
+        max_batch_tokens=settings.max_batch_tokens,
+        max_concurrent_requests=settings.max_concurrent_requests,
+        deadline_s=settings.deadline_s,
+        threads=settings.threads,
+    )

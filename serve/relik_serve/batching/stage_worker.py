@@ -1,0 +1,200 @@
+"""A queue of pieces and the one thread that takes batches from it and calls a model."""
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from itertools import groupby
+from typing import Generic, TypeVar
+
+from relik.errors import InferenceError, InputError
+from relik.types import AnnotateOptions
+from relik_serve.batching.pieces import Piece, Work
+from relik_serve.errors import STOPPING, NotReadyError, as_relik_error
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+
+class Stage(Generic[R]):
+    """One of the two models with its queue and its thread.
+
+    A batch holds pieces of many requests, up to a number of tokens, all with the same
+    options. Documents take turns, so that a long one does not hold up the short ones: piece by
+    piece where the model looks at each window alone, whole where it looks across the windows
+    of a document, whose result would otherwise depend on where a batch ends.
+
+    Args:
+        name: `retrieve` or `read`; also the name of its clock in `Timer`.
+        call: Runs the model on a batch; one result per piece, same order.
+        deliver: Takes the results of a batch to where they go next.
+        max_tokens: Tokens of a batch; what cannot be divided and has more is a batch alone.
+        whole_documents: Never divide a document between batches.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        call: Callable[[Sequence[Piece], AnnotateOptions], Sequence[R]],
+        deliver: Callable[[Sequence[Piece], Sequence[R]], None],
+        max_tokens: int,
+        whole_documents: bool,
+    ) -> None:
+        self._name = name
+        self._call = call
+        self._deliver = deliver
+        self._max_tokens = max_tokens
+        self._whole_documents = whole_documents
+        self._changed = threading.Condition()
+        self._lanes: dict[Work, deque[Piece]] = {}
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name=f"relik-{name}", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    @property
+    def n_queued(self) -> int:
+        """Pieces that wait."""
+        with self._changed:
+            return sum(len(lane) for lane in self._lanes.values())
+
+    def is_alive(self) -> bool:
+        """Tell whether the thread runs.
+
+        Returns:
+            False before `start`, and after the thread has ended.
+        """
+        return self._thread.is_alive()
+
+    def put(self, pieces: Sequence[Piece]) -> None:
+        """Queue pieces; once closed, end their works with an error instead.
+
+        Args:
+            pieces: Pieces, those of one work in order.
+        """
+        with self._changed:
+            closed = self._closed
+            if not closed:
+                for piece in pieces:
+                    self._lanes.setdefault(piece.work, deque()).append(piece)
+                self._changed.notify()
+        if closed:
+            for piece in pieces:
+                piece.work.fail(NotReadyError(STOPPING))
+
+    def close(self, *, timeout_s: float) -> None:
+        """Let the thread end once the queue is empty, and wait for it.
+
+        Args:
+            timeout_s: Seconds to wait at most.
+        """
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join(timeout_s)
+
+    def _run(self) -> None:
+        while batch := self._take():
+            try:
+                self._work_on(batch)
+            except Exception as error:  # the edge of the thread: it must live on
+                log.exception("the %s stage failed outside of its model", self._name)
+                for piece in batch:
+                    piece.work.fail(as_relik_error(error, self._name))
+
+    def _take(self) -> list[Piece]:
+        """Wait for pieces and return a batch; empty once closed and drained."""
+        with self._changed:
+            while True:
+                self._drop_unwanted()
+                if self._lanes:
+                    return self._next_batch()
+                if self._closed:
+                    return []
+                self._changed.wait()
+
+    def _drop_unwanted(self) -> None:
+        for work in [work for work in self._lanes if not work.is_wanted()]:
+            del self._lanes[work]
+
+    def _next_batch(self) -> list[Piece]:
+        options = next(iter(self._lanes)).options
+        works = [work for work in self._lanes if work.options == options]
+        taken: dict[Work, list[Piece]] = {work: [] for work in works}
+        tokens = 0
+        turn = deque(works)
+        while turn:
+            lane = self._lanes[turn[0]]
+            unit = list(lane) if self._whole_documents else [lane[0]]
+            cost = sum(max(1, piece.cost) for piece in unit)
+            if tokens and tokens + cost > self._max_tokens:
+                break
+            work = turn.popleft()
+            for _ in unit:
+                lane.popleft()
+            tokens += cost
+            taken[work].extend(unit)
+            if lane:
+                turn.append(work)
+        for work in works:
+            self._send_to_back(work, served=bool(taken[work]))
+        return [piece for pieces in taken.values() for piece in pieces]
+
+    def _send_to_back(self, work: Work, *, served: bool) -> None:
+        if not self._lanes[work]:
+            del self._lanes[work]
+        elif served:
+            self._lanes[work] = self._lanes.pop(work)
+
+    def _work_on(self, batch: Sequence[Piece]) -> None:
+        try:
+            results = self._timed_call(batch)
+        except Exception as error:  # any failure gets one retry, piece by piece
+            if not isinstance(error, InputError):
+                log.warning(
+                    "the %s stage failed on a batch of %d windows; trying them one by one",
+                    self._name,
+                    len(batch),
+                    exc_info=True,
+                )
+            self._retry(batch)
+            return
+        self._deliver(batch, results)
+
+    def _retry(self, batch: Sequence[Piece]) -> None:
+        for unit in self._units(batch):
+            work = unit[0].work
+            if not work.is_wanted():
+                continue
+            try:
+                results = self._timed_call(unit)
+            except Exception as error:  # noqa: BLE001  # it ends this document alone
+                work.fail(as_relik_error(error, self._name))
+            else:
+                self._deliver(unit, results)
+
+    def _units(self, batch: Sequence[Piece]) -> list[list[Piece]]:
+        if not self._whole_documents:
+            return [[piece] for piece in batch]
+        return [list(unit) for _, unit in groupby(batch, key=lambda piece: id(piece.work))]
+
+    def _timed_call(self, batch: Sequence[Piece]) -> Sequence[R]:
+        start = time.monotonic()
+        try:
+            results = self._call(batch, batch[0].work.options)
+        finally:
+            end = time.monotonic()
+            for timer in {id(piece.work.timer): piece.work.timer for piece in batch}.values():
+                timer.add(self._name, start=start, end=end)
+        if len(results) != len(batch):
+            raise InferenceError(
+                f"the {self._name} stage gave {len(results)} results, expected {len(batch)}, "
+                "one per window: this is a bug of the pipeline"
+            )
+        return results

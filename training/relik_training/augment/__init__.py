@@ -1,0 +1,1 @@
+"""Augmentation: training windows that are edited or made from a knowledge base."""

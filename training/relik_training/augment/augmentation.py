@@ -1,0 +1,282 @@
+"""Windows told again with other names, so that a reader meets what its data sets lack.
+
+News calls a team by its town and a person by the surname; hyperlinked encyclopedias spell names
+out. And a name that always means the same thing can be learned by heart: with another thing of
+its kind in its place, candidates must be read. Copies are made before candidates are retrieved,
+so that a copy has those that its own words find.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+
+from relik.errors import ConfigError
+from relik.names.normalise import normalise
+from relik.types import Span
+from relik_training.augment.edits import Edit, edited
+from relik_training.augment.life_pages import LifePages
+from relik_training.augment.other_names import OtherNames
+from relik_training.augment.place_pages import PlacePages
+from relik_training.augment.sports_pages import SportsPages
+from relik_training.data.examples import Example
+from relik_training.data.json_lines import read_jsonl
+from relik_training.data.knowledge_records import Records
+from relik_training.data.statements import Mention
+from relik_training.recipes.reader_settings import Augmentation
+
+K = TypeVar("K")
+_Draw = Callable[[Example, np.random.Generator], Example | None]
+# Stands between the id of a document and what tells its copies apart.
+_COPY = "#copy:"
+# Of several names in a window some stay as they are: texts mix both.
+_CHANGED = 0.7
+
+
+def augmented(
+    examples: Sequence[Example], names: OtherNames, settings: Augmentation, *, seed: int
+) -> list[Example]:
+    """Add changed copies of windows behind them all.
+
+    Args:
+        examples: Windows of all sets.
+        names: Names of the knowledge base.
+        settings: Which copies, and how many.
+        seed: Decides with the position of a window what becomes of it.
+
+    Returns:
+        The windows as they were, then the copies; a copy is a document of its own.
+    """
+    copies: list[Example] = []
+    ways: tuple[tuple[str, float, _Draw], ...] = (
+        ("shorten", settings.shorten, lambda e, rng: _shortened(e, names, rng)),
+        ("swap", settings.entity_swap, lambda e, rng: _swapped(e, names, rng)),
+        *(
+            (f"team{n}-", 1.0, lambda e, rng: _as_towns(e, names, rng))
+            for n in range(settings.teams)
+        ),
+    )
+    for way, (label, share, draw) in enumerate(ways):
+        if not share:
+            continue
+        for number, example in enumerate(examples):
+            rng = np.random.default_rng([seed, way, number])
+            if rng.random() < share:
+                copy = draw(example, rng)
+                if copy is not None:
+                    copies.append(replace(copy, doc_id=f"{copy.doc_id}{_COPY}{label}{number}"))
+    return [*examples, *copies]
+
+
+def with_copies(
+    examples: Sequence[Example], path: Path, entities: Records, settings: Augmentation, *, seed: int
+) -> Sequence[Example]:
+    """Add changed copies of windows, with names from the file of a knowledge base.
+
+    Args:
+        examples: Windows of all sets.
+        path: entities.jsonl.
+        entities: The same entities.
+        settings: Which copies, and how many; without any the file is not read.
+        seed: As in `augmented`.
+
+    Returns:
+        The windows as they were, then the copies, then pages that are made.
+
+    Raises:
+        ConfigError: The knowledge base has too little for such pages.
+    """
+    if settings == Augmentation():
+        return examples
+    rows = list(read_jsonl(path))
+    names = OtherNames(rows, entities)
+    told = augmented(examples, names, settings, seed=seed)
+    return [*told, *_made(rows, entities, names, settings, seed=seed, path=path)]
+
+
+class _Pages(Protocol):
+    """Draws windows that are made from a knowledge base alone."""
+
+    @property
+    def possible(self) -> bool:
+        """Tell whether the knowledge base has what they are made from."""
+
+    def window(self, number: int, *, seed: int) -> Example:
+        """Draw a window."""
+
+
+def _made(
+    rows: Sequence[dict[str, Any]],
+    entities: Records,
+    names: OtherNames,
+    settings: Augmentation,
+    *,
+    seed: int,
+    path: Path,
+) -> list[Example]:
+    kinds: tuple[tuple[str, int, Callable[[], _Pages], str], ...] = (
+        (
+            "sports_pages",
+            settings.sports_pages,
+            lambda: SportsPages(rows, entities, names),
+            "teams, athletes, countries or cities",
+        ),
+        (
+            "life_pages",
+            settings.life_pages,
+            lambda: LifePages(rows, entities),
+            "people, sports, schools, towns or games",
+        ),
+        (
+            "place_pages",
+            settings.place_pages,
+            lambda: PlacePages(rows, entities),
+            'places with descriptions such as "town in Bavaria, Germany"',
+        ),
+    )
+    made: list[Example] = []
+    for name, n_pages, opened, needed in kinds:
+        if not n_pages:
+            continue
+        pages = opened()
+        if not pages.possible:
+            raise ConfigError(
+                f"{path}: got too few {needed} for {name.replace('_', ' ')}: set [augmentation] "
+                f"{name} to 0"
+            )
+        made += [pages.window(number, seed=seed) for number in range(n_pages)]
+    return made
+
+
+def origin(doc_id: str) -> str:
+    """Give the document that a window, or what it is a copy of, was cut from.
+
+    Args:
+        doc_id: As an example has it.
+
+    Returns:
+        The id as the data set has it.
+    """
+    return doc_id.partition(_COPY)[0]
+
+
+def _shortened(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
+    forms: dict[tuple[str, str], str] = {}
+    for entity_id, mentions in _by_entity(example).items():
+        for surface in sorted({_surface(example, m) for m in mentions}):
+            shorter = names.shorter(entity_id, surface)
+            if shorter:
+                forms[entity_id, surface] = shorter[int(rng.integers(len(shorter)))]
+    kept = _some(sorted(forms), rng)
+    called = {
+        number: (mention.entity_id or "", forms[key])
+        for number, mention in enumerate(example.mentions)
+        if (key := (mention.entity_id or "", _surface(example, mention))) in kept
+    }
+    return _renamed(example, called, names)
+
+
+def _swapped(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
+    held = _by_entity(example)
+    new_ids: dict[str, str] = {}
+    for entity_id, mentions in held.items():
+        if all(_slot(names, entity_id, _surface(example, m)) for m in mentions):
+            drawn = names.another(entity_id, rng)
+            if drawn is not None and drawn not in held and drawn not in new_ids.values():
+                new_ids[entity_id] = drawn
+    kept = _some(sorted(new_ids), rng)
+    called: dict[int, tuple[str, str]] = {}
+    for number, mention in enumerate(example.mentions):
+        if mention.entity_id in kept:
+            new_id = new_ids[mention.entity_id]
+            slot = _slot(names, mention.entity_id, _surface(example, mention))
+            name = names.name(new_id)
+            called[number] = (new_id, name.split()[-1] if slot == "surname" else name)
+    return _renamed(example, called, names)
+
+
+def _as_towns(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
+    held = _by_entity(example)
+    towns: dict[str, tuple[str, str]] = {}
+    for entity_id in held:
+        if not names.is_team(entity_id):
+            continue
+        drawn = names.another(entity_id, rng) if rng.random() < 0.5 else None
+        taken = {*held, *(team for team, _ in towns.values())}
+        team = drawn if drawn is not None and drawn not in taken else entity_id
+        # A town that the window names as well, or that has two teams in it, would be a riddle.
+        for town in names.places(team):
+            if town not in example.text.replace(names.name(entity_id), "") and not any(
+                town == other for _, other in towns.values()
+            ):
+                towns[entity_id] = (team, town)
+    return _renamed(
+        example,
+        {
+            number: towns[mention.entity_id]
+            for number, mention in enumerate(example.mentions)
+            if mention.entity_id in towns
+        },
+        names,
+    )
+
+
+def _renamed(
+    example: Example, called: dict[int, tuple[str, str]], names: OtherNames
+) -> Example | None:
+    """Put ids and names in the place of those of some mentions; None where of none."""
+    if not called:
+        return None
+    mentions, edits = list(example.mentions), []
+    for number, (entity_id, text) in sorted(called.items()):
+        span = mentions[number].span
+        # The Chicago Bulls have an article, Chicago has none.
+        before = Span(max(0, span.start - 4), max(1, span.start))
+        if text in names.places(entity_id) and _is_article(example, before):
+            edits.append(Edit(start=before.start, end=before.end, text=""))
+        edits.append(Edit(start=span.start, end=span.end, text=text))
+        if entity_id != mentions[number].entity_id:
+            mentions[number] = replace(mentions[number], entity_id=entity_id, group=entity_id)
+    return edited(replace(example, mentions=tuple(mentions)), edits)
+
+
+def _is_article(example: Example, span: Span) -> bool:
+    text = example.text[max(0, span.start - 1) : span.end]
+    spans = (*(mention.span for mention in example.mentions), *example.unknown)
+    inside = any(s.overlaps(span) and not (s.start <= span.start < span.end < s.end) for s in spans)
+    return not inside and re.fullmatch(r"\W?[Tt]he ", text) is not None
+
+
+def _slot(names: OtherNames, entity_id: str, surface: str) -> str | None:
+    """Tell what another name can be put for: a whole name or a surname, but no adjective."""
+    try:
+        name = names.name(entity_id)
+    except KeyError:
+        return None
+    if normalise(surface) == normalise(name):
+        return "name"
+    is_surname = names.is_person(entity_id) and surface == name.split()[-1]
+    return "surname" if is_surname else None
+
+
+def _by_entity(example: Example) -> dict[str, list[Mention]]:
+    found: dict[str, list[Mention]] = {}
+    for mention in example.mentions:
+        if mention.entity_id:
+            found.setdefault(mention.entity_id, []).append(mention)
+    return found
+
+
+def _surface(example: Example, mention: Mention) -> str:
+    return example.text[mention.span.start : mention.span.end]
+
+
+def _some(keys: list[K], rng: np.random.Generator) -> set[K]:
+    """Draw most of the keys, at least one where there is any."""
+    if not keys:
+        return set()
+    kept = {key for key in keys if rng.random() < _CHANGED}
+    return kept or {keys[int(rng.integers(len(keys)))]}

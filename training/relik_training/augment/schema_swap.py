@@ -1,0 +1,60 @@
+"""Copies of annotated texts in which other mentions of the same types stand.
+
+Source: mention replacement, one of the augmentations that Dai and Adel (2020), "An analysis of
+simple data augmentation for named entity recognition", find to help small sets.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from relik.types import Span
+from relik_training.augment.edits import Edit, edited
+from relik_training.data.examples import Example
+
+_SHARE = 0.5
+
+
+def with_swaps(examples: Sequence[Example], copies: int, seed: int) -> list[Example]:
+    """Add copies in which half of the mentions are others of the same type.
+
+    Args:
+        examples: Texts whose mentions have their types for ids, and do not overlap.
+        copies: Copies of each text; those that come out as they were are left out.
+        seed: Seed of what is drawn.
+
+    Returns:
+        The texts, then their copies.
+    """
+    named: dict[str, set[str]] = {}
+    for example in examples:
+        for mention in example.mentions:
+            named.setdefault(mention.entity_id or "", set()).add(_surface(example, mention.span))
+    drawn = {kind: sorted(surfaces) for kind, surfaces in named.items()}
+    return [*examples, *_copies(examples, copies, drawn, np.random.default_rng(seed))]
+
+
+def _copies(
+    examples: Sequence[Example],
+    copies: int,
+    named: dict[str, list[str]],
+    rng: np.random.Generator,
+) -> Iterator[Example]:
+    for number in range(copies):
+        for example in examples:
+            edits = []
+            for mention in sorted(example.mentions, key=lambda m: m.span):
+                others = named[mention.entity_id or ""]
+                other = others[int(rng.integers(len(others)))]
+                swapped = rng.random() < _SHARE
+                if swapped and other != _surface(example, mention.span):
+                    span = mention.span
+                    edits.append(Edit(start=span.start, end=span.end, text=other))
+            if edits:
+                copy = edited(example, edits)
+                yield replace(copy, doc_id=f"{example.doc_id} swap {number}")
+
+
+def _surface(example: Example, span: Span) -> str:
+    return example.text[span.start : span.end]

@@ -1,0 +1,1 @@
+"""Training data: examples, knowledge bases and candidates."""

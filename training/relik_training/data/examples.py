@@ -1,0 +1,342 @@
+"""Annotated texts as training examples, with what each data set leaves unsaid made explicit.
+
+Wikipedia links only some mentions, so unlinked text is no proof of no mention: labels are
+propagated to repeated names, and what may be a mention but is not labelled is marked unknown.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from relik.config import WindowConfig, from_mapping
+from relik.types import Document, Span
+from relik.windows import split
+from relik_index.names.entity_types import is_date
+from relik_training.data.json_lines import read_jsonl
+from relik_training.data.knowledge_records import Records
+from relik_training.data.statements import (
+    Mention,
+    Statement,
+    placed,
+    told_apart,
+    told_in_one_sentence,
+)
+from relik_training.recipes.source_config import SourceConfig, check_source
+
+_CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
+_RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
+# Small words stand inside names too: Nobel Prize in Physics, Bank of the West.
+_LONG_RUN = re.compile(
+    r"[A-Z][\w'\-]*(?: (?:(?:of|in|on|at|for|the|and|de|la|le|du|van|von|der) ){0,2}[A-Z][\w'\-]*)*"
+)
+_SENTENCE_END = re.compile(r"(?:^|[.!?:;\n\"(\[]|\.\))\s*$")
+_NEVER = frozenset(
+    """
+    Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May
+    June July August September October November December I A The In On At He She It They We
+    His Her Its This That These Those But And Or As If When While Mr Mrs Ms Dr
+    """.split()  # noqa: SIM905  # a list of sixty strings is unreadable
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Example:
+    """A window of text with its labels.
+
+    Args:
+        doc_id: Where it comes from.
+        index: Position of the window in its document.
+        text: The window.
+        mentions: Labelled spans, sorted, none overlapping.
+        triples: (subject index, relation id, object index) into `mentions`.
+        doubtful: Triples between other mentions of the same things: neither true nor false.
+        unknown: Spans that may be mentions but are not labelled.
+        relations: As `SourceConfig.relations`.
+        repeat: As `SourceConfig.repeat`.
+    """
+
+    doc_id: str
+    index: int
+    text: str
+    mentions: tuple[Mention, ...]
+    triples: tuple[tuple[int, str, int], ...]
+    unknown: tuple[Span, ...]
+    relations: str
+    doubtful: frozenset[tuple[int, str, int]] = frozenset()
+    repeat: int = 1
+
+
+class ExampleReader:
+    """Reads data sets into examples.
+
+    Args:
+        known: Tells whether an entity id is in the knowledge base.
+        title_id: Gives the entity id of a page title, or None.
+        unambiguous: Gives the entity id that a name always means, or None.
+        named: Tells whether something in the knowledge base has a name.
+        windows: How documents are split.
+    """
+
+    def __init__(
+        self,
+        known: Callable[[str], bool],
+        title_id: Callable[[str], str | None],
+        unambiguous: Callable[[str], str | None],
+        windows: WindowConfig,
+        *,
+        named: Callable[[str], bool] = lambda _: False,
+    ) -> None:
+        self._known = known
+        self._title_id = title_id
+        self._unambiguous = unambiguous
+        self._named = named
+        self._windows = windows
+
+    def read(self, source: SourceConfig, data: Path) -> Iterator[Example]:
+        """Read one data set.
+
+        Args:
+            source: The file and what it annotates.
+            data: Folder of the file.
+
+        Returns:
+            Examples in file order.
+        """
+        for number, row in enumerate(read_jsonl(data / source.path)):
+            if source.limit and number >= source.limit:
+                return
+            if number % source.every:
+                continue
+            yield from self._examples(row, source)
+
+    def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
+        text = row["text"]
+        apart = told_apart(row) if source.doubt_apart else []
+        if source.one_sentence:
+            row = {**row, "triples": told_in_one_sentence(row, source.triggers)}
+        mentions, kept = self._gold(row, source)
+        triples, perhaps = (
+            _statements(told, source, mentions, kept) for told in (row.get("triples", ()), apart)
+        )
+        if source.propagate:
+            mentions = mentions + self._repeats(row, mentions)
+        # Overlaps would make the labels of a token ambiguous: longer spans win, links first.
+        taken = _without_overlaps(mentions)
+        unknown = _unlabelled(text, taken) if source.mentions != "all" else []
+        by_span = {mention.span: mention for mention in taken}
+        if source.mentions == "none":
+            unknown = [Span(0, len(text))] if text else []
+        document = Document(doc_id=str(row["doc_id"]), text=text)
+        for window in split(document, self._windows):
+            inside = sorted(
+                (m for m in by_span.values() if _within(m.span, window.span)),
+                key=lambda m: m.span,
+            )
+            stated, doubtful = placed(triples, inside, source.inverses)
+            doubtful |= frozenset().union(*placed(perhaps, inside)) - {*stated}
+            offset = window.span.start
+            cut = [
+                Span(m.span.start, m.span.end)
+                for m in taken
+                if m.span.overlaps(window.span) and not _within(m.span, window.span)
+            ]
+            yield Example(
+                doc_id=document.doc_id,
+                index=window.index,
+                text=window.text,
+                mentions=tuple(
+                    replace(m, span=_moved(m.span, offset, window.span)) for m in inside
+                ),
+                triples=stated,
+                doubtful=doubtful,
+                unknown=tuple(
+                    _moved(span, offset, window.span)
+                    for span in (*unknown, *cut)
+                    if span.overlaps(window.span)
+                ),
+                relations=source.relations,
+                repeat=source.repeat,
+            )
+
+    def _gold(
+        self, row: dict[str, Any], source: SourceConfig
+    ) -> tuple[list[Mention], dict[int, Span]]:
+        mentions, kept = [], {}
+        linked_set = "clusters" not in row
+        for number, (start, end, entity_id, *rest) in enumerate(row["spans"]):
+            extra = rest[1] if len(rest) > 1 and isinstance(rest[1], dict) else {}
+            surface = row["text"][start:end]
+            no_name = extra.get("type") in source.skip_types or surface.islower()
+            if surface in _NEVER or is_date(surface):
+                continue
+            if no_name and not (entity_id and self._known(entity_id)):
+                continue
+            span = Span(start, end)
+            kept[number] = span
+            link: str | None
+            if not source.links:
+                link = ""
+            elif entity_id and self._known(entity_id):
+                link = entity_id
+            elif not linked_set:
+                link = self._unambiguous(surface) or ""
+            elif entity_id or not self._may_be_known(surface, extra, source):
+                link = None
+            else:
+                link = ""
+            cluster = extra.get("cluster")
+            group = f"cluster {cluster}" if cluster is not None else entity_id or surface
+            mentions.append(Mention(span=span, entity_id=link, group=group))
+        return mentions, kept
+
+    def _may_be_known(self, surface: str, extra: dict[str, Any], source: SourceConfig) -> bool:
+        """Tell whether a mention without an id may still mean something in the knowledge base.
+
+        A set that labels a part often has no id because a page was renamed or nobody looked. Where
+        a record has that name, taking the mention for NIL would teach to doubt the right one.
+        """
+        title = re.sub(r" \(.*\)$", "", str(extra.get("title") or ""))
+        return source.mentions != "all" and (self._named(surface) or self._named(title))
+
+    def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
+        text = row["text"]
+        names: dict[str, tuple[str | None, str]] = {}
+        title = row.get("title")
+        if title and title[:1].isupper():
+            entity_id = self._title_id(title)
+            if entity_id is None or self._known(entity_id):
+                names[re.sub(r" \(.*\)$", "", title)] = (entity_id, entity_id or title)
+        for mention in mentions:
+            surface = text[mention.span.start : mention.span.end]
+            names[surface] = (mention.entity_id, mention.group)
+        held = {mention.span for mention in mentions}
+        found = []
+        for name, (entity_id, group) in names.items():
+            if len(name) < 2 or not name[0].isupper():
+                continue
+            for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
+                span = Span(*match.span())
+                if span not in held:
+                    held.add(span)
+                    found.append(Mention(span=span, entity_id=entity_id, group=group))
+        return found + self._sure(text, held)
+
+    def _sure(self, text: str, held: set[Span]) -> list[Mention]:
+        """Label capitalised runs that name one entity nearly always."""
+        found: list[Mention] = []
+
+        def label(match: re.Match[str]) -> bool:
+            span = Span(*match.span())
+            if any(span.overlaps(other) for other in held):
+                return False
+            known = self._unambiguous(match.group())
+            if known:
+                found.append(Mention(span=span, entity_id=known, group=known))
+            return known is not None
+
+        for match in _LONG_RUN.finditer(text):
+            if not label(match):
+                for part in _RUN.finditer(text, match.start(), match.end()):
+                    label(part)
+        return found
+
+
+def read_examples(
+    sources: tuple[dict[str, object], ...],
+    *,
+    data: Path,
+    titles: str,
+    entities: Records,
+    windows: WindowConfig,
+) -> list[Example]:
+    """Read all data sets of a run.
+
+    Args:
+        sources: Tables as `SourceConfig`.
+        data: Their folder.
+        titles: File of page titles, or empty.
+        entities: Records of entities.
+        windows: How texts are split.
+
+    Returns:
+        Windows of all sets, in order.
+    """
+    title_ids = {row["title"]: row["id"] for row in read_jsonl(data / titles)} if titles else {}
+    reader = ExampleReader(
+        known=entities.__contains__,
+        title_id=title_ids.get,
+        unambiguous=entities.unambiguous,
+        named=entities.names,
+        windows=windows,
+    )
+    examples: list[Example] = []
+    for number, table in enumerate(sources):
+        source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
+        check_source(source, where=f"sources[{number}]")
+        examples.extend(reader.read(source, data))
+    return examples
+
+
+def _statements(
+    triples: Any, source: SourceConfig, mentions: list[Mention], kept: dict[int, Span]
+) -> list[Statement]:
+    groups = {mention.span: mention.group for mention in mentions}
+    return [
+        Statement(subject, groups[subject], relation, obj, groups[obj])
+        for subject, relation, obj in _renamed(triples, source, kept)
+    ]
+
+
+def _renamed(
+    triples: Any, source: SourceConfig, kept: dict[int, Span]
+) -> list[tuple[Span, str, Span]]:
+    found = []
+    for subject, relation, obj in triples:
+        name = source.relation_names.get(relation, relation)
+        if subject not in kept or obj not in kept or not name:
+            continue
+        pair = (kept[subject], kept[obj])
+        if name.startswith("-"):
+            pair, name = (pair[1], pair[0]), name[1:]
+        found.append((pair[0], name, pair[1]))
+    return found
+
+
+def _without_overlaps(mentions: list[Mention]) -> list[Mention]:
+    order = sorted(
+        mentions,
+        key=lambda m: (not m.entity_id, m.span.start - m.span.end, m.span.start),
+    )
+    taken: list[Mention] = []
+    for mention in order:
+        if not any(mention.span.overlaps(other.span) for other in taken):
+            taken.append(mention)
+    return sorted(taken, key=lambda m: m.span)
+
+
+def _unlabelled(text: str, taken: list[Mention]) -> list[Span]:
+    """Find capitalised words that may be mentions nobody labelled."""
+    unknown = []
+    for match in _CAPITALISED.finditer(text):
+        word = match.group()
+        span = Span(*match.span())
+        if word in _NEVER or any(span.overlaps(m.span) for m in taken):
+            continue
+        before = text[max(0, span.start - 3) : span.start]
+        follows = text[span.end : span.end + 2]
+        begins = span.start == 0 or bool(_SENTENCE_END.search(before))
+        if begins and not (follows[:1] == " " and follows[1:2].isupper()):
+            # The first word of a sentence is capital anyway: mostly no name.
+            continue
+        unknown.append(span)
+    return unknown
+
+
+def _within(inner: Span, outer: Span) -> bool:
+    return outer.start <= inner.start and inner.end <= outer.end
+
+
+def _moved(span: Span, offset: int, window: Span) -> Span:
+    return Span(max(span.start, window.start) - offset, min(span.end, window.end) - offset)

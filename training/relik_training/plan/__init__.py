@@ -1,0 +1,1 @@
+"""Plans: what a run will cost on this machine."""

@@ -1,0 +1,105 @@
+"""What a reader run ends with: a whole bundle, calibrated and sealed."""
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+
+from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.layout import KIND, LAYOUT
+from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik.reader.open_reader import row_tokens
+from relik_training.data.knowledge_records import Records
+from relik_training.export import export_reader
+from relik_training.reader.calibration import DevelopmentTexts, calibrate
+from relik_training.reader.own_base import standing
+from relik_training.reader.prototypes import draw_to_examples
+from relik_training.reader.reader_run import read_windows
+from relik_training.recipes.bundle_settings import write_toml
+from relik_training.recipes.recipe import ReaderTraining, provenance_of
+from relik_training.run.run_files import check_same, read_figures, recorded
+
+_FROM_BASE = ("shared", LAYOUT.query_encoder, LAYOUT.entities, LAYOUT.relations)
+
+
+def build_bundle(config: ReaderTraining) -> dict[str, object]:
+    """Join the base and a finished reader run to a bundle; calibrate and seal it.
+
+    Args:
+        config: Settings of the run; the bundle takes the place of `out/bundle`.
+
+    Returns:
+        The folder and the figures of the calibration.
+
+    Raises:
+        ConfigError: The run is not finished, or was made with other settings.
+    """
+    check_same(Path(config.out), config)
+    config = standing(config)
+    run, base = Path(config.out), Path(config.base)
+    target, aside = run / "bundle", run / ".bundle.part"
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir()
+    for name in _FROM_BASE:
+        shutil.copytree(base / name, aside / name)
+    export_reader(run, aside)
+    if config.prototype_weight:
+        relations = Path(config.knowledge) / "relations.jsonl"
+        examples = read_windows(config)
+        draw_to_examples(aside, examples, relations, weight=config.prototype_weight)
+    write_toml(_settings(config, aside), aside / LAYOUT.pipeline)
+    write_manifest(aside, kind=KIND, fields=_fields(config))
+    report: dict[str, object] = {}
+    if config.calibration.sources:
+        texts = DevelopmentTexts(
+            data=Path(config.data),
+            titles=config.titles,
+            entities=Records.read(Path(config.knowledge) / "entities.jsonl"),
+        )
+        report = calibrate(aside, config.calibration, texts)
+    publish(aside, target, replace=True)
+    return {"bundle": str(target), "calibration": report}
+
+
+def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
+    """Give the settings of the bundle, uncalibrated and within what the reader can read."""
+    settings = config.serving.applied_to(
+        read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
+    )
+    about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
+    longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
+    return dataclasses.replace(
+        settings,
+        model=config.model or settings.model,
+        reader=dataclasses.replace(settings.reader, max_tokens=longest),
+        calibration=CalibrationConfig(),
+    )
+
+
+def _fields(config: ReaderTraining) -> dict[str, object]:
+    """Give what the manifest says: what the base says of itself, and the reader's part."""
+    base, run = Path(config.base), Path(config.out)
+    held = dict(read_manifest(base).fields) if (base / MANIFEST).is_file() else {}
+    sources = _tables(held.get("sources"))
+    known = {source.get("name") for source in sources}
+    sources += [
+        dataclasses.asdict(each)
+        for each in provenance_of(config.provenance)
+        if each.name not in known
+    ]
+    return {
+        "model": config.model or read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
+        "sources": sources,
+        "licences": sorted({str(source["licence"]) for source in sources}),
+        "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},
+        "training": {**_table(held.get("training")), "reader": read_figures(run)},
+        "metrics": {},
+    }
+
+
+def _table(value: object) -> dict[str, object]:
+    return dict(value) if isinstance(value, dict) else {}
+
+
+def _tables(value: object) -> list[dict[str, object]]:
+    return [_table(each) for each in value] if isinstance(value, list) else []

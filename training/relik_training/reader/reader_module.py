@@ -1,0 +1,248 @@
+"""Joint training of spans, links and relations as a Lightning module."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import lightning
+import torch
+from torch import nn
+
+from relik.models.reader_module import ReaderModel
+from relik_training.distill.reader_losses import ReaderDistiller
+from relik_training.reader.reader_data import ReaderBatch
+from relik_training.reader.reader_targets import IGNORED, NIL_CLASS
+from relik_training.retriever.retriever_module import linear_schedule
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderRates:
+    """How fast what learns.
+
+    Args:
+        learning_rate: Peak rate of the top layer.
+        head_learning_rate: Peak rate of heads and markers.
+        layer_decay: Factor of the rate from each layer to the one below.
+        warmup_steps: Steps of warm-up.
+        max_steps: Steps of the run, over which rates fall linearly.
+        last_rate: Share of the peak rates at the end, 0..1.
+    """
+
+    learning_rate: float
+    head_learning_rate: float
+    layer_decay: float
+    warmup_steps: int
+    max_steps: int
+    last_rate: float = 0.0
+
+
+class ReaderModule(lightning.LightningModule):
+    """Trains one reader on all tasks that its data annotates.
+
+    Losses: cross entropy of starts over words, of ends over the text given each gold start, of
+    links over NIL and candidates, and of each relation for each ordered pair of gold spans.
+
+    Args:
+        model: The reader.
+        embeddings: Float32, (vocabulary, hidden), frozen.
+        rates: How fast what learns.
+        seed: Seed of dropout, with the step.
+        start_weight: What the loss of starts counts for: a mean over words, few of which are
+            starts, beside means over mentions.
+        distiller: Adds losses from a teacher, where there is one.
+        begun: The reader was trained before: it knows how rare relations are.
+    """
+
+    def __init__(
+        self,
+        model: ReaderModel,
+        embeddings: torch.Tensor,
+        *,
+        rates: ReaderRates,
+        seed: int,
+        start_weight: float = 1.0,
+        distiller: ReaderDistiller | None = None,
+        begun: bool = False,
+    ) -> None:
+        super().__init__()
+        self.distiller = distiller
+        self._start_weight = start_weight
+        self.model = model
+        self.register_buffer("embeddings", embeddings, persistent=False)
+        self._rates = rates
+        self._seed = seed
+        self._watchers: list[lightning.Callback] = []
+        if not begun:
+            # A relation holds for few pairs: starting near that rate keeps the first steps calm.
+            with torch.no_grad():
+                model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
+
+    def watch(self, watcher: lightning.Callback) -> None:
+        """Have a run of this module watched.
+
+        Args:
+            watcher: Its state becomes part of the checkpoints.
+        """
+        self._watchers.append(watcher)
+
+    def configure_callbacks(self) -> list[lightning.Callback]:
+        """Give those that watch.
+
+        Returns:
+            Callbacks beside those that every run has.
+        """
+        return self._watchers
+
+    def transfer_batch_to_device(
+        self, batch: ReaderBatch, device: torch.device, _dataloader: int
+    ) -> ReaderBatch:
+        """Move the labels; the arrays are moved where they are used.
+
+        Args:
+            batch: The batch.
+            device: Where to.
+
+        Returns:
+            The batch with its labels on the device.
+        """
+        targets = batch.targets
+        moved = {f.name: getattr(targets, f.name).to(device) for f in dataclasses.fields(targets)}
+        return dataclasses.replace(batch, targets=dataclasses.replace(targets, **moved))
+
+    def training_step(self, batch: ReaderBatch, _index: int) -> torch.Tensor:
+        """Compute the loss of one batch.
+
+        Args:
+            batch: Rows and labels.
+
+        Returns:
+            Scalar loss.
+        """
+        torch.manual_seed(self._seed * 1_000_003 + batch.step)
+        losses = self.losses(batch)
+        total = torch.stack(list(losses.values())).sum()
+        self.log("loss", total, prog_bar=True, batch_size=len(batch.arrays.ids))
+        self.log_dict(losses, prog_bar=True, batch_size=len(batch.arrays.ids))
+        return total
+
+    def losses(self, batch: ReaderBatch) -> dict[str, torch.Tensor]:
+        """Compute the loss of each task.
+
+        Args:
+            batch: Rows and labels.
+
+        Returns:
+            Scalars named start, end, link and relation, and those that a teacher adds.
+        """
+        arrays, targets = batch.arrays, batch.targets
+        table = self.get_buffer("embeddings")
+
+        def tensor(values: object) -> torch.Tensor:
+            return torch.as_tensor(values, device=table.device)
+
+        hidden, start_logits, entities, relations = self.model.encode(
+            self.model.embed(tensor(arrays.ids), table),
+            tensor(arrays.types),
+            tensor(arrays.mask),
+            tensor(arrays.entity_positions),
+            tensor(arrays.relation_positions),
+        )
+        taught: dict[str, torch.Tensor] = {}
+        if self.distiller is not None:
+            encoded = (hidden, start_logits, entities, relations)
+            taught = self.distiller.losses(self.model, encoded, batch)
+            if self.distiller.states_alone(batch.step):
+                return taught
+        start_loss = nn.functional.cross_entropy(
+            start_logits.float().flatten(0, 1), targets.starts.flatten(), ignore_index=IGNORED
+        )
+        losses = taught | {"start": self._start_weight * start_loss}
+        if len(targets.rows) == 0:
+            return losses
+        # Ends lie in the text: the candidates behind it need not be scored.
+        reach = int(targets.end_mask.any(dim=0).nonzero().max()) + 1
+        ends = self.model.ends(hidden[:, :reach], targets.rows, targets.first)
+        tokens = torch.arange(reach, device=ends.device)
+        allowed = targets.end_mask[targets.rows, :reach] & (tokens >= targets.first[:, None])
+        losses["end"] = nn.functional.cross_entropy(
+            ends.float().masked_fill(~allowed, -1e9), targets.last
+        )
+        losses["link"] = self._link_loss(hidden, entities, batch)
+        if len(targets.subjects):
+            losses["relation"] = self._relation_loss(hidden, relations, batch)
+        return losses
+
+    def _link_loss(
+        self, hidden: torch.Tensor, entities: torch.Tensor, batch: ReaderBatch
+    ) -> torch.Tensor:
+        targets, wrong = batch.targets, batch.targets.wrong
+        rows = torch.cat((targets.rows, wrong[:, 0]))
+        first = torch.cat((targets.first, wrong[:, 1]))
+        last = torch.cat((targets.last, wrong[:, 2]))
+        labels = torch.cat((targets.links, torch.full_like(wrong[:, 0], NIL_CLASS)))
+        links = self.model.link(hidden, rows, first, last, entities)
+        barred = ~torch.as_tensor(batch.arrays.entity_mask, device=links.device)[rows]
+        barred[:, 0] = True
+        loss = nn.functional.cross_entropy(
+            links.float().masked_fill(barred, -1e9), labels, ignore_index=IGNORED, reduction="sum"
+        )
+        return loss / (labels != IGNORED).sum().clamp(min=1)
+
+    def _relation_loss(
+        self, hidden: torch.Tensor, relations: torch.Tensor, batch: ReaderBatch
+    ) -> torch.Tensor:
+        targets = batch.targets
+        places = torch.stack((targets.rows, targets.first, targets.last))  # (3, n_spans)
+        if max(int(targets.subjects.max()), int(targets.objects.max())) >= places.shape[1]:
+            places = torch.cat((places, targets.wrong.T), dim=1)
+        rows, first, last = places
+        logits = self.model.relate(
+            hidden,
+            rows,
+            first,
+            last,
+            targets.subjects,
+            targets.objects,
+            relations,
+        )
+        cells = nn.functional.cross_entropy(
+            logits.float().flatten(0, 1), targets.relations.flatten(), reduction="none"
+        )
+        # Normalised by what holds, as in dense detection: most cells are easy negatives.
+        total = (cells * targets.weights.flatten()).sum()
+        return total / (targets.relations.sum() + 1)
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """Set up AdamW with layer-wise decay of the rate, linear warm-up and decay.
+
+        Returns:
+            Optimizer and schedule in Lightning's form.
+        """
+        groups: dict[float, list[nn.Parameter]] = {}
+        n_layers = getattr(self.model.backbone.config, "num_hidden_layers", 0)
+        for name, parameter in self.model.named_parameters():
+            if parameter.requires_grad:
+                groups.setdefault(self._rate(name, n_layers), []).append(parameter)
+        if self.distiller is not None:
+            own = groups.setdefault(self._rates.head_learning_rate, [])
+            own.extend(self.distiller.parameters())
+        optimizer = torch.optim.AdamW(
+            [{"params": group, "lr": rate} for rate, group in groups.items()],
+            weight_decay=0.01,
+        )
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer,
+            linear_schedule(
+                self._rates.warmup_steps, self._rates.max_steps, floor=self._rates.last_rate
+            ),
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+    def _rate(self, name: str, n_layers: int) -> float:
+        if not name.startswith("backbone."):
+            return self._rates.head_learning_rate
+        _, found, rest = name.partition(".layer.")
+        depth = n_layers - 1 - int(rest.split(".", 1)[0]) if found else n_layers
+        return self._rates.learning_rate * self._rates.layer_decay**depth

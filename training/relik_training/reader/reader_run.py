@@ -1,0 +1,271 @@
+"""`relik train reader`: from annotated text and a retriever to a reader."""
+
+import dataclasses
+import hashlib
+from collections.abc import Sequence
+from dataclasses import fields
+from functools import partial
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+from torch import nn
+
+from relik.errors import ConfigError
+from relik.layout import LAYOUT
+from relik.manifest import MANIFEST
+from relik.models.packed_bert import PackedBert
+from relik.models.reader_module import HeadConfig, ReaderModel
+from relik.reader.inputs import MarkerLayout
+from relik_training.augment.augmentation import with_copies
+from relik_training.data.candidates import open_sides
+from relik_training.data.examples import Example, read_examples
+from relik_training.data.held_out import without_held_out
+from relik_training.data.knowledge_records import Records
+from relik_training.distill.reader_losses import open_reader_distiller
+from relik_training.reader.curriculum import EasyFirst
+from relik_training.reader.own_base import standing
+from relik_training.reader.reader_data import ReaderData
+from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_start import backbone_of, begin_with
+from relik_training.reader.reader_words import reader_words
+from relik_training.recipes.recipe import ReaderTraining, Tables, check_inputs
+from relik_training.recipes.source_config import SourceConfig
+from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.early_stopping import Part, watch_apart
+from relik_training.run.lora import adapt
+from relik_training.run.run_files import begin
+from relik_training.run.trainer import BatchSource, OpenRun, train
+
+_DEFAULTS = {field.name: field.default for field in fields(SourceConfig)}
+
+
+def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Module:
+    """Have layers compute in another way, to the same result.
+
+    Args:
+        layers: A backbone; parts of it are shared with what comes back.
+        packed: Compute no padding.
+        checkpointed: Compute states again for the gradients in place of keeping them.
+
+    Returns:
+        Layers with the same names of weights.
+
+    Raises:
+        ConfigError: Layers of this kind cannot do so.
+    """
+    kind = layers.config.model_type
+    if packed:
+        if kind != "bert":
+            raise ConfigError(
+                f"packing: got a backbone of type {kind}, expected bert: leave it out"
+            )
+        return PackedBert(layers, checkpointed=checkpointed)
+    if checkpointed:
+        # The second is its name in transformers before version 5.
+        names = ("activation_checkpointing_enable", "gradient_checkpointing_enable")
+        enable = next((getattr(layers, name) for name in names if hasattr(layers, name)), None)
+        if enable is None:
+            raise ConfigError(
+                f"gradient_checkpointing: a backbone of type {kind} has none: leave it out"
+            )
+        # Only decoders have a cache; transformers would warn of one all the same.
+        layers.config.use_cache = False
+        enable({"use_reentrant": False})
+    return layers
+
+
+def taken_as_whole(sources: Tables) -> Tables:
+    """Take sets that annotate some mentions or relations as if they annotated all.
+
+    Args:
+        sources: Tables as `SourceConfig`.
+
+    Returns:
+        The same with "all" in the place of "some"; "none" stays, since there nothing was sought.
+    """
+    return tuple(
+        table
+        | {
+            name: "all"
+            for name in ("mentions", "relations")
+            if table.get(name, _DEFAULTS[name]) == "some"
+        }
+        for table in sources
+    )
+
+
+def train_reader(config: ReaderTraining) -> Path:
+    """Run the training, from the last checkpoint where there is one.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        Folder with model.safetensors, config.json and the resolved settings.
+
+    Raises:
+        ConfigError: A file or the backbone is missing, or the folder has a run with other
+            settings.
+    """
+    check_inputs(config)
+    begin(Path(config.out), config)
+    return train(open_reader_run(config), config)
+
+
+def open_reader_run(config: ReaderTraining) -> OpenRun:
+    """Open what a run starts from: weights and annotated windows.
+
+    Args:
+        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the base,
+            where the recipe names none, and the candidates of the windows once they are ready.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone or a file is missing.
+    """
+    config = standing(config)
+    # Heads and markers are drawn: the same way each time.
+    torch.manual_seed(config.seed)
+    backbone = _backbone(config)
+    layout = MarkerLayout.of(
+        backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
+    )
+    heads = HeadConfig(
+        hidden_size=backbone.layers.config.hidden_size,
+        linears_hidden_size=config.linears_hidden_size,
+        layer_norm_eps=backbone.layers.config.layer_norm_eps,
+        between=config.between,
+    )
+    module = _module(config, backbone, heads, layout)
+    return OpenRun(
+        module=module,
+        examples=read_windows(config),
+        ready=lambda examples: _source(
+            config, module, _data(config, layout, backbone.tokenizer, examples)
+        ),
+        about={
+            "kind": "reader",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "heads": dataclasses.asdict(heads),
+            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+        },
+    )
+
+
+def _backbone(config: ReaderTraining) -> Backbone:
+    backbone = (
+        open_backbone(
+            config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
+        )
+        if config.backbone
+        else backbone_of(config.start, hidden_dropout=config.hidden_dropout)
+    )
+    layers = arranged(
+        backbone.layers, packed=config.packing, checkpointed=config.gradient_checkpointing
+    )
+    # Pretrained layers come without dropout, as they are used.
+    return dataclasses.replace(backbone, layers=layers.train())
+
+
+def _module(
+    config: ReaderTraining, backbone: Backbone, heads: HeadConfig, layout: MarkerLayout
+) -> ReaderModule:
+    # The table as it will be served, so that training sees its rounding.
+    table = reader_words(backbone, base=Path(config.base), run=Path(config.out))
+    model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
+    if config.start:
+        begin_with(model, config.start, layout, trained_relations=config.trained_relations)
+    adapt(backbone.layers, config.lora)
+    return ReaderModule(
+        model,
+        torch.from_numpy(table),
+        rates=ReaderRates(
+            learning_rate=config.learning_rate,
+            head_learning_rate=config.head_learning_rate,
+            layer_decay=config.layer_decay,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+        ),
+        seed=config.seed,
+        distiller=open_reader_distiller(
+            model,
+            config.distillation,
+            layout=layout,
+            tokenizer=backbone.tokenizer,
+            base=Path(config.base),
+        ),
+        begun=bool(config.start),
+    )
+
+
+def _data(
+    config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
+) -> ReaderData:
+    base = Path(config.base)
+    return ReaderData(
+        examples,
+        tokenizer=tokenizer,
+        layout=layout,
+        sides=open_sides(base, "auto"),
+        sampling=config.sampling,
+        cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
+        opener=partial(open_sides, base, "onnx", threads=1),
+    )
+
+
+def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> BatchSource:
+    """Give the order in which windows are trained on, and keep those apart to measure on."""
+    source: BatchSource = data
+    trained = list(range(len(data.lengths)))
+    if config.early_stopping.patience:
+        watcher, trained = watch_apart(data, config)
+        module.watch(watcher)
+        source = Part(data, trained)
+    if not config.curriculum.share:
+        return source
+    difficulties = data.difficulties
+    return EasyFirst(
+        source,
+        [difficulties[i] for i in trained],
+        config.curriculum,
+        batch_size=config.batch_size,
+        max_steps=config.max_steps,
+        seed=config.seed,
+    )
+
+
+def read_windows(config: ReaderTraining) -> Sequence[Example]:
+    """Read the windows that a run is trained on.
+
+    Args:
+        config: Settings of the run.
+
+    Returns:
+        Windows of all sets with their labels, then changed copies and pages that are made.
+    """
+    path = Path(config.knowledge) / "entities.jsonl"
+    entities = Records.read(path)
+    sources = without_held_out(config)
+    examples = read_examples(
+        sources if config.positive_unlabelled else taken_as_whole(sources),
+        data=Path(config.data),
+        titles=config.titles,
+        entities=entities,
+        windows=config.windows,
+    )
+    return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
+
+
+def _fingerprint(base: Path, examples: Sequence[Example]) -> str:
+    """Tell one base, and one text, from another: candidates of one are not another's."""
+    digest = hashlib.sha256()
+    for name in (MANIFEST, LAYOUT.pipeline, f"{LAYOUT.entities}/{MANIFEST}"):
+        path = base / name
+        digest.update(path.read_bytes() if path.is_file() else b"")
+    for example in examples:
+        window = (example.doc_id, example.index, example.text, example.relations)
+        digest.update(repr(window).encode())
+    return digest.hexdigest()[:12]

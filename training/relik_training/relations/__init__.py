@@ -1,0 +1,1 @@
+"""Training of encoders that classify relations between given mentions."""

@@ -1,0 +1,148 @@
+"""`relik train relations`: from annotated text to an encoder that relates pairs of mentions."""
+
+import dataclasses
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+
+from relik.config import PipelineConfig, from_mapping
+from relik.errors import ConfigError
+from relik.layout import LAYOUT
+from relik.models.encoder_module import EncoderModel
+from relik.retriever.pairs import TEMPERATURE
+from relik.types import Entity
+from relik_training.data.examples import ExampleReader
+from relik_training.data.json_lines import write_jsonl
+from relik_training.data.knowledge_records import Records
+from relik_training.export import export_shared
+from relik_training.recipes.bundle_settings import write_toml
+from relik_training.recipes.relation_settings import RelationTraining, check_relations
+from relik_training.recipes.source_config import SourceConfig
+from relik_training.relations.relation_data import RelatedPair, RelationData, at_most, pairs_of
+from relik_training.relations.unseen import LeftOut, draw_unseen, texts_of, without_relations
+from relik_training.retriever.retriever_module import Objective, RetrieverModule
+from relik_training.run.backbone import open_backbone
+from relik_training.run.run_files import begin
+from relik_training.run.trainer import OpenRun, train
+
+BASE = "base"
+TEXTS = "unseen.jsonl.gz"
+RELATIONS = "relations.jsonl"
+
+
+def train_relations(config: RelationTraining) -> Path:
+    """Run the training, from the last checkpoint where there is one.
+
+    Args:
+        config: Settings; `out` is the folder of this run.
+
+    Returns:
+        Folder with model.safetensors, config.json, the resolved settings, and what is measured.
+
+    Raises:
+        ConfigError: The backbone or a data set is missing, or the folder has a run with other
+            settings.
+    """
+    check_relations(config)
+    begin(Path(config.out), config)
+    return train(open_relation_run(config), config)
+
+
+def open_relation_run(config: RelationTraining) -> OpenRun:
+    """Open what a run starts from: weights and related pairs.
+
+    Args:
+        config: Settings; what is measured goes to `out`, and the part of the bundle that is not
+            trained to `out/base`.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone is missing, or a relation has no record.
+    """
+    torch.manual_seed(config.seed)
+    backbone = open_backbone(config.backbone, hidden_dropout=config.hidden_dropout)
+    # Pretrained models are opened for use, that is without dropout.
+    backbone.layers.train()
+    left_out = draw_unseen(config.unseen, Path(config.data))
+    records = Records.read(Path(config.data) / config.relations).entities
+    write_measured(config, left_out.measured, records)
+    base = Path(config.out) / BASE
+    base.mkdir(parents=True, exist_ok=True)
+    export_shared(backbone.tokenizer, backbone.embeddings.numpy(), base)
+    settings = PipelineConfig(model=config.model, windows=config.windows)
+    write_toml(settings, base / LAYOUT.pipeline)
+    seen = [each for each in records if each.entity_id not in left_out.all]
+    return OpenRun(
+        module=RetrieverModule(
+            EncoderModel(backbone.layers),
+            backbone.embeddings,
+            learning_rate=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+            objective=Objective(temperature=TEMPERATURE),
+            seed=config.seed,
+        ),
+        examples=list(_pairs(config, left_out)),
+        ready=lambda pairs: RelationData(
+            pairs, relations=seen, tokenizer=backbone.tokenizer, sampling=config.sampling
+        ),
+        about={
+            "kind": "encoder",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "max_tokens": config.sampling.max_tokens,
+        },
+    )
+
+
+def write_measured(
+    config: RelationTraining, relations: Sequence[str], records: Iterable[Entity]
+) -> None:
+    """Write the relations that are measured, and the texts to measure on.
+
+    Args:
+        config: Settings; the records go to `out/relations.jsonl`, and, where relations are drawn,
+            all texts with one of them to `out/unseen.jsonl.gz`.
+        relations: Ids of relations that are not trained on.
+        records: Records of relations.
+
+    Raises:
+        ConfigError: A relation has no record.
+    """
+    known = {each.entity_id: each for each in records}
+    missing = next((one for one in relations if one not in known), None)
+    if missing is not None:
+        raise ConfigError(
+            f"{config.relations}: has no relation {missing!r}, which [unseen] has: add it"
+        )
+    out = Path(config.out)
+    write_jsonl(out / RELATIONS, (_record(known[one]) for one in relations))
+    if config.unseen.source:
+        source = Path(config.data) / config.unseen.source
+        write_jsonl(out / TEXTS, texts_of(source, frozenset(relations)))
+
+
+def _pairs(config: RelationTraining, left_out: LeftOut) -> Iterator[RelatedPair]:
+    # Whatever is a mention may be an end; what it is linked to is not asked.
+    reader = ExampleReader(
+        known=lambda _: True,
+        title_id=lambda _: None,
+        unambiguous=lambda _: None,
+        windows=config.windows,
+    )
+    for table in config.sources:
+        source = from_mapping(SourceConfig, table, where="[[sources]]")
+        examples = reader.read(dataclasses.replace(source, links=False), Path(config.data))
+        pairs = list(pairs_of(without_relations(examples, left_out.all)))
+        yield from at_most(pairs, config.sampling.most, config.seed)
+
+
+def _record(relation: Entity) -> dict[str, object]:
+    return {
+        "id": relation.entity_id,
+        "name": relation.name,
+        "aliases": list(relation.aliases),
+        "description": relation.description,
+    }

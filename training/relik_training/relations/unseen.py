@@ -1,0 +1,126 @@
+"""Relations that a run never sees: drawn by a seed, left out of training, kept to measure on."""
+
+import random
+from collections.abc import Iterable, Iterator, Set
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from relik.errors import ConfigError, InputError
+from relik_training.data.examples import Example
+from relik_training.data.json_lines import read_jsonl
+from relik_training.recipes.relation_settings import Unseen
+
+HIDDEN = ""
+"""Stands for a relation that is not told, in `Example.doubtful`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """What is left out of training.
+
+    Args:
+        unseen: Relations to measure on, in the order of their draw.
+        apart: Relations to choose settings by, likewise.
+    """
+
+    unseen: tuple[str, ...]
+    apart: tuple[str, ...] = ()
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Those that the run is measured on: settings are not chosen by the unseen ones."""
+        return self.apart or self.unseen
+
+    @property
+    def all(self) -> frozenset[str]:
+        """All of them."""
+        return frozenset((*self.unseen, *self.apart))
+
+
+def draw_unseen(unseen: Unseen, data: Path) -> LeftOut:
+    """Draw the relations that are left out, or take those that are named.
+
+    Args:
+        unseen: How.
+        data: Folder of the data sets.
+
+    Returns:
+        The relations.
+
+    Raises:
+        ConfigError: The data set is missing, or has too few relations.
+    """
+    if unseen.relations:
+        return LeftOut(unseen=unseen.relations)
+    path = data / unseen.source
+    if not path.is_file():
+        raise ConfigError(
+            f"{path}: is missing, expected a file: give the folder of the data sets by --data"
+        )
+    found = sorted({relation for row in read_jsonl(path) for relation in _relations(row)})
+    if len(found) < unseen.count + unseen.apart:
+        raise ConfigError(
+            f"{path}: has {len(found)} relations, expected at least "
+            f"{unseen.count + unseen.apart}: draw fewer"
+        )
+    # The standard generator of Python gives the same sample on every machine.
+    drawn = random.Random(unseen.draw).sample(found, unseen.count)  # noqa: S311  # a sample, no secret
+    rest = [relation for relation in found if relation not in drawn]
+    apart = random.Random(unseen.draw).sample(rest, unseen.apart)  # noqa: S311  # a sample, no secret
+    return LeftOut(unseen=tuple(drawn), apart=tuple(apart))
+
+
+def texts_of(path: Path, relations: Set[str]) -> Iterator[dict[str, object]]:
+    """Give the texts of a data set with one of some relations.
+
+    Args:
+        path: The data set.
+        relations: Ids.
+
+    Yields:
+        Lines of the file, in order.
+
+    Raises:
+        InputError: There is none.
+    """
+    count = 0
+    for row in read_jsonl(path):
+        if relations & set(_relations(row)):
+            count += 1
+            yield row
+    if not count:
+        raise InputError(f"{path}: got no text with one of {sorted(relations)}: check [unseen]")
+
+
+def without_relations(examples: Iterable[Example], relations: Set[str]) -> Iterator[Example]:
+    """Take relations out of examples, without saying that they do not hold.
+
+    Args:
+        examples: Windows with their labels.
+        relations: Ids.
+
+    Yields:
+        Windows that state another relation. A pair of mentions with one of these relations is
+        doubtful in both directions, so that nothing at all is learned of it.
+    """
+    for example in examples:
+        stated = tuple(t for t in example.triples if t[1] not in relations)
+        if not stated:
+            continue
+        hidden = [
+            (subject, object_)
+            for subject, relation, object_ in (*example.triples, *example.doubtful)
+            if relation in relations
+        ]
+        doubtful = {t for t in example.doubtful if t[1] not in relations}
+        for subject, object_ in hidden:
+            doubtful |= {(subject, HIDDEN, object_), (object_, HIDDEN, subject)}
+        pairs = {(s, o) for s, r, o in doubtful if r == HIDDEN}
+        kept = tuple(t for t in stated if (t[0], t[2]) not in pairs)
+        if kept:
+            yield replace(example, triples=kept, doubtful=frozenset(doubtful))
+
+
+def _relations(row: dict[str, object]) -> list[str]:
+    triples = row.get("triples")
+    return [str(triple[1]) for triple in triples] if isinstance(triples, list) else []

@@ -1,0 +1,100 @@
+"""Fit the weights by which dense and lexical evidence are joined."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from relik.config import RetrieverConfig
+from relik.kb import KnowledgeBase
+from relik.retriever.hybrid import HybridRetriever
+from relik.types import FloatArray, Span, Window
+from relik_training.data.examples import Example
+from relik_training.recipes.retriever_settings import FUSED
+
+
+def fit_logistic(
+    features: FloatArray, labels: FloatArray, *, steps: int = 25, ridge: float = 1.0
+) -> tuple[FloatArray, float]:
+    """Fit a logistic regression by Newton's method.
+
+    Args:
+        features: Float32, (n, n_features).
+        labels: Float32, (n,), 0 or 1.
+        steps: Newton steps.
+        ridge: Penalty on squared weights, the bias excepted.
+
+    Returns:
+        Weights, float32, (n_features,), and the bias.
+    """
+    x = np.concatenate([features, np.ones((len(features), 1))], axis=1).astype(np.float64)
+    w = np.zeros(x.shape[1])
+    penalty = np.full(x.shape[1], ridge)
+    penalty[-1] = 1e-6
+    for _ in range(steps):
+        p = 1.0 / (1.0 + np.exp(-np.clip(x @ w, -30, 30)))
+        gradient = x.T @ (p - labels) + penalty * w
+        hessian = (x * (p * (1 - p))[:, None]).T @ x + np.diag(penalty)
+        step = np.linalg.solve(hessian, gradient)
+        w -= step
+        if np.abs(step).max() < 1e-8:
+            break
+    return w[:-1].astype(np.float32), float(w[-1])
+
+
+def fit_fusion(
+    examples: Sequence[Example],
+    retriever: HybridRetriever,
+    kb: KnowledgeBase,
+    *,
+    top_k: int = 50,
+    factors: Mapping[str, float] | None = None,
+) -> dict[str, float]:
+    """Fit the weights of `RetrieverConfig` on training windows.
+
+    Args:
+        examples: Windows with linked mentions; windows of one document stand together.
+        retriever: Gives the features; its own weights do not matter.
+        kb: The knowledge base it searches.
+        top_k: Dense candidates per window.
+        factors: Factor on a fitted weight by its name.
+
+    Returns:
+        Fields of `RetrieverConfig`: the weights and `bias`.
+    """
+    windows = [
+        Window(
+            doc_id=example.doc_id,
+            index=example.index,
+            span=Span(0, max(1, len(example.text))),
+            text=example.text,
+        )
+        for example in examples
+    ]
+    found = retriever.features(windows, retriever.encode(windows), top_k=top_k)
+    parts, labels = [], []
+    for example, each in zip(examples, found, strict=True):
+        gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}
+        parts.append(each.values)
+        labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
+    weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
+    by_name = factors or {}
+    fitted = {
+        name: round(float(w) * by_name.get(name, 1.0), 4)
+        for name, w in zip(FUSED, weights, strict=True)
+    }
+    return {**fitted, "bias": round(bias, 4)}
+
+
+def with_weights(config: RetrieverConfig, weights: dict[str, float]) -> RetrieverConfig:
+    """Put fitted weights into settings.
+
+    Args:
+        config: Settings.
+        weights: What `fit_fusion` gave.
+
+    Returns:
+        Settings with the weights.
+    """
+    from dataclasses import replace
+
+    return replace(config, **weights)  # type: ignore[arg-type]  # every weight is a float field

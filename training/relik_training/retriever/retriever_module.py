@@ -1,0 +1,302 @@
+"""Contrastive training of the retriever as a Lightning module.
+
+Source: multi-positive InfoNCE over a window's entities, as ReLiK section 3.1 (ACL 2024) after
+DPR (Karpukhin et al. 2020), with in-batch, namesake and mined hard negatives.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import lightning
+import torch
+from torch import nn
+from torch.utils.checkpoint import checkpoint
+
+from relik.models.encoder_module import EncoderModel
+from relik_training.distill.encoder_losses import RetrieverDistiller
+from relik_training.retriever.retriever_data import RetrieverBatch, Tokens
+
+Encode = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+KEPT = "kept"
+"""Where a checkpoint has the state of `RetrieverModule.kept`."""
+
+
+def encode_in_chunks(
+    encode: Encode, ids: torch.Tensor, mask: torch.Tensor, *, chunk: int
+) -> torch.Tensor:
+    """Encode texts chunk by chunk, each twice: once for its vectors, once for its gradients.
+
+    Texts of like length share a chunk, which is cut to its longest: with less padding the second
+    pass costs less than it would.
+
+    Args:
+        encode: Encodes ids and mask, (n, n_tokens) each, to vectors (n, dim). Its dropout is the
+            same in both passes.
+        ids: Int64, (n_texts, n_tokens), padded on the right.
+        mask: Int64, same shape, 1 on tokens.
+        chunk: Most texts at once, at least 1.
+
+    Returns:
+        Vectors, (n_texts, dim), in the order given.
+    """
+    lengths = mask.sum(dim=1)  # (n_texts,)
+    order = torch.argsort(lengths, stable=True)
+    parts = []
+    for rows in order.split(chunk):
+        width = int(lengths[rows[-1]])
+        part = ids[rows, :width], mask[rows, :width]  # (chunk, width)
+        # The encoder may keep nothing but its inputs: autograd encodes again when it needs more.
+        parts.append(checkpoint(encode, *part, use_reentrant=False, preserve_rng_state=True))
+    return torch.cat(parts)[torch.argsort(order)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Objective:
+    """What is minimised.
+
+    Args:
+        temperature: Divides cosines.
+        matryoshka: Lengths of the beginnings of a vector that are trained beside the whole.
+        chunk: Texts encoded at once, see `relik_training.retriever.retriever_module`; 0 for all.
+    """
+
+    temperature: float
+    matryoshka: tuple[int, ...] = ()
+    chunk: int = 0
+
+
+class Kept(Protocol):
+    """What a checkpoint has to hold beside weights, so that a resumed run ends the same."""
+
+    def state(self) -> dict[str, torch.Tensor]:
+        """Give what is to be kept."""
+
+    def restore(self, state: dict[str, torch.Tensor]) -> None:
+        """Take it back."""
+
+
+def contrastive_loss(
+    scores: torch.Tensor, positive: torch.Tensor, ignored: torch.Tensor
+) -> torch.Tensor:
+    """Score each positive against the negatives of its window.
+
+    For a positive p of a window: -s_p + log(exp(s_p) + sum over negatives of exp(s_n)); mean
+    over all positives. Other positives of the window are left out of the sum.
+
+    Args:
+        scores: Float32, (n_windows, n_passages), already divided by the temperature.
+        positive: Bool, same shape.
+        ignored: Bool, same shape.
+
+    Returns:
+        Scalar; zero if there is no positive.
+    """
+    negatives = scores.masked_fill(positive | ignored, float("-inf"))
+    rest = torch.logsumexp(negatives, dim=1, keepdim=True)  # (n_windows, 1)
+    losses = torch.logaddexp(scores, rest.expand_as(scores)) - scores
+    count = positive.sum().clamp(min=1)
+    return torch.where(positive, losses, 0.0).sum() / count
+
+
+def matryoshka_loss(
+    windows: torch.Tensor, passages: torch.Tensor, batch: RetrieverBatch, objective: Objective
+) -> torch.Tensor:
+    """Take the contrastive loss of whole vectors and of their beginnings.
+
+    Source: Matryoshka representations (Kusupati et al. 2022), all lengths weighted alike. The
+    mean, not the sum: the bound on gradients then means the same however many lengths there are.
+
+    Args:
+        windows: Float32, (n_windows, dim), L2-normalised.
+        passages: Float32, (n_passages, dim), L2-normalised.
+        batch: Tells what is positive and what is left out.
+        objective: Lengths and temperature.
+
+    Returns:
+        Scalar.
+    """
+    losses = [
+        contrastive_loss(
+            _beginning(windows, dim) @ _beginning(passages, dim).T / objective.temperature,
+            batch.positive,
+            batch.ignored,
+        )
+        for dim in sorted({windows.shape[1], *objective.matryoshka})
+    ]
+    return torch.stack(losses).mean()
+
+
+def _beginning(vectors: torch.Tensor, dim: int) -> torch.Tensor:
+    if dim == vectors.shape[1]:
+        return vectors
+    return nn.functional.normalize(vectors[:, :dim], dim=-1)  # (n, dim)
+
+
+class RetrieverModule(lightning.LightningModule):
+    """Trains one encoder for windows and records.
+
+    Args:
+        model: The encoder; its backbone takes embeddings.
+        embeddings: Float32, (vocabulary, hidden), frozen.
+        learning_rate: Peak rate of AdamW.
+        warmup_steps: Steps of linear warm-up.
+        max_steps: Steps of the run; the rate falls linearly to zero.
+        objective: What is minimised.
+        seed: Seed of dropout, with the step.
+    """
+
+    def __init__(
+        self,
+        model: EncoderModel,
+        embeddings: torch.Tensor,
+        *,
+        learning_rate: float,
+        warmup_steps: int,
+        max_steps: int,
+        objective: Objective,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.kept: Kept | None = None
+        self.distiller: RetrieverDistiller | None = None
+        self.register_buffer("embeddings", embeddings, persistent=False)
+        self._learning_rate = learning_rate
+        self._warmup_steps = warmup_steps
+        self._max_steps = max_steps
+        self._objective = objective
+        self._seed = seed
+
+    def encode(self, tokens: Tokens) -> torch.Tensor:
+        """Encode a padded batch.
+
+        Args:
+            tokens: Token ids and mask.
+
+        Returns:
+            Float32, (batch, hidden), L2-normalised.
+        """
+        chunk = self._objective.chunk
+        if chunk and len(tokens.ids) > chunk:
+            return encode_in_chunks(self._encode, tokens.ids, tokens.mask, chunk=chunk).float()
+        return self._encode(tokens.ids, tokens.mask).float()
+
+    def _encode(self, ids: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+        table: torch.Tensor = self.get_buffer("embeddings")
+        vectors: torch.Tensor = self.model.encode(
+            nn.functional.embedding(ids, table), torch.zeros_like(ids), mask
+        )
+        return vectors
+
+    def transfer_batch_to_device(
+        self, batch: RetrieverBatch, device: torch.device, _dataloader: int
+    ) -> RetrieverBatch:
+        """Move a batch; Lightning itself does not move frozen values.
+
+        Args:
+            batch: The batch.
+            device: Where to.
+
+        Returns:
+            The batch on the device.
+        """
+        return RetrieverBatch(
+            windows=batch.windows.to(device),
+            passages=batch.passages.to(device),
+            positive=batch.positive.to(device),
+            ignored=batch.ignored.to(device),
+            step=batch.step,
+            texts=batch.texts,
+        )
+
+    def training_step(self, batch: RetrieverBatch, _index: int) -> torch.Tensor:
+        """Compute the loss of one batch.
+
+        Args:
+            batch: Windows and passages.
+
+        Returns:
+            Scalar loss.
+        """
+        # Dropout depends on the step alone, so that a resumed run repeats the lost one.
+        torch.manual_seed(self._seed * 1_000_003 + batch.step)
+        windows, passages = self.encode(batch.windows), self.encode(batch.passages)
+        # Half precision knows a cosine to two digits: too few to rank near records by.
+        with torch.autocast(windows.device.type, enabled=False):
+            loss = matryoshka_loss(windows, passages, batch, self._objective)
+        with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
+            scores = windows @ passages.T  # (n_windows, n_passages)
+            best = scores.masked_fill(batch.ignored, -1.0).argmax(dim=1, keepdim=True)
+            top1 = batch.positive.gather(1, best).float().mean()
+        told = {"top1": top1}
+        if self.distiller is not None:
+            taught = self.distiller.losses(batch, windows, passages)
+            loss = loss + torch.stack(list(taught.values())).sum()
+            told |= taught
+        self.log_dict({"loss": loss, **told}, prog_bar=True, batch_size=len(scores))
+        return loss
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Put into a checkpoint what a resumed run cannot make again from weights alone.
+
+        Args:
+            checkpoint: What will be written.
+        """
+        if self.kept is not None:
+            checkpoint[KEPT] = self.kept.state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it back.
+
+        Args:
+            checkpoint: What was read.
+        """
+        if self.kept is not None and KEPT in checkpoint:
+            self.kept.restore(checkpoint[KEPT])
+
+    def configure_optimizers(self) -> dict[str, object]:
+        """Set up AdamW with linear warm-up and decay.
+
+        Returns:
+            Optimizer and schedule in Lightning's form.
+        """
+        trained = [p for p in self.parameters() if p.requires_grad]
+        optimizer = torch.optim.AdamW(trained, lr=self._learning_rate, weight_decay=0.01)
+        schedule = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, linear_schedule(self._warmup_steps, self._max_steps)
+        )
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": schedule, "interval": "step"},
+        }
+
+
+class linear_schedule:  # used as a function; a class so that it survives a checkpoint
+    """Linear warm-up, then linear decay, to zero unless it is said otherwise.
+
+    Args:
+        warmup_steps: Steps of warm-up.
+        max_steps: Step at which the decay ends.
+        floor: Share of the peak rate that is left there, 0..1.
+    """
+
+    def __init__(self, warmup_steps: int, max_steps: int, *, floor: float = 0.0) -> None:
+        self._warmup_steps = warmup_steps
+        self._max_steps = max_steps
+        self._floor = floor
+
+    def __call__(self, step: int) -> float:
+        """Give the factor of the peak rate at a step.
+
+        Args:
+            step: Steps done.
+
+        Returns:
+            0..1.
+        """
+        if step < self._warmup_steps:
+            return (step + 1) / max(1, self._warmup_steps)
+        left = max(0, self._max_steps - step) / max(1, self._max_steps - self._warmup_steps)
+        return self._floor + (1 - self._floor) * left

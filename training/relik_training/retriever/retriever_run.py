@@ -1,0 +1,167 @@
+"""`relik train retriever`: from annotated text and a knowledge base to an encoder."""
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+
+from relik.errors import ConfigError
+from relik.models.encoder_module import EncoderModel
+from relik_training.augment.augmentation import with_copies
+from relik_training.data.examples import Example, read_examples
+from relik_training.data.held_out import without_held_out
+from relik_training.data.knowledge import ensure_knowledge
+from relik_training.data.knowledge_records import Records
+from relik_training.distill.encoder_losses import open_retriever_distiller
+from relik_training.export.files import LEFT_OUT
+from relik_training.recipes.recipe import RetrieverTraining, check_inputs
+from relik_training.retriever.mining import MiningSource, encode_rows
+from relik_training.retriever.retriever_data import RetrieverData, RetrieverSampling
+from relik_training.retriever.retriever_module import Objective, RetrieverModule
+from relik_training.run.backbone import Backbone, open_backbone
+from relik_training.run.lora import adapt
+from relik_training.run.run_files import begin
+from relik_training.run.trainer import BatchSource, OpenRun, load_weights, plan_steps, train
+
+
+def train_retriever(config: RetrieverTraining) -> Path:
+    """Run the training, from the last checkpoint where there is one.
+
+    Args:
+        config: Settings.
+
+    Returns:
+        Folder with model.safetensors, config.json and the resolved settings.
+
+    Raises:
+        ConfigError: A file or the backbone is missing, or the folder has a run with other
+            settings.
+    """
+    check_inputs(config)
+    begin(Path(config.out), config)
+    return train(open_retriever_run(config), config)
+
+
+def open_retriever_run(config: RetrieverTraining) -> OpenRun:
+    """Open what a run starts from: weights, entities and relations, annotated windows.
+
+    Args:
+        config: Settings; the split of `held_out_source` goes to `config.out`. Entities and
+            relations are made where they are absent.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone or a file is missing, or a length is not one of its vectors.
+    """
+    # New parameters, where a backbone needs some, are drawn the same way each time.
+    torch.manual_seed(config.seed)
+    backbone = open_backbone(
+        config.backbone,
+        attention_dropout=config.attention_dropout,
+        hidden_dropout=config.hidden_dropout,
+    )
+    # Pretrained models are opened for use, that is without dropout.
+    backbone.layers.train()
+    _check(config, backbone)
+    knowledge = ensure_knowledge(config.knowledge, Path(config.data))
+    entities = Records.read(knowledge / "entities.jsonl")
+    module = RetrieverModule(
+        EncoderModel(backbone.layers),
+        backbone.embeddings,
+        learning_rate=config.learning_rate,
+        warmup_steps=config.warmup_steps,
+        max_steps=config.max_steps,
+        objective=Objective(
+            temperature=config.temperature, matryoshka=config.matryoshka, chunk=config.chunk
+        ),
+        seed=config.seed,
+    )
+    if config.start:
+        load_weights(module.model, Path(config.start), without=LEFT_OUT)
+    adapt(backbone.layers, config.lora)
+    module.distiller = open_retriever_distiller(backbone.embeddings.shape[1], config.distillation)
+    mining = config.mining
+
+    def ready(examples: Sequence[Example]) -> BatchSource:
+        data = _data(config, backbone.tokenizer, entities, examples)
+        return _mined(module, data, config) if mining.negatives else data
+
+    return OpenRun(
+        module=module,
+        examples=_examples(config, entities),
+        ready=ready,
+        about={
+            "kind": "encoder",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "max_tokens": config.max_tokens,
+        },
+        pauses=math.ceil(config.max_steps / mining.every) if mining.negatives else 0,
+    )
+
+
+def _check(config: RetrieverTraining, backbone: Backbone) -> None:
+    width = backbone.embeddings.shape[1]
+    for dim in (*config.matryoshka, *([config.index.dim] if config.index.dim else [])):
+        if not 1 <= dim <= width:
+            raise ConfigError(
+                f"got a vector of length {dim}, expected 1 to {width}, which is that of "
+                f"{config.backbone}: change matryoshka or [index] dim"
+            )
+
+
+def _mined(module: RetrieverModule, data: RetrieverData, config: RetrieverTraining) -> MiningSource:
+    source = MiningSource(
+        data,
+        plan_steps(data, config),
+        options=config.mining,
+        encode=partial(encode_rows, module, precision=config.precision),
+        seed=config.seed,
+    )
+    module.kept = source
+    return source
+
+
+def _examples(config: RetrieverTraining, entities: Records) -> Sequence[Example]:
+    examples = read_examples(
+        without_held_out(config),
+        data=Path(config.data),
+        titles=config.titles,
+        entities=entities,
+        windows=config.windows,
+    )
+    kept = _sample(examples, config.max_examples, config.seed)
+    path = Path(config.knowledge.out) / "entities.jsonl"
+    return with_copies(kept, path, entities, config.augmentation, seed=config.seed)
+
+
+def _data(
+    config: RetrieverTraining, tokenizer: Tokenizer, entities: Records, examples: Sequence[Example]
+) -> RetrieverData:
+    return RetrieverData(
+        examples,
+        knowledge=(entities, Records.read(Path(config.knowledge.out) / "relations.jsonl")),
+        tokenizer=tokenizer,
+        sampling=RetrieverSampling(
+            max_tokens=config.max_tokens,
+            passage_tokens=config.passage_tokens,
+            hard_negatives=config.hard_negatives,
+            name_dropout=config.name_dropout,
+            relation_negatives=config.relation_negatives,
+            alias_rate=config.alias_rate,
+            spare_named=config.spare_named,
+            seed=config.seed,
+        ),
+    )
+
+
+def _sample(examples: Sequence[Example], limit: int, seed: int) -> Sequence[Example]:
+    if not limit or len(examples) <= limit:
+        return examples
+    chosen = np.random.default_rng(seed).choice(len(examples), limit, replace=False)
+    return [examples[i] for i in sorted(chosen)]

@@ -1,0 +1,1 @@
+"""What every training run shares: trainer, logs, clock, checkpoints."""

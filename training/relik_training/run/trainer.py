@@ -1,0 +1,302 @@
+"""What every training run shares: the trainer, checkpoints that a killed run resumes from."""
+
+import json
+import logging
+import os
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.loggers import Logger
+from safetensors.torch import save_file
+from torch import nn
+
+from relik.backends.tensors import TensorFile
+from relik.errors import ConfigError
+from relik.layout import LAYOUT
+from relik_training.run.backbone import best_precision
+from relik_training.run.batches import StepBatches, plan_batches
+from relik_training.run.lora import merged
+from relik_training.run.memory import GivingBack
+from relik_training.run.progress import progress_bar
+from relik_training.run.run_clock import DONE, tick
+from relik_training.run.run_counts import Counting
+from relik_training.run.run_logs import open_logs
+
+# Steps between two that are logged.
+_LOGGED = 10
+
+
+def fit(
+    module: lightning.LightningModule,
+    batches: Any,
+    *,
+    out: Path,
+    max_steps: int,
+    checkpoint_steps: int,
+    precision: str,
+    watchers: "Watchers | None" = None,
+) -> None:
+    """Train until the last step, from the last checkpoint where there is one.
+
+    Args:
+        module: What to train.
+        batches: Iterable of batches that starts at the module's step.
+        out: Folder of the run; checkpoints go to `out/checkpoints`.
+        max_steps: Steps of the whole run.
+        checkpoint_steps: Steps between checkpoints.
+        precision: Lightning precision, or "auto".
+        watchers: What looks on; the logs of every run where None.
+    """
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    folder = out / "checkpoints"
+    saver = ModelCheckpoint(
+        dirpath=folder,
+        filename="step",
+        save_last=True,
+        save_top_k=0,
+        every_n_train_steps=checkpoint_steps,
+        enable_version_counter=False,
+    )
+    last = folder / "last.ckpt"
+    watching = watchers or Watchers(loggers=open_logs(out))
+    torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="lightning")
+        trainer = lightning.Trainer(
+            max_steps=max_steps,
+            max_epochs=1,
+            accelerator="auto",
+            devices=1,
+            precision=best_precision() if precision == "auto" else precision,
+            gradient_clip_val=1.0,
+            callbacks=[saver, _Bar(max_steps), GivingBack(), *watching.callbacks],
+            logger=list(watching.loggers) or False,
+            log_every_n_steps=_LOGGED,
+            enable_model_summary=False,
+            enable_progress_bar=False,
+            default_root_dir=str(out),
+        )
+        # Vanishing gradients become denormal numbers, with which CPUs compute many times slower.
+        torch.set_flush_denormal(True)
+        try:
+            trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
+        finally:
+            torch.set_flush_denormal(False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watchers:
+    """What looks on while a run trains, and changes nothing of what is trained.
+
+    Args:
+        callbacks: Callbacks beside those that every run has.
+        loggers: Where figures go.
+    """
+
+    callbacks: Sequence[lightning.Callback] = ()
+    loggers: Sequence[Logger] = ()
+
+
+class RunSettings(Protocol):
+    """What the recipes of all runs say of their steps."""
+
+    @property
+    def out(self) -> str:
+        """Folder of the run."""
+
+    @property
+    def batch_size(self) -> int:
+        """Examples per step."""
+
+    @property
+    def max_steps(self) -> int:
+        """Steps of the whole run."""
+
+    @property
+    def checkpoint_steps(self) -> int:
+        """Steps between checkpoints."""
+
+    @property
+    def precision(self) -> str:
+        """Lightning precision, or "auto"."""
+
+    @property
+    def seed(self) -> int:
+        """Seed of the order of the examples."""
+
+
+class BatchSource(Protocol):
+    """Examples that batches are made of."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Cost of each example, any unit."""
+
+    @property
+    def repeats(self) -> list[int]:
+        """How often each example comes in an epoch."""
+
+    def batch(self, chosen: Sequence[int], step: int) -> Any:
+        """Make the batch of a step from the examples at these positions."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenRun:
+    """A run before its data are ready for batches: what training trains and a plan measures.
+
+    Args:
+        module: What is trained; `module.model` has the weights that are written.
+        examples: All that it trains on; those of one document stand together.
+        ready: Makes examples ready for batches.
+        about: What config.json says of the model.
+        pauses: How often making a batch stops the run for other work, first at step 0.
+    """
+
+    module: lightning.LightningModule
+    examples: Sequence[Any]
+    ready: Callable[[Sequence[Any]], BatchSource]
+    about: dict[str, Any]
+    pauses: int = 0
+
+
+def train(run: OpenRun, config: RunSettings) -> Path:
+    """Make the data of a run ready, train, and write the weights.
+
+    Args:
+        run: The run.
+        config: Its settings.
+
+    Returns:
+        Folder of the run, with model.safetensors and config.json.
+    """
+    out = Path(config.out)
+    run_steps(run.module, run.ready(run.examples), config)
+    write_weights(merged(run.module.model), out, run.about)
+    tick(out, DONE)
+    return out
+
+
+def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
+    """Plan the batches of a run by its seed.
+
+    Args:
+        data: Its examples.
+        config: Settings of the run.
+
+    Returns:
+        Positions of the examples of each step.
+    """
+    return plan_batches(
+        data.lengths,
+        config.batch_size,
+        config.max_steps,
+        seed=config.seed,
+        repeats=data.repeats,
+    )
+
+
+def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunSettings) -> None:
+    """Train on batches that are planned by the seed.
+
+    Args:
+        module: What to train.
+        data: Its examples.
+        config: Settings of the run.
+    """
+    plan = plan_steps(data, config)
+    out = Path(config.out)
+    fit(
+        module,
+        StepBatches(
+            lambda step: data.batch(plan[step], step),
+            config.max_steps,
+            lambda: module.global_step,
+        ),
+        out=out,
+        max_steps=config.max_steps,
+        checkpoint_steps=config.checkpoint_steps,
+        precision=config.precision,
+        watchers=Watchers(
+            callbacks=[Counting(out, config.batch_size, _LOGGED)], loggers=open_logs(out)
+        ),
+    )
+
+
+def write_weights(model: nn.Module, out: Path, config: dict[str, Any]) -> None:
+    """Write trained weights with what is needed to open them again.
+
+    Args:
+        model: Trained model; its backbone has no word embeddings of its own.
+        out: Folder for model.safetensors and config.json.
+        config: What config.json says.
+    """
+    weights = {k: v.detach().contiguous().float().cpu() for k, v in model.state_dict().items()}
+    save_file(weights, out / "model.safetensors")
+    (out / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True) + "\n")
+
+
+def load_weights(model: nn.Module, folder: Path, *, without: tuple[str, ...] = ()) -> None:
+    """Put the weights of a finished run, or of a model of a bundle, into one of the same shape.
+
+    Args:
+        model: Gets them.
+        folder: Folder of the run or the model.
+        without: Endings of the names that a bundle leaves out, looked up outside the model.
+
+    Raises:
+        BundleError: There are none.
+        ConfigError: They are of another model.
+    """
+    path = folder / LAYOUT.weights
+    held = {name: torch.from_numpy(each) for name, each in TensorFile.open(path).weights().items()}
+    try:
+        missing, unknown = model.load_state_dict(held, strict=False)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"{path}: has weights of other shapes ({str(error).splitlines()[-1].strip()}), "
+            "expected those of the same backbone, heads and markers: change start or these"
+        ) from error
+    lacking = [*(name for name in missing if not name.endswith(without)), *unknown]
+    if lacking:
+        raise ConfigError(
+            f"{path}: does not fit the backbone, {lacking[0]} is in one of them only: give a run, "
+            "or a model of a bundle, with the same backbone"
+        )
+
+
+class _Bar(lightning.Callback):
+    """Shows steps and loss on standard error, so that standard output is left to the answer."""
+
+    def __init__(self, max_steps: int) -> None:
+        self._max_steps = max_steps
+        self._progress = progress_bar()
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, _module: lightning.LightningModule
+    ) -> None:
+        self._task = self._progress.add_task(
+            "steps", total=self._max_steps, completed=trainer.global_step
+        )
+        self._progress.start()
+
+    def on_train_batch_end(
+        self,
+        trainer: lightning.Trainer,
+        _module: lightning.LightningModule,
+        *_outcome: object,
+    ) -> None:
+        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
+        self._progress.update(
+            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
+        )
+
+    def teardown(
+        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
+    ) -> None:
+        self._progress.stop()

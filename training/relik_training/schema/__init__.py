@@ -1,0 +1,1 @@
+"""Training for closed schemas: types in the place of entities."""

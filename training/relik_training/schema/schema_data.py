@@ -1,0 +1,293 @@
+"""The texts of a closed schema: split into files as the recipe says, and read as examples."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from relik.errors import ConfigError, InputError
+from relik.evaluation import GoldDocument, GoldMention, read_gold
+from relik.types import Span
+from relik_training.data.examples import Example
+from relik_training.data.json_lines import read_jsonl, write_jsonl
+from relik_training.data.statements import Mention
+from relik_training.recipes.schema_settings import (
+    SchemaSource,
+    SchemaTraining,
+    records_of,
+    sources_of,
+)
+
+PARTIAL, UNRELATED = "partial", "unrelated"
+"""Keys of rows in which mentions, or relations, are not all annotated."""
+
+_ENDS = frozenset(".!?")
+_CLOSING = frozenset({'"', "''", "'", ")", "]", "\u201d", "\u2019"})
+
+SPLITS = ("train", "dev", "test")
+
+
+def rows_of(row: dict[str, Any], source: SchemaSource) -> Iterator[dict[str, Any]]:
+    """Give what a row comes to by the settings of its file.
+
+    Args:
+        row: `text`, `spans`, `triples` and others, offsets in code points.
+        source: Whether to cut the text into sentences, and what to call types and relations.
+
+    Yields:
+        The row; or its sentences that are not blank, in order, each with the mentions that lie
+        in it and the triples between them. Where mentions are in clusters, a triple holds
+        between all mentions of the two clusters that stand in the sentence. `PARTIAL` and
+        `UNRELATED` are true where the settings say so; of rows that are partial those without a
+        mention are left out.
+
+    Raises:
+        InputError: The row has another shape, and the settings need this one.
+    """
+    if source == SchemaSource(path=source.path, folds=source.folds):
+        yield row
+        return
+    marks = {PARTIAL: not source.complete, UNRELATED: not source.relations}
+    said = {name: True for name, value in marks.items() if value}
+    try:
+        typed = _typed(row, source.argument_types) if source.argument_types else row
+        for each in _sentences(typed) if source.sentences else (typed,):
+            renamed = _renamed(each, source)
+            # Where anything may be a mention, a row without one teaches nothing.
+            taught = source.complete or renamed["spans"]
+            if taught and not 0 < source.max_words < len(renamed["text"].split()):
+                yield {**renamed, **said}
+    except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError(
+            f"{source.path}: text {row.get('doc_id', '')!r} is not annotated as expected "
+            f"({type(error).__name__}: {error}), expected text, spans of [start, end, id or null, "
+            'surface, {"type": ...}] and triples of [subject, relation, object]: correct it'
+        ) from error
+
+
+def sentence_ranges(text: str) -> list[tuple[int, int]]:
+    """Cut a text whose words have white space between into sentences.
+
+    Args:
+        text: The text; a sentence ends with a word that is `.`, `!` or `?`, and the quotation
+            marks and brackets that close behind it, and at the end of a line.
+
+    Returns:
+        First code point of each sentence and one past its last, in order, without white space
+        around it; none that is blank.
+    """
+    found: list[tuple[int, int]] = []
+    first, last, ended, at = -1, 0, False, 0
+    for word in text.split():
+        start = text.index(word, at)
+        at = start + len(word)
+        goes_on = not ended or word in _CLOSING or word in _ENDS
+        if first >= 0 and ("\n" in text[last:start] or not goes_on):
+            found.append((first, last))
+            first, ended = -1, False
+        first = start if first < 0 else first
+        last, ended = at, ended or word in _ENDS
+    return [*found, (first, last)] if first >= 0 else found
+
+
+def _typed(row: dict[str, Any], types: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Give mentions the types that the relations between them ask for; drop the others."""
+    found: dict[int, str] = {}
+    for subject, relation, object_ in row.get("triples", ()):
+        if relation in types:
+            of_subject, of_object = types[relation]
+            found.setdefault(subject, of_subject)
+            found.setdefault(object_, of_object)
+    place = {i: at for at, i in enumerate(sorted(found))}
+    return {
+        **row,
+        "spans": [_with_kind(row["spans"][i], found[i]) for i in place],
+        "triples": [
+            [place[s], r, place[o]]
+            for s, r, o in row.get("triples", ())
+            if s in place and o in place
+        ],
+    }
+
+
+def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    text, spans = row["text"], row["spans"]
+    pairs = _between_mentions(row)
+    # A mention with a full stop among its words keeps its sentence together.
+    ranges = _joined(sentence_ranges(text), [(span[0], span[1]) for span in spans])
+    for number, (start, end) in enumerate(ranges):
+        place: dict[int, int] = {}
+        for i, span in enumerate(spans):
+            if start <= span[0] and span[1] <= end:
+                place[i] = len(place)
+        yield {
+            "doc_id": f"{row.get('doc_id', '')}:{number}",
+            "text": text[start:end],
+            "spans": [[spans[i][0] - start, spans[i][1] - start, *spans[i][2:]] for i in place],
+            "triples": [[place[s], r, place[o]] for s, r, o in pairs if s in place and o in place],
+        }
+
+
+def _joined(
+    ranges: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
+) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if joined and any(first < joined[-1][1] < last for first, last in spans):
+            start = joined.pop()[0]
+        joined.append((start, end))
+    return joined
+
+
+def _between_mentions(row: dict[str, Any]) -> list[tuple[int, str, int]]:
+    """Give each triple between all mentions of what it is between, each once, in order."""
+    alike: dict[int, Sequence[int]] = {
+        member: cluster for cluster in row.get("clusters") or () for member in cluster
+    }
+    found: dict[tuple[int, str, int], None] = {}
+    for subject, relation, object_ in row.get("triples", ()):
+        if not {subject, object_} <= set(range(len(row["spans"]))):
+            raise IndexError(f"triple {[subject, relation, object_]} of {len(row['spans'])} spans")
+        for s in alike.get(subject, (subject,)):
+            for o in alike.get(object_, (object_,)):
+                found[s, relation, o] = None
+    return list(found)
+
+
+def _renamed(row: dict[str, Any], source: SchemaSource) -> dict[str, Any]:
+    spans, triples = row["spans"], row.get("triples", [])
+    kinds = [_kind(span) for span in spans]
+    if source.relation_names:
+        named = (_relation(triple, kinds, source.relation_names) for triple in triples)
+        # Two relations of the file may be one here.
+        triples = [list(each) for each in dict.fromkeys(each for each in named if each)]
+    if source.type_names:
+        place: dict[int, int] = {}
+        for i, kind in enumerate(kinds):
+            if kind in source.type_names:
+                place[i] = len(place)
+        spans = [_with_kind(spans[i], source.type_names[kinds[i]]) for i in place]
+        triples = [[place[s], r, place[o]] for s, r, o in triples if s in place and o in place]
+    return {**row, "spans": spans, "triples": triples}
+
+
+def _kind(span: Sequence[Any]) -> str:
+    extra = span[4] if len(span) > 4 and isinstance(span[4], dict) else {}
+    return str(extra.get("type", ""))
+
+
+def _with_kind(span: Sequence[Any], kind: str) -> list[Any]:
+    return [*span[:4], {**(span[4] if len(span) > 4 else {}), "type": kind}]
+
+
+def _relation(
+    triple: Sequence[Any], kinds: Sequence[str], names: Mapping[str, str]
+) -> tuple[int, str, int] | None:
+    subject, relation, object_ = triple
+    name = names.get(f"{kinds[subject]} {relation}", names.get(relation, ""))
+    if name.startswith("-"):
+        return object_, name[1:], subject
+    return (subject, name, object_) if name else None
+
+
+def write_splits(config: SchemaTraining) -> dict[str, Path]:
+    """Write the texts to train, to choose and to measure on, one file each.
+
+    Args:
+        config: Settings; the files go to `config.out`.
+
+    Returns:
+        Files by name of the split; no `test` where the recipe has none.
+
+    Raises:
+        ConfigError: A data set is missing.
+        InputError: A split has no text, or a text has a type or relation that the recipe has not.
+    """
+    data, out = Path(config.data), Path(config.out)
+    files: dict[str, Path] = {}
+    for name in SPLITS:
+        sources = sources_of(getattr(config, name), where=f"[[{name}]]")
+        if not sources:
+            continue
+        for source in sources:
+            if not (data / source.path).is_file():
+                raise ConfigError(
+                    f"{data / source.path}: is missing, expected a file: give the folder of the "
+                    "data sets by --data"
+                )
+        files[name] = out / f"{name}.jsonl.gz"
+        # The same content gives the same bytes, so a split that is in use may be written again.
+        if not write_jsonl(files[name], _rows(data, sources)):
+            raise InputError(f"got no texts in [[{name}]], expected some: check paths and folds")
+        _check(files[name], config)
+    return files
+
+
+def read_typed_examples(paths: Sequence[Path]) -> list[Example]:
+    """Read texts whose mentions have types; all are annotated unless the row says otherwise.
+
+    Args:
+        paths: Files as `write_splits` writes them.
+
+    Returns:
+        One example a text. Of mentions that overlap the longer one stays, with its triples.
+    """
+    pairs = (
+        pair
+        for path in paths
+        for pair in zip(read_gold(path, typed=True), read_jsonl(path), strict=True)
+    )
+    return [_example(number, gold, row) for number, (gold, row) in enumerate(pairs)]
+
+
+def _rows(data: Path, sources: Sequence[SchemaSource]) -> Iterator[dict[str, Any]]:
+    for source in sources:
+        for row in read_jsonl(data / source.path):
+            if not source.folds or row.get("fold") in source.folds:
+                yield from rows_of(row, source)
+
+
+def _check(path: Path, config: SchemaTraining) -> None:
+    types = {record.id for record in records_of(config.types, where="[[types]]")}
+    relations = {record.id for record in records_of(config.relations, where="[[relations]]")}
+    for gold in read_gold(path, typed=True):
+        unknown = [
+            *(f"type {m.entity_id!r}" for m in gold.mentions if m.entity_id not in types),
+            *(
+                f"relation {t.relation_id!r}"
+                for t in gold.triples
+                if t.relation_id not in relations
+            ),
+        ]
+        if unknown:
+            raise InputError(
+                f"{path}: text {gold.document.doc_id!r} has the {unknown[0]}, expected those of "
+                "the recipe: add it there, or correct the text"
+            )
+
+
+def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
+    text = gold.document.text
+    kept = _without_overlaps(gold.mentions)
+    place = {mention: at for at, mention in enumerate(kept)}
+    return Example(
+        # Texts of different files may share an id.
+        doc_id=f"{number} {gold.document.doc_id}",
+        index=0,
+        text=text,
+        mentions=tuple(Mention(span=m.span, entity_id=m.entity_id) for m in kept),
+        triples=tuple(
+            (place[triple.subject], triple.relation_id, place[triple.object])
+            for triple in gold.triples
+            if triple.subject in place and triple.object in place
+        ),
+        unknown=(Span(0, len(text)),) if row.get(PARTIAL) else (),
+        relations="none" if row.get(UNRELATED) else "all",
+    )
+
+
+def _without_overlaps(mentions: Sequence[GoldMention]) -> list[GoldMention]:
+    kept: list[GoldMention] = []
+    for mention in sorted(mentions, key=lambda m: (m.span.start - m.span.end, m.span.start)):
+        if not any(mention.span.overlaps(other.span) for other in kept):
+            kept.append(mention)
+    return sorted(kept, key=lambda m: m.span)

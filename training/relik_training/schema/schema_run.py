@@ -1,0 +1,234 @@
+"""Training of the reader of a closed schema: types in the place of entities, all of them given."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging
+from tokenizers import Tokenizer
+
+from relik.backends import WordEmbeddings
+from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, read_toml
+from relik.errors import ConfigError
+from relik.kb import KnowledgeBase
+from relik.layout import LAYOUT
+from relik.models.reader_module import HeadConfig, ReaderModel
+from relik.reader.inputs import MarkerLayout
+from relik.reader.open_reader import row_tokens
+from relik.retriever.exhaustive import GivenRetriever
+from relik_index import BuildOptions, build_index
+from relik_training.augment.schema_swap import with_swaps
+from relik_training.data.examples import Example
+from relik_training.data.json_lines import write_jsonl
+from relik_training.distill.reader_losses import open_reader_distiller
+from relik_training.export import export_shared
+from relik_training.reader.frozen import freeze_lowest
+from relik_training.reader.reader_data import ReaderData
+from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_start import begin_with
+from relik_training.recipes.bundle_settings import write_toml
+from relik_training.recipes.reader_settings import ReaderSampling
+from relik_training.recipes.schema_settings import SchemaTraining, records_of
+from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.lora import adapt
+from relik_training.run.run_files import begin
+from relik_training.run.trainer import OpenRun, train
+from relik_training.schema.schema_data import read_typed_examples
+
+BASE = "base"
+_CANDIDATE_TOKENS = 16
+
+
+class Averaging(EMAWeightAveraging):
+    """Ends a run with the moving average of its weights; part of every checkpoint.
+
+    Args:
+        decay: What a step leaves of the average before it, 0..1: 0.995 averages about 200 steps.
+    """
+
+    def __init__(self, decay: float) -> None:
+        # The table of words is a buffer, and is never trained.
+        super().__init__(use_buffers=False, decay=decay)
+
+    def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        """Put the average into the module.
+
+        A run that was killed behind its last step has nothing left to train, and no end of it.
+
+        Args:
+            trainer: What ran.
+            pl_module: What was trained.
+        """
+        self.on_train_end(trainer, pl_module)
+
+
+def train_schema(config: SchemaTraining, splits: dict[str, Path]) -> Path:
+    """Run the training, from the last checkpoint where there is one.
+
+    Args:
+        config: Settings; `out` is the folder of this run.
+        splits: Files by name, as of `write_splits`.
+
+    Returns:
+        Folder with model.safetensors, config.json, the resolved settings, and `base`: a bundle
+        that lacks the reader.
+
+    Raises:
+        ConfigError: The backbone is missing, a text does not fit, or the folder has a run with
+            other settings.
+    """
+    begin(Path(config.out), config)
+    return train(open_schema_run(config, splits), config)
+
+
+def open_schema_run(config: SchemaTraining, splits: dict[str, Path]) -> OpenRun:
+    """Open what a run starts from: weights, annotated texts, and a bundle that lacks the reader.
+
+    Args:
+        config: Settings; the bundle goes to `out/base`.
+        splits: Files by name, as of `write_splits`.
+
+    Returns:
+        The run.
+
+    Raises:
+        ConfigError: The backbone is missing.
+    """
+    out = Path(config.out)
+    # Heads and markers are drawn: the same way each time.
+    torch.manual_seed(config.seed)
+    backbone = open_backbone(
+        config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
+    )
+    # Pretrained layers come without dropout, as they are used.
+    backbone.layers.train()
+    _write_base(config, backbone, out / BASE)
+    module, layout = _module(config, backbone, out / BASE)
+    files = [splits["train"], *([splits["dev"]] if config.with_dev else [])]
+    return OpenRun(
+        module=module,
+        examples=with_swaps(read_typed_examples(files), config.swaps, config.seed),
+        ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
+        about={
+            "kind": "reader",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "heads": dataclasses.asdict(_heads(config, backbone)),
+            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+        },
+    )
+
+
+def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
+    out.mkdir(parents=True, exist_ok=True)
+    export_shared(backbone.tokenizer, backbone.embeddings.numpy(), out)
+    options = BuildOptions(candidate_tokens=_CANDIDATE_TOKENS, force=True)
+    counts = []
+    for name, tables in ((LAYOUT.entities, config.types), (LAYOUT.relations, config.relations)):
+        records = records_of(tables, where=f"[[{name}]]")
+        counts.append(len(records))
+        source = out.parent / f"{name}.jsonl"
+        # Its id is its type too, by which a caller can ask for some alone.
+        write_jsonl(source, ({**dataclasses.asdict(r), "types": [r.id]} for r in records))
+        build_index(source, out / name, encoder=None, tokenizer=backbone.tokenizer, options=options)
+    write_toml(
+        PipelineConfig(
+            model=config.model,
+            windows=config.windows,
+            retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
+            # The name of a type is no name of its mentions.
+            reader=ReaderConfig(
+                max_tokens=_longest(config, backbone),
+                prior_weight=0.0,
+                drop_nil=config.wrong_spans > 0,
+            ),
+        ),
+        out / LAYOUT.pipeline,
+    )
+
+
+def _longest(config: SchemaTraining, backbone: Backbone) -> int:
+    return min(config.max_tokens, row_tokens(backbone.layers.config.to_dict()))
+
+
+def _heads(config: SchemaTraining, backbone: Backbone) -> HeadConfig:
+    return HeadConfig(
+        hidden_size=backbone.layers.config.hidden_size,
+        linears_hidden_size=config.linears_hidden_size,
+        layer_norm_eps=backbone.layers.config.layer_norm_eps,
+        between=config.between,
+    )
+
+
+def _module(
+    config: SchemaTraining, backbone: Backbone, base: Path
+) -> tuple[ReaderModule, MarkerLayout]:
+    layout = MarkerLayout.of(
+        backbone.tokenizer, n_entities=len(config.types), n_relations=len(config.relations)
+    )
+    # The table as it will be served, so that training sees its rounding.
+    table = WordEmbeddings.open(base / LAYOUT.word_embeddings).dense()
+    model = ReaderModel(backbone.layers, _heads(config, backbone), n_markers=layout.size)
+    if config.start:
+        begin_with(model, config.start, layout)
+    adapt(backbone.layers, config.lora)
+    freeze_lowest(model, config.frozen_layers)
+    module = ReaderModule(
+        model,
+        torch.from_numpy(table),
+        rates=ReaderRates(
+            learning_rate=config.learning_rate,
+            head_learning_rate=config.head_learning_rate,
+            layer_decay=config.layer_decay,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+            last_rate=config.last_rate,
+        ),
+        seed=config.seed,
+        start_weight=config.start_weight,
+        distiller=open_reader_distiller(
+            model, config.distillation, layout=layout, tokenizer=backbone.tokenizer, base=base
+        ),
+        begun=bool(config.start),
+    )
+    if config.average:
+        module.watch(Averaging(config.average))
+    return module, layout
+
+
+def _data(
+    config: SchemaTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
+) -> ReaderData:
+    base = Path(config.out) / BASE
+    entities = KnowledgeBase.open(base / LAYOUT.entities)
+    relations = KnowledgeBase.open(base / LAYOUT.relations)
+    # A reader takes special tokens in a text for text.
+    tokenizer.encode_special_tokens = True
+    longest = read_toml(PipelineConfig, base / LAYOUT.pipeline).reader.max_tokens
+    data = ReaderData(
+        examples,
+        tokenizer=tokenizer,
+        layout=layout,
+        sides=((entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))),
+        sampling=ReaderSampling(
+            entity_candidates=(len(entities),),
+            relation_candidates=(len(relations),),
+            gold_drop=0.0,
+            gold_insert=0.0,
+            shuffle=0.0,
+            given=True,
+            case_noise=config.case_noise,
+            pretokenised=config.pretokenised,
+            wrong_spans=config.wrong_spans,
+            wrong_pairs=config.wrong_pairs,
+            max_tokens=longest,
+            seed=config.seed,
+        ),
+    )
+    if len(data.lengths) < len(examples):
+        raise ConfigError(
+            f"got {len(examples) - len(data.lengths)} texts that are blank or have more than "
+            f"{longest // 2} tokens, expected none: cut them, or raise max_tokens"
+        )
+    return data

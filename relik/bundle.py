@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import PipelineConfig, read_pipeline
 from relik.errors import (
     BundleCorruptError,
     BundleError,
@@ -262,7 +262,7 @@ def _opened(
     bundle = Bundle(
         path=folder,
         manifest=manifest,
-        config=read_toml(PipelineConfig, folder / LAYOUT.pipeline),
+        config=read_pipeline(folder / LAYOUT.pipeline),
         revision=revision,
     )
     for index in (LAYOUT.entities, LAYOUT.relations):

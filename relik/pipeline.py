@@ -61,7 +61,7 @@ class Pipeline:
     def __init__(self, parts: PipelineParts, config: PipelineConfig) -> None:
         self._parts = parts
         self._config = config
-        self._refine = partial(refined, kb=parts.entities, config=config.reader)
+        self._refine = partial(refined, kb=parts.entities, config=config.reader, rules=config.rules)
 
     @property
     def model(self) -> str:

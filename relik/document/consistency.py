@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Hashable, Iterable
 from dataclasses import replace
 
-from relik.config import ReaderConfig
+from relik.config import ReaderConfig, RulesConfig
 from relik.reader.rules.adjectives import Rows, in_scope
 from relik.reader.rules.priors import name_shares
 from relik.reader.rules.sentences import Sentences
@@ -18,25 +18,28 @@ _FAR = 60
 """Characters between two mentions that cost a triple one unit of its log-odds."""
 
 
-def refined(annotation: Annotation, text: str, *, kb: Rows, config: ReaderConfig) -> Annotation:
+def refined(
+    annotation: Annotation, text: str, *, kb: Rows, config: ReaderConfig, rules: RulesConfig
+) -> Annotation:
     """Drop triples that do not stand beside the others.
 
     Args:
         annotation: What was found in a document.
         text: Its text.
         kb: Knowledge base of the entities.
-        config: `adjective_scope`, `functional`, `inverse_functional` and `relations_per_pair`.
+        config: `relations_per_pair`.
+        rules: `adjective_scope`, `functional` and `inverse_functional`.
 
     Returns:
         The same, without triples that `without_loops`, `in_scope`, `best_values` and
         `best_relations` drop.
     """
     found = without_loops(annotation, text, kb)
-    if config.adjective_scope:
+    if rules.adjective_scope:
         found = in_scope(found, text, kb)
     # Before relations of a pair: a village is in its district alone, so that of its country
     # another relation is the best.
-    found = best_values(found, text, config.functional, config.inverse_functional)
+    found = best_values(found, text, rules.functional, rules.inverse_functional)
     return best_relations(found, config.relations_per_pair)
 
 

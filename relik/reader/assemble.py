@@ -93,7 +93,7 @@ def assemble(
         thresholds: Least calibrated score of a span and of a triple that are kept; given mentions
             all are.
         calibration: How raw scores become probabilities.
-        apart_weight: As `ReaderConfig.apart_weight`.
+        apart_weight: As `RulesConfig.apart_weight`.
         options: `explain`.
 
     Returns:

@@ -65,6 +65,7 @@ def open_reader(
         ),
         config.reader,
         config.calibration,
+        config.rules,
     )
 
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 
 from relik.backends.backend import ReaderBackend
 from relik.backends.word_embeddings import WordEmbeddings
-from relik.config import CalibrationConfig, ReaderConfig
+from relik.config import CalibrationConfig, ReaderConfig, RulesConfig
 from relik.kb import KnowledgeBase
 from relik.reader.assemble import (
     DecodedTriple,
@@ -93,18 +93,24 @@ class TransformerReader:
         parts: What it is made of.
         config: Limits and thresholds.
         calibration: How raw scores become probabilities.
+        rules: What is applied to the scores.
     """
 
     def __init__(
-        self, parts: ReaderParts, config: ReaderConfig, calibration: CalibrationConfig
+        self,
+        parts: ReaderParts,
+        config: ReaderConfig,
+        calibration: CalibrationConfig,
+        rules: RulesConfig,
     ) -> None:
         self._parts = parts
         self._config = config
         self._calibration = calibration
-        self._joined = JOINED * self._raw(config.threshold) if config.join_overlaps else None
-        self._term_weight = config.term_weight if parts.entities.any_case else 0.0
+        self._rules = rules
+        self._joined = JOINED * self._raw(config.threshold) if rules.join_overlaps else None
+        self._term_weight = rules.term_weight if parts.entities.any_case else 0.0
         self._given_prior_factor = (
-            config.counted_prior_factor if parts.entities.counted else config.given_prior_factor
+            rules.counted_prior_factor if parts.entities.counted else rules.given_prior_factor
         )
 
     @property
@@ -218,10 +224,10 @@ class TransformerReader:
             arrays.entity_positions,
             arrays.relation_positions,
         )
-        starts = places_apart(self._parts.entities, rows, starts, apart=self._config.places_apart)
+        starts = places_apart(self._parts.entities, rows, starts, apart=self._rules.places_apart)
         terms = [self._terms(row) for row in rows]
         proposed = self._mentions(rows, terms, hidden, starts, options)
-        if self._config.whole_names and not self._term_weight:
+        if self._rules.whole_names and not self._term_weight:
             pairs = zip(rows, proposed, strict=True)
             proposed = [with_whole_names(self._parts.entities, *pair) for pair in pairs]
         places = span_columns([[(span.start, span.end) for span in spans] for spans in proposed])
@@ -238,7 +244,7 @@ class TransformerReader:
                     _chosen(options.relation_threshold, self._config.relation_threshold),
                 ),
                 calibration=self._calibration,
-                apart_weight=self._config.apart_weight,
+                apart_weight=self._rules.apart_weight,
                 options=options,
             )
             for row, spans, found in zip(rows, decoded, triples, strict=True)
@@ -286,7 +292,7 @@ class TransformerReader:
             allowed = text_mask(rows[i].text.ends_word, n_tokens)
             begun = begun_scores(rows[i], start_logits[i, :n_tokens])
             of_ends = end_scores(logits[mine], tokens[mine], allowed, begun)
-            of_ends = but_bare(of_ends, tokens[mine], rows[i], config=self._config)
+            of_ends = but_bare(of_ends, tokens[mine], rows[i], rules=self._rules)
             for k, end, score in zip(mine, *pick_ends(of_ends), strict=True):
                 if end >= 0:
                     mention = picked[k][2] * float(score)
@@ -310,27 +316,28 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[list[DecodedSpan]]:
         decoded = []
-        config, least, first = self._config, self._least_raw(options), 0
+        config, rules = self._config, self._rules
+        least, first = self._least_raw(options), 0
         for i, (row, spans) in enumerate(zip(rows, proposed, strict=True)):
             mask = arrays.entity_mask[i].copy()
             if row.given is not None and not options.nil and mask[NIL_CLASS + 1 :].any():
                 mask[NIL_CLASS] = False
             logits = links[first : first + len(spans)]
             first += len(spans)
-            weight = config.prior_weight
+            weight = rules.prior_weight
             if row.given is not None:
                 weight *= self._given_prior_factor
             elif self._term_weight:
-                weight *= config.term_prior_factor
-            unnamed = 0.0 if self._term_weight else config.unnamed_nil_weight
-            weights = LinkWeights(prior=weight, nil=config.nil_weight, unnamed_nil=unnamed)
+                weight *= rules.term_prior_factor
+            unnamed = 0.0 if self._term_weight else rules.unnamed_nil_weight
+            weights = LinkWeights(prior=weight, nil=rules.nil_weight, unnamed_nil=unnamed)
             logits = weigh_links(self._parts.entities, row, spans, logits, weights)
             scores = link_scores(logits, mask)
             read = [DecodedSpan(**span._asdict(), links=scores[k]) for k, span in enumerate(spans)]
             if row.given is None:
                 read = settled(read)
                 if self._term_weight:
-                    of_terms = self._term_weight, -config.unnamed_weight
+                    of_terms = self._term_weight, -rules.unnamed_weight
                     read = weigh_terms(self._parts.entities, row, terms[i], read, of_terms)
                 if config.drop_nil:
                     read = [span for span in read if span.best != NIL_CLASS]

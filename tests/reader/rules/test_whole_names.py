@@ -192,13 +192,11 @@ def test_the_reader_takes_the_whole_name(tiny_bundle: Bundle, kb: KnowledgeBase)
     options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
 
     def read(*, whole_names: bool, nil_weight: float) -> dict[str, str | None]:
-        settings = replace(
-            tiny_bundle.config.reader, whole_names=whole_names, nil_weight=nil_weight
-        )
+        rules = replace(tiny_bundle.config.rules, whole_names=whole_names, nil_weight=nil_weight)
         reader = open_reader(
             tiny_bundle.path,
             backend="onnx",
-            config=replace(tiny_bundle.config, reader=settings),
+            config=replace(tiny_bundle.config, rules=rules),
             tokenizer=tiny_bundle.tokenizer(),
             knowledge=(kb, KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)),
         )

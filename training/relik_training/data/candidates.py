@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import read_pipeline
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.retriever.encoder import open_encoder
@@ -295,7 +295,7 @@ def open_sides(base: Path, backend: str, *, threads: int = 0) -> tuple[Side, Sid
     Raises:
         BundleError: The base cannot be used.
     """
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
+    settings = read_pipeline(base / LAYOUT.pipeline)
     encoder = open_encoder(base, backend, threads=threads)
     entities = KnowledgeBase.open(base / LAYOUT.entities)
     relations = KnowledgeBase.open(base / LAYOUT.relations)

@@ -10,7 +10,7 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
-from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, read_toml
+from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, RulesConfig, read_pipeline
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
@@ -137,12 +137,11 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
             model=config.model,
             windows=config.windows,
             retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
-            # The name of a type is no name of its mentions.
             reader=ReaderConfig(
-                max_tokens=_longest(config, backbone),
-                prior_weight=0.0,
-                drop_nil=config.wrong_spans > 0,
+                max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0
             ),
+            # The name of a type is no name of its mentions.
+            rules=RulesConfig(prior_weight=0.0),
         ),
         out / LAYOUT.pipeline,
     )
@@ -205,7 +204,7 @@ def _data(
     relations = KnowledgeBase.open(base / LAYOUT.relations)
     # A reader takes special tokens in a text for text.
     tokenizer.encode_special_tokens = True
-    longest = read_toml(PipelineConfig, base / LAYOUT.pipeline).reader.max_tokens
+    longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,

@@ -1,20 +1,24 @@
-"""Settings of a bundle, as frozen dataclasses read from TOML.
+"""Settings of a bundle: what `pipeline.toml` says, as frozen dataclasses.
 
-Unknown keys are refused with the nearest valid name; nothing is read from the environment.
+Rules of single settings stand in their annotations and are checked where settings are read.
 """
 
-import copy
 import dataclasses
-import difflib
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from relik.errors import ConfigError
-
-T = TypeVar("T")
+from relik.toml_settings import (
+    Natural,
+    Positive,
+    Share,
+    TomlFile,
+    Weight,
+    from_mapping,
+    open_toml,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,20 +32,15 @@ class WindowConfig:
             do, so that lists and tables get candidates for all of theirs; 0 cuts none.
     """
 
-    size: int = 64
-    stride: int = 56
-    max_names: int = 0
+    size: Positive = 64
+    stride: Positive = 56
+    max_names: Natural = 0
 
     def __post_init__(self) -> None:
-        if self.max_names < 0:
-            raise ConfigError(
-                f"got max_names {self.max_names}, expected at least 0: change pipeline.toml "
-                "[windows]"
-            )
         if not 1 <= self.stride <= self.size:
             raise ConfigError(
                 f"got windows of size {self.size} and stride {self.stride}, "
-                "expected 1 <= stride <= size: change pipeline.toml [windows]"
+                "expected 1 <= stride <= size: change one of them"
             )
 
 
@@ -88,13 +87,11 @@ class RetrieverConfig:
     Args:
         entity_top_k: Entity candidates per window.
         relation_top_k: Relation candidates per window.
-        max_tokens: Tokens of a window that the query encoder reads.
         fusion: Fitted weights of cosines, names and counts.
     """
 
-    entity_top_k: int = 32
-    relation_top_k: int = 16
-    max_tokens: int = 192
+    entity_top_k: Positive = 32
+    relation_top_k: Positive = 16
     fusion: FusionWeights = field(default_factory=FusionWeights)
 
     def dense_only(self) -> "RetrieverConfig":
@@ -128,22 +125,15 @@ class ReaderConfig:
             pass the threshold.
     """
 
-    max_tokens: int = 512
-    batch_tokens: int = 4096
-    threshold: float = 0.5
-    relation_threshold: float = 0.5
-    max_spans: int = 32
-    least_candidate: float = 0.0
+    max_tokens: Positive = 512
+    batch_tokens: Positive = 4096
+    threshold: Share = 0.5
+    relation_threshold: Share = 0.5
+    max_spans: Positive = 32
+    least_candidate: Share = 0.0
     look_again: bool = False
     drop_nil: bool = False
-    relations_per_pair: int = 0
-
-    def __post_init__(self) -> None:
-        if self.relations_per_pair < 0:
-            raise ConfigError(
-                f"got relations_per_pair {self.relations_per_pair}, expected at least 0, which "
-                "gives all: change pipeline.toml [reader]"
-            )
+    relations_per_pair: Natural = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,37 +173,23 @@ class RulesConfig:
         inverse_functional: Ids of relations of which an object has one subject.
     """
 
-    prior_weight: float = 0.8
-    given_prior_factor: float = 1.5
-    counted_prior_factor: float = 2.5
-    term_prior_factor: float = 4.0
+    prior_weight: Weight = 0.8
+    given_prior_factor: Weight = 1.5
+    counted_prior_factor: Weight = 2.5
+    term_prior_factor: Weight = 4.0
     nil_weight: float = 0.0
     unnamed_nil_weight: float = 0.0
-    term_weight: float = 0.0
-    unnamed_weight: float = 0.0
+    term_weight: Weight = 0.0
+    unnamed_weight: Weight = 0.0
     whole_names: bool = False
     skip_initials: bool = False
     skip_titles: bool = False
     places_apart: bool = False
     join_overlaps: bool = False
-    apart_weight: float = 0.0
+    apart_weight: Weight = 0.0
     adjective_scope: bool = False
     functional: tuple[str, ...] = ()
     inverse_functional: tuple[str, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.apart_weight >= 0:
-            raise ConfigError(
-                f"got apart_weight {self.apart_weight}, expected at least 0, which asks no more of "
-                "two sentences than of one: change pipeline.toml [rules]"
-            )
-        for name in ("functional", "inverse_functional"):
-            wrong = [each for each in getattr(self, name) if not isinstance(each, str)]
-            if wrong:
-                raise ConfigError(
-                    f"got {name} with {wrong[0]!r}, expected ids of relations as strings, such as "
-                    '["P19"]: change pipeline.toml [rules]'
-                )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,7 +209,7 @@ class CalibrationConfig:
     span_shift: float = 0.0
     triple_scale: float = 1.0
     triple_shift: float = 0.0
-    triple_ends: float = 0.0
+    triple_ends: Weight = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,114 +240,50 @@ _MOVED: tuple[tuple[str, tuple[str, ...], type], ...] = (
 )
 
 
-def translated(values: Mapping[str, object], *, where: str) -> dict[str, object]:
-    """Put the settings of a `pipeline.toml` of before 0.12 into the tables of today.
-
-    Args:
-        values: Parsed file; one of today comes back as it is.
-        where: What to call the file in messages.
-
-    Raises:
-        ConfigError: A setting stands in its old table and in its new one.
-    """
-    result = copy.deepcopy(dict(values))
-    for old, path, kind in _MOVED:
-        held = result.get(old)
-        if not isinstance(held, dict):
-            continue
-        for name in (each.name for each in dataclasses.fields(kind) if each.name in held):
-            table: dict[str, Any] = result
-            for part in path:
-                table = table.setdefault(part, {})
-            if name in table:
-                raise ConfigError(
-                    f"{where}: got {name} in [{old}] and in [{'.'.join(path)}], expected it once: "
-                    f"take it out of [{old}]"
-                )
-            table[name] = held.pop(name)
-    return result
-
-
 def read_pipeline(path: Path) -> PipelineConfig:
     """Read a `pipeline.toml`, also one of before 0.12.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or has a wrong setting.
+        ConfigError: The file is missing, is not TOML, or has wrong settings.
     """
-    return from_mapping(PipelineConfig, translated(_parsed(path), where=str(path)), where=str(path))
+    file = open_toml(path)
+    translate(file)
+    return file.read(PipelineConfig)
 
 
-def from_mapping(kind: type[T], values: Mapping[str, object], *, where: str) -> T:
-    """Build a settings dataclass from parsed TOML.
-
-    Args:
-        kind: A dataclass whose fields are scalars, lists, dicts or dataclasses of the same sort.
-        values: Parsed table.
-        where: What to call the table in messages.
-
-    Returns:
-        An instance, defaults filled in.
+def translate(file: TomlFile) -> None:
+    """Put the settings of a `pipeline.toml` of before 0.12 into the tables of today.
 
     Raises:
-        ConfigError: A key is unknown, or a value has the wrong type.
+        ConfigError: A setting stands in its old table and in its new one.
     """
-    fields = {f.name: f for f in dataclasses.fields(kind)}  # type: ignore[arg-type]  # T is a dataclass by contract
-    unknown = next((key for key in values if key not in fields), None)
-    if unknown is not None:
-        near = difflib.get_close_matches(unknown, fields, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(fields)}"
-        raise ConfigError(f"{where}: got the unknown setting {unknown!r}, {hint}")
-    defaults = {name: _default(f) for name, f in fields.items()}
-    ready: dict[str, object] = {}
-    for key, value in values.items():
-        default = defaults[key]
-        if dataclasses.is_dataclass(default) and isinstance(value, Mapping):
-            ready[key] = from_mapping(type(default), value, where=f"{where} [{key}]")
-        else:
-            ready[key] = _checked(value, default, where=f"{where} {key}")
-    return kind(**ready)
+    for old, new, kind in _MOVED:
+        for each in dataclasses.fields(kind):
+            file.move((old, each.name), (*new, each.name))
+    # Nothing has read it: how much of a window is read is the encoder's own setting.
+    retriever = file.values.get("retriever")
+    if isinstance(retriever, dict):
+        retriever.pop("max_tokens", None)
 
 
-def read_toml(kind: type[T], path: Path) -> T:
-    """Read a settings dataclass from a TOML file.
+def changed(config: PipelineConfig, table: Mapping[str, object], *, where: str) -> PipelineConfig:
+    """Put some settings in the place of others.
 
     Args:
-        kind: The dataclass, as for `from_mapping`.
-        path: The file.
-
-    Returns:
-        An instance, defaults filled in.
+        config: All settings.
+        table: Some, in tables as `pipeline.toml` has them.
+        where: Names the table in messages.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, or has a wrong setting.
+        ConfigError: A setting is wrong, or two do not go together.
     """
-    return from_mapping(kind, _parsed(path), where=str(path))
+    return from_mapping(PipelineConfig, _merged(dataclasses.asdict(config), table), where=where)
 
 
-def _parsed(path: Path) -> dict[str, object]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error
-
-
-def _default(f: "dataclasses.Field[object]") -> object:
-    if f.default_factory is not dataclasses.MISSING:
-        return f.default_factory()
-    return None if f.default is dataclasses.MISSING else f.default
-
-
-def _checked(value: object, default: object, *, where: str) -> object:
-    if default is None:
-        return value
-    if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
-    if isinstance(default, tuple) and isinstance(value, list):
-        return tuple(value)
-    if type(value) is not type(default):
-        raise ConfigError(
-            f"{where}: got {value!r}, expected a value of type {type(default).__name__}"
-        )
-    return value
+def _merged(values: dict[str, Any], table: Mapping[str, object]) -> dict[str, Any]:
+    return values | {
+        name: _merged(values[name], value)
+        if isinstance(value, Mapping) and isinstance(values.get(name), dict)
+        else value
+        for name, value in table.items()
+    }

@@ -180,7 +180,8 @@ def test_a_missing_file_is_named(typed: World) -> None:
     ("change", "message"),
     [
         (('id = "Loc"', 'id = "Peop"'), "'Peop' twice"),
-        (('name = "city"', ""), "expected id and name"),
+        (('name = "city"', ""), r"types\[1\]\.name: got nothing"),
+        (('name = "city"', 'name = ""'), "expected both"),
         (("[[dev]]", "[[devs]]"), "'dev'"),
         (("folds = [2]", "fold = [2]"), "did you mean 'folds'"),
     ],

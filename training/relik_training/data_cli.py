@@ -141,7 +141,7 @@ def functional_relations(
 ) -> None:
     """Tell which relations have one object for each subject, or one subject for each object.
 
-    Lists for `functional` and `inverse_functional`, in [serving] of a recipe.
+    Lists for `functional` and `inverse_functional`, in [pipeline.rules] of a recipe.
     """
     with _progress_bar("read") as tell:
         report = Report() if tell is None else Report(tell)

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from relik.config import read_toml
 from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.manifest import MANIFEST, Manifest, check_files, read_manifest, verify_files
+from relik.toml_settings import read_toml
 from relik.upstream.checkpoint.settings import (
     DEFAULT_TOP_K,
     PipelineSettings,

@@ -15,6 +15,7 @@ from relik_training.recipes.recipe import (
     read_reader_recipe,
     read_retriever_recipe,
 )
+from relik_training.recipes.source_config import SourceConfig
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World
@@ -51,10 +52,10 @@ def test_both_runs_hold_out_the_same(reader: ReaderTraining, retriever: Retrieve
 
 
 def test_the_training_part_takes_the_place_of_the_set(reader: ReaderTraining) -> None:
-    tables = ({"path": "train.jsonl", "relations": "all"}, {"path": "dev.jsonl"})
-    changed, kept = without_held_out(reader, tables)
-    assert kept == tables[1]
-    assert changed["relations"] == "all"
-    texts = {row["doc_id"] for row in read_jsonl(Path(str(changed["path"])))}
+    sources = (SourceConfig(path="train.jsonl", relations="all"), SourceConfig(path="dev.jsonl"))
+    changed, kept = without_held_out(reader, sources)
+    assert kept == sources[1]
+    assert changed.relations == "all"
+    texts = {row["doc_id"] for row in read_jsonl(Path(changed.path))}
     _, held = hold_out(reader)
     assert texts.isdisjoint(row["doc_id"] for row in read_jsonl(held))

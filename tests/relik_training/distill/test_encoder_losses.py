@@ -13,6 +13,7 @@ from tokenizers import Tokenizer  # noqa: E402
 
 from relik.errors import ConfigError  # noqa: E402
 from relik.models.encoder_module import EncoderModel  # noqa: E402
+from relik.toml_settings import from_mapping  # noqa: E402
 from relik_training.distill.distill_settings import RetrieverDistillation  # noqa: E402
 from relik_training.distill.encoder_losses import (  # noqa: E402
     open_encoder_teacher,
@@ -162,7 +163,7 @@ def test_kept_answers_are_those_of_the_teacher(world, batch, teacher, tmp_path) 
 
 
 def test_settings_are_checked(world, teacher) -> None:  # type: ignore[no-untyped-def]
-    with pytest.raises(ConfigError, match="got scores 'rank', expected one of"):
-        _module(world.backbone, str(teacher), scores="rank")
+    with pytest.raises(ConfigError, match="scores: got 'rank', expected 'divergence' or 'margin'"):
+        from_mapping(RetrieverDistillation, {"scores": "rank"}, where="here")
     with pytest.raises(ConfigError, match="cannot be loaded"):
         _module(world.backbone, str(teacher / "nothing"))

@@ -14,6 +14,7 @@ transformers = pytest.importorskip("transformers")
 from relik.errors import ConfigError  # noqa: E402
 from relik.models.packed_bert import PackedBert  # noqa: E402
 from relik.models.reader_module import HeadConfig, ReaderModel  # noqa: E402
+from relik.toml_settings import from_mapping  # noqa: E402
 from relik_training.distill.distill_settings import ReaderDistillation  # noqa: E402
 from relik_training.distill.reader_losses import open_reader_distiller  # noqa: E402
 from relik_training.distill.teacher_outputs import divergence  # noqa: E402
@@ -274,14 +275,14 @@ def test_a_folder_without_a_reader_is_refused(module_of, tmp_path: Path) -> None
     [
         ({"hidden": 1.0, "cache": "x"}, "got a cache along with hidden"),
         ({"states_first": 5}, "states_first 5 without hidden"),
-        ({"temperature": 0.0}, "temperature 0.0, expected more"),
+        ({"temperature": 0.0}, "temperature: got 0.0, expected a number more than 0"),
     ],
 )
-def test_settings_that_contradict_each_other_are_refused(  # type: ignore[no-untyped-def]
-    module_of, teacher_run, word_tokenizer, settings, message
-):
+def test_settings_that_contradict_each_other_are_refused(
+    settings: dict[str, object], message: str
+) -> None:
     with pytest.raises(ConfigError, match=message):
-        module_of(teacher_run(word_tokenizer), **settings)
+        from_mapping(ReaderDistillation, settings, where="here")
 
 
 @pytest.mark.parametrize("arranged", [PackedBert, lambda layers: Remembering(layers, 1)])

@@ -176,11 +176,11 @@ def test_the_bundle_finds_relations_by_its_windows_where_asked(config: ReaderTra
 
 def test_a_threshold_that_was_chosen_otherwise_is_kept(config: ReaderTraining) -> None:
     train_reader(config)
-    asked = replace(config.calibration, span_threshold=0.3, triple_threshold=0.45)
-    assert asked.sources
-    made = build_bundle(replace(config, calibration=asked))
+    assert config.calibration.sources
+    asked = {"reader": {"threshold": 0.3, "relation_threshold": 0.453}}
+    made = build_bundle(replace(config, pipeline=asked))
     reader = open_bundle(str(made["bundle"])).config.reader
-    assert (reader.threshold, reader.relation_threshold) == (0.3, 0.45)
+    assert (reader.threshold, reader.relation_threshold) == (0.3, 0.453)
 
 
 def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:

@@ -1,17 +1,17 @@
 """The ablation takes what is not labelled for nothing, and leaves the rest alone."""
 
 from relik_training.reader.reader_run import taken_as_whole
+from relik_training.recipes.source_config import SourceConfig
 
 
 def test_some_becomes_all_and_none_stays() -> None:
-    sources: tuple[dict[str, object], ...] = (
-        {"path": "a"},
-        {"path": "b", "mentions": "none", "relations": "some"},
-        {"path": "c", "mentions": "all", "every": 3},
+    sources = (
+        SourceConfig(path="a"),
+        SourceConfig(path="b", mentions="none", relations="some"),
+        SourceConfig(path="c", mentions="all", every=3),
     )
     assert taken_as_whole(sources) == (
-        {"path": "a", "mentions": "all"},
-        {"path": "b", "mentions": "none", "relations": "all"},
-        {"path": "c", "mentions": "all", "every": 3},
+        SourceConfig(path="a", mentions="all"),
+        SourceConfig(path="b", mentions="none", relations="all"),
+        SourceConfig(path="c", mentions="all", every=3),
     )
-    assert sources[0] == {"path": "a"}

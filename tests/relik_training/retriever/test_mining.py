@@ -20,6 +20,7 @@ from safetensors.torch import load_file  # noqa: E402
 from tokenizers import Tokenizer  # noqa: E402
 
 from relik.errors import ConfigError  # noqa: E402
+from relik.toml_settings import from_mapping  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.knowledge_records import Records  # noqa: E402
@@ -160,8 +161,8 @@ def test_a_window_without_links_has_no_mined_negatives(word_tokenizer: Tokenizer
 
 @pytest.mark.parametrize("wrong", [{"negatives": -1}, {"every": 0}, {"records": -5}])
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ConfigError, match="expected at least"):
-        Mining(**wrong)
+    with pytest.raises(ConfigError, match="expected a whole number at least"):
+        from_mapping(Mining, wrong, where="[mining]")
 
 
 class Stopped(Exception):

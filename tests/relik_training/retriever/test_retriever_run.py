@@ -97,7 +97,7 @@ def test_a_base_does_not_link(world: "World", capsys: pytest.CaptureFixture[str]
         assert "has no reader" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("tables", ["matryoshka = [33]", "matryoshka = [0]", "[index]\ndim = 40"])
+@pytest.mark.parametrize("tables", ["matryoshka = [33]", "[index]\ndim = 40"])
 def test_a_length_that_no_vector_has_is_refused(world: "World", tables: str) -> None:
     path = world.retriever_recipe()
     text = path.read_text()

@@ -5,12 +5,12 @@ propagated to repeated names, and what may be a mention but is not labelled is m
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from relik.config import WindowConfig, from_mapping
+from relik.config import WindowConfig
 from relik.types import Document, Span
 from relik.windows import split
 from relik_index.names.entity_types import is_date
@@ -23,7 +23,7 @@ from relik_training.data.statements import (
     told_apart,
     told_in_one_sentence,
 )
-from relik_training.recipes.source_config import SourceConfig, check_source
+from relik_training.recipes.source_config import SourceConfig
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
@@ -244,7 +244,7 @@ class ExampleReader:
 
 
 def read_examples(
-    sources: tuple[dict[str, object], ...],
+    sources: Sequence[SourceConfig],
     *,
     data: Path,
     titles: str,
@@ -254,7 +254,7 @@ def read_examples(
     """Read all data sets of a run.
 
     Args:
-        sources: Tables as `SourceConfig`.
+        sources: Data sets.
         data: Their folder.
         titles: File of page titles, or empty.
         entities: Records of entities.
@@ -272,9 +272,7 @@ def read_examples(
         windows=windows,
     )
     examples: list[Example] = []
-    for number, table in enumerate(sources):
-        source = from_mapping(SourceConfig, table, where=f"sources[{number}]")
-        check_source(source, where=f"sources[{number}]")
+    for source in sources:
         examples.extend(reader.read(source, data))
     return examples
 

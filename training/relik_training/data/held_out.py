@@ -1,11 +1,14 @@
 """A share of a relation data set that no run trains on, for measuring."""
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from relik_training.data.json_lines import read_jsonl, write_jsonl
-from relik_training.recipes.recipe import ReaderTraining, RetrieverTraining, Tables
+from relik_training.recipes.recipe import ReaderTraining, RetrieverTraining
+from relik_training.recipes.source_config import SourceConfig
 
 
 def hold_out(config: RetrieverTraining | ReaderTraining) -> tuple[Path, Path]:
@@ -37,8 +40,8 @@ def hold_out(config: RetrieverTraining | ReaderTraining) -> tuple[Path, Path]:
 
 
 def without_held_out(
-    config: RetrieverTraining | ReaderTraining, sources: Tables | None = None
-) -> Tables:
+    config: RetrieverTraining | ReaderTraining, sources: Sequence[SourceConfig] | None = None
+) -> tuple[SourceConfig, ...]:
     """Put the training part of `held_out_source` in its place; make the split.
 
     Args:
@@ -46,15 +49,15 @@ def without_held_out(
         sources: Data sets; those of the run where absent.
 
     Returns:
-        The data sets, as tables of `SourceConfig`.
+        The data sets.
     """
     sources = config.sources if sources is None else sources
     if not config.held_out_source:
-        return sources
+        return tuple(sources)
     train, _ = hold_out(config)
     return tuple(
-        {**table, "path": str(train.resolve())}
-        if table.get("path") == config.held_out_source
-        else table
-        for table in sources
+        replace(source, path=str(train.resolve()))
+        if source.path == config.held_out_source
+        else source
+        for source in sources
     )

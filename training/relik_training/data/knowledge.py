@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import ConfigError
+from relik.toml_settings import Natural, Positive
 from relik.types import Entity
 from relik_index.names.enrich import other_forms
 from relik_index.names.entity_types import coarse_types, is_date
@@ -40,9 +41,9 @@ class KnowledgeConfig:
     triples: str = ""
     linked_text: tuple[str, ...] = ()
     relation_text: tuple[str, ...] = ()
-    max_entities: int = 98_500
-    max_relations: int = 200
-    max_aliases: int = 5
+    max_entities: Positive = 98_500
+    max_relations: Positive = 200
+    max_aliases: Natural = 5
     out: str = "runs/knowledge"
 
 

@@ -1,10 +1,10 @@
 """What a recipe says of distillation. Needs no torch."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from relik.errors import ConfigError
-
-SCORE_LOSSES = ("divergence", "margin")
+from relik.toml_settings import Natural, Rate, Share, Weight
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,16 +28,28 @@ class ReaderDistillation:
     """
 
     teacher: str = ""
-    weight: float = 1.0
-    temperature: float = 2.0
+    weight: Weight = 1.0
+    temperature: Rate = 2.0
     unlabelled: bool = True
-    span_threshold: float = 0.5
-    spans: int = 8
-    hidden: float = 0.0
-    attention: float = 0.0
-    layers: tuple[int, ...] = ()
-    states_first: int = 0
+    span_threshold: Share = 0.5
+    spans: Natural = 8
+    hidden: Weight = 0.0
+    attention: Weight = 0.0
+    layers: tuple[Natural, ...] = ()
+    states_first: Natural = 0
     cache: str = ""
+
+    def __post_init__(self) -> None:
+        if self.reads_states and self.cache:
+            raise ConfigError(
+                "got a cache along with hidden or attention, whose states take megabytes a step: "
+                "leave one of them out"
+            )
+        if self.states_first and not self.reads_states:
+            raise ConfigError(
+                f"got states_first {self.states_first} without hidden or attention, which leaves "
+                "nothing to learn at first: give one of them a weight"
+            )
 
     @property
     def reads_states(self) -> bool:
@@ -61,38 +73,8 @@ class RetrieverDistillation:
     """
 
     teacher: str = ""
-    weight: float = 1.0
-    scores: str = "divergence"
-    temperature: float = 0.05
-    vectors: float = 0.0
+    weight: Weight = 1.0
+    scores: Literal["divergence", "margin"] = "divergence"
+    temperature: Rate = 0.05
+    vectors: Weight = 0.0
     cache: str = ""
-
-
-def check_distillation(settings: ReaderDistillation | RetrieverDistillation) -> None:
-    """Refuse settings that contradict each other.
-
-    Args:
-        settings: As in the recipe.
-
-    Raises:
-        ConfigError: They do.
-    """
-    if settings.temperature <= 0:
-        raise ConfigError(
-            f"[distillation]: got temperature {settings.temperature}, expected more than 0"
-        )
-    if isinstance(settings, RetrieverDistillation):
-        if settings.scores not in SCORE_LOSSES:
-            raise ConfigError(
-                f"[distillation]: got scores {settings.scores!r}, expected one of {SCORE_LOSSES}"
-            )
-    elif settings.reads_states and settings.cache:
-        raise ConfigError(
-            "[distillation]: got a cache along with hidden or attention, whose states take "
-            "megabytes a step: leave one of them out"
-        )
-    elif settings.states_first and not settings.reads_states:
-        raise ConfigError(
-            f"[distillation]: got states_first {settings.states_first} without hidden or "
-            "attention, which leaves nothing to learn at first: give one of them a weight"
-        )

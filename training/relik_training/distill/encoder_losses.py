@@ -19,7 +19,7 @@ from relik.backends.torch_backend import TorchEncoder
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.models.encoder_module import EncoderModel
-from relik_training.distill.distill_settings import RetrieverDistillation, check_distillation
+from relik_training.distill.distill_settings import RetrieverDistillation
 from relik_training.distill.teacher_cache import AnswerCache, Tensors
 from relik_training.distill.teacher_outputs import divergence
 from relik_training.retriever.retriever_data import RetrieverBatch
@@ -98,7 +98,6 @@ class RetrieverDistiller(nn.Module):
         self, width: int, teacher: EncoderTeacher, settings: RetrieverDistillation
     ) -> None:
         super().__init__()
-        check_distillation(settings)
         self._held = (teacher,)  # in a tuple, so that its model does not become a part
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)

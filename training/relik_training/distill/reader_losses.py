@@ -11,7 +11,7 @@ from relik.errors import ConfigError
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik_training.distill.distill_settings import ReaderDistillation, check_distillation
+from relik_training.distill.distill_settings import ReaderDistillation
 from relik_training.distill.layer_losses import StateDistance, States, aligned_places, record
 from relik_training.distill.teacher import ReaderTeacher, check_markers, open_reader_teacher
 from relik_training.distill.teacher_cache import AnswerCache, Tensors
@@ -34,7 +34,6 @@ class ReaderDistiller(nn.Module):
         self, student: ReaderModel, teacher: ReaderTeacher, settings: ReaderDistillation
     ) -> None:
         super().__init__()
-        check_distillation(settings)
         self._held = (teacher,)  # in a tuple, so that its model does not become a part
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)

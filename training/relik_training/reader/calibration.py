@@ -241,7 +241,11 @@ def judge_triples(
 
 
 def calibrate(
-    folder: Path, config: CalibrationTraining, texts: DevelopmentTexts
+    folder: Path,
+    config: CalibrationTraining,
+    texts: DevelopmentTexts,
+    *,
+    chosen: tuple[float | None, float | None] = (None, None),
 ) -> dict[str, object]:
     """Fit calibration and thresholds, and write them into a bundle.
 
@@ -251,6 +255,7 @@ def calibrate(
         folder: A sealed bundle; an earlier calibration is forgotten.
         config: What to calibrate on.
         texts: Where it is read from.
+        chosen: Thresholds of spans and triples that are not to be fitted.
 
     Returns:
         Figures of `spans` and `triples`: scale, shift, threshold, calibration error before and
@@ -267,12 +272,11 @@ def calibrate(
     pipeline = replace(bundle, config=plain).pipeline()
     annotations = _annotate(pipeline, examples, config)
     of_spans = _judged_spans(examples, annotations)
-    slack, fixed, floor = config.slack, config.span_threshold, config.threshold
-    spans = fit_scores(of_spans, config.precision, slack=slack, fixed=fixed, floor=floor)
+    slack, floor = config.slack, config.threshold
+    spans = fit_scores(of_spans, config.precision, slack=slack, fixed=chosen[0], floor=floor)
     ends, judged = choose_ends(examples, annotations, spans, config.ends)
     slack, floor = -config.triple_slack, config.relation_threshold
-    fixed = config.triple_threshold
-    triples = fit_scores(judged, config.precision, slack=slack, fixed=fixed, floor=floor)
+    triples = fit_scores(judged, config.precision, slack=slack, fixed=chosen[1], floor=floor)
     fitted = replace(
         plain,
         reader=replace(
@@ -307,7 +311,7 @@ def fit_scores(
     precision: float,
     *,
     slack: float = 0.0,
-    fixed: float = 0.0,
+    fixed: float | None = None,
     halved: bool = False,
     floor: float = 0.0,
 ) -> Fitted:
@@ -318,7 +322,7 @@ def fit_scores(
         precision: For which precision a second threshold is reported, 0..1.
         slack: By how much F1 may be below the best, for a lower threshold; below 0, for a higher
             one.
-        fixed: The threshold, whatever F1 is there; 0 chooses it.
+        fixed: The threshold, whatever F1 is there; None chooses it.
         halved: Takes half of the best F1 for the threshold, which is where the best one lies for
             scores that mean what they say (Lipton et al. 2014, theorem 1), however ragged the
             curve of few predictions; `slack` has no say then.
@@ -338,10 +342,11 @@ def fit_scores(
     top = max(rate[2] for rate in curve)
     # Without a prediction there is nothing to choose by.
     near = [i for i, rate in enumerate(curve) if over[i] and rate[2] >= top - abs(slack)]
-    if halved or fixed:
-        near = [int(np.abs(GRID - (fixed or top / 2)).argmin())]
+    if halved or fixed is not None:
+        near = [int(np.abs(GRID - (top / 2 if fixed is None else fixed)).argmin())]
     best = near[-1 if slack < 0 else 0] if len(scores) else None
-    threshold = (fixed or 0.5) if best is None else float(GRID[best])
+    threshold = 0.5 if best is None else float(GRID[best])
+    threshold = threshold if fixed is None else fixed
     figures = (0.0, 0.0, 0.0) if best is None else curve[best]
     precise = next((i for i, rate in enumerate(curve) if rate[0] >= precision), None)
     report: dict[str, object] = {
@@ -363,11 +368,8 @@ def fit_scores(
 
 
 def _read(config: CalibrationTraining, texts: DevelopmentTexts) -> list[Example]:
-    tables = tuple(
-        {**table, "limit": config.limit} if config.limit else table for table in config.sources
-    )
     return read_examples(
-        tables,
+        [replace(source, limit=config.limit or source.limit) for source in config.sources],
         data=texts.data,
         titles=texts.titles,
         entities=texts.entities,

@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
+from relik.config import CalibrationConfig, PipelineConfig, changed, read_pipeline
 from relik.layout import KIND, LAYOUT
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik.reader.open_reader import row_tokens
@@ -16,7 +16,7 @@ from relik_training.reader.own_base import standing
 from relik_training.reader.prototypes import draw_to_examples
 from relik_training.reader.reader_run import read_windows
 from relik_training.recipes.bundle_settings import write_toml
-from relik_training.recipes.recipe import ReaderTraining, provenance_of
+from relik_training.recipes.recipe import ReaderTraining
 from relik_training.run.run_files import check_same, read_figures, recorded
 
 _FROM_BASE = ("shared", LAYOUT.query_encoder, LAYOUT.entities, LAYOUT.relations)
@@ -56,14 +56,16 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
             titles=config.titles,
             entities=Records.read(Path(config.knowledge) / "entities.jsonl"),
         )
-        report = calibrate(aside, config.calibration, texts)
+        report = calibrate(aside, config.calibration, texts, chosen=config.thresholds)
     publish(aside, target, replace=True)
     return {"bundle": str(target), "calibration": report}
 
 
 def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
     """Give the settings of the bundle, uncalibrated and within what the reader can read."""
-    settings = config.serving.applied_to(read_pipeline(Path(config.base) / LAYOUT.pipeline))
+    settings = changed(
+        read_pipeline(Path(config.base) / LAYOUT.pipeline), config.pipeline, where="[pipeline]"
+    )
     about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
     longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
     return dataclasses.replace(
@@ -80,11 +82,7 @@ def _fields(config: ReaderTraining) -> dict[str, object]:
     held = dict(read_manifest(base).fields) if (base / MANIFEST).is_file() else {}
     sources = _tables(held.get("sources"))
     known = {source.get("name") for source in sources}
-    sources += [
-        dataclasses.asdict(each)
-        for each in provenance_of(config.provenance)
-        if each.name not in known
-    ]
+    sources += [dataclasses.asdict(each) for each in config.provenance if each.name not in known]
     return {
         "model": config.model or read_pipeline(base / LAYOUT.pipeline).model,
         "sources": sources,

@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -29,15 +29,13 @@ from relik_training.reader.reader_data import ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
 from relik_training.reader.reader_start import backbone_of, begin_with
 from relik_training.reader.reader_words import reader_words
-from relik_training.recipes.recipe import ReaderTraining, Tables, check_inputs
+from relik_training.recipes.recipe import ReaderTraining, check_inputs
 from relik_training.recipes.source_config import SourceConfig
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.run.early_stopping import Part, watch_apart
 from relik_training.run.lora import adapt
 from relik_training.run.run_files import begin
 from relik_training.run.trainer import BatchSource, OpenRun, train
-
-_DEFAULTS = {field.name: field.default for field in fields(SourceConfig)}
 
 
 def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Module:
@@ -75,23 +73,22 @@ def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Modul
     return layers
 
 
-def taken_as_whole(sources: Tables) -> Tables:
+def taken_as_whole(sources: Sequence[SourceConfig]) -> tuple[SourceConfig, ...]:
     """Take sets that annotate some mentions or relations as if they annotated all.
 
     Args:
-        sources: Tables as `SourceConfig`.
+        sources: Data sets.
 
     Returns:
         The same with "all" in the place of "some"; "none" stays, since there nothing was sought.
     """
     return tuple(
-        table
-        | {
-            name: "all"
-            for name in ("mentions", "relations")
-            if table.get(name, _DEFAULTS[name]) == "some"
-        }
-        for table in sources
+        replace(
+            source,
+            mentions="all" if source.mentions == "some" else source.mentions,
+            relations="all" if source.relations == "some" else source.relations,
+        )
+        for source in sources
     )
 
 

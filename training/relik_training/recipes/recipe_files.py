@@ -1,79 +1,142 @@
-"""Recipes as files: read as a table, and refused where a setting is missing."""
+"""Recipes as files: translated where they are old, with settings of the command line in place."""
 
+import dataclasses
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TypeVar
 
-from relik.config import from_mapping
+from relik.config import PipelineConfig
 from relik.errors import ConfigError
+from relik.toml_settings import Keys, TomlFile, open_toml
+from relik_training.recipes.run_settings import RunSettings
 
-T = TypeVar("T")
+R = TypeVar("R", bound=RunSettings)
+
+# Until 0.11 a recipe had settings of the bundle under names of its own, most of them in [serving].
+_SERVING = {
+    "windows": (),
+    "retriever": ("entity_top_k", "relation_top_k"),
+    "reader": ("least_candidate", "look_again", "max_spans", "relations_per_pair"),
+    "rules": (
+        "prior_weight",
+        "nil_weight",
+        "unnamed_nil_weight",
+        "term_weight",
+        "unnamed_weight",
+        "whole_names",
+        "skip_initials",
+        "skip_titles",
+        "places_apart",
+        "join_overlaps",
+        "apart_weight",
+        "adjective_scope",
+        "functional",
+        "inverse_functional",
+    ),
+}
+_OTHERS: dict[Keys, Keys] = {
+    ("calibration", "span_threshold"): ("reader", "threshold"),
+    ("calibration", "triple_threshold"): ("reader", "relation_threshold"),
+    ("fusion", "rivals"): ("retriever", "fusion", "rival_weight"),
+    ("fusion", "leaders"): ("retriever", "fusion", "leader_weight"),
+}
+_RENAMED: dict[Keys, Keys] = {
+    ("serving", "windows"): ("pipeline", "windows"),
+    **{
+        ("serving", name): ("pipeline", table, name)
+        for table, names in _SERVING.items()
+        for name in names
+    },
+    **{old: ("pipeline", *new) for old, new in _OTHERS.items()},
+}
+# A threshold of 0 asked for the one of the best F1.
+_FITTED_AT_ZERO = ("span_threshold", "triple_threshold")
+_WRITTEN = ("model", "calibration")
 
 
-def read_table(path: Path, settings: Sequence[str] = ()) -> dict[str, object]:
-    """Read a recipe as a table.
+def open_recipe(path: Path, settings: Sequence[str] = ()) -> TomlFile:
+    """Open a recipe, also one of before 0.12.
 
     Args:
         path: TOML file.
         settings: Values in place of the recipe's, as "name=value" or "table.name=value" with a
             value of TOML; what is no such value is taken for a string.
 
-    Returns:
-        The table.
-
     Raises:
         ConfigError: The file is missing or is not TOML, or a value cannot be set.
     """
-    try:
-        table = cast(dict[str, object], tomllib.loads(path.read_text(encoding="utf-8")))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}): give a TOML file") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: is not TOML ({error}): correct it") from error
+    file = open_toml(path)
+    _translate(file)
     for setting in settings:
-        _set(table, setting)
-    return table
+        _set(file, setting)
+    return file
 
 
-def read_recipe(
-    kind: type[T], path: Path, *, needs: tuple[str, ...], settings: Sequence[str] = ()
-) -> T:
+def read_recipe(kind: type[R], path: Path, *, settings: Sequence[str] = ()) -> R:
     """Read a recipe.
 
     Args:
         kind: The dataclass of its settings.
         path: TOML file.
-        needs: Settings without a default.
-        settings: Values in place of the recipe's, as of `read_table`.
-
-    Returns:
-        Settings, defaults filled in.
+        settings: Values in place of the recipe's, as of `open_recipe`.
 
     Raises:
-        ConfigError: The file is missing, is not TOML, lacks a setting or has a wrong one.
+        ConfigError: The file is missing, is not TOML, or lacks settings or has wrong ones: all of
+            them are named.
     """
-    table = read_table(path, settings)
-    missing = next((name for name in needs if name not in table), None)
-    if missing is not None:
-        raise ConfigError(f"{path}: got no {missing!r}, which this recipe needs: add it")
-    return from_mapping(kind, table, where=str(path))
+    file = open_recipe(path, settings)
+    config = file.read(kind)
+    for name in _WRITTEN:
+        if name in config.pipeline:
+            raise ConfigError(
+                f"{file.place(('pipeline', name))}: got pipeline.{name}, which the run writes, "
+                "expected other settings of the bundle: take it out"
+            )
+    return config
 
 
-def _set(table: dict[str, object], setting: str) -> None:
+def _translate(file: TomlFile) -> None:
+    """Put the settings of the bundle into the tables of `pipeline.toml`."""
+    serving = file.values.get("serving")
+    for name in _FITTED_AT_ZERO:
+        held = file.values.get("calibration")
+        if isinstance(held, dict) and held.get(name) == 0:
+            del held[name]
+    for old, new in _RENAMED.items():
+        file.move(old, new)
+    if isinstance(serving, dict):
+        # What is left has no such name, and is refused with the nearest one.
+        for name in list(serving):
+            file.move(("serving", name), ("pipeline", "rules", name))
+        del file.values["serving"]
+        _fill(file)
+
+
+def _fill(file: TomlFile) -> None:
+    """Add what [serving] left out, which meant the defaults and not what the base has."""
+    defaults = dataclasses.asdict(PipelineConfig())
+    for name, settings in _SERVING.items():
+        table = file.table(("pipeline", name))
+        for setting in settings or defaults[name]:
+            table.setdefault(setting, defaults[name][setting])
+
+
+def _set(file: TomlFile, setting: str) -> None:
     name, equals, text = setting.partition("=")
-    *tables, last = name.strip().split(".")
-    if not equals or not last:
+    keys: Keys = tuple(name.strip().split("."))
+    if not equals or not keys[-1]:
         raise ConfigError(f"got --set {setting!r}, expected name=value or table.name=value")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
-    for key in tables:
-        held = table.setdefault(key, {})
-        if not isinstance(held, dict):
-            raise ConfigError(
-                f"got --set {setting!r}, but {key!r} is no table: change it in the recipe"
-            )
-        table = held
-    table[last] = value
+    if keys[-1] in _FITTED_AT_ZERO and value == 0 and keys in _RENAMED:
+        new = _RENAMED[keys]
+        file.table(new[:-1]).pop(new[-1], None)
+        return
+    for end in range(len(keys), 0, -1):
+        if keys[:end] in _RENAMED:
+            keys = (*_RENAMED[keys[:end]], *keys[end:])
+            break
+    file.set(keys, value, f"--set {setting!r}")

@@ -3,13 +3,11 @@
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
-from relik_training.recipes.recipe import Tables
+from relik.toml_settings import Natural, Positive, Rate, Share
 from relik_training.recipes.recipe_files import read_recipe
+from relik_training.recipes.run_settings import RunSettings
 from relik_training.recipes.source_config import SourceConfig
-
-_NEEDED = ("backbone", "data", "relations", "sources", "unseen")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,10 +25,17 @@ class Unseen:
     """
 
     source: str = ""
-    count: int = 10
-    draw: int = 13
+    count: Positive = 10
+    draw: Natural = 13
     relations: tuple[str, ...] = ()
-    apart: int = 0
+    apart: Natural = 0
+
+    def __post_init__(self) -> None:
+        if bool(self.source) == bool(self.relations):
+            raise ConfigError(
+                f"got source {self.source!r} and {len(self.relations)} relations, expected one of "
+                "the two: draw them from a data set, or name them"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,56 +50,36 @@ class RelationSampling:
         seed: Seed of sampling, with the step.
     """
 
-    most: int = 150
-    other_words: float = 0.3
-    max_tokens: int = 112
-    relation_tokens: int = 24
-    seed: int = 13
+    most: Natural = 150
+    other_words: Share = 0.3
+    max_tokens: Positive = 112
+    relation_tokens: Positive = 24
+    seed: Natural = 13
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RelationTraining:
+class RelationTraining(RunSettings):
     """Settings of an encoder of pairs and relations, and of the bundle made from it.
 
+    `out` is the folder of all runs; each draw has its own in it.
+
     Args:
-        backbone: Pretrained weights; see `relik_training.run.backbone.resolve`.
-        data: Folder of the data sets.
         relations: Records of relations: id, name, description, aliases.
-        sources: Data sets, tables as `SourceConfig`.
+        sources: Data sets.
         unseen: Relations that are left out.
-        out: Folder of all runs; each draw has its own in it.
-        model: Name of the model, given back in every answer.
-        windows: How texts are split.
         sampling: What is drawn and cut.
-        batch_size: Pairs per step.
-        max_steps: Steps.
-        warmup_steps: Steps of warm-up.
-        learning_rate: Peak learning rate.
-        hidden_dropout: Dropout of the backbone's hidden states, 0..1.
-        checkpoint_steps: Steps between checkpoints.
-        precision: Lightning precision or "auto".
-        seed: Seed of everything but the draw.
-        provenance: What it is made from, tables as `relik_training.recipes.recipe.Provenance`.
     """
 
     backbone: str
-    data: str
     relations: str
-    sources: Tables
-    unseen: Unseen = field(default_factory=Unseen)
+    sources: tuple[SourceConfig, ...]
+    unseen: Unseen
     out: str = "runs/relations"
-    model: str = "unnamed"
-    windows: WindowConfig = field(default_factory=WindowConfig)
     sampling: RelationSampling = field(default_factory=RelationSampling)
-    batch_size: int = 48
-    max_steps: int = 300
-    warmup_steps: int = 30
-    learning_rate: float = 1e-4
-    hidden_dropout: float = 0.1
-    checkpoint_steps: int = 50
-    precision: str = "auto"
-    seed: int = 13
-    provenance: Tables = ()
+    batch_size: Positive = 48
+    max_steps: Positive = 300
+    warmup_steps: Natural = 30
+    learning_rate: Rate = 1e-4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +91,7 @@ class RelationOverrides:
         out: Folder of the runs.
         draw: Seed of the draw of unseen relations.
         apart: How many relations more are kept out.
-        settings: Other values of settings, as of `recipe_files.read_table`.
+        settings: Other values of settings, as of `recipe_files.open_recipe`.
     """
 
     data: str | None = None
@@ -132,19 +117,12 @@ def read_relation_recipe(
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
     said = overrides or RelationOverrides()
-    config = read_recipe(RelationTraining, path, needs=_NEEDED, settings=said.settings)
-    for number, source in enumerate(config.sources):
-        from_mapping(SourceConfig, source, where=f"{path} [[sources]] {number}")
+    config = read_recipe(RelationTraining, path, settings=said.settings)
     unseen = replace(
         config.unseen,
         draw=config.unseen.draw if said.draw is None else said.draw,
         apart=config.unseen.apart if said.apart is None else said.apart,
     )
-    if bool(unseen.source) == bool(unseen.relations):
-        raise ConfigError(
-            f"{path}: got [unseen] with source {unseen.source!r} and {len(unseen.relations)} "
-            "relations, expected one of the two: draw them from a data set, or name them"
-        )
     name = "named" if unseen.relations else f"draw-{unseen.draw}"
     name += "-apart" if unseen.apart else ""
     return replace(
@@ -165,8 +143,7 @@ def check_relations(config: RelationTraining) -> None:
         ConfigError: A data set or the records of relations are missing.
     """
     data = Path(config.data)
-    sources = [from_mapping(SourceConfig, each, where="[[sources]]") for each in config.sources]
-    for file in (config.relations, *(source.path for source in sources)):
+    for file in (config.relations, *(source.path for source in config.sources)):
         if not (data / file).is_file():
             raise ConfigError(
                 f"{data / file}: is missing, expected a file: give the folder of the data sets by "

@@ -2,12 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypeAlias, get_args
 
-from relik.config import from_mapping
-from relik.errors import ConfigError
+from annotated_types import Interval
+
+from relik.toml_settings import Natural, Positive, Weight
+from relik.vectors.faiss_index import VectorKind
 from relik_index import BuildOptions
+from relik_training.recipes.source_config import SourceConfig
 
-FUSED = (
+Fused: TypeAlias = Literal[
     "dense_weight",
     "exact_weight",
     "prior_weight",
@@ -15,7 +19,8 @@ FUSED = (
     "nested_weight",
     "known_weight",
     "popularity_weight",
-)
+]
+FUSED: tuple[Fused, ...] = get_args(Fused)
 """Weights of `FusionWeights` that are fitted, in the order of the features."""
 
 
@@ -32,17 +37,10 @@ class Mining:
             record of the window; -1 lets every wrong record in.
     """
 
-    negatives: int = 0
-    every: int = 200
-    records: int = 0
-    margin: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, least in (("negatives", 0), ("every", 1), ("records", 0)):
-            if getattr(self, name) < least:
-                raise ConfigError(
-                    f"[mining]: got {name} {getattr(self, name)}, expected at least {least}"
-                )
+    negatives: Natural = 0
+    every: Positive = 200
+    records: Natural = 0
+    margin: Annotated[float, Interval(ge=-1, le=1)] = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,28 +48,13 @@ class FusionTraining:
     """What the weights of dense and lexical evidence are fitted on.
 
     Args:
-        sources: Training sets, tables as `SourceConfig`.
-        factors: Factor on a fitted weight by its name in `FusionWeights`, 0 or more, chosen on
-            development sets: what is measured is seldom like what the fit was on.
-        rivals: `FusionWeights.rival_weight`, chosen on development sets, not fitted.
-        leaders: Likewise `FusionWeights.leader_weight`.
+        sources: Training sets.
+        factors: Factor on a fitted weight by its name, chosen on development sets: what is measured
+            is seldom like what the fit was on.
     """
 
-    sources: tuple[dict[str, object], ...] = ()
-    factors: Mapping[str, float] = field(default_factory=dict)
-    rivals: float = 0.0
-    leaders: float = 0.0
-
-    def __post_init__(self) -> None:
-        for name, factor in self.factors.items():
-            if name not in FUSED or factor < 0:
-                raise ConfigError(
-                    f"[fusion.factors]: got {name} = {factor}, expected 0 or more for one of "
-                    f"{', '.join(FUSED)}"
-                )
-        for name in ("rivals", "leaders"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"[fusion]: got {name} {getattr(self, name)}, expected 0 or more")
+    sources: tuple[SourceConfig, ...] = ()
+    factors: Mapping[Fused, Weight] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,16 +75,19 @@ class IndexTraining:
         sources: Where the entities come from, for the manifest.
     """
 
-    vectors: str = "exact"
+    vectors: VectorKind = "exact"
     opq: bool = False
-    compression: str = "none"
-    candidate_tokens: int = 10
-    relation_tokens: int = 8
-    batch: int = 1024
-    batch_rows: int = 1024
-    record_tokens: int = 0
-    dim: int = 0
+    compression: Literal["none", "zstd"] = "none"
+    candidate_tokens: Positive = 10
+    relation_tokens: Positive = 8
+    batch: Positive = 1024
+    batch_rows: Positive = 1024
+    record_tokens: Natural = 0
+    dim: Natural = 0
     sources: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self.entities()  # refuses what no index can have before hours of training
 
     def entities(self) -> BuildOptions:
         """Give the options of the index of entities.
@@ -110,21 +96,17 @@ class IndexTraining:
             Options that replace what is there.
 
         Raises:
-            ConfigError: A setting has no such value.
+            ConfigError: Two settings do not go together.
         """
-        return from_mapping(
-            BuildOptions,
-            {
-                "vectors": self.vectors,
-                "opq": self.opq,
-                "compression": self.compression,
-                "candidate_tokens": self.candidate_tokens,
-                "batch": self.batch,
-                "batch_rows": self.batch_rows,
-                "sources": self.sources,
-                "force": True,
-            },
-            where="[index]",
+        return BuildOptions(
+            vectors=self.vectors,
+            opq=self.opq,
+            compression=self.compression,
+            candidate_tokens=self.candidate_tokens,
+            batch=self.batch,
+            batch_rows=self.batch_rows,
+            sources=self.sources,
+            force=True,
         )
 
     def relations(self) -> BuildOptions:

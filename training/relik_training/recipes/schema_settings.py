@@ -1,17 +1,19 @@
 """What the recipe of a closed schema can say: its types and relations, texts, and how to train."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Annotated
 
-from relik.config import WindowConfig, from_mapping
+from annotated_types import Interval
+
+from relik.config import WindowConfig
 from relik.errors import ConfigError
+from relik.toml_settings import Dropout, Natural, Positive, Rate, Share, Weight
 from relik_training.distill.distill_settings import ReaderDistillation
-from relik_training.recipes.recipe import Tables
 from relik_training.recipes.recipe_files import read_recipe
+from relik_training.recipes.run_settings import RunSettings
 from relik_training.run.lora import LoraSettings
-
-_NEEDED = ("backbone", "data", "types", "relations", "train", "dev")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +29,12 @@ class SchemaRecord:
     id: str
     name: str
     description: str = ""
+
+    def __post_init__(self) -> None:
+        if not (self.id and self.name):
+            raise ConfigError(
+                f"got id {self.id!r} and name {self.name!r}, expected both: add what is missing"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +60,7 @@ class SchemaSource:
     path: str
     folds: tuple[int, ...] = ()
     sentences: bool = False
-    max_words: int = 0
+    max_words: Natural = 0
     complete: bool = True
     relations: bool = True
     argument_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
@@ -61,34 +69,27 @@ class SchemaSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaTraining:
+class SchemaTraining(RunSettings):
     """Settings of the reader of a closed schema, and of the bundle made from it.
 
+    `out` is the folder of all runs; each seed has its own in it.
+
     Args:
-        backbone: Pretrained weights; see `relik_training.run.backbone.resolve`.
-        data: Folder of the data sets.
-        types: Types of mentions, tables as `SchemaRecord`.
-        relations: Relations, tables as `SchemaRecord`.
-        train: Texts to train on, tables as `SchemaSource`.
-        dev: Texts that thresholds are chosen on, likewise.
-        test: Texts to measure on, likewise; none where empty.
+        types: Types of mentions.
+        relations: Relations.
+        train: Texts to train on.
+        dev: Texts that thresholds are chosen on.
+        test: Texts to measure on; none where empty.
         start: Folder of a finished reader run, or of a bundle, or "default", whose reader this
             run begins with; empty begins with the backbone.
-        out: Folder of all runs; each seed has its own in it.
-        model: Name of the model, given back in every answer.
         windows: How long texts are split; a text to train on is one window.
         max_tokens: Most tokens of a row; half of it are room for the text.
         case_noise: Share of windows read as all capitals, and again as all lower case.
         linears_hidden_size: Width inside the heads.
         between: Relations read the words between two mentions too.
-        batch_size: Windows per step.
-        max_steps: Steps.
-        warmup_steps: Steps of warm-up.
-        learning_rate: Peak rate of the top layer.
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
         last_rate: Share of the peak rates at the end, 0..1; above 0 `average` has more to average.
-        hidden_dropout: Dropout of the backbone's hidden states, 0..1.
         pretokenised: Texts come in words with white space between, and mentions consist of them:
             so are they read, and measured on `dev` and `test`.
         swaps: Copies of each text in which other mentions of the same types stand.
@@ -102,50 +103,44 @@ class SchemaTraining:
         lora: Adapters in the place of whole layers, for a large backbone.
         frozen_layers: Lowest layers that stay as they start, of use behind `start`.
         with_dev: Train on `dev` too, with the thresholds of a run without it, of the first seed.
-        checkpoint_steps: Steps between checkpoints.
-        precision: Lightning precision or "auto".
-        seed: Seed of everything.
-        provenance: What it is made from, tables as `relik_training.recipes.recipe.Provenance`.
     """
 
     backbone: str
-    data: str
-    types: Tables
-    relations: Tables
-    train: Tables
-    dev: Tables
-    test: Tables = ()
+    types: tuple[SchemaRecord, ...]
+    relations: tuple[SchemaRecord, ...]
+    train: tuple[SchemaSource, ...]
+    dev: tuple[SchemaSource, ...]
+    test: tuple[SchemaSource, ...] = ()
     start: str = ""
     out: str = "runs/schema"
-    model: str = "unnamed"
     windows: WindowConfig = field(default_factory=lambda: WindowConfig(size=128, stride=96))
-    max_tokens: int = 512
-    case_noise: float = 0.0
-    linears_hidden_size: int = 256
+    max_tokens: Positive = 512
+    case_noise: Share = 0.0
+    linears_hidden_size: Positive = 256
     between: bool = False
-    batch_size: int = 8
-    max_steps: int = 1500
-    warmup_steps: int = 150
-    learning_rate: float = 2e-4
-    head_learning_rate: float = 5e-4
-    layer_decay: float = 0.9
-    last_rate: float = 0.0
-    hidden_dropout: float = 0.1
+    batch_size: Positive = 8
+    max_steps: Positive = 1500
+    warmup_steps: Natural = 150
+    learning_rate: Rate = 2e-4
+    head_learning_rate: Rate = 5e-4
+    layer_decay: Annotated[float, Interval(gt=0, le=1)] = 0.9
+    last_rate: Share = 0.0
     pretokenised: bool = False
-    swaps: int = 0
-    wrong_spans: int = 0
-    wrong_pairs: float = 0.0
-    average: float = 0.0
-    start_weight: float = 1.0
+    swaps: Natural = 0
+    wrong_spans: Natural = 0
+    wrong_pairs: Weight = 0.0
+    average: Dropout = 0.0
+    start_weight: Weight = 1.0
     half_f1: bool = False
     distillation: ReaderDistillation = field(default_factory=ReaderDistillation)
     lora: LoraSettings = field(default_factory=LoraSettings)
-    frozen_layers: int = 0
+    frozen_layers: Natural = 0
     with_dev: bool = False
-    checkpoint_steps: int = 500
-    precision: str = "auto"
-    seed: int = 13
-    provenance: Tables = ()
+    checkpoint_steps: Positive = 500
+
+    def __post_init__(self) -> None:
+        for name, records in (("types", self.types), ("relations", self.relations)):
+            _check_ids(name, records)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +152,7 @@ class SchemaOverrides:
         out: Folder of the runs.
         backbone: Pretrained weights; `start`, which is of another backbone, is left out then.
         seed: Seed of everything.
-        settings: Other values of settings, as of `recipe_files.read_table`.
+        settings: Other values of settings, as of `recipe_files.open_recipe`.
     """
 
     data: str | None = None
@@ -181,8 +176,8 @@ def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> 
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
     said = overrides or SchemaOverrides()
-    config = read_recipe(SchemaTraining, path, needs=_NEEDED, settings=said.settings)
-    changed = replace(
+    config = read_recipe(SchemaTraining, path, settings=said.settings)
+    return replace(
         config,
         data=said.data or config.data,
         out=said.out or config.out,
@@ -190,54 +185,15 @@ def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> 
         start="" if said.backbone else config.start,
         seed=config.seed if said.seed is None else said.seed,
     )
-    for name in ("types", "relations"):
-        records_of(getattr(changed, name), where=f"{path} [[{name}]]")
-    for name in ("train", "dev", "test"):
-        sources_of(getattr(changed, name), where=f"{path} [[{name}]]")
-    return changed
 
 
-def records_of(tables: Tables, *, where: str) -> list[SchemaRecord]:
-    """Read types or relations.
-
-    Args:
-        tables: Tables of a recipe.
-        where: What to call them in messages.
-
-    Returns:
-        The same, checked.
-
-    Raises:
-        ConfigError: There is none, one lacks its id or name, has something unknown, or has the id
-            of another.
-    """
-    found: dict[str, SchemaRecord] = {}
-    for table in tables:
-        if not (table.get("id") and table.get("name")):
-            raise ConfigError(f"{where}: got {table!r}, expected id and name: add what is missing")
-        record = from_mapping(SchemaRecord, table, where=where)
-        if record.id in found:
-            raise ConfigError(f"{where}: got {record.id!r} twice, expected it once: remove one")
-        found[record.id] = record
-    if not found:
-        raise ConfigError(f"{where}: got none, expected at least one with id and name: add it")
-    return list(found.values())
-
-
-def sources_of(tables: Tables, *, where: str) -> list[SchemaSource]:
-    """Read files of annotated texts.
-
-    Args:
-        tables: Tables of a recipe.
-        where: What to call them in messages.
-
-    Returns:
-        The same, checked.
-
-    Raises:
-        ConfigError: One lacks its path or has something unknown.
-    """
-    for table in tables:
-        if not table.get("path"):
-            raise ConfigError(f"{where}: got {table!r} without a path, expected path = FILE")
-    return [from_mapping(SchemaSource, table, where=where) for table in tables]
+def _check_ids(name: str, records: Sequence[SchemaRecord]) -> None:
+    known: set[str] = set()
+    for record in records:
+        if record.id in known:
+            raise ConfigError(
+                f"got {record.id!r} twice in [[{name}]], expected it once: remove one"
+            )
+        known.add(record.id)
+    if not records:
+        raise ConfigError(f"got no [[{name}]], expected at least one with id and name: add it")

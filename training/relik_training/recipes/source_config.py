@@ -2,8 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
 
 from relik.errors import ConfigError
+from relik.toml_settings import Natural, Positive
+
+Labelled: TypeAlias = Literal["all", "some", "none"]
+"""How much of what a text says is annotated."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,11 +41,11 @@ class SourceConfig:
     """
 
     path: str
-    mentions: str = "some"
-    relations: str = "none"
-    limit: int = 0
-    every: int = 1
-    repeat: int = 1
+    mentions: Labelled = "some"
+    relations: Labelled = "none"
+    limit: Natural = 0
+    every: Positive = 1
+    repeat: Positive = 1
     skip_types: tuple[str, ...] = ()
     relation_names: Mapping[str, str] = field(default_factory=dict)
     one_sentence: bool = False
@@ -50,31 +55,14 @@ class SourceConfig:
     links: bool = True
     propagate: bool = False
 
-
-def check_source(source: SourceConfig, *, where: str) -> None:
-    """Refuse settings that say nothing together.
-
-    Args:
-        source: A data set.
-        where: Names it in messages.
-
-    Raises:
-        ConfigError: Triggers or `doubt_apart` stand without `one_sentence`, or triggers are no
-            words.
-    """
-    if source.doubt_apart and not source.one_sentence:
-        raise ConfigError(
-            f"{where} doubt_apart: got true without one_sentence = true, expected both or neither: "
-            "add it, or leave doubt_apart out"
-        )
-    if source.triggers and not source.one_sentence:
-        raise ConfigError(
-            f"{where} triggers: got words for sentences that are not asked for, expected "
-            "one_sentence = true with them: add it, or leave triggers out"
-        )
-    for relation, words in source.triggers.items():
-        if not isinstance(words, str):
+    def __post_init__(self) -> None:
+        if self.doubt_apart and not self.one_sentence:
             raise ConfigError(
-                f"{where} triggers.{relation}: got {words!r}, expected words parted by spaces in "
-                'one string: write "border adjacent"'
+                "got doubt_apart = true without one_sentence = true, expected both or neither: "
+                "add it, or leave doubt_apart out"
+            )
+        if self.triggers and not self.one_sentence:
+            raise ConfigError(
+                "got triggers for sentences that are not asked for, expected one_sentence = true "
+                "with them: add it, or leave triggers out"
             )

@@ -13,7 +13,6 @@ from relik.manifest import publish, write_manifest
 from relik.retriever.encoder import open_encoder
 from relik_index import build_index
 from relik_training.export import export_encoder
-from relik_training.recipes.recipe import provenance_of
 from relik_training.recipes.relation_settings import RelationTraining
 from relik_training.relations.relation_run import BASE, RELATIONS, TEXTS
 from relik_training.relations.unseen import draw_unseen
@@ -48,12 +47,11 @@ def build_relation_bundle(config: RelationTraining) -> dict[str, object]:
         tokenizer=Tokenizer.from_file(str(aside / LAYOUT.tokenizer)),
         encoder_fingerprint=fingerprint(aside),
     )
-    sources = provenance_of(config.provenance)
     left_out = draw_unseen(config.unseen, Path(config.data))
     fields: dict[str, object] = {
         "model": config.model,
-        "sources": [dataclasses.asdict(each) for each in sources],
-        "licences": sorted({each.licence for each in sources}),
+        "sources": [dataclasses.asdict(each) for each in config.provenance],
+        "licences": sorted({each.licence for each in config.provenance}),
         "recipe": {"relations": recorded(config)},
         "training": {"relations": read_figures(run)},
         "unseen": sorted(left_out.all),

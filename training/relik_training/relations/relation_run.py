@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from relik.config import PipelineConfig, from_mapping
+from relik.config import PipelineConfig, changed
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.models.encoder_module import EncoderModel
@@ -18,7 +18,6 @@ from relik_training.data.knowledge_records import Records
 from relik_training.export import export_shared
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.relation_settings import RelationTraining, check_relations
-from relik_training.recipes.source_config import SourceConfig
 from relik_training.relations.relation_data import RelatedPair, RelationData, at_most, pairs_of
 from relik_training.relations.unseen import LeftOut, draw_unseen, texts_of, without_relations
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
@@ -73,7 +72,8 @@ def open_relation_run(config: RelationTraining) -> OpenRun:
     base.mkdir(parents=True, exist_ok=True)
     export_shared(backbone.tokenizer, backbone.embeddings.numpy(), base)
     settings = PipelineConfig(model=config.model, windows=config.windows)
-    write_toml(settings, base / LAYOUT.pipeline)
+    made = changed(settings, config.pipeline, where="[pipeline]")
+    write_toml(made, base / LAYOUT.pipeline)
     seen = [each for each in records if each.entity_id not in left_out.all]
     return OpenRun(
         module=RetrieverModule(
@@ -132,8 +132,7 @@ def _pairs(config: RelationTraining, left_out: LeftOut) -> Iterator[RelatedPair]
         unambiguous=lambda _: None,
         windows=config.windows,
     )
-    for table in config.sources:
-        source = from_mapping(SourceConfig, table, where="[[sources]]")
+    for source in config.sources:
         examples = reader.read(dataclasses.replace(source, links=False), Path(config.data))
         pairs = list(pairs_of(without_relations(examples, left_out.all)))
         yield from at_most(pairs, config.sampling.most, config.seed)

@@ -10,7 +10,7 @@ from relik.kb import KnowledgeBase
 from relik.retriever.hybrid import HybridRetriever
 from relik.types import FloatArray, Span, Window
 from relik_training.data.examples import Example
-from relik_training.recipes.retriever_settings import FUSED
+from relik_training.recipes.retriever_settings import FUSED, Fused
 
 
 def fit_logistic(
@@ -48,7 +48,7 @@ def fit_fusion(
     kb: KnowledgeBase,
     *,
     top_k: int = 50,
-    factors: Mapping[str, float] | None = None,
+    factors: Mapping[Fused, float] | None = None,
 ) -> dict[str, float]:
     """Fit the weights of `FusionWeights` on training windows.
 
@@ -79,7 +79,7 @@ def fit_fusion(
         labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
     weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
     by_name = factors or {}
-    fitted = {
+    fitted: dict[str, float] = {
         name: round(float(w) * by_name.get(name, 1.0), 4)
         for name, w in zip(FUSED, weights, strict=True)
     }

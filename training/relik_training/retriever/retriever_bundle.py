@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig
+from relik.config import PipelineConfig, changed
 from relik.kb import KnowledgeBase
 from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
@@ -19,7 +19,7 @@ from relik_training.data.held_out import without_held_out
 from relik_training.data.knowledge_records import Records
 from relik_training.export import export_encoder, export_shared
 from relik_training.recipes.bundle_settings import write_toml
-from relik_training.recipes.recipe import RetrieverTraining, provenance_of
+from relik_training.recipes.recipe import RetrieverTraining
 from relik_training.retriever.fusion import fit_fusion, with_weights
 from relik_training.run.backbone import open_backbone
 from relik_training.run.progress import told
@@ -64,7 +64,7 @@ def seal_base(config: RetrieverTraining) -> None:
         kind=KIND,
         fields={
             "model": config.model,
-            "sources": [dataclasses.asdict(each) for each in provenance_of(config.provenance)],
+            "sources": [dataclasses.asdict(each) for each in config.provenance],
             "recipe": {"retriever": recorded(config)},
             "training": {"retriever": read_figures(run)},
             "metrics": {},
@@ -130,7 +130,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
             kb,
             factors=config.fusion.factors,
         )
-    weights |= {"rival_weight": config.fusion.rivals, "leader_weight": config.fusion.leaders}
     fitted = dataclasses.replace(settings, retriever=with_weights(settings.retriever, weights))
-    write_toml(fitted, out / LAYOUT.pipeline)
-    return weights
+    made = changed(fitted, config.pipeline, where="[pipeline]")
+    write_toml(made, out / LAYOUT.pipeline)
+    return dataclasses.asdict(made.retriever.fusion)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from relik.errors import ConfigError
+from relik.toml_settings import Dropout, Natural, Rate
 
 if TYPE_CHECKING:
     from torch import nn
@@ -32,10 +33,10 @@ class LoraSettings:
         dropout: Dropout before the adapters, 0..1.
     """
 
-    rank: int = 0
-    alpha: float = 16.0
+    rank: Natural = 0
+    alpha: Rate = 16.0
     targets: tuple[str, ...] = ()
-    dropout: float = 0.0
+    dropout: Dropout = 0.0
 
 
 def adapt(backbone: "nn.Module", settings: LoraSettings) -> None:

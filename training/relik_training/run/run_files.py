@@ -33,6 +33,7 @@ _AFTER = (
     "index",
     "knowledge",
     "model",
+    "pipeline",
     "prototype_weight",
     "provenance",
     "serving",
@@ -148,6 +149,8 @@ def _same(held: object, asked: object) -> bool:
     """Compare settings; one that did not exist when the run was made has not changed it."""
     if isinstance(held, dict) and isinstance(asked, dict):
         return held.keys() <= asked.keys() and all(_same(held[k], asked[k]) for k in held)
+    if isinstance(held, list) and isinstance(asked, list) and len(held) == len(asked):
+        return all(map(_same, held, asked))
     return held == asked
 
 

@@ -18,7 +18,6 @@ from relik.types import AnnotateOptions
 from relik_training.export import export_reader
 from relik_training.reader.calibration import Fitted, Judged, fit_scores
 from relik_training.recipes.bundle_settings import write_toml
-from relik_training.recipes.recipe import provenance_of
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.run_files import check_same, read_figures, recorded
 from relik_training.schema.schema_run import BASE
@@ -51,11 +50,10 @@ def build_schema_bundle(
     shutil.rmtree(aside, ignore_errors=True)
     shutil.copytree(run / BASE, aside)
     export_reader(run, aside)
-    sources = provenance_of(config.provenance)
     fields: dict[str, object] = {
         "model": config.model,
-        "sources": [dataclasses.asdict(each) for each in sources],
-        "licences": sorted({each.licence for each in sources}),
+        "sources": [dataclasses.asdict(each) for each in config.provenance],
+        "licences": sorted({each.licence for each in config.provenance}),
         "recipe": {"reader": recorded(config)},
         "training": {"reader": read_figures(run)},
         "metrics": {},
@@ -84,10 +82,10 @@ def _calibrated(
         threshold=_LEAST, relation_threshold=_LEAST, pretokenised=config.pretokenised
     )
     answers = answer_triples(pipeline, gold, options=options)
-    spans = fit_scores(_judged_spans(answers), _PRECISION, halved=config.half_f1)
-    triples = fit_scores(
-        _judged_triples(answers, least=_raw(spans)), _PRECISION, halved=config.half_f1
-    )
+    halved, chosen = config.half_f1, config.thresholds
+    spans = fit_scores(_judged_spans(answers), _PRECISION, halved=halved, fixed=chosen[0])
+    of_triples = _judged_triples(answers, least=_raw(spans))
+    triples = fit_scores(of_triples, _PRECISION, halved=halved, fixed=chosen[1])
     fitted = replace(
         pipeline.config,
         reader=replace(

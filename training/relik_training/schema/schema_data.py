@@ -13,8 +13,6 @@ from relik_training.data.statements import Mention
 from relik_training.recipes.schema_settings import (
     SchemaSource,
     SchemaTraining,
-    records_of,
-    sources_of,
 )
 
 PARTIAL, UNRELATED = "partial", "unrelated"
@@ -205,7 +203,7 @@ def write_splits(config: SchemaTraining) -> dict[str, Path]:
     data, out = Path(config.data), Path(config.out)
     files: dict[str, Path] = {}
     for name in SPLITS:
-        sources = sources_of(getattr(config, name), where=f"[[{name}]]")
+        sources: Sequence[SchemaSource] = getattr(config, name)
         if not sources:
             continue
         for source in sources:
@@ -247,8 +245,8 @@ def _rows(data: Path, sources: Sequence[SchemaSource]) -> Iterator[dict[str, Any
 
 
 def _check(path: Path, config: SchemaTraining) -> None:
-    types = {record.id for record in records_of(config.types, where="[[types]]")}
-    relations = {record.id for record in records_of(config.relations, where="[[relations]]")}
+    types = {record.id for record in config.types}
+    relations = {record.id for record in config.relations}
     for gold in read_gold(path, typed=True):
         unknown = [
             *(f"type {m.entity_id!r}" for m in gold.mentions if m.entity_id not in types),

@@ -10,7 +10,14 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
-from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, RulesConfig, read_pipeline
+from relik.config import (
+    PipelineConfig,
+    ReaderConfig,
+    RetrieverConfig,
+    RulesConfig,
+    changed,
+    read_pipeline,
+)
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
@@ -30,7 +37,7 @@ from relik_training.reader.reader_module import ReaderModule, ReaderRates
 from relik_training.reader.reader_start import begin_with
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.reader_settings import ReaderSampling
-from relik_training.recipes.schema_settings import SchemaTraining, records_of
+from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.run.lora import adapt
 from relik_training.run.run_files import begin
@@ -125,26 +132,21 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
     export_shared(backbone.tokenizer, backbone.embeddings.numpy(), out)
     options = BuildOptions(candidate_tokens=_CANDIDATE_TOKENS, force=True)
     counts = []
-    for name, tables in ((LAYOUT.entities, config.types), (LAYOUT.relations, config.relations)):
-        records = records_of(tables, where=f"[[{name}]]")
+    for name, records in ((LAYOUT.entities, config.types), (LAYOUT.relations, config.relations)):
         counts.append(len(records))
         source = out.parent / f"{name}.jsonl"
         # Its id is its type too, by which a caller can ask for some alone.
         write_jsonl(source, ({**dataclasses.asdict(r), "types": [r.id]} for r in records))
         build_index(source, out / name, encoder=None, tokenizer=backbone.tokenizer, options=options)
-    write_toml(
-        PipelineConfig(
-            model=config.model,
-            windows=config.windows,
-            retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
-            reader=ReaderConfig(
-                max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0
-            ),
-            # The name of a type is no name of its mentions.
-            rules=RulesConfig(prior_weight=0.0),
-        ),
-        out / LAYOUT.pipeline,
+    settings = PipelineConfig(
+        model=config.model,
+        windows=config.windows,
+        retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
+        reader=ReaderConfig(max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0),
+        # The name of a type is no name of its mentions.
+        rules=RulesConfig(prior_weight=0.0),
     )
+    write_toml(changed(settings, config.pipeline, where="[pipeline]"), out / LAYOUT.pipeline)
 
 
 def _longest(config: SchemaTraining, backbone: Backbone) -> int:

@@ -13,7 +13,7 @@ import numpy as np
 
 from relik.config import ReaderConfig
 from relik.names.normalise import is_joined
-from relik.reader.assemble import Row, text_mask
+from relik.reader.inputs import Row, text_mask
 from relik.reader.inputs import TextTokens
 from relik.types import FloatArray, IntArray
 

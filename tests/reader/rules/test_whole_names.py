@@ -12,7 +12,7 @@ from relik.bundle import Bundle
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.names.trie import PRIMARY, NameMatch
-from relik.reader.assemble import Row, candidate_tokens, place_mention
+from relik.reader.inputs import Row, candidate_tokens, place_mention
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
 from relik.reader.inputs import MarkerLayout, build_input, tokenise_text
 from relik.reader.open_reader import open_reader

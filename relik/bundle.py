@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import PipelineConfig, read_pipeline
 from relik.errors import (
     BundleCorruptError,
     BundleError,
@@ -193,9 +193,7 @@ class Bundle:
             entities=KnowledgeBase.open(entity_folder),
             relations=KnowledgeBase.open(relation_folder),
         )
-        retriever = open_retriever(
-            self.path, backend, config=self.config.retriever, view=view
-        )
+        retriever = open_retriever(self.path, backend, config=self.config.retriever, view=view)
         reader = None
         if f"{LAYOUT.reader}/{LAYOUT.config}" in self.manifest.files:
             reader = open_reader(
@@ -257,7 +255,7 @@ def _opened(
     bundle = Bundle(
         path=folder,
         manifest=manifest,
-        config=read_toml(PipelineConfig, folder / LAYOUT.pipeline),
+        config=read_pipeline(folder / LAYOUT.pipeline),
         revision=revision,
     )
     for index in (LAYOUT.entities, LAYOUT.relations):

@@ -320,9 +320,7 @@ def _of_types(
     return tuple(kept[:top_k])
 
 
-def _fitted(
-    document: Document, windows: list[Window], reader: TransformerReader
-) -> list[Window]:
+def _fitted(document: Document, windows: list[Window], reader: TransformerReader) -> list[Window]:
     """Halve windows until their tokens fit: few words can be very many tokens."""
     counts = reader.count_text_tokens([window.text for window in windows])
     fitting: list[Window] = []

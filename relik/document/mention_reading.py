@@ -25,6 +25,7 @@ from relik.types import (
 
 _SHORTEST = 2
 
+
 def read_free(
     reader: TransformerReader,
     view: KnowledgeView,

@@ -38,6 +38,4 @@ class KnowledgeView:
         if row is None:
             return None
         record = self.relations.record(row)
-        return Relation(
-            relation_id=relation_id, name=record.name, description=record.description
-        )
+        return Relation(relation_id=relation_id, name=record.name, description=record.description)

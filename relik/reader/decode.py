@@ -196,7 +196,7 @@ def without_overlaps(
     Args:
         spans: Spans of one row.
         most: Most spans to keep.
-        join: Where `ReaderConfig.join_overlaps` holds, the least score at which a span that gives
+        join: Where `RulesConfig.join_overlaps` holds, the least score at which a span that gives
             way adds its probability to the one that it gives way to, if both mean one candidate.
 
     Returns:

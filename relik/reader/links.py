@@ -63,7 +63,12 @@ def decode_links(
 
 
 def entity_span(
-    row: Row, found: DecodedSpan, given: Span | None, calibration: CalibrationConfig, *, explain: bool
+    row: Row,
+    found: DecodedSpan,
+    given: Span | None,
+    calibration: CalibrationConfig,
+    *,
+    explain: bool,
 ) -> EntitySpan:
     """Turn a decoded span into one of the document, with a calibrated score.
 

@@ -3,7 +3,7 @@
 Every candidate, however found, gets both its cosine with the window and its name features, so
 that context ranks namesakes and names rank what the encoder finds near. Source: ReLiK (ACL 2024)
 section 3.1 for the dense part; the fusion is a logistic regression over the features of
-`RetrieverConfig`.
+`FusionWeights`.
 """
 
 from bisect import bisect_left
@@ -54,7 +54,7 @@ class HybridRetriever:
         self, encoder: TextEncoder, config: RetrieverConfig, *, lexical: bool = True
     ) -> None:
         self._encoder = encoder
-        self._config = config
+        self._fusion = config.fusion
         self._lexical = lexical
 
     def retrieve(
@@ -118,22 +118,24 @@ class HybridRetriever:
             for i in range(len(windows))
         ]
 
-    def _ranked(self, found: WindowFeatures, kb: KnowledgeBase, top_k: int) -> tuple[Candidate, ...]:
-        config, rows, features = self._config, found.rows, found.values
+    def _ranked(
+        self, found: WindowFeatures, kb: KnowledgeBase, top_k: int
+    ) -> tuple[Candidate, ...]:
+        fusion, rows, features = self._fusion, found.rows, found.values
         weights = np.array(
             [
-                config.dense_weight,
-                config.exact_weight,
-                config.prior_weight,
-                config.partial_weight,
-                config.nested_weight,
-                config.known_weight,
-                config.popularity_weight,
+                fusion.dense_weight,
+                fusion.exact_weight,
+                fusion.prior_weight,
+                fusion.partial_weight,
+                fusion.nested_weight,
+                fusion.known_weight,
+                fusion.popularity_weight,
             ],
             dtype=np.float64,
         )
-        odds = features @ weights + config.bias
-        if config.rival_weight or config.leader_weight:
+        odds = features @ weights + fusion.bias
+        if fusion.rival_weight or fusion.leader_weight:
             odds = odds + self._among_rivals(found, odds)
         odds = np.clip(odds, -MAX_ODDS, MAX_ODDS)
         scores = 1.0 / (1.0 + np.exp(-odds))
@@ -154,7 +156,7 @@ class HybridRetriever:
 
     def _among_rivals(self, found: WindowFeatures, odds: _Odds) -> _Odds:
         """Give what a candidate loses by better bearers of its name, or gains without any."""
-        config = self._config
+        fusion = self._fusion
         rivals: defaultdict[str, list[float]] = defaultdict(list)
         for name, value in zip(found.names, odds.tolist(), strict=True):
             rivals[name].append(-value)
@@ -170,8 +172,8 @@ class HybridRetriever:
         )
         partial_or_nested = found.values[:, 3:5].any(axis=1)
         leads = np.array([bool(name) for name in found.names], dtype=bool) & (n_better == 0)
-        gain: _Odds = config.leader_weight * (leads & ~partial_or_nested)
-        return gain - config.rival_weight * np.log1p(n_better)
+        gain: _Odds = fusion.leader_weight * (leads & ~partial_or_nested)
+        return gain - fusion.rival_weight * np.log1p(n_better)
 
 
 def _window_features(

@@ -52,9 +52,7 @@ class WindowRetriever:
         found = entities.retrieve_encoded(windows, vectors, view.entities, top_k=top_k[0])
         if not top_k[1] or not len(view.relations):
             return found, [() for _ in windows]
-        return found, relations.retrieve_encoded(
-            windows, vectors, view.relations, top_k=top_k[1]
-        )
+        return found, relations.retrieve_encoded(windows, vectors, view.relations, top_k=top_k[1])
 
     def _retriever(
         self, kb: KnowledgeBase, search: HybridRetriever | None

@@ -66,7 +66,7 @@ class BatchRules:
 
     def without_bare_words(self, i: int, scores: FloatArray, starts: IntArray) -> FloatArray:
         """Suppress bare articles, initials and titles: float32, (n_starts, n_tokens), both."""
-        return but_bare(scores, starts, self.rows[i], config=self._config)
+        return but_bare(scores, starts, self.rows[i], rules=self._config)
 
     def term_spans(
         self, i: int, spans: Sequence[ProposedSpan], ends: Mapping[int, tuple[float, FloatArray]]
@@ -132,7 +132,9 @@ class BatchRules:
         return [
             lowered(
                 triple.score,
-                weight if sentence(spans[triple.subject]) != sentence(spans[triple.object]) else 0.0,
+                weight
+                if sentence(spans[triple.subject]) != sentence(spans[triple.object])
+                else 0.0,
             )
             for triple in triples
         ]

@@ -28,7 +28,7 @@ def places_apart(
         kb: Knowledge base of the entities.
         rows: What is read.
         starts: Float32, (n_rows, n_tokens, 2), logits of starts.
-        apart: As `ReaderConfig.places_apart`; without it, and over a list of terms, all stay as
+        apart: As `RulesConfig.places_apart`; without it, and over a list of terms, all stay as
             they are.
 
     Returns:

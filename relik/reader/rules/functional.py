@@ -80,7 +80,7 @@ class _Worth:
 
     def _place(self, triple: Triple, end: int) -> tuple[str, Thing, int]:
         """Tell where an object ends, and of which relation and subject."""
-        return triple.relation_id, self.ends_of(triple)[0], end
+        return triple.relation_id, self._ends(triple)[0], end
 
 
 def best_of(

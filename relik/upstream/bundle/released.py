@@ -15,7 +15,12 @@ from relik.upstream.bundle.released_parts import (
     check_parts,
     read_stated,
 )
-from relik.upstream.bundle.released_pipeline import ReleasedConfig, ReleasedParts, ReleasedPipeline
+from relik.upstream.bundle.released_pipeline import (
+    ReleasedConfig,
+    ReleasedParts,
+    ReleasedPipeline,
+    ReleasedView,
+)
 from relik.upstream.checkpoint.extra import lacking
 from relik.upstream.checkpoint.files import Files, open_pipeline_folder
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_settings
@@ -155,11 +160,11 @@ def _opened(opener: Opener, stated: Stated, config: ReleasedConfig) -> ReleasedP
     return ReleasedPipeline(
         ReleasedParts(
             encoders={one: parts.retriever[one].value for one in tasks},
-            indexes={one: parts.index[one].value for one in tasks},
             reader=parts.reader.value,
             cutter=stated.cutter,
         ),
         config,
+        ReleasedView(indexes={one: parts.index[one].value for one in tasks}),
     )
 
 

@@ -68,15 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typer:
-    """Make the application, with one subcommand imported and the others named only.
-
-    Args:
-        commands: Entry points of functions or typer applications.
-        asked: Name of the subcommand to import, if any.
-
-    Returns:
-        The application.
-    """
+    """Make the application, with one subcommand imported and the others named only."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
@@ -95,9 +87,6 @@ def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typ
 
 def exit_code(error: RelikError) -> int:
     """Return the documented exit code of an error.
-
-    Args:
-        error: Any error of the library.
 
     Returns:
         2 for settings and input, 3 for bundles, 1 for the rest.

@@ -44,9 +44,6 @@ class OtherKnowledge:
         Args:
             backend: "onnx", "torch" or "auto".
 
-        Returns:
-            The pipeline.
-
         Raises:
             BundleError: A file is missing or altered.
             ConfigError: There is no such backend, or it cannot run the bundle.
@@ -61,10 +58,6 @@ def find_pipeline(name: str = DEFAULT, *, kb: Path | None = None) -> PipelineSou
         name: "default" for the bundle in the package; the folder of a bundle, of a pipeline that
             `relik convert` wrote, or of a released one; or "org/name@revision" of any of these on
             the Hugging Face Hub.
-        kb: Knowledge index of entities in place of the bundle's own.
-
-    Returns:
-        The pipeline, not yet open.
 
     Raises:
         BundleNotFoundError: Nothing is there, or it cannot be fetched.

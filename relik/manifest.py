@@ -69,13 +69,6 @@ class Manifest:
     def value(self, name: str, kind: type[T]) -> T:
         """Return a field that has to be there.
 
-        Args:
-            name: Name of the field.
-            kind: The type it has to have.
-
-        Returns:
-            Its value.
-
         Raises:
             BundleCorruptError: It is missing or has another type.
         """
@@ -92,14 +85,6 @@ def write_manifest(folder: Path, *, kind: str, fields: Mapping[str, object]) -> 
     """Seal a folder: write the manifest of every file in it, replacing an older one.
 
     The manifest itself and anything in a folder named `overlay` is not listed.
-
-    Args:
-        folder: The built folder.
-        kind: What it is.
-        fields: What else the manifest says; JSON values.
-
-    Returns:
-        The manifest as it will be read back.
 
     Raises:
         InputError: A field has a reserved name or is not a JSON value.
@@ -144,11 +129,7 @@ def read_manifest(folder: Path, *, kind: str | None = None) -> Manifest:
     """Read the manifest of a built folder. Its files are not looked at: see `verify_files`.
 
     Args:
-        folder: The folder.
         kind: What the folder has to be; None takes any kind.
-
-    Returns:
-        The manifest.
 
     Raises:
         BundleNotFoundError: There is no folder or no manifest in it.
@@ -187,8 +168,6 @@ def check_files(folder: Path, manifest: Manifest, *, within: Path | None = None)
     """Check what can be checked of a folder's files without reading them.
 
     Args:
-        folder: The folder.
-        manifest: Its manifest.
         within: What links may not leave; None is the folder itself.
 
     Raises:
@@ -209,8 +188,6 @@ def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None
     """Check that the files of a folder are exactly those that were sealed.
 
     Args:
-        folder: The folder.
-        manifest: Its manifest.
         within: What links may not leave; None is the folder itself.
 
     Raises:
@@ -237,11 +214,6 @@ def publish(temporary: Path, target: Path, *, replace: bool = False) -> None:
     """Put a finished folder where it is looked for, by renaming it.
 
     Readers of the folder that is replaced keep what they have mapped.
-
-    Args:
-        temporary: The finished folder; on the same file system as the target.
-        target: Where it shall be.
-        replace: Take the place of what is there.
 
     Raises:
         InputError: Something is there already and `replace` is false.

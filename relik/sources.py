@@ -60,11 +60,6 @@ def fetch(repository: str, revision: str, patterns: Sequence[str]) -> Path:
 
     Args:
         repository: "org/name".
-        revision: Commit, tag or branch.
-        patterns: Names of the files, with wildcards.
-
-    Returns:
-        The folder of the snapshot; it is named by its commit.
 
     Raises:
         BundleNotFoundError: They cannot be fetched, or huggingface_hub is not installed.

@@ -48,14 +48,7 @@ class FakePipeline:
         self._words = re.compile(rf"\S+(?:\s+\S+){{0,{window_words - 1}}}")
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document every `window_words` words.
-
-        Args:
-            document: Any document.
-
-        Returns:
-            Windows that do not overlap; none where the text has no words.
-        """
+        """Cut a document every `window_words` words."""
         return [
             Window(
                 doc_id=document.doc_id,
@@ -67,24 +60,13 @@ class FakePipeline:
         ]
 
     def count_tokens(self, window: Window) -> int:
-        """Count the words of a window.
-
-        Args:
-            window: Any window.
-
-        Returns:
-            Its words.
-        """
+        """Count the words of a window."""
         return len(window.text.split())
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
         """Propose the entity of every capitalised word.
-
-        Args:
-            windows: Any windows.
-            options: Only `top_k` matters.
 
         Returns:
             Candidates of each window, in order.
@@ -110,11 +92,6 @@ class FakePipeline:
     ) -> list[WindowAnnotation]:
         """Link every capitalised word to its candidate, or to nothing.
 
-        Args:
-            windows: Any windows.
-            candidates: Candidates of each.
-            options: Tasks and `explain`.
-
         Returns:
             One annotation a window, in order.
         """
@@ -133,12 +110,7 @@ class FakePipeline:
         """Join the windows of a document.
 
         Args:
-            document: The document.
             window_annotations: What was read in its windows, in order.
-            options: Without entities, only the ends of triples stay.
-
-        Returns:
-            The annotation.
         """
         triples = tuple(triple for each in window_annotations for triple in each.triples)
         ends = {end for triple in triples for end in (triple.subject, triple.object)}
@@ -161,10 +133,6 @@ class FakePipeline:
     ) -> list[Annotation]:
         """Annotate documents, one after the other.
 
-        Args:
-            documents: Any documents.
-            options: What to return.
-
         Returns:
             One annotation a document, in order.
         """
@@ -180,9 +148,6 @@ class FakePipeline:
     def entity(self, entity_id: str) -> Entity | None:
         """Look up an entity.
 
-        Args:
-            entity_id: Any id.
-
         Returns:
             The entity, or None where the id does not begin with `E:`.
         """
@@ -193,9 +158,6 @@ class FakePipeline:
 
     def relation(self, relation_id: str) -> Relation | None:
         """Look up a relation.
-
-        Args:
-            relation_id: Any id.
 
         Returns:
             The relation, or None for any id but `R:follows`.
@@ -379,9 +341,6 @@ class HashEncoder:
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts, each on its own.
-
-        Args:
-            texts: Any strings.
 
         Returns:
             Float32, (n_texts, dim), L2-normalised.

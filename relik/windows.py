@@ -35,9 +35,6 @@ _ZERO_WIDTH_JOINER = "\u200d"
 def check_text(document: Document) -> None:
     """Refuse a text that cannot be written in UTF-8.
 
-    Args:
-        document: The document.
-
     Raises:
         InputError: The text has half of a surrogate pair.
     """
@@ -52,10 +49,6 @@ def check_text(document: Document) -> None:
 
 def check_mentions(document: Document, mentions: Sequence[Span]) -> None:
     """Refuse mentions that cannot be those of a document.
-
-    Args:
-        document: The document.
-        mentions: Its mentions, in any order.
 
     Raises:
         InputError: A mention ends behind the text or overlaps another.
@@ -77,15 +70,7 @@ def check_mentions(document: Document, mentions: Sequence[Span]) -> None:
 
 
 def is_blank(document: Document, span: Span) -> bool:
-    """Tell whether there is nothing but white space in a span.
-
-    Args:
-        document: The document.
-        span: A span of it.
-
-    Returns:
-        True if so; no window need have it.
-    """
+    """Tell whether there is nothing but white space in a span."""
     return not document.text[span.start : span.end].strip()
 
 
@@ -97,7 +82,6 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
     names than `config.max_names` are halved.
 
     Args:
-        document: The document.
         config: Words per window, words from one start to the next, and names per window.
 
     Returns:
@@ -126,11 +110,7 @@ def halve(document: Document, window: Window) -> tuple[Window, Window]:
     """Cut a window in two, between words where its first half has a space.
 
     Args:
-        document: The document that the window was cut from.
         window: A window of at least two code points.
-
-    Returns:
-        The halves, with the index of the whole.
     """
     half = len(window.text) // 2
     space = window.text.rfind(" ", 1, half)
@@ -146,11 +126,6 @@ def place_mentions(
     document: Document, windows: Sequence[Window], mentions: Sequence[Span]
 ) -> list[list[Span]]:
     """Give each mention to the window that has it whole, with most context on both sides.
-
-    Args:
-        document: A document.
-        windows: Its windows.
-        mentions: Spans of it.
 
     Returns:
         For each window its mentions, in the order given. A mention that no window has whole goes
@@ -179,11 +154,6 @@ def merge(
     nothing known (NIL) take part, so that a sure NIL suppresses a doubtful link. A triple whose
     end lost to an overlapping span of the same entity moves to that span; any other triple that
     lost an end is dropped.
-
-    Args:
-        document: The document the windows were cut from.
-        windows: What was read in each; their order does not matter.
-        nil: Keep mentions that are linked to nothing.
 
     Returns:
         Sorted spans without overlap, sorted triples between them, and coverage.

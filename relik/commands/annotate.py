@@ -127,9 +127,6 @@ def write_annotations(
     """Annotate a stream of documents and write each as soon as its chunk is done.
 
     Args:
-        pipeline: What annotates.
-        documents: Documents; only one chunk is held at a time.
-        options: Tasks and thresholds.
         console: Where to lay documents out; JSON Lines go to standard output where it is None.
 
     Raises:

@@ -20,7 +20,6 @@ def read_documents(
 
     Args:
         arguments: Texts, or paths of files that exist, or "-" for standard input.
-        files: Files, read after the arguments.
         stdin: Standard input, as bytes.
 
     Yields:

@@ -115,11 +115,9 @@ def measure_relations(
     """Open a bundle and classify the pairs of gold documents.
 
     Args:
-        source: The bundle.
         gold: Gold documents; those without a triple of a candidate are left out.
         candidates: Ids of the relations to choose from; empty for all of the index.
         threshold: Least score of an answer, 0..1.
-        wanted: Whether each relation is rated too.
 
     Returns:
         The figures, and what made them: `bundle`, `kb_version` of the relations, `model`,

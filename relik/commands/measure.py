@@ -169,11 +169,6 @@ def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
 
     Two are judged on the ids that both knowledge bases have.
 
-    Args:
-        source: What is measured.
-        asked: What is to be told.
-        analyse: What to count.
-
     Raises:
         InputError: The file cannot be read or has no documents.
         ConfigError: The page cannot be written, or options contradict each other.
@@ -214,12 +209,7 @@ def run(
     """Measure a pipeline, or the baseline over its knowledge base.
 
     Args:
-        opened: The pipeline.
         gold: Gold documents, at least one.
-        measure: What to count.
-        bundle: The name that the report gives to the bundle.
-        baseline: Measure the longest alias match instead of the pipeline.
-        facts: Known triples, for the baseline.
 
     Returns:
         The figures, and what made them: `bundle`, `kb_version`, `model`, `documents`, `seconds`.
@@ -351,12 +341,7 @@ def _facts(asked: Asked, systems: Mapping[str, Measured]) -> list[tuple[str, str
 
 
 def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
-    """Print what was found.
-
-    Args:
-        report: Figures, and what made them.
-        as_json: Print one JSON object, not tables.
-    """
+    """Print what was found."""
     if as_json:
         sys.stdout.write(json.dumps(report) + "\n")
         return

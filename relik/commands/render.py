@@ -23,10 +23,6 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 def render(document: WireDocument, text: str) -> RenderableType:
     """Lay out a document.
 
-    Args:
-        document: A document object of the wire format.
-        text: Its text.
-
     Returns:
         What rich prints: coloured text, then the entities and the triples that there are.
     """

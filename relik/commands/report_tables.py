@@ -21,9 +21,6 @@ _MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
 def tables(report: Report) -> list[Table]:
     """Lay out a report.
 
-    Args:
-        report: A report of one bundle, or of two and their difference.
-
     Returns:
         Its figures, then the errors, groups and differences that it has.
     """
@@ -37,14 +34,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def about(report: Report) -> list[str]:
-    """Say what made a report.
-
-    Args:
-        report: A report of one bundle, or of two.
-
-    Returns:
-        A line for each bundle.
-    """
+    """Say what made a report."""
     if "difference" not in report:
         return [", ".join(f"{key} {report[key]}" for key in ABOUT)]
     return [

@@ -67,9 +67,6 @@ class BaseRetriever:
     def relation(self, relation_id: str) -> Relation | None:
         """Return None: relations are the reader's to name.
 
-        Args:
-            relation_id: Any id.
-
         Returns:
             None.
         """
@@ -77,9 +74,6 @@ class BaseRetriever:
 
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows.
-
-        Args:
-            document: A document.
 
         Returns:
             Windows in order.
@@ -97,7 +91,6 @@ class BaseRetriever:
 
         Args:
             windows: Windows; those of one document stand together, in order.
-            options: `top_k` is the number of candidates.
 
         Returns:
             Candidates of each window, same order.
@@ -113,13 +106,6 @@ class BaseRetriever:
     ) -> list[Annotation]:
         """Refuse: nothing reads.
 
-        Args:
-            documents: Documents.
-            options: Thresholds and tasks.
-
-        Returns:
-            Nothing.
-
         Raises:
             ConfigError: Always.
         """
@@ -133,14 +119,6 @@ class BaseRetriever:
         options: AnnotateOptions,
     ) -> list[Annotation]:
         """Refuse: nothing reads.
-
-        Args:
-            documents: Documents.
-            mentions: Mentions of each document.
-            options: Thresholds.
-
-        Returns:
-            Nothing.
 
         Raises:
             ConfigError: Always.
@@ -158,12 +136,6 @@ def open_measured(
     name: str, backend: str, *, entities: Path | None, dense_only: bool
 ) -> Pipeline | BaseRetriever:
     """Open a bundle to measure it.
-
-    Args:
-        name: Folder or name of the bundle.
-        backend: What runs the models.
-        entities: Knowledge index in place of the bundle's own.
-        dense_only: Rank candidates by their cosine with the window alone.
 
     Returns:
         Its pipeline; of a bundle without a reader what proposes candidates.

@@ -90,14 +90,8 @@ def analyse_entities(
     """Score linked mentions, and tell what went wrong.
 
     Args:
-        measured: What to evaluate.
-        gold: Gold documents.
-        known: Ids that are judged; mentions of other ids are left out.
-        records: The knowledge base, for names, types and counts.
         options: Candidates and threshold. Mentions are told apart as under the threshold only
             where it is given.
-        given_mentions: Give the gold boundaries and judge only the linking.
-        wanted: What is asked for beside figures.
 
     Returns:
         `inkb` and `with_nil`; `errors` as of `taxonomy`, with `top_k` and `threshold`;
@@ -140,15 +134,6 @@ def analyse_triples(
     wanted: Wanted = Wanted(),
 ) -> Analysis:
     """Score triples, and rate each relation. Triples have no `errors`.
-
-    Args:
-        measured: What to evaluate.
-        gold: Gold documents.
-        name_of: Names of relations.
-        options: Candidates and thresholds.
-        entity_ids: Compare linked ids, not boundaries.
-        known: As of `evaluate_triples`.
-        wanted: What is asked for beside figures.
 
     Returns:
         As of `evaluate_triples`; `breakdown` by `relations`, each with its `name` or None.
@@ -193,17 +178,7 @@ def analyse_triples(
 def analyse_retrieval(
     proposer: Proposer, gold: Sequence[GoldDocument], *, known: KnownIds, options: AnnotateOptions
 ) -> Analysis:
-    """Score candidates.
-
-    Args:
-        proposer: What to evaluate.
-        gold: Gold documents.
-        known: Ids that are judged; mentions of other ids are left out.
-        options: `top_k` bounds the candidates.
-
-    Returns:
-        As of `evaluate_retrieval`.
-    """
+    """Score candidates."""
     deepest = options.top_k or max(CUTOFFS)
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= deepest] or [deepest]
     options = replace(options, top_k=deepest)

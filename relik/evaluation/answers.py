@@ -50,14 +50,10 @@ def answer_entities(
     """Link the mentions of gold documents as `evaluate_entities` does.
 
     Args:
-        annotator: What links.
-        gold: Gold documents.
-        options: Candidates and threshold; the tasks are set here.
         threshold: Ask for every mention, and split them at this score, 0..1; None asks for what
             `options` says and rejects nothing. A pipeline's answer at a threshold is its answer
             at 0 without the mentions below: where mentions overlap the better score wins, so
             none loses to one that is left out.
-        given_mentions: Give the gold boundaries; give no `threshold` then.
 
     Returns:
         One answer a document, same order.
@@ -90,12 +86,6 @@ def answer_triples(
 ) -> list[Answer]:
     """Find the triples of gold documents as `evaluate_triples` does.
 
-    Args:
-        annotator: What finds them.
-        gold: Gold documents.
-        options: Candidates and thresholds; the tasks are set here.
-        entity_ids: Whether ends will be compared by their ids.
-
     Returns:
         One answer a document, same order.
     """
@@ -115,11 +105,6 @@ def propose(
     proposer: Proposer, gold: Sequence[GoldDocument], *, options: AnnotateOptions
 ) -> list[Proposed]:
     """Retrieve the entity candidates of gold documents.
-
-    Args:
-        proposer: What retrieves.
-        gold: Gold documents.
-        options: `top_k` bounds the candidates of a window.
 
     Returns:
         What was retrieved for each document, same order.

@@ -94,10 +94,6 @@ class AliasBaseline:
     ) -> list[Annotation]:
         """Link the names in documents.
 
-        Args:
-            documents: Documents.
-            options: Only `relations` has a meaning here.
-
         Returns:
             One annotation a document, same order.
         """
@@ -115,11 +111,6 @@ class AliasBaseline:
     ) -> list[Annotation]:
         """Link given mentions to the most frequent meaning of their whole text.
 
-        Args:
-            documents: Documents.
-            mentions: Mentions of each document.
-            options: Only `relations` has a meaning here.
-
         Returns:
             One annotation a document, same order, without the mentions whose text is no name.
         """
@@ -136,9 +127,6 @@ class AliasBaseline:
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows.
 
-        Args:
-            document: A document.
-
         Returns:
             Its windows, in order.
         """
@@ -150,7 +138,6 @@ class AliasBaseline:
         """Propose every record that has a name in the window, the likeliest by that name first.
 
         Args:
-            windows: Windows.
             options: `top_k` bounds the candidates, to 100 where it is None.
 
         Returns:
@@ -262,12 +249,6 @@ class AliasBaseline:
 
 def read_triples(path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
     """Read known facts, lines of `{"h": id, "r": [relation id, ...], "t": id}`.
-
-    Args:
-        path: The file, with gzip where the name ends in `.gz`.
-
-    Returns:
-        Relations by (subject id, object id).
 
     Raises:
         InputError: The file cannot be read, or a line has another shape.

@@ -19,34 +19,13 @@ class Records(Protocol):
     """What is asked of a knowledge base; `KnowledgeBase` is one."""
 
     def row_of(self, entity_id: str) -> int | None:
-        """Return the row of a record, or None.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            The row.
-        """
+        """Return the row of a record, or None."""
 
     def record(self, row: int) -> Entity:
-        """Return a record.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The record.
-        """
+        """Return a record."""
 
     def count(self, row: int) -> int:
-        """Return how often a record is linked.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The number of links.
-        """
+        """Return how often a record is linked."""
 
 
 def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, dict[str, float]]:
@@ -54,10 +33,6 @@ def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, 
 
     A gold mention counts in the groups of its entity and a prediction in those of the entity that
     was predicted. An entity of several types counts in each.
-
-    Args:
-        documents: Judged documents.
-        records: The knowledge base.
 
     Returns:
         By type, as of `rate`; those with most gold mentions first. `(none)` has no type.
@@ -74,10 +49,6 @@ def by_frequency(
     documents: Sequence[JudgedDocument], records: Records
 ) -> dict[str, dict[str, float]]:
     """Rate linked mentions by how often their entity is linked in the text of the counts.
-
-    Args:
-        documents: Judged documents.
-        records: The knowledge base.
 
     Returns:
         By group of `FREQUENCIES`, as of `rate`, all in that order. A prediction counts in the
@@ -98,10 +69,6 @@ def by_frequency(
 def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dict[str, float]]:
     """Rate triples for each relation that is in gold or was predicted.
 
-    Args:
-        answers: Answers with triples.
-        entity_ids: Compare linked ids, not boundaries.
-
     Returns:
         By relation id, as of `rate`; those with most gold triples first.
     """
@@ -117,9 +84,6 @@ def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dic
 
 def rate(counts: Counts) -> dict[str, float]:
     """Turn the counts of a group into figures.
-
-    Args:
-        counts: Its counts.
 
     Returns:
         `support`, the gold items; `precision`, `recall`, `f1`, 0..1 and 0.0 where undefined.

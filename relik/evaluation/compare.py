@@ -28,14 +28,7 @@ class Ratios:
 
 
 def match_ratios(documents: Sequence[Counts]) -> Ratios:
-    """Take apart precision, recall and F1.
-
-    Args:
-        documents: Counts of each document.
-
-    Returns:
-        Figures named as in `MATCHES`.
-    """
+    """Take apart precision, recall and F1."""
     table = np.array([(d.right, d.wrong, d.missed) for d in documents], dtype=np.float64)
     right, wrong, missed = table.reshape(-1, 3).T
     return Ratios(
@@ -46,14 +39,7 @@ def match_ratios(documents: Sequence[Counts]) -> Ratios:
 
 
 def accuracy_ratios(documents: Sequence[Counts]) -> Ratios:
-    """Take apart an accuracy, under the three names that `metrics.accuracy` gives it.
-
-    Args:
-        documents: Counts of each document; `missed` is not used.
-
-    Returns:
-        Figures named as in `MATCHES`, all the accuracy.
-    """
+    """Take apart an accuracy, under the three names that `metrics.accuracy` gives it."""
     # A wrong link is a miss as well: precision, recall and F1 then are the share that is right.
     return match_ratios([Counts(right=d.right, wrong=d.wrong, missed=d.wrong) for d in documents])
 
@@ -66,10 +52,6 @@ def recall_ratios(
     Args:
         hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
         totals: Per document, what was to be hit, (n_documents,).
-        cutoffs: The cutoffs.
-
-    Returns:
-        A figure for each cutoff, named as a string.
     """
     parts = np.array(hits, dtype=np.float64).reshape(len(totals), len(cutoffs))
     whole = np.array(totals, dtype=np.float64)[:, None]
@@ -82,9 +64,7 @@ def compare(a: Ratios, b: Ratios, *, bootstrap: Bootstrap) -> dict[str, object]:
     """Give the difference of each figure, A minus B, with a paired bootstrap over documents.
 
     Args:
-        a: Figures of the one system.
         b: The same figures of the other, on the same documents in the same order.
-        bootstrap: How documents are drawn.
 
     Returns:
         By name of the figure `delta`, -1..1; `ci95`, its interval; `p`, two-sided, 0..1.
@@ -131,9 +111,6 @@ class Difference:
     def told_p(self, resamples: int) -> str:
         """Give the p-value as far as so many resamples can tell it.
 
-        Args:
-            resamples: Number of resamples.
-
         Returns:
             The value, or what it is less than where no resample has the other sign.
         """
@@ -142,10 +119,6 @@ class Difference:
 
 def differences(comparison: Mapping[str, object], prefix: str = "") -> list[Difference]:
     """List the differences of a comparison, however deep they lie.
-
-    Args:
-        comparison: As of `compare`, or a mapping of names to such.
-        prefix: What names begin with.
 
     Returns:
         The differences, in order.

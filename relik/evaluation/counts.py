@@ -12,28 +12,12 @@ TripleKey: TypeAlias = tuple[Span | str, str, Span | str]
 
 
 def holds(outer: Span, inner: Span) -> bool:
-    """Tell whether a span lies inside another as a whole.
-
-    Args:
-        outer: The longer one.
-        inner: The shorter one.
-
-    Returns:
-        True if so.
-    """
+    """Tell whether a span lies inside another as a whole."""
     return outer.start <= inner.start and inner.end <= outer.end
 
 
 def known_mentions(gold: GoldDocument, known: Container[str]) -> set[tuple[Span, str]]:
-    """Give the mentions that a pipeline is asked to find.
-
-    Args:
-        gold: A gold document.
-        known: The ids of the knowledge base.
-
-    Returns:
-        Boundaries and id of each mention whose id is known.
-    """
+    """Give the mentions that a pipeline is asked to find."""
     return {
         (mention.span, mention.entity_id)
         for mention in gold.mentions
@@ -43,10 +27,6 @@ def known_mentions(gold: GoldDocument, known: Container[str]) -> set[tuple[Span,
 
 def unjudged_spans(gold: GoldDocument, known: Container[str]) -> list[Span]:
     """Give the mentions on which a link can be neither right nor wrong.
-
-    Args:
-        gold: A gold document.
-        known: The ids of the knowledge base.
 
     Returns:
         Boundaries of each mention without an id that is known, in the order of the file.
@@ -62,11 +42,6 @@ def entity_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
     """Compare linked mentions by exact boundaries and id.
-
-    Args:
-        gold: A gold document.
-        annotation: Its answer; mentions that are linked to nothing do not count.
-        known: The ids of the knowledge base.
 
     Returns:
         Counts without the predictions that overlap a mention of no known id, and counts in which
@@ -87,11 +62,6 @@ def linking_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
     """Count the given mentions that are linked as gold has them.
-
-    Args:
-        gold: A gold document.
-        annotation: The answer for its mentions.
-        known: The ids of the knowledge base.
 
     Returns:
         Right and wrong over the mentions of a known id, and over all, where a mention of none
@@ -119,12 +89,8 @@ def gold_triples(
     """Give the triples that should be found.
 
     Args:
-        gold: A gold document.
         entity_ids: Name the ends by their ids; triples with an end of no id are left out.
         known: The ids of the knowledge base: ends of other ids are as of no id; None takes all.
-
-    Returns:
-        Triples by what they are compared by, the first of each.
     """
     keyed: dict[TripleKey, GoldTriple] = {}
     for triple in gold.triples:
@@ -144,11 +110,7 @@ def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey
     """Give the triples of an answer as `gold_triples` gives those of gold.
 
     Args:
-        annotation: An answer.
         entity_ids: Name the ends by their ids; triples with an end of no id are left out.
-
-    Returns:
-        Triples by what they are compared by, the best score of each.
     """
     entity_of = {found.span: found.entity_id for found in annotation.spans}
     keyed: dict[TripleKey, Triple] = {}
@@ -163,15 +125,7 @@ def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey
 
 
 def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
-    """Compare triples.
-
-    Args:
-        wanted: Triples of gold.
-        got: Triples of the answer.
-
-    Returns:
-        The counts.
-    """
+    """Compare triples."""
     right = len(wanted & got)
     return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
 
@@ -180,11 +134,6 @@ def known_triple_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
     """Compare triples by ids, where gold has only those of a knowledge base.
-
-    Args:
-        gold: A gold document.
-        annotation: Its answer.
-        known: The ids of the knowledge base.
 
     Returns:
         Counts without the triples of an end that overlaps a mention of no known id, which are
@@ -220,12 +169,6 @@ def retrieval_ranks(
     known: Container[str],
 ) -> tuple[list[int], int]:
     """Find gold entities among the candidates of the windows that hold their mentions.
-
-    Args:
-        gold: A gold document.
-        windows: Its windows.
-        proposed: Candidates of each.
-        known: The ids of the knowledge base.
 
     Returns:
         Ranks from 0 of the (window, entity) pairs that were proposed, and the number of pairs. A

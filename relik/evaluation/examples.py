@@ -79,11 +79,6 @@ def entity_examples(
 ) -> list[Example]:
     """Choose gold mentions that were missed, and predictions where gold has none.
 
-    Args:
-        documents: Judged documents.
-        name_of: Names of entities.
-        most: How many to choose.
-
     Returns:
         At most so many, by verdict and then in the order of the documents; equally many of each
         verdict where there are enough.
@@ -103,17 +98,7 @@ def entity_examples(
 def triple_examples(
     answers: Sequence[Answer], name_of: NameOf, *, entity_ids: bool, most: int = MOST
 ) -> list[Example]:
-    """Choose triples that were missed and triples that are not in gold.
-
-    Args:
-        answers: Answers with triples.
-        name_of: Names of relations.
-        entity_ids: Compare linked ids, not boundaries.
-        most: How many to choose.
-
-    Returns:
-        As `entity_examples`.
-    """
+    """Choose triples that were missed and triples that are not in gold."""
     errors: dict[str, list[tuple[str, Answer, _Ends]]] = {
         verdict: [] for verdict in TRIPLE_VERDICTS
     }
@@ -133,10 +118,6 @@ def triple_examples(
 
 def spread(groups: Mapping[str, Sequence[T]], most: int) -> list[T]:
     """Choose from groups, equally many from each, and from all over each.
-
-    Args:
-        groups: Items by group.
-        most: How many to choose.
 
     Returns:
         At most so many items, by group and in their order; groups that run out leave their share
@@ -158,11 +139,6 @@ def spread(groups: Mapping[str, Sequence[T]], most: int) -> list[T]:
 
 def shown(text: str, gold: Sequence[Span], found: Sequence[Span]) -> tuple[Piece, ...]:
     """Cut out the sentences of some mentions, with the mentions marked.
-
-    Args:
-        text: Text of a document.
-        gold: Mentions of gold.
-        found: Mentions that were predicted.
 
     Returns:
         Pieces in order; an ellipsis stands for what is left out between sentences.

@@ -64,12 +64,8 @@ def read_gold(path: Path, *, limit: int | None = None, typed: bool = False) -> l
     points and are checked against the surface.
 
     Args:
-        path: The file.
         limit: Read at most so many documents, or all of them.
         typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
-
-    Returns:
-        The documents, in the order of the file.
 
     Raises:
         InputError: The file cannot be read, or a line of it has another shape.
@@ -81,11 +77,7 @@ def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument
     """Read a file as `read_gold` does, one document after the other.
 
     Args:
-        path: The file.
         typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
-
-    Yields:
-        The documents, in the order of the file.
 
     Raises:
         InputError: The file cannot be read, or a line of it has another shape.
@@ -103,9 +95,6 @@ def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
     """Read the JSON objects of a file, one a line, with gzip where the name ends in `.gz`.
-
-    Args:
-        path: The file.
 
     Yields:
         Where the object stands, for messages, and the object; blank lines are passed over.

@@ -88,9 +88,6 @@ class Table:
 def text(value: str) -> str:
     """Escape text for use between tags and in quoted attributes.
 
-    Args:
-        value: Any string.
-
     Returns:
         HTML that shows it; characters that HTML cannot hold are replaced.
     """
@@ -98,14 +95,7 @@ def text(value: str) -> str:
 
 
 def table(shown: Table) -> str:
-    """Write a table.
-
-    Args:
-        shown: The table.
-
-    Returns:
-        HTML.
-    """
+    """Write a table."""
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in shown.columns)
     body = "".join(
         f'<tr><th scope="row">{_inside(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
@@ -118,42 +108,17 @@ def table(shown: Table) -> str:
 
 
 def figure(drawing: Markup, caption: str) -> str:
-    """Write a drawing with its caption.
-
-    Args:
-        drawing: An SVG element.
-        caption: What it shows.
-
-    Returns:
-        HTML.
-    """
+    """Write a drawing with its caption."""
     return f"<figure>{drawing.html}<figcaption>{text(caption)}</figcaption></figure>\n"
 
 
 def section(heading: str, *parts: str) -> str:
-    """Write a section.
-
-    Args:
-        heading: Its heading, as text.
-        parts: HTML.
-
-    Returns:
-        HTML.
-    """
+    """Write a section."""
     return f"<section><h2>{text(heading)}</h2>\n{''.join(parts)}</section>\n"
 
 
 def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[str]) -> str:
-    """Write a whole page that loads nothing and runs nothing.
-
-    Args:
-        title: Its title, as text.
-        facts: What made it: names and values, as text.
-        sections: HTML.
-
-    Returns:
-        An HTML document.
-    """
+    """Write a whole page that loads nothing and runs nothing."""
     terms = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>\n" for name, value in facts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -43,7 +43,6 @@ def resampled_sums(table: Float64Array, bootstrap: Bootstrap) -> Float64Array:
 
     Args:
         table: (n_documents, n_columns).
-        bootstrap: How often, and from which seed.
 
     Returns:
         (n_resamples, n_columns); one row of zeros where there are no documents.
@@ -64,7 +63,6 @@ def sign_flips(observed: float, drawn: Float64Array) -> float:
     """Rate how easily a difference could be chance.
 
     Args:
-        observed: The difference on all documents.
         drawn: (n_resamples,), the difference on each resample.
 
     Returns:
@@ -95,9 +93,6 @@ class Counts:
 def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
     """Sum counts over documents and rate them.
 
-    Args:
-        documents: Counts of each document.
-
     Returns:
         `precision`, `recall` and `f1`, 0..1 and 0.0 where undefined; `ci95`, the bootstrap
         interval of f1; `counts`, the sums.
@@ -116,9 +111,6 @@ def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
 
 def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
     """Rate decisions that are either right or wrong, in the shape of `precision_recall_f1`.
-
-    Args:
-        documents: Counts of each document; `missed` is not used.
 
     Returns:
         `precision`, `recall` and `f1`, all the accuracy; `ci95`; `counts` of right and wrong.
@@ -145,7 +137,6 @@ def recall_at(
     Args:
         hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
         totals: Per document, what was to be hit, (n_documents,).
-        cutoffs: The cutoffs.
 
     Returns:
         `recall_at`, a share 0..1 by cutoff; `ci95`, its bootstrap interval by cutoff; `counts`.

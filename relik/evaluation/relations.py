@@ -33,11 +33,6 @@ class Relater(Protocol):
     ) -> list[list[tuple[Candidate, ...]]]:
         """Rank relations for pairs.
 
-        Args:
-            documents: Documents.
-            pairs: Pairs of each document.
-            relations: Ids of the candidates.
-
         Returns:
             For each document and pair, the relations, best first.
         """
@@ -53,10 +48,6 @@ class _Asked:
 
 def with_candidates_only(gold: Sequence[GoldDocument], candidates: Set[str]) -> list[GoldDocument]:
     """Keep the documents and triples that are about some relations.
-
-    Args:
-        gold: Gold documents.
-        candidates: Ids of relations.
 
     Returns:
         Documents with at least one triple of these, without their other triples.
@@ -80,12 +71,7 @@ def analyse_relations(
     """Classify the relation of each ordered pair that has one in gold.
 
     Args:
-        relater: What to evaluate.
-        gold: Gold documents, as of `with_candidates_only`.
-        candidates: Ids of the relations to choose from.
         threshold: Least score of an answer, 0..1; a pair without one is missed.
-        name_of: Names of relations.
-        wanted: Whether each relation is rated too.
 
     Returns:
         `relations`, as of `precision_recall_f1`: a pair is right where gold has the best candidate

@@ -32,14 +32,7 @@ class Bin:
 
 
 def scored_mentions(documents: Sequence[JudgedDocument]) -> list[Scored]:
-    """Give score and rightness of every linked mention that can be judged.
-
-    Args:
-        documents: Judged documents; mentions under the threshold count as well.
-
-    Returns:
-        In the order of the documents.
-    """
+    """Give score and rightness of every linked mention that can be judged."""
     return [
         (found.score, found.verdict == RIGHT)
         for each in documents
@@ -49,15 +42,7 @@ def scored_mentions(documents: Sequence[JudgedDocument]) -> list[Scored]:
 
 
 def scored_triples(answers: Sequence[Answer], *, entity_ids: bool) -> list[Scored]:
-    """Give score and rightness of every triple.
-
-    Args:
-        answers: Answers with triples.
-        entity_ids: Compare linked ids, not boundaries.
-
-    Returns:
-        In the order of the documents.
-    """
+    """Give score and rightness of every triple."""
     scored: list[Scored] = []
     for answer in answers:
         wanted = gold_triples(answer.gold, entity_ids=entity_ids)
@@ -71,9 +56,6 @@ def reliability(scored: Sequence[Scored]) -> tuple[Bin, ...]:
 
     Args:
         scored: Score, 0..1, and rightness of each prediction.
-
-    Returns:
-        The bins, from low to high.
     """
     members: list[list[Scored]] = [[] for _ in range(BINS)]
     for score, right in scored:
@@ -92,9 +74,6 @@ def reliability(scored: Sequence[Scored]) -> tuple[Bin, ...]:
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
     """Measure how far scores are from the share that is right.
-
-    Args:
-        bins: Bins of predictions.
 
     Returns:
         Mean over predictions of |mean score - share right| of their bin, 0..1.

@@ -55,9 +55,6 @@ def bar(share: float) -> Markup:
 
     Args:
         share: 0..1.
-
-    Returns:
-        An SVG element that screen readers pass over.
     """
     return Markup(
         f'<svg viewBox="0 0 {_BAR} 12" width="{_BAR}" height="12" aria-hidden="true">'
@@ -67,14 +64,7 @@ def bar(share: float) -> Markup:
 
 
 def intervals(figures: Sequence[Interval]) -> Markup:
-    """Draw figures as dots with their intervals on one scale from 0 to 1.
-
-    Args:
-        figures: The figures.
-
-    Returns:
-        An SVG element.
-    """
+    """Draw figures as dots with their intervals on one scale from 0 to 1."""
     height = _ROW * len(figures) + 24
     scale = _WIDTH - _LABELS - 20
     parts = [_ticks(scale, height - 22)]
@@ -94,11 +84,7 @@ def reliability_diagram(bins: Sequence[Bin], *, threshold: float | None) -> Mark
     """Draw the share that is right against the score, and below it how many have that score.
 
     Args:
-        bins: Bins from low to high.
         threshold: Where scores are cut, 0..1, drawn as a line; None draws none.
-
-    Returns:
-        An SVG element.
     """
     most = max((each.count for each in bins), default=0) or 1
     parts = [
@@ -173,9 +159,6 @@ def summary_section(systems: Mapping[str, Figures], comparison: Figures | None =
         systems: Figures by name of the system, empty where there is one.
         comparison: Their `difference`, as of `compare` or by name of a reading such, and the
             number of `resamples`; None where there is one system.
-
-    Returns:
-        HTML.
     """
     rows: list[list[Cell]] = []
     drawn = []
@@ -202,15 +185,7 @@ def summary_section(systems: Mapping[str, Figures], comparison: Figures | None =
 
 
 def errors_section(errors: Figures, meanings: Mapping[str, Mapping[str, str]]) -> str:
-    """Show verdicts with bars.
-
-    Args:
-        errors: As of `taxonomy`.
-        meanings: By key of `errors`, its verdicts and what they mean.
-
-    Returns:
-        HTML.
-    """
+    """Show verdicts with bars."""
     parts = []
     for side, verdicts in meanings.items():
         tallied = cast(Mapping[str, Mapping[str, float]], errors[side])
@@ -235,9 +210,6 @@ def breakdown_section(groups: Mapping[str, Mapping[str, Figures]]) -> str:
 
     Args:
         groups: By caption, by group, as of `breakdown.rate`, with a `name` where groups have one.
-
-    Returns:
-        HTML.
     """
     parts = []
     for caption, rated in groups.items():
@@ -259,11 +231,7 @@ def scores_section(scored: Sequence[Scored], *, threshold: float | None) -> str:
     """Show whether scores mean what they say.
 
     Args:
-        scored: Score and rightness of each prediction that can be judged.
         threshold: Where scores were cut; None where predictions below it are not there.
-
-    Returns:
-        HTML.
     """
     bins = reliability(scored)
     error = expected_calibration_error(bins)
@@ -285,14 +253,7 @@ def scores_section(scored: Sequence[Scored], *, threshold: float | None) -> str:
 
 
 def examples_section(examples: Sequence[Example]) -> str:
-    """Show errors in their sentences.
-
-    Args:
-        examples: The errors.
-
-    Returns:
-        HTML.
-    """
+    """Show errors in their sentences."""
     rows: list[list[Cell]] = [
         [
             each.verdict.replace("_", " "),
@@ -315,9 +276,6 @@ def examples_section(examples: Sequence[Example]) -> str:
 def check_report_path(path: Path) -> None:
     """Refuse a path that cannot be written, before the work is done.
 
-    Args:
-        path: Where a report is to be written.
-
     Raises:
         ConfigError: It is a folder, or in a folder that is not there.
     """
@@ -330,10 +288,6 @@ def check_report_path(path: Path) -> None:
 
 def write_report(path: Path, html: str) -> None:
     """Write a report: aside first, so that a reader finds the whole of the old or of the new.
-
-    Args:
-        path: Where; a file that is there is replaced.
-        html: The page.
 
     Raises:
         ConfigError: It cannot be written.

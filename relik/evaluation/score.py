@@ -30,10 +30,6 @@ class Annotator(Protocol):
     ) -> list[Annotation]:
         """Annotate documents.
 
-        Args:
-            documents: Documents.
-            options: Thresholds and tasks.
-
         Returns:
             One annotation a document, same order.
         """
@@ -47,11 +43,6 @@ class Annotator(Protocol):
     ) -> list[Annotation]:
         """Link given mentions.
 
-        Args:
-            documents: Documents.
-            mentions: Mentions of each document.
-            options: Thresholds.
-
         Returns:
             One annotation a document, same order.
         """
@@ -63,9 +54,6 @@ class Proposer(Protocol):
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows.
 
-        Args:
-            document: A document.
-
         Returns:
             Its windows, in order.
         """
@@ -74,10 +62,6 @@ class Proposer(Protocol):
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
         """Propose candidates.
-
-        Args:
-            windows: Windows; those of one document stand together.
-            options: `top_k` is the number of entity candidates.
 
         Returns:
             Candidates of each window, same order.
@@ -105,13 +89,6 @@ def evaluate_entities(
     that overlap another gold mention: they are neither right nor wrong in `inkb`, and wrong in
     `with_nil`. With given mentions both are an accuracy: over the mentions whose id is in the
     knowledge base, and over all, where a mention without such an id should be left unlinked.
-
-    Args:
-        annotator: What to evaluate.
-        gold: Gold documents.
-        known: The knowledge base.
-        options: Thresholds; the tasks are set here.
-        given_mentions: Give the gold spans and judge only the linking.
 
     Returns:
         `inkb` and `with_nil`, each as of `precision_recall_f1`.
@@ -148,9 +125,6 @@ def evaluate_triples(
     """Score triples as a set per document.
 
     Args:
-        annotator: What to evaluate.
-        gold: Gold documents.
-        options: Thresholds; the tasks are set here.
         entity_ids: Compare (subject id, relation, object id), over gold triples whose ends both
             have ids, instead of (subject span, relation, object span).
         known: The knowledge base. With it and `entity_ids`, triples are rated against gold of its
@@ -193,9 +167,6 @@ def evaluate_retrieval(
     that no window holds as a whole counts as one pair that is missed.
 
     Args:
-        proposer: What to evaluate.
-        gold: Gold documents.
-        known: The knowledge base; mentions of other ids are left out.
         options: `top_k` bounds the candidates; 100 where it is None.
 
     Returns:

@@ -38,13 +38,6 @@ def analyse_strict(
 ) -> Analysis:
     """Score mentions with their types, and triples with and without the types of their ends.
 
-    Args:
-        annotator: What to evaluate.
-        gold: Gold documents whose mentions have their types for ids.
-        options: Thresholds; the tasks are set here.
-        name_of: Names of relations.
-        wanted: Whether groups are rated too.
-
     Returns:
         `triples` (strict), `boundaries` (triples without types) and `entities`, each as of
         `precision_recall_f1`, with `macro_f1`: the mean of F1 over the relations or types that
@@ -116,14 +109,7 @@ def _type(mention: TypedMention) -> str:
 
 
 def counts_of(documents: Facts[T]) -> list[Counts]:
-    """Compare what was found with what should be.
-
-    Args:
-        documents: Facts of each document.
-
-    Returns:
-        Counts of each.
-    """
+    """Compare what was found with what should be."""
     return [
         Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
         for want, got in documents
@@ -131,15 +117,7 @@ def counts_of(documents: Facts[T]) -> list[Counts]:
 
 
 def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
-    """Rate each relation or type.
-
-    Args:
-        documents: Facts of each document.
-        group_of: Gives the relation or type of a fact.
-
-    Returns:
-        By group, as of `rate`; those with most in gold first.
-    """
+    """Rate each relation or type."""
     right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
     for want, got in documents:
         right.update(map(group_of, want & got))
@@ -154,9 +132,6 @@ def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dic
 
 def macro_f1(groups: dict[str, dict[str, float]]) -> float:
     """Average F1 over the groups that gold has.
-
-    Args:
-        groups: As of `by_group`.
 
     Returns:
         0..1.

@@ -94,16 +94,7 @@ class JudgedDocument:
 
 
 def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> JudgedDocument:
-    """Give a verdict on each gold mention and on each prediction of a document.
-
-    Args:
-        answer: The answer.
-        proposed: What was retrieved for the document.
-        known: The ids of the knowledge base.
-
-    Returns:
-        The verdicts.
-    """
+    """Give a verdict on each gold mention and on each prediction of a document."""
     wanted = known_mentions(answer.gold, known)
     unjudged = unjudged_spans(answer.gold, known)
     found = {each.span: each.entity_id for each in answer.annotation.spans}
@@ -133,9 +124,6 @@ def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> Judge
 
 def taxonomy(documents: Sequence[JudgedDocument]) -> dict[str, object]:
     """Count the verdicts over documents.
-
-    Args:
-        documents: Judged documents.
 
     Returns:
         Under `gold` and under `predictions`, for each verdict its `count` and its `share` of all,

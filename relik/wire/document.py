@@ -20,13 +20,6 @@ def document_to_wire(
     Names come from the knowledge base at the time of the call. A NIL span, and an id that the
     knowledge base no longer has, get the name null.
 
-    Args:
-        annotation: The answer for one document.
-        text: `Document.text` of that document.
-        entity: Finds an entity by its id.
-        relation: Finds a relation by its id.
-        explain: Add `description` and `candidates` to each span.
-
     Returns:
         `id`, `spans`, `triples` and `coverage`, of JSON types only. `subject` and `object` of
         a triple are positions in `spans`; scores are 0..1, rounded to 4 digits.

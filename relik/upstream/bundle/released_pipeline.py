@@ -137,10 +137,6 @@ class ReleasedPipeline:
     ) -> list[Annotation]:
         """Annotate documents; each answer depends on its document alone.
 
-        Args:
-            documents: Documents.
-            options: Tasks, thresholds, candidates.
-
         Returns:
             One annotation a document, same order.
 
@@ -159,9 +155,6 @@ class ReleasedPipeline:
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows, as the pipeline is set.
 
-        Args:
-            document: A document.
-
         Returns:
             Windows in order; none for a text without tokens.
 
@@ -173,14 +166,7 @@ class ReleasedPipeline:
         return [*word_windows(document, self._windowing, self._parts.cutter)]
 
     def count_tokens(self, window: Window) -> int:
-        """Estimate what a window costs the reader.
-
-        Args:
-            window: A window.
-
-        Returns:
-            Tokens of text and candidates, roughly.
-        """
+        """Estimate what a window costs the reader."""
         top_k = self._config.settings.top_k
         candidates = sum(min(top_k, len(index)) for index in self._parts.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
@@ -189,10 +175,6 @@ class ReleasedPipeline:
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
         """Propose entities and relations, as far as the pipeline has them and they are asked for.
-
-        Args:
-            windows: Windows.
-            options: `top_k`, for entities and for relations, and tasks.
 
         Returns:
             Candidates of each window, same order; a score is 1 for the best of a window and 0
@@ -225,11 +207,6 @@ class ReleasedPipeline:
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
-
-        Args:
-            windows: Windows.
-            candidates: Candidates of each.
-            options: Thresholds and tasks.
 
         Returns:
             One annotation a window, same order. Of a window with a single word too long for the
@@ -265,14 +242,6 @@ class ReleasedPipeline:
 
         As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
         one, also where both are linked to nothing.
-
-        Args:
-            document: The document.
-            window_annotations: What was read.
-            options: Tasks and `nil`.
-
-        Returns:
-            The answer.
         """
         labelled = [_relabelled(one, None, NME) for one in window_annotations]
         merged = windowing.merge(document, labelled, nil=True)
@@ -287,9 +256,6 @@ class ReleasedPipeline:
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity: its name is the text of a document, its description the definition.
 
-        Args:
-            entity_id: Its id.
-
         Returns:
             The record, or None where the id is unknown.
         """
@@ -298,9 +264,6 @@ class ReleasedPipeline:
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation.
-
-        Args:
-            relation_id: Its id.
 
         Returns:
             The record, or None where the id is unknown.
@@ -316,7 +279,6 @@ class ReleasedPipeline:
 
         Args:
             task: "span" for entities, "triplet" for relations.
-            record_id: Its id.
 
         Returns:
             The document, or None where the id is unknown.

@@ -1,4 +1,4 @@
-"""Deterministic fakes of the stages, for tests of what is built around them. Public."""
+"""Deterministic fakes of pipeline, knowledge base and encoder for tests, part of the public API."""
 
 import re
 from collections import defaultdict
@@ -32,13 +32,10 @@ _CAPITALISED = re.compile(r"[A-Z]\w*")
 
 
 class FakePipeline:
-    """A pipeline without a model: every capitalised word is a mention of the entity it spells.
+    """A pipeline without a model: every capitalised word is a mention of the entity of that name.
 
-    Each mention has the relation `follows` to the one before it in its window. Windows are
-    runs of whole words. Ids are `E:<word>`; there is one relation, `R:follows`.
-
-    Args:
-        window_words: Words per window.
+    Each mention has the relation `follows` to the one before it in its window. Windows do not
+    overlap. Ids are `E:<word>`; the only relation is `R:follows`.
     """
 
     model = "fake"
@@ -66,11 +63,7 @@ class FakePipeline:
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Propose the entity of every capitalised word.
-
-        Returns:
-            Candidates of each window, in order.
-        """
+        """Propose the entity of every capitalised word; only `options.top_k` matters."""
         return [
             WindowCandidates(
                 entities=tuple(
@@ -90,11 +83,7 @@ class FakePipeline:
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        """Link every capitalised word to its candidate, or to nothing.
-
-        Returns:
-            One annotation a window, in order.
-        """
+        """Link every capitalised word to its candidate, or to NIL."""
         return [
             self._read_window(window, found, options)
             for window, found in zip(windows, candidates, strict=True)
@@ -107,11 +96,7 @@ class FakePipeline:
         *,
         options: AnnotateOptions,
     ) -> Annotation:
-        """Join the windows of a document.
-
-        Args:
-            window_annotations: What was read in its windows, in order.
-        """
+        """Join the windows of a document; without entities, only the ends of triples stay."""
         triples = tuple(triple for each in window_annotations for triple in each.triples)
         ends = {end for triple in triples for end in (triple.subject, triple.object)}
         return Annotation(
@@ -131,11 +116,7 @@ class FakePipeline:
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions | None = None
     ) -> list[Annotation]:
-        """Annotate documents, one after the other.
-
-        Returns:
-            One annotation a document, in order.
-        """
+        """Annotate documents one by one."""
         chosen = AnnotateOptions() if options is None else options
         answers = []
         for document in documents:
@@ -146,22 +127,14 @@ class FakePipeline:
         return answers
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Look up an entity.
-
-        Returns:
-            The entity, or None where the id does not begin with `E:`.
-        """
+        """Return the entity of an id that starts with `E:`, else None."""
         if not entity_id.startswith("E:"):
             return None
         name = entity_id.removeprefix("E:")
         return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Look up a relation.
-
-        Returns:
-            The relation, or None for any id but `R:follows`.
-        """
+        """Return the relation `R:follows`, or None for any other id."""
         known = relation_id == "R:follows"
         return Relation(relation_id="R:follows", name="follows") if known else None
 
@@ -190,25 +163,21 @@ class FakePipeline:
 
 
 class FakeNames:
-    """Names in a dict, with the methods of `NameTrie`.
-
-    Args:
-        matches: Records by normalised name.
-    """
+    """A name trie on a dict of records by normalised name."""
 
     def __init__(self, matches: Mapping[str, Sequence[NameMatch]]) -> None:
         self._matches = matches
 
     def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name, the most frequent first."""
+        """Return the records of a normalised name, the most frequent first."""
         return sorted(self._matches.get(key, ()), key=lambda match: (-match.count, match.row))
 
     def has_prefix(self, prefix: str) -> bool:
-        """Tell whether some normalised name begins so."""
+        """Tell whether some normalised name starts with a prefix."""
         return any(key.startswith(prefix) for key in self._matches)
 
     def continuations(self, prefix: str) -> list[str]:
-        """Return what follows a prefix in the keys that begin with it, sorted."""
+        """Return the rest of each key after a prefix, sorted."""
         return sorted(key.removeprefix(prefix) for key in self._matches if key.startswith(prefix))
 
 
@@ -216,9 +185,9 @@ class FakeKnowledgeBase:
     """A knowledge base in memory.
 
     Args:
-        entities: Its records, in the order of their rows.
-        counts: How often a surface form means an id: 1 for names and aliases not given.
-        any_case: Whether its names are terms, which text has in lower case.
+        entities: Records in the order of their rows.
+        counts: Uses by (surface form, id); 1 for names and aliases that are not in it.
+        any_case: Whether its names are terms, which text writes in lower case.
     """
 
     def __init__(
@@ -267,12 +236,10 @@ class FakeKnowledgeBase:
 
 
 class FakeNamePipeline:
-    """A pipeline that links names from a list and relates what it is told to.
+    """A pipeline that links aliases and finds known triples between linked mentions.
 
     Args:
-        entities: Its entities, found by name or alias.
-        relations: Its relations.
-        facts: Relation ids by (subject id, object id), found where both are named in a window.
+        facts: Relation ids by (subject id, object id), found where a window names both.
     """
 
     def __init__(
@@ -301,7 +268,7 @@ class FakeNamePipeline:
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Link given mentions."""
+        """Link given mentions of each document."""
         return self._links.link(documents, mentions, options=options)
 
     def split(self, document: Document) -> list[Window]:
@@ -325,11 +292,7 @@ class FakeNamePipeline:
 
 
 class HashEncoder:
-    """An encoder without a model: a text is the bag of its hashed runs of three characters.
-
-    Args:
-        dim: Width of the vectors.
-    """
+    """An encoder without a model: a vector counts the hashed character trigrams of a text."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -340,11 +303,7 @@ class HashEncoder:
         return self._dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts, each on its own.
-
-        Returns:
-            Float32, (n_texts, dim), L2-normalised.
-        """
+        """Encode texts, each alone: float32, (n_texts, dim), L2-normalised."""
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             padded = f"  {text.casefold()} "

@@ -1,4 +1,4 @@
-"""Opens what `relik evaluate` measures: the pipeline of a bundle, or of a base its retriever."""
+"""What `relik evaluate` opens: a pipeline, or the retriever of a bundle without a reader."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,11 +24,9 @@ from relik.types import (
 
 
 class BaseRetriever:
-    """Proposes the candidates of a bundle that has no reader yet.
+    """The retriever of a bundle without a reader, as `relik train retriever` writes it.
 
     Args:
-        bundle: The bundle, as `relik train retriever` leaves it.
-        backend: "onnx", "torch" or "auto".
         entities: Knowledge index in place of the bundle's own.
     """
 
@@ -46,7 +44,7 @@ class BaseRetriever:
 
     @property
     def config(self) -> PipelineConfig:
-        """Settings."""
+        """Settings of the bundle."""
         return self._bundle.config
 
     @property
@@ -65,18 +63,11 @@ class BaseRetriever:
         return self._entities.version
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return None: relations are the reader's to name.
-
-        Returns:
-            None.
-        """
+        """Return None, since a bundle without a reader has no relations."""
         return None
 
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows.
-
-        Returns:
-            Windows in order.
 
         Raises:
             InputError: The text has half of a surrogate pair.
@@ -87,13 +78,10 @@ class BaseRetriever:
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Propose entities.
+        """Propose entities for each window.
 
         Args:
-            windows: Windows; those of one document stand together, in order.
-
-        Returns:
-            Candidates of each window, same order.
+            windows: Windows of one document must follow each other in order.
         """
         top_k = options.top_k or self.config.retriever.entity_top_k
         found = self._retriever.retrieve_encoded(
@@ -104,7 +92,7 @@ class BaseRetriever:
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
     ) -> list[Annotation]:
-        """Refuse: nothing reads.
+        """Refuse, since there is no reader.
 
         Raises:
             ConfigError: Always.
@@ -118,7 +106,7 @@ class BaseRetriever:
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Refuse: nothing reads.
+        """Refuse, since there is no reader.
 
         Raises:
             ConfigError: Always.
@@ -127,18 +115,15 @@ class BaseRetriever:
 
     def _no_reader(self) -> ConfigError:
         return ConfigError(
-            f"{self._bundle.path}: has no reader, expected one: measure it by `relik evaluate "
-            "retrieval`, or train its reader"
+            f"{self._bundle.path}: has no reader, expected one: use `relik evaluate retrieval`, or "
+            "train a reader"
         )
 
 
 def open_measured(
     name: str, backend: str, *, entities: Path | None, dense_only: bool
 ) -> Pipeline | BaseRetriever:
-    """Open a bundle to measure it.
-
-    Returns:
-        Its pipeline; of a bundle without a reader what proposes candidates.
+    """Open a bundle for evaluation: its pipeline, or its retriever where it has no reader.
 
     Raises:
         BundleError: The bundle cannot be used.

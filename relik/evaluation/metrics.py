@@ -11,17 +11,17 @@ from relik.errors import ConfigError
 
 Float64Array: TypeAlias = NDArray[np.float64]
 
-# Resamples are drawn in blocks, which bounds memory on large files.
+# Resamples per matrix product, which bounds memory on large files.
 _BLOCK = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
-    """How often documents are drawn anew.
+    """Settings of a bootstrap over documents.
 
     Args:
         resamples: Number of resamples, at least 1.
-        seed: Where drawing starts, at least 0; the same seed gives the same figures.
+        seed: At least 0; the same seed gives the same figures.
 
     Raises:
         ConfigError: A number is too small.
@@ -34,8 +34,86 @@ class Bootstrap:
         if self.resamples < 1 or self.seed < 0:
             raise ConfigError(
                 f"got {self.resamples} resamples and seed {self.seed}, "
-                "expected at least 1 and at least 0: change them"
+                "expected at least 1 and at least 0: raise the one that is too small"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """True positives, false positives and false negatives of one document."""
+
+    right: int = 0
+    wrong: int = 0
+    missed: int = 0
+
+
+def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
+    """Return micro-averaged precision, recall and F1 over documents.
+
+    Returns:
+        `precision`, `recall` and `f1`, 0..1 and 0.0 where undefined; `ci95`, the bootstrap
+        interval of f1; `counts`, the sums.
+    """
+    table = np.array([(d.right, d.wrong, d.missed) for d in documents], dtype=np.float64)
+    table = table.reshape(-1, 3)  # (n_documents, 3)
+    right, wrong, missed = table.sum(axis=0)
+    return {
+        "precision": _rounded(_ratio(right, right + wrong)),
+        "recall": _rounded(_ratio(right, right + missed)),
+        "f1": _rounded(_f1(table.sum(axis=0)[None])[0]),
+        "ci95": _interval(_f1(resampled_sums(table, Bootstrap()))),
+        "counts": {"right": int(right), "wrong": int(wrong), "missed": int(missed)},
+    }
+
+
+def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
+    """Return the accuracy over documents in the shape of `precision_recall_f1`.
+
+    Returns:
+        `precision`, `recall` and `f1`, each the accuracy; `ci95`; `counts` of right and wrong.
+    """
+    table = np.array([(d.right, d.wrong) for d in documents], dtype=np.float64)
+    table = table.reshape(-1, 2)  # (n_documents, 2)
+    right, wrong = table.sum(axis=0)
+    sums = resampled_sums(table, Bootstrap())
+    rate = _rounded(_ratio(right, right + wrong))
+    return {
+        "precision": rate,
+        "recall": rate,
+        "f1": rate,
+        "ci95": _interval(_ratios(sums[:, 0], sums.sum(axis=1))),
+        "counts": {"right": int(right), "wrong": int(wrong)},
+    }
+
+
+def recall_at(
+    hits: Sequence[Sequence[int]], totals: Sequence[int], *, cutoffs: Sequence[int]
+) -> dict[str, object]:
+    """Return recall at each cutoff, micro-averaged over documents.
+
+    Args:
+        hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
+        totals: Per document, gold items, (n_documents,).
+
+    Returns:
+        `recall_at`, a share 0..1 by cutoff; `ci95`, its bootstrap interval by cutoff; `counts`.
+    """
+    table = np.zeros((len(totals), len(cutoffs) + 1))
+    if totals:
+        table[:, :-1], table[:, -1] = hits, totals
+    total = table[:, -1].sum()
+    sums = resampled_sums(table, Bootstrap())
+    return {
+        "recall_at": {
+            str(cutoff): _rounded(_ratio(table[:, i].sum(), total))
+            for i, cutoff in enumerate(cutoffs)
+        },
+        "ci95": {
+            str(cutoff): _interval(_ratios(sums[:, i], sums[:, -1]))
+            for i, cutoff in enumerate(cutoffs)
+        },
+        "counts": {"pairs": int(total)},
+    }
 
 
 def resampled_sums(table: Float64Array, bootstrap: Bootstrap) -> Float64Array:
@@ -59,104 +137,19 @@ def resampled_sums(table: Float64Array, bootstrap: Bootstrap) -> Float64Array:
     return np.concatenate(blocks)
 
 
-def sign_flips(observed: float, drawn: Float64Array) -> float:
-    """Rate how easily a difference could be chance.
+def bootstrap_p_value(observed: float, resampled: Float64Array) -> float:
+    """Return the two-sided p-value of a difference, 0..1.
+
+    It is twice the share of resamples in which the difference is 0 or has the other sign, and 1
+    where no difference was observed.
 
     Args:
-        drawn: (n_resamples,), the difference on each resample.
-
-    Returns:
-        The two-sided p-value, 0..1: twice the share of resamples in which the difference is
-        none or has the other sign. 1 where there is no difference.
+        resampled: (n_resamples,), the difference on each resample.
     """
-    if observed == 0.0 or not len(drawn):
+    if observed == 0.0 or not len(resampled):
         return 1.0
-    flipped = drawn <= 0.0 if observed > 0.0 else drawn >= 0.0
+    flipped = resampled <= 0.0 if observed > 0.0 else resampled >= 0.0
     return min(1.0, 2.0 * float(flipped.mean()))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """What was right and wrong in one document.
-
-    Args:
-        right: Predictions that are gold.
-        wrong: Predictions that are not.
-        missed: Gold that was not predicted.
-    """
-
-    right: int = 0
-    wrong: int = 0
-    missed: int = 0
-
-
-def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
-    """Sum counts over documents and rate them.
-
-    Returns:
-        `precision`, `recall` and `f1`, 0..1 and 0.0 where undefined; `ci95`, the bootstrap
-        interval of f1; `counts`, the sums.
-    """
-    table = np.array([(d.right, d.wrong, d.missed) for d in documents], dtype=np.float64)
-    table = table.reshape(-1, 3)  # (n_documents, 3)
-    right, wrong, missed = table.sum(axis=0)
-    return {
-        "precision": _rounded(_ratio(right, right + wrong)),
-        "recall": _rounded(_ratio(right, right + missed)),
-        "f1": _rounded(_f1(table.sum(axis=0)[None])[0]),
-        "ci95": _interval(_f1(resampled_sums(table, Bootstrap()))),
-        "counts": {"right": int(right), "wrong": int(wrong), "missed": int(missed)},
-    }
-
-
-def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
-    """Rate decisions that are either right or wrong, in the shape of `precision_recall_f1`.
-
-    Returns:
-        `precision`, `recall` and `f1`, all the accuracy; `ci95`; `counts` of right and wrong.
-    """
-    table = np.array([(d.right, d.wrong) for d in documents], dtype=np.float64)
-    table = table.reshape(-1, 2)  # (n_documents, 2)
-    right, wrong = table.sum(axis=0)
-    sums = resampled_sums(table, Bootstrap())
-    rate = _rounded(_ratio(right, right + wrong))
-    return {
-        "precision": rate,
-        "recall": rate,
-        "f1": rate,
-        "ci95": _interval(_ratios(sums[:, 0], sums.sum(axis=1))),
-        "counts": {"right": int(right), "wrong": int(wrong)},
-    }
-
-
-def recall_at(
-    hits: Sequence[Sequence[int]], totals: Sequence[int], *, cutoffs: Sequence[int]
-) -> dict[str, object]:
-    """Sum hits over documents at each cutoff.
-
-    Args:
-        hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
-        totals: Per document, what was to be hit, (n_documents,).
-
-    Returns:
-        `recall_at`, a share 0..1 by cutoff; `ci95`, its bootstrap interval by cutoff; `counts`.
-    """
-    table = np.zeros((len(totals), len(cutoffs) + 1))
-    if totals:
-        table[:, :-1], table[:, -1] = hits, totals
-    total = table[:, -1].sum()
-    sums = resampled_sums(table, Bootstrap())
-    return {
-        "recall_at": {
-            str(cutoff): _rounded(_ratio(table[:, i].sum(), total))
-            for i, cutoff in enumerate(cutoffs)
-        },
-        "ci95": {
-            str(cutoff): _interval(_ratios(sums[:, i], sums[:, -1]))
-            for i, cutoff in enumerate(cutoffs)
-        },
-        "counts": {"pairs": int(total)},
-    }
 
 
 def _f1(sums: Float64Array) -> Float64Array:

@@ -1,4 +1,4 @@
-"""Deterministic fakes of the stages, for tests of what is built around them. Public."""
+"""Deterministic fakes of pipeline, knowledge base and encoder for tests, part of the public API."""
 
 import re
 from collections import defaultdict
@@ -58,7 +58,7 @@ class FakeView:
 
 
 class FakePipeline:
-    """A pipeline without a model: every capitalised word is a mention of the entity it spells.
+    """A pipeline without a model: every capitalised word is a mention of the entity of that name.
 
     Each mention has the relation `follows` to the one before it in its window. Windows are
     runs of whole words. Ids are those of the view; there is one relation, `R:follows`.
@@ -74,14 +74,7 @@ class FakePipeline:
         self._words = re.compile(rf"\S+(?:\s+\S+){{0,{window_words - 1}}}")
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document every `window_words` words.
-
-        Args:
-            document: Any document.
-
-        Returns:
-            Windows that do not overlap; none where the text has no words.
-        """
+        """Cut a document every `window_words` words."""
         return [
             Window(
                 doc_id=document.doc_id,
@@ -93,14 +86,7 @@ class FakePipeline:
         ]
 
     def count_tokens(self, window: Window) -> int:
-        """Count the words of a window.
-
-        Args:
-            window: Any window.
-
-        Returns:
-            Its words.
-        """
+        """Count the words of a window."""
         return len(window.text.split())
 
     def retrieve(
@@ -199,25 +185,21 @@ def _read_window(
 
 
 class FakeNames:
-    """Names in a dict, with the methods of `NameTrie`.
-
-    Args:
-        matches: Records by normalised name.
-    """
+    """A name trie on a dict of records by normalised name."""
 
     def __init__(self, matches: Mapping[str, Sequence[NameMatch]]) -> None:
         self._matches = matches
 
     def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name, the most frequent first."""
+        """Return the records of a normalised name, the most frequent first."""
         return sorted(self._matches.get(key, ()), key=lambda match: (-match.count, match.row))
 
     def has_prefix(self, prefix: str) -> bool:
-        """Tell whether some normalised name begins so."""
+        """Tell whether some normalised name starts with a prefix."""
         return any(key.startswith(prefix) for key in self._matches)
 
     def continuations(self, prefix: str) -> list[str]:
-        """Return what follows a prefix in the keys that begin with it, sorted."""
+        """Return the rest of each key after a prefix, sorted."""
         return sorted(key.removeprefix(prefix) for key in self._matches if key.startswith(prefix))
 
 
@@ -225,9 +207,9 @@ class FakeKnowledgeBase:
     """A knowledge base in memory.
 
     Args:
-        entities: Its records, in the order of their rows.
-        counts: How often a surface form means an id: 1 for names and aliases not given.
-        any_case: Whether its names are terms, which text has in lower case.
+        entities: Records in the order of their rows.
+        counts: Uses by (surface form, id); 1 for names and aliases that are not in it.
+        any_case: Whether its names are terms, which text writes in lower case.
     """
 
     def __init__(
@@ -276,12 +258,10 @@ class FakeKnowledgeBase:
 
 
 class FakeNamePipeline:
-    """A pipeline that links names from a list and relates what it is told to.
+    """A pipeline that links aliases and finds known triples between linked mentions.
 
     Args:
-        entities: Its entities, found by name or alias.
-        relations: Its relations.
-        facts: Relation ids by (subject id, object id), found where both are named in a window.
+        facts: Relation ids by (subject id, object id), found where a window names both.
     """
 
     def __init__(
@@ -310,7 +290,7 @@ class FakeNamePipeline:
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Link given mentions."""
+        """Link given mentions of each document."""
         return self._links.link(documents, mentions, options=options)
 
     def split(self, document: Document) -> list[Window]:
@@ -334,11 +314,7 @@ class FakeNamePipeline:
 
 
 class HashEncoder:
-    """An encoder without a model: a text is the bag of its hashed runs of three characters.
-
-    Args:
-        dim: Width of the vectors.
-    """
+    """An encoder without a model: a vector counts the hashed character trigrams of a text."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -349,14 +325,7 @@ class HashEncoder:
         return self._dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts, each on its own.
-
-        Args:
-            texts: Any strings.
-
-        Returns:
-            Float32, (n_texts, dim), L2-normalised.
-        """
+        """Encode texts, each alone: float32, (n_texts, dim), L2-normalised."""
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             padded = f"  {text.casefold()} "

@@ -50,9 +50,6 @@ class ReleasedFolder:
         Args:
             backend: "torch", or "auto", which is torch too: on a GPU where there is one.
 
-        Returns:
-            A pipeline that is ready to annotate.
-
         Raises:
             BundleError: A part cannot be used.
             ConfigError: The backend is another, or a library is not installed.
@@ -74,9 +71,6 @@ def find_released(name: str | Path) -> ReleasedFolder:
 
     Args:
         name: A folder, or "org/name@revision" on the Hub.
-
-    Returns:
-        The pipeline.
 
     Raises:
         BundleError: It cannot be found or fetched.
@@ -112,9 +106,6 @@ class ConvertedSource:
 
         Args:
             backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
-
-        Returns:
-            A pipeline that is ready to annotate.
 
         Raises:
             BundleError: A model or an index cannot be used.

@@ -72,26 +72,12 @@ class ReleasedView:
         return next(iter(self.indexes.values())).version
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity: its name is the text of a document, its description the definition.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            The record, or None where the id is unknown.
-        """
+        """Return an entity, or None: its name is a document's text, its description the definition."""
         document = self.document("span", entity_id)
         return None if document is None else split_document(document, entity_id)[0]
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation.
-
-        Args:
-            relation_id: Its id.
-
-        Returns:
-            The record, or None where the id is unknown.
-        """
+        """Return a relation, or None where the id is unknown."""
         document = self.document("triplet", relation_id)
         if document is None:
             return None
@@ -199,10 +185,6 @@ class ReleasedPipeline:
     ) -> list[Annotation]:
         """Annotate documents; each answer depends on its document alone.
 
-        Args:
-            documents: Documents.
-            options: Tasks, thresholds, candidates.
-
         Returns:
             One annotation a document, same order.
 
@@ -221,9 +203,6 @@ class ReleasedPipeline:
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows, as the pipeline is set.
 
-        Args:
-            document: A document.
-
         Returns:
             Windows in order; none for a text without tokens.
 
@@ -235,14 +214,7 @@ class ReleasedPipeline:
         return [*word_windows(document, self._windowing, self._parts.cutter)]
 
     def count_tokens(self, window: Window) -> int:
-        """Estimate what a window costs the reader.
-
-        Args:
-            window: A window.
-
-        Returns:
-            Tokens of text and candidates, roughly.
-        """
+        """Estimate what a window costs the reader."""
         top_k = self._config.settings.top_k
         candidates = sum(min(top_k, len(index)) for index in self._view.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
@@ -341,15 +313,6 @@ class ReleasedPipeline:
 
         As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
         one, also where both are linked to nothing.
-
-        Args:
-            document: The document.
-            window_annotations: What was read.
-            options: Tasks and `nil`.
-            view: Not looked at: merging needs no record.
-
-        Returns:
-            The answer.
         """
         labelled = [_relabelled(one, None, NME) for one in window_annotations]
         merged = windowing.merge(document, labelled, nil=True)

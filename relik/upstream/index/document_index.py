@@ -39,9 +39,6 @@ def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> F
 
     Args:
         queries: Float32, (n_queries, width).
-        dim: Width of the vectors of the index.
-        top_k: Documents per query.
-        narrow: Let the first dimensions of wider queries count.
 
     Returns:
         Float32, (n_queries, dim).
@@ -68,10 +65,6 @@ def read_found(
     read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
 ) -> list[list[FoundDocument]]:
     """Read the documents that queries found, each once however many queries found it.
-
-    Args:
-        read: Reads the document of a row.
-        found: Rows and scores of each query.
 
     Returns:
         The documents of each query, in the same order.
@@ -133,8 +126,6 @@ class DocumentIndex:
         Args:
             folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
                 `index.faiss`.
-            settings: What the pipeline says of it.
-            device: Where it is searched. A GPU needs the vectors in its memory.
             precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
                 computes in float32.
 
@@ -212,11 +203,6 @@ class DocumentIndex:
     ) -> list[list[tuple[int, float]]]:
         """Find the rows of the best documents of each query, and do not read them.
 
-        Args:
-            queries: As for `search`.
-            top_k: As for `search`.
-            truncate: As for `search`.
-
         Returns:
             For each query at most `top_k` rows with their scores, best first, ties by row.
 
@@ -237,9 +223,6 @@ class DocumentIndex:
     def entity_id(self, row: int) -> str:
         """Return the id of a document as text, as the server gives it.
 
-        Args:
-            row: Its row.
-
         Returns:
             The id. Two documents of one id are one entity, the first of them.
         """
@@ -247,9 +230,6 @@ class DocumentIndex:
 
     def row_of(self, entity_id: str) -> int | None:
         """Find a document by its id as text.
-
-        Args:
-            entity_id: From `entity_id`.
 
         Returns:
             Its row, or None.
@@ -264,7 +244,6 @@ class DocumentIndex:
         """Append documents with their vectors.
 
         Args:
-            documents: Documents or texts.
             vectors: Float32, (n_documents, dim), made by the index's encoder.
 
         Raises:
@@ -286,12 +265,6 @@ class DocumentIndex:
     def delete(self, key: str | int | Document) -> Document:
         """Take a document out, so that no search finds it.
 
-        Args:
-            key: Its id or text, or the document.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -299,9 +272,6 @@ class DocumentIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index in upstream's format, without the deleted documents.
-
-        Args:
-            folder: Made where it is missing.
 
         Raises:
             BundleError: The index is searched with FAISS.
@@ -326,10 +296,7 @@ def write_index(
     """Write an index in upstream's format.
 
     Args:
-        folder: Made where it is missing.
-        documents: Its documents.
         vectors: (n_documents, dim), in the same order.
-        settings: How the vectors were made: `metadata_fields` and `separator`.
     """
     import yaml
 
@@ -347,12 +314,6 @@ def write_index(
 
 def read_index_config(folder: Path) -> dict[str, Any]:
     """Read what an index in upstream's format says of itself.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        Settings by name; none without a `config.yaml`.
 
     Raises:
         BundleCorruptError: The file is not plain YAML.

@@ -34,11 +34,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON object.
-
-        Returns:
-            `text`, `id` and `metadata`.
-        """
+        """Return it as a JSON object."""
         return {"text": self.text, "id": self.id, "metadata": dict(self.metadata)}
 
 
@@ -66,10 +62,6 @@ class DocumentStore:
 
         Args:
             path: One JSON object with `text`, and perhaps `id` and `metadata`, a line.
-            skip_metadata: Leave the metadata out.
-
-        Returns:
-            The store; a malformed line is found when it is asked for.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -125,9 +117,6 @@ class DocumentStore:
         Args:
             row: From 0 to `n_rows - 1`.
 
-        Returns:
-            The document.
-
         Raises:
             InputError: There is no such row, or it was deleted.
             BundleCorruptError: The row's line is malformed.
@@ -154,9 +143,6 @@ class DocumentStore:
     def row_of(self, key: "str | int | Document") -> int | None:
         """Find the row of a document.
 
-        Args:
-            key: As for `get`.
-
         Returns:
             The lowest row, or None.
         """
@@ -173,9 +159,6 @@ class DocumentStore:
         Args:
             documents: Documents, or texts, or JSON objects as in the file. One without an id
                 gets its row as its id.
-
-        Returns:
-            Their rows.
 
         Raises:
             InputError: A document is none of these, or its id is taken.
@@ -200,12 +183,6 @@ class DocumentStore:
     def delete(self, key: "str | int | Document") -> Document:
         """Take a document out. Its row stays empty, so that the others keep theirs.
 
-        Args:
-            key: As for `get`.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -219,11 +196,7 @@ class DocumentStore:
         return document
 
     def save(self, path: Path) -> None:
-        """Write the documents in the order of their rows, without the deleted ones.
-
-        Args:
-            path: A JSON Lines file, replaced where it exists.
-        """
+        """Write the documents in the order of their rows, without the deleted ones."""
         with path.open("w", encoding="utf-8") as stream:
             for document in self:
                 stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
@@ -277,9 +250,6 @@ def as_document(value: object) -> Document:
     Args:
         value: A document, a text, or a JSON object with `text` and perhaps `id` and `metadata`.
 
-    Returns:
-        The document.
-
     Raises:
         InputError: It is none of these.
     """
@@ -301,15 +271,7 @@ def as_document(value: object) -> Document:
 
 
 def candidate_text(document: Document, metadata_fields: Sequence[str]) -> str:
-    """Write a document as the reader sees it.
-
-    Args:
-        document: The document.
-        metadata_fields: Metadata that follow its text, without any separator.
-
-    Returns:
-        The text; metadata that it lacks add nothing.
-    """
+    """Write a document as the reader sees it."""
     values = (document.metadata.get(name) for name in metadata_fields)
     return document.text + "".join("" if value is None else str(value) for value in values)
 

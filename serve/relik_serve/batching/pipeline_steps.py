@@ -1,4 +1,4 @@
-"""What the server asks of a pipeline: its four steps, each callable on its own."""
+"""The protocol of a served pipeline: the steps split, retrieve, read and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ from relik.types import (
 
 
 class Stages(Protocol):
-    """`relik.pipeline.Pipeline`, as far as the server uses it.
+    """The steps of `relik.pipeline.Pipeline` that the server calls.
 
-    `retrieve` and `read` are each called from one thread of their own, at the same time as
-    each other; everything else may be called from any thread.
+    `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
+    others.
     """
 
     @property
@@ -36,15 +36,14 @@ class Stages(Protocol):
         """Split a document into windows; an empty text has none."""
 
     def count_tokens(self, window: Window) -> int:
-        """Return about how many tokens a window costs."""
+        """Estimate the tokens of a window."""
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
         """Return the candidates of each window, same length and order.
 
-        The windows of a document are given all together, in order: they are evidence for
-        each other.
+        A batch has all windows of a document, in order, because they are evidence for each other.
         """
 
     def read(
@@ -54,7 +53,7 @@ class Stages(Protocol):
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window, same length and order, each looked at alone."""
+        """Return the annotation of each window, same length and order, each read independently."""
 
     def merge(
         self,
@@ -63,17 +62,17 @@ class Stages(Protocol):
         *,
         options: AnnotateOptions,
     ) -> Annotation:
-        """Join what was found in the windows of one document."""
+        """Merge the annotations of the windows of one document."""
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None where the id is unknown."""
+        """Return an entity, or None if the id is unknown."""
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None where the id is unknown."""
+        """Return a relation, or None if the id is unknown."""
 
 
 class GivenStages(Protocol):
-    """Those two steps of a pipeline that can take mentions from the caller, once more."""
+    """The steps of a pipeline that can link given mentions."""
 
     def read(
         self,
@@ -83,7 +82,7 @@ class GivenStages(Protocol):
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window; mentions of a window with None are to be found."""
+        """Return the annotation of each window; in one with mentions None, detect mentions."""
 
     def merge(
         self,
@@ -93,18 +92,15 @@ class GivenStages(Protocol):
         options: AnnotateOptions,
         mentions: Sequence[Span],
     ) -> Annotation:
-        """Join what was found in the windows of one document, whose mentions were given."""
+        """Merge the annotations of the windows of one document with given mentions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A pipeline and how much it knows.
+    """A pipeline and the sizes of its knowledge bases.
 
     Args:
-        stages: The pipeline.
-        n_entities: Entities of its knowledge base.
-        n_relations: Relations of its knowledge base.
-        given: The pipeline again, where it takes mentions; None where it finds them itself.
+        given: The same pipeline if it can link given mentions, else None.
     """
 
     stages: Stages

@@ -254,11 +254,7 @@ def _measured(
     known: KnownIds | None = None,
 ) -> Measured:
     """Open a bundle, measure it and let go of it."""
-    from relik.commands.systems import open_measured
-
-    pipeline: Configured = open_measured(
-        source.bundle, source.backend, entities=source.kb, dense_only=source.dense_only
-    )
+    pipeline: Configured = _open(source)
     options = asked.options
     if asked.wanted.anything:
         options = _explicit(options, pipeline.config, baseline=source.baseline)
@@ -307,6 +303,17 @@ def _explicit(
 
 def _chosen(asked: float | None, default: float) -> float:
     return default if asked is None else asked
+
+
+def _open(source: Source) -> Configured:
+    """Open a bundle; one without a reader can be measured by retrieval alone."""
+    from relik.bundle import open_bundle
+
+    bundle = open_bundle(source.bundle)
+    if source.dense_only:
+        dense = bundle.config.retriever.dense_only()
+        bundle = replace(bundle, config=replace(bundle.config, retriever=dense))
+    return bundle.pipeline(source.backend, entities=source.kb)
 
 
 def _known_to_both(gold: Sequence[GoldDocument], *sources: Source) -> frozenset[str]:

@@ -19,11 +19,11 @@ def mentions_of(tiny_bundle: Bundle) -> Mentions:
     """Give what the random model finds in a text, or links where it is given, by a setting."""
 
     def read(text: str, given: Span | None = None, **changed: bool) -> set[str]:
-        settings = replace(tiny_bundle.config.reader, **changed)
+        rules = replace(tiny_bundle.config.rules, **changed)
         reader = open_reader(
             tiny_bundle.path,
             backend="onnx",
-            config=replace(tiny_bundle.config, reader=settings),
+            config=replace(tiny_bundle.config, rules=rules),
             tokenizer=tiny_bundle.tokenizer(),
             knowledge=(
                 KnowledgeBase.open(tiny_bundle.path / LAYOUT.entities),

@@ -2,14 +2,14 @@
 
 import json
 import shutil
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from relik.bundle import Bundle
-from relik.config import CalibrationConfig, ReaderConfig
+from relik.config import CalibrationConfig, ReaderConfig, RulesConfig
 from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import KIND
@@ -28,6 +28,7 @@ from relik.types import (
 
 ALL = AnnotateOptions(threshold=0.0, relation_threshold=0.0)
 TEXT = "Ada Lovelace was born in Paris, the capital of France."
+_RULES = {each.name for each in fields(RulesConfig)}
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +45,13 @@ def _open(
     path: Path | None = None,
     **settings: object,
 ) -> TransformerReader:
+    of_rules = {name: settings.pop(name) for name in list(settings) if name in _RULES}
     reader = replace(bundle.config.reader, **settings)  # type: ignore[arg-type]  # as named
+    rules = replace(bundle.config.rules, **of_rules)  # type: ignore[arg-type]  # as named
     return open_reader(
         path or bundle.path,
         backend=backend,
-        config=replace(bundle.config, reader=reader),
+        config=replace(bundle.config, reader=reader, rules=rules),
         tokenizer=bundle.tokenizer(),
         knowledge=knowledge,
     )
@@ -271,7 +274,7 @@ def test_triples_between_two_sentences_are_doubtful_where_that_counts(
 
 def test_a_weight_of_two_sentences_is_not_negative() -> None:
     with pytest.raises(ConfigError, match=r"got apart_weight -1\.0, expected at least 0"):
-        ReaderConfig(apart_weight=-1.0)
+        RulesConfig(apart_weight=-1.0)
 
 
 def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> None:

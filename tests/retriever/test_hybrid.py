@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from relik.config import RetrieverConfig
+from relik.config import FusionWeights, RetrieverConfig
 from relik.kb import KnowledgeBase
 from relik.retriever.hybrid import HybridRetriever
 from relik.testing import HashEncoder
@@ -24,7 +24,7 @@ RECORDS: list[dict[str, object]] = [
     {"id": "Q7", "name": "Ada Lovelace", "partials": ["Lovelace"]},
     *({"id": f"R{k}", "name": f"Record {k}"} for k in range(12)),
 ]
-ZERO = RetrieverConfig(
+ZERO = FusionWeights(
     **dict.fromkeys(
         ("dense_weight", "exact_weight", "prior_weight", "partial_weight", "nested_weight"), 0.0
     ),
@@ -55,8 +55,9 @@ def _built(
 
 @pytest.fixture(scope="module")
 def make(kb: KnowledgeBase) -> Make:
-    def made(config: RetrieverConfig | None = None, *, lexical: bool = True) -> HybridRetriever:
-        return HybridRetriever(HashEncoder(16), kb, config or RetrieverConfig(), lexical=lexical)
+    def made(fusion: FusionWeights | None = None, *, lexical: bool = True) -> HybridRetriever:
+        config = RetrieverConfig(fusion=fusion or FusionWeights())
+        return HybridRetriever(HashEncoder(16), kb, config, lexical=lexical)
 
     return made
 
@@ -85,7 +86,7 @@ def test_what_is_named_comes_first_and_says_so(make: Make) -> None:
 
 
 def test_the_common_meaning_of_a_name_comes_before_the_rare_one(make: Make) -> None:
-    config = RetrieverConfig(dense_weight=0.0)
+    config = FusionWeights(dense_weight=0.0)
     (found,) = make(config).retrieve(_windows("in Paris"), top_k=2)
     assert [candidate.entity_id for candidate in found] == ["Q9", "Q2"]
 
@@ -110,7 +111,7 @@ def test_namesakes_make_room_for_another_name(tmp_path: Path, tiny_tokenizer: To
     settings = {"dense_weight": 0.0, "prior_weight": 0.1, "partial_weight": -3.0}
 
     def found(**more: float) -> list[str]:
-        config = RetrieverConfig(**settings, **more)  # type: ignore[arg-type]
+        config = RetrieverConfig(fusion=FusionWeights(**settings, **more))
         retriever = HybridRetriever(HashEncoder(16), kb, config)
         return [c.entity_id for c in retriever.retrieve(_windows("Lee and Bob"), top_k=4)[0]]
 
@@ -150,7 +151,7 @@ def test_the_border_does_not_ask_the_row(tmp_path: Path, tiny_tokenizer: Tokeniz
 
 def test_no_weight_is_too_large(make: Make) -> None:
     for weight in (1e6, -1e6):
-        config = RetrieverConfig(dense_weight=weight, bias=weight)
+        config = FusionWeights(dense_weight=weight, bias=weight)
         (found,) = make(config).retrieve(_windows("Paris"), top_k=9)
         _check(found, 9)
 

@@ -32,8 +32,8 @@ def _scores(
 ) -> dict[Span, tuple[str, float]]:
     entities = KnowledgeBase.open(bundle.path / LAYOUT.entities)
     entities.any_case = any_case
-    settings = replace(
-        bundle.config.reader,
+    rules = replace(
+        bundle.config.rules,
         term_weight=weight,
         unnamed_weight=unnamed,
         term_prior_factor=1.0,
@@ -42,7 +42,7 @@ def _scores(
     reader = open_reader(
         bundle.path,
         backend="onnx",
-        config=replace(bundle.config, reader=settings),
+        config=replace(bundle.config, rules=rules),
         tokenizer=bundle.tokenizer(),
         knowledge=(entities, KnowledgeBase.open(bundle.path / LAYOUT.relations)),
     )

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import read_pipeline
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.retriever.encoder import open_encoder
@@ -107,9 +107,9 @@ class RetrieverKind:
             entities=Records.read(Path(self.config.knowledge.out) / "entities.jsonl"),
             windows=self.config.windows,
         )
-        settings = read_toml(PipelineConfig, self._bundle / LAYOUT.pipeline)
+        settings = read_pipeline(self._bundle / LAYOUT.pipeline)
         kb = KnowledgeBase.open(self._bundle / LAYOUT.entities)
-        retriever = HybridRetriever(open_encoder(self._bundle, "auto"), kb, settings.retriever)
+        retriever = HybridRetriever(open_encoder(self._bundle, "auto"), settings.retriever)
         chosen = sample_documents(examples, _WINDOWS, seed=0, document=lambda each: each.doc_id)
         opened = time.monotonic()
         fit_fusion(chosen, retriever, kb)

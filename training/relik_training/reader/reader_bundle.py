@@ -5,7 +5,7 @@ import json
 import shutil
 from pathlib import Path
 
-from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
 from relik.layout import KIND, LAYOUT
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik.reader.open_reader import row_tokens
@@ -63,9 +63,7 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
 
 def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
     """Give the settings of the bundle, uncalibrated and within what the reader can read."""
-    settings = config.serving.applied_to(
-        read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
-    )
+    settings = config.serving.applied_to(read_pipeline(Path(config.base) / LAYOUT.pipeline))
     about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
     longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
     return dataclasses.replace(
@@ -88,7 +86,7 @@ def _fields(config: ReaderTraining) -> dict[str, object]:
         if each.name not in known
     ]
     return {
-        "model": config.model or read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
+        "model": config.model or read_pipeline(base / LAYOUT.pipeline).model,
         "sources": sources,
         "licences": sorted({str(source["licence"]) for source in sources}),
         "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},

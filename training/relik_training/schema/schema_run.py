@@ -10,14 +10,14 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
-from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, read_toml
+from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, RulesConfig, read_pipeline
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
-from relik.retriever.exhaustive import GivenRetriever
+from relik.retriever.exhaustive import ExhaustiveRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
 from relik_training.data.examples import Example
@@ -137,12 +137,11 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
             model=config.model,
             windows=config.windows,
             retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
-            # The name of a type is no name of its mentions.
             reader=ReaderConfig(
-                max_tokens=_longest(config, backbone),
-                prior_weight=0.0,
-                drop_nil=config.wrong_spans > 0,
+                max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0
             ),
+            # The name of a type is no name of its mentions.
+            rules=RulesConfig(prior_weight=0.0),
         ),
         out / LAYOUT.pipeline,
     )
@@ -205,12 +204,12 @@ def _data(
     relations = KnowledgeBase.open(base / LAYOUT.relations)
     # A reader takes special tokens in a text for text.
     tokenizer.encode_special_tokens = True
-    longest = read_toml(PipelineConfig, base / LAYOUT.pipeline).reader.max_tokens
+    longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=((entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))),
+        sides=((entities, ExhaustiveRetriever()), (relations, ExhaustiveRetriever())),
         sampling=ReaderSampling(
             entity_candidates=(len(entities),),
             relation_candidates=(len(relations),),

@@ -3,10 +3,17 @@
 import re
 from pathlib import Path
 
+import pytest
+
 import relik
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "benchmarks").glob("*.md")),
+]
 TEST_COMMAND = "pip install '.[test]' && pytest"
 
 
@@ -21,11 +28,44 @@ def test_ci_runs_the_test_command_of_the_readme() -> None:
     assert steps == TEST_COMMAND.split(" && ")
 
 
-def test_links_between_documents_lead_somewhere() -> None:
-    for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
-        text = (ROOT / name).read_text(encoding="utf-8")
-        for target in re.findall(r"\]\((?!https?:)([^)#]+)", text):
-            assert (ROOT / target).exists(), f"{name} links to {target}"
+def _written(page: Path) -> str:
+    """Return a page without its blocks of code, whose lines may look like links or headings."""
+    return re.sub(r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+def _anchor(heading: str) -> str:
+    """Return the anchor that GitHub gives a heading."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def _anchors(page: Path) -> set[str]:
+    return {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", _written(page), flags=re.M)}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_between_documents_lead_somewhere(page: Path) -> None:
+    for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", _written(page)):
+        led = page.parent / target if target else page
+        assert led.exists(), f"{page.name} links to {target}"
+        assert not anchor or anchor in _anchors(led), f"{page.name} links to {target}#{anchor}"
+
+
+def test_every_page_can_be_reached_from_the_readme() -> None:
+    linked = {
+        (page.parent / target).resolve()
+        for page in PAGES
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)", _written(page))
+    }
+    assert not [page.name for page in (ROOT / "docs").glob("*.md") if page not in linked]
+
+
+def test_each_file_that_the_architecture_names_exists() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:[\w.-]+/)+(?:[\w.-]+)?|\.?[\w-]+\.(?:md|toml))`", page))
+    steps = {name for name in named if name.endswith(".py")}
+    assert len(steps) > 40
+    inside = {"pipeline.toml", "retriever/", "schema/", "relations/"}
+    assert not [name for name in named - inside if not (ROOT / name).exists()]
 
 
 def test_the_python_in_the_readme_compiles_and_imports_public_names() -> None:

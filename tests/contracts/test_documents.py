@@ -1,11 +1,18 @@
 """What the documents promise is what the tree has."""
 
+import dataclasses
+import json
 import re
 from pathlib import Path
 
 import pytest
+import typer
 
 import relik
+from relik_serve.api.schemas import AnnotateRequest, DocumentIn
+from relik_serve.problems import CLIENT_LEFT, STATUSES
+from relik_serve.settings import Settings
+from relik_training.cli import app as train
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -80,3 +87,53 @@ def test_the_python_in_the_readme_compiles_and_imports_public_names() -> None:
 def test_the_changelog_has_this_version() -> None:
     changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert f"## [{relik.__version__}]" in changelog
+
+
+def test_operations_has_every_setting_of_the_server_with_its_default() -> None:
+    page = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| `RELIK_(\w+)` \| (?:`--[\w-]+`)? ?\| (?:`(.*?)`)? ?\|", page, flags=re.M
+    )
+    defaults = {name.lower(): default for name, default in rows}
+    shown = {
+        field.name: f"{field.default:g}" if isinstance(field.default, float) else field.default
+        for field in dataclasses.fields(Settings)
+    }
+    assert defaults == {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in shown.items()
+    }
+
+
+def test_the_page_of_the_api_has_every_field_and_every_status() -> None:
+    page = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    named = {
+        name
+        for cell in re.findall(r"^\| (`.*?) \|", page, flags=re.M)
+        for name in re.findall(r"`(?:documents\[\]\.)?(\w+)`", cell)
+    }
+    assert named >= (set(AnnotateRequest.model_fields) | set(DocumentIn.model_fields)) - {
+        "documents"
+    }
+    rows = {int(status) for status in re.findall(r"^\| (\d{3}) \|", page, flags=re.M)}
+    assert rows == {*STATUSES, CLIENT_LEFT}
+
+
+def test_the_answers_on_the_page_of_the_api_are_json() -> None:
+    page = (ROOT / "docs" / "http.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```json\n(.*?)```", page, flags=re.DOTALL)
+    assert len(blocks) > 5
+    for block in blocks:
+        json.loads(block)
+
+
+def test_the_reference_of_training_has_every_command_and_every_recipe() -> None:
+    page = (ROOT / "docs" / "training-reference.md").read_text(encoding="utf-8")
+    commands = getattr(typer.main.get_command(train), "commands", {})
+    assert commands
+    assert not [name for name in commands if f"`relik train {name}`" not in page]
+    named = re.findall(r"`([\w-]+\.toml|-\d)`", page)
+    stems = {name.removesuffix(".toml") for name in named}
+    stems |= {f"default-{kind}{name}" for kind in ("reader", "retriever") for name in named}
+    recipes = (ROOT / "training" / "recipes").glob("*.toml")
+    assert {recipe.stem for recipe in recipes} <= stems

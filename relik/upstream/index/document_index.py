@@ -77,8 +77,6 @@ class DocumentIndex:
         Args:
             folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
                 `index.faiss`.
-            settings: What the pipeline says of it.
-            device: Where it is searched. A GPU needs the vectors in its memory.
             precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
                 computes in float32.
 
@@ -156,11 +154,6 @@ class DocumentIndex:
     ) -> list[list[tuple[int, float]]]:
         """Find the rows of the best documents of each query, and do not read them.
 
-        Args:
-            queries: As for `search`.
-            top_k: As for `search`.
-            truncate: As for `search`.
-
         Returns:
             For each query at most `top_k` rows with their scores, best first, ties by row.
 
@@ -181,9 +174,6 @@ class DocumentIndex:
     def entity_id(self, row: int) -> str:
         """Return the id of a document as text, as the server gives it.
 
-        Args:
-            row: Its row.
-
         Returns:
             The id. Two documents of one id are one entity, the first of them.
         """
@@ -191,9 +181,6 @@ class DocumentIndex:
 
     def row_of(self, entity_id: str) -> int | None:
         """Find a document by its id as text.
-
-        Args:
-            entity_id: From `entity_id`.
 
         Returns:
             Its row, or None.
@@ -208,7 +195,6 @@ class DocumentIndex:
         """Append documents with their vectors.
 
         Args:
-            documents: Documents or texts.
             vectors: Float32, (n_documents, dim), made by the index's encoder.
 
         Raises:
@@ -230,12 +216,6 @@ class DocumentIndex:
     def delete(self, key: str | int | Document) -> Document:
         """Take a document out, so that no search finds it.
 
-        Args:
-            key: Its id or text, or the document.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -243,9 +223,6 @@ class DocumentIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index in upstream's format, without the deleted documents.
-
-        Args:
-            folder: Made where it is missing.
 
         Raises:
             BundleError: The index is searched with FAISS.
@@ -270,10 +247,7 @@ def write_index(
     """Write an index in upstream's format.
 
     Args:
-        folder: Made where it is missing.
-        documents: Its documents.
         vectors: (n_documents, dim), in the same order.
-        settings: How the vectors were made: `metadata_fields` and `separator`.
     """
     import yaml
 
@@ -291,12 +265,6 @@ def write_index(
 
 def read_index_config(folder: Path) -> dict[str, Any]:
     """Read what an index in upstream's format says of itself.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        Settings by name; none without a `config.yaml`.
 
     Raises:
         BundleCorruptError: The file is not plain YAML.

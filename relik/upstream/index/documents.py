@@ -39,11 +39,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON object.
-
-        Returns:
-            `text`, `id` and `metadata`.
-        """
+        """Return it as a JSON object."""
         return {"text": self.text, "id": self.id, "metadata": dict(self.metadata)}
 
 
@@ -71,10 +67,6 @@ class DocumentStore:
 
         Args:
             path: One JSON object with `text`, and perhaps `id` and `metadata`, a line.
-            skip_metadata: Leave the metadata out.
-
-        Returns:
-            The store; a malformed line is found when it is asked for.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -130,9 +122,6 @@ class DocumentStore:
         Args:
             row: From 0 to `n_rows - 1`.
 
-        Returns:
-            The document.
-
         Raises:
             InputError: There is no such row, or it was deleted.
             BundleCorruptError: The row's line is malformed.
@@ -159,9 +148,6 @@ class DocumentStore:
     def row_of(self, key: "str | int | Document") -> int | None:
         """Find the row of a document.
 
-        Args:
-            key: As for `get`.
-
         Returns:
             The lowest row, or None.
         """
@@ -178,9 +164,6 @@ class DocumentStore:
         Args:
             documents: Documents, or texts, or JSON objects as in the file. One without an id
                 gets its row as its id.
-
-        Returns:
-            Their rows.
 
         Raises:
             InputError: A document is none of these, or its id is taken.
@@ -205,12 +188,6 @@ class DocumentStore:
     def delete(self, key: "str | int | Document") -> Document:
         """Take a document out. Its row stays empty, so that the others keep theirs.
 
-        Args:
-            key: As for `get`.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -224,11 +201,7 @@ class DocumentStore:
         return document
 
     def save(self, path: Path) -> None:
-        """Write the documents in the order of their rows, without the deleted ones.
-
-        Args:
-            path: A JSON Lines file, replaced where it exists.
-        """
+        """Write the documents in the order of their rows, without the deleted ones."""
         with path.open("w", encoding="utf-8") as stream:
             for document in self:
                 stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
@@ -282,9 +255,6 @@ def as_document(value: object) -> Document:
     Args:
         value: A document, a text, or a JSON object with `text` and perhaps `id` and `metadata`.
 
-    Returns:
-        The document.
-
     Raises:
         InputError: It is none of these.
     """
@@ -306,15 +276,7 @@ def as_document(value: object) -> Document:
 
 
 def candidate_text(document: Document, metadata_fields: Sequence[str]) -> str:
-    """Write a document as the reader sees it.
-
-    Args:
-        document: The document.
-        metadata_fields: Metadata that follow its text, without any separator.
-
-    Returns:
-        The text; metadata that it lacks add nothing.
-    """
+    """Write a document as the reader sees it."""
     values = (document.metadata.get(name) for name in metadata_fields)
     return document.text + "".join("" if value is None else str(value) for value in values)
 
@@ -351,9 +313,6 @@ def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> F
 
     Args:
         queries: Float32, (n_queries, width).
-        dim: Width of the vectors of the index.
-        top_k: Documents per query.
-        narrow: Let the first dimensions of wider queries count.
 
     Returns:
         Float32, (n_queries, dim).
@@ -380,10 +339,6 @@ def read_found(
     read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
 ) -> list[list[FoundDocument]]:
     """Read the documents that queries found, each once however many queries found it.
-
-    Args:
-        read: Reads the document of a row.
-        found: Rows and scores of each query.
 
     Returns:
         The documents of each query, in the same order.

@@ -14,6 +14,7 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import DeadlineError
 
 
@@ -84,6 +85,23 @@ class RetrievedWindow:
     candidates: WindowCandidates
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What all documents of a request share from its admission to its answer.
+
+    Args:
+        options: What the caller asked for.
+        view: Knowledge that every stage works from.
+        deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
+        timer: Where to count its time.
+    """
+
+    options: AnnotateOptions
+    view: View
+    deadline: float
+    timer: Timer
+
+
 class Work:
     """A document between admission and its answer.
 
@@ -94,9 +112,7 @@ class Work:
         document: The document.
         windows: Its windows, in order.
         costs: Tokens of each window.
-        options: What the caller asked for.
-        deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
-        timer: Where to count the time of its request.
+        admission: What it shares with the other documents of its request.
         given: Its mentions; None where they are to be found.
     """
 
@@ -106,19 +122,15 @@ class Work:
         windows: Sequence[Window],
         *,
         costs: Sequence[int],
-        options: AnnotateOptions,
-        deadline: float,
-        timer: Timer,
+        admission: Admission,
         given: Given | None = None,
     ) -> None:
         self.document = document
         self.given = given
         self.windows = tuple(windows)
         self.costs = tuple(costs)
-        self.options = options
-        self.timer = timer
+        self.admission = admission
         self.future: Future[list[WindowAnnotation]] = Future()
-        self._deadline = deadline
         self._lock = threading.Lock()
         self._ended = False
         self._candidates: dict[int, WindowCandidates] = {}
@@ -134,13 +146,22 @@ class Work:
         """
         return [Piece(work=self, index=index) for index in range(len(self.windows))]
 
+    def goes_with(self, other: "Work") -> bool:
+        """Tell whether pieces of both may share a batch: same options, same view."""
+        mine, theirs = self.admission, other.admission
+        return mine.view is theirs.view and mine.options == theirs.options
+
     def is_wanted(self) -> bool:
         """Tell whether somebody still waits; past the deadline, end it with an error.
 
         Returns:
             False where the answer is of no use any more.
         """
-        if not self._ended and not self.future.cancelled() and time.monotonic() > self._deadline:
+        if (
+            not self._ended
+            and not self.future.cancelled()
+            and time.monotonic() > self.admission.deadline
+        ):
             self.fail(DeadlineError("the deadline passed while the document waited for the model"))
         return not (self._ended or self.future.cancelled())
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from relik.types import (
     AnnotateOptions,
@@ -17,7 +17,25 @@ from relik.types import (
 )
 
 
-class Stages(Protocol):
+class View(Protocol):
+    """One version of the knowledge; a request keeps the view that it was admitted with."""
+
+    @property
+    def version(self) -> str:
+        """Version of the knowledge base, for the answer."""
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, or None where the id is unknown."""
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None where the id is unknown."""
+
+
+V = TypeVar("V", bound=View)
+V_contra = TypeVar("V_contra", bound=View, contravariant=True)
+
+
+class Stages(Protocol[V]):
     """`relik.pipeline.Pipeline`, as far as the server uses it.
 
     `retrieve` and `read` are each called from one thread of their own, at the same time as
@@ -29,8 +47,8 @@ class Stages(Protocol):
         """Name of the model."""
 
     @property
-    def kb_version(self) -> str:
-        """Version of the knowledge base."""
+    def view(self) -> V:
+        """The view that the pipeline was opened with."""
 
     def split(self, document: Document) -> list[Window]:
         """Split a document into windows; an empty text has none."""
@@ -39,7 +57,7 @@ class Stages(Protocol):
         """Return about how many tokens a window costs."""
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: V
     ) -> list[WindowCandidates]:
         """Return the candidates of each window, same length and order.
 
@@ -53,6 +71,7 @@ class Stages(Protocol):
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: V,
     ) -> list[WindowAnnotation]:
         """Return what is found in each window, same length and order, each looked at alone."""
 
@@ -62,18 +81,13 @@ class Stages(Protocol):
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: V,
     ) -> Annotation:
         """Join what was found in the windows of one document."""
 
-    def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None where the id is unknown."""
 
-    def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None where the id is unknown."""
-
-
-class GivenStages(Protocol):
-    """Those two steps of a pipeline that can take mentions from the caller, once more."""
+class GivenStages(Protocol[V_contra]):
+    """The two steps of a pipeline that can take mentions from the caller."""
 
     def read(
         self,
@@ -82,6 +96,7 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
+        view: V_contra,
     ) -> list[WindowAnnotation]:
         """Return what is found in each window; mentions of a window with None are to be found."""
 
@@ -92,8 +107,14 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span],
+        view: V_contra,
     ) -> Annotation:
         """Join what was found in the windows of one document, whose mentions were given."""
+
+
+# A view goes back only to the pipeline that it came from, so its own type is nobody's business.
+AnyStages: TypeAlias = Stages[Any]
+AnyGivenStages: TypeAlias = GivenStages[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +128,7 @@ class Served:
         given: The pipeline again, where it takes mentions; None where it finds them itself.
     """
 
-    stages: Stages
+    stages: AnyStages
     n_entities: int
     n_relations: int
-    given: GivenStages | None = None
+    given: AnyGivenStages | None = None

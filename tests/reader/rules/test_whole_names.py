@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from relik.bundle import Bundle
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.names.trie import PRIMARY, NameMatch
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
@@ -204,9 +205,10 @@ def test_the_reader_takes_the_whole_name(tiny_bundle: Bundle, kb: KnowledgeBase)
             backend="onnx",
             config=replace(tiny_bundle.config, rules=rules),
             tokenizer=tiny_bundle.tokenizer(),
-            knowledge=(kb, KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)),
         )
-        (told,) = reader.read([window], candidates, options=options)
+        entities, relations = kb, KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)
+        view = KnowledgeView(entities=entities, relations=relations)
+        (told,) = reader.read([window], candidates, view, options=options)
         return {text[s.span.start : s.span.end]: s.entity_id for s in told.spans}
 
     # The model is random: without the option it finds other spans.

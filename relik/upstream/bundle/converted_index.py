@@ -10,7 +10,7 @@ from relik.kb import KnowledgeBase
 from relik.types import FloatArray, IntArray
 from relik.upstream.bundle.converted_documents import EXTRAS, ConvertedDocuments
 from relik.upstream.checkpoint.settings import IndexSettings, Precision
-from relik.upstream.index.document_index import FoundDocument, fit_queries, read_found
+from relik.upstream.index.documents import FoundDocument, fit_queries, read_found
 
 
 class _Vectors(Protocol):

@@ -48,7 +48,7 @@ from relik.reader.rules.bare_words import but_bare
 from relik.reader.rules.comma_places import places_apart
 from relik.reader.rules.term_mentions import Places, lifted, term_places, weigh_terms, with_starts
 from relik.reader.rules.whole_names import settled, with_whole_names
-from relik.text import rejoined
+from relik.text import TextTokenizer
 from relik.types import (
     AnnotateOptions,
     FloatArray,
@@ -99,6 +99,7 @@ class TransformerReader:
         self, parts: ReaderParts, config: ReaderConfig, calibration: CalibrationConfig
     ) -> None:
         self._parts = parts
+        self._tokenizer = TextTokenizer(parts.tokenizer)
         self._config = config
         self._calibration = calibration
         self._joined = JOINED * self._raw(config.threshold) if config.join_overlaps else None
@@ -121,10 +122,7 @@ class TransformerReader:
         Returns:
             Tokens of each, without special tokens.
         """
-        encoded = self._parts.tokenizer.encode_batch(
-            [rejoined(text) for text in texts], add_special_tokens=False
-        )
-        return [len(encoding.ids) for encoding in encoded]
+        return [len(encoding.ids) for encoding in self._tokenizer.tokenise(texts)]
 
     def read(
         self,
@@ -190,9 +188,7 @@ class TransformerReader:
         options: AnnotateOptions,
     ) -> list[Row]:
         parts = self._parts
-        encodings = parts.tokenizer.encode_batch(
-            [rejoined(window.text) for window in windows], add_special_tokens=False
-        )
+        encodings = self._tokenizer.tokenise([window.text for window in windows])
         rows = []
         for window, proposed, mentions, encoding in zip(
             windows, candidates, given, encodings, strict=True

@@ -1,9 +1,9 @@
 """Counts the training windows whose tokens differ between `relik.text` and the bare tokenizer.
 
-    python benchmarks/text_entrance.py DATA
+    python benchmarks/text_entrance.py DATA [FILE ...]
 
-Reads the data sets of all stages of the default reader, whole, in the windows of its recipe. A
-window is counted under every reason that changes its tokens.
+Reads the data sets of all stages of the default reader, or the named files of the same folder,
+whole, in the windows of its recipe. A window is counted under every reason that changes its tokens.
 """
 
 import argparse
@@ -70,12 +70,17 @@ def main() -> None:
     """Print one JSON object a data set, and one of all."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", type=Path, help="folder of the data sets")
-    data = parser.parse_args().data
+    parser.add_argument("files", nargs="*", help="data sets in place of those of the recipe")
+    arguments = parser.parse_args()
+    data: Path = arguments.data
     bundle = open_bundle(verify=False)
     bare = Tokenizer.from_file(str(bundle.path / LAYOUT.tokenizer))
     entrance = TextTokenizer(bare)
     total: Counter[str] = Counter()
-    for name, config in _sources().items():
+    sources = _sources()
+    if arguments.files:
+        sources = dict.fromkeys(arguments.files, next(iter(sources.values())))
+    for name, config in sources.items():
         counts = _counted(_windows(data / name, config), bare, entrance)
         total.update(counts)
         print(_line(name, counts), flush=True)

@@ -79,9 +79,24 @@ HOSTILE = (
     "\u65e5\u672c\u8a9e Tokyo \u0939\u093f\u0928\u094d\u0926\u0940 " + "a\u0301" * 40,
     "word " * 200,
 )
-ANY = st.text(
-    st.one_of(st.characters(codec=None), st.sampled_from("aZé¬\u00ad- \r\n[]#\U0001f469\u200d")),
-    max_size=60,
+PIECES = (
+    "Rome",
+    "ROME",
+    "é",
+    " ",
+    "\n",
+    "\r\n",
+    "-\n",
+    "¬ ",
+    "\u00ad",
+    "[SEP]",
+    "[PAD]",
+    "[",
+    "##",
+)
+ANY = st.one_of(
+    st.text(st.characters(codec=None), max_size=60),
+    st.lists(st.sampled_from((*PIECES, "\ud83d", "\U0001f469\u200d", "\u0301"))).map("".join),
 )
 
 

@@ -13,9 +13,9 @@ from tokenizers import Tokenizer
 
 from relik.config import FusionWeights, RetrieverConfig
 from relik.kb import KnowledgeBase
-from relik.retriever.hybrid import HybridRetriever
+from relik.retriever.hybrid import HybridRetriever, WindowFeatures
 from relik.testing import HashEncoder
-from relik.types import Candidate, Span, Window
+from relik.types import Candidate, FloatArray, Span, Window
 from relik_index import build_index
 
 RECORDS: list[dict[str, object]] = [
@@ -35,7 +35,24 @@ ZERO = FusionWeights(
     leader_weight=0.0,
 )
 
-Make = Callable[..., HybridRetriever]
+
+class OverBase:
+    """A retriever over one knowledge base."""
+
+    def __init__(self, retriever: HybridRetriever, kb: KnowledgeBase) -> None:
+        self._retriever, self._kb = retriever, kb
+        self.encode = retriever.encode
+
+    def retrieve(self, windows: list[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
+        return self._retriever.retrieve(windows, self._kb, top_k=top_k)
+
+    def features(
+        self, windows: list[Window], vectors: FloatArray, *, top_k: int
+    ) -> list[WindowFeatures]:
+        return self._retriever.features(windows, vectors, self._kb, top_k=top_k)
+
+
+Make = Callable[..., OverBase]
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +72,9 @@ def _built(
 
 @pytest.fixture(scope="module")
 def make(kb: KnowledgeBase) -> Make:
-    def made(fusion: FusionWeights | None = None, *, lexical: bool = True) -> HybridRetriever:
+    def made(fusion: FusionWeights | None = None, *, lexical: bool = True) -> OverBase:
         config = RetrieverConfig(fusion=fusion or FusionWeights())
-        return HybridRetriever(HashEncoder(16), kb, config, lexical=lexical)
+        return OverBase(HybridRetriever(HashEncoder(16), config, lexical=lexical), kb)
 
     return made
 
@@ -112,7 +129,7 @@ def test_namesakes_make_room_for_another_name(tmp_path: Path, tiny_tokenizer: To
 
     def found(**more: float) -> list[str]:
         config = RetrieverConfig(fusion=FusionWeights(**settings, **more))
-        retriever = HybridRetriever(HashEncoder(16), kb, config)
+        retriever = OverBase(HybridRetriever(HashEncoder(16), config), kb)
         return [c.entity_id for c in retriever.retrieve(_windows("Lee and Bob"), top_k=4)[0]]
 
     assert "Q1" not in found()
@@ -144,7 +161,7 @@ def test_ties_are_broken_by_id_even_at_the_border(make: Make, top_k: int) -> Non
 def test_the_border_does_not_ask_the_row(tmp_path: Path, tiny_tokenizer: Tokenizer) -> None:
     records = [{"id": name, "name": "Same"} for name in "dcba"]
     kb = _built(tmp_path, records, tiny_tokenizer)
-    retriever = HybridRetriever(HashEncoder(16), kb, RetrieverConfig())
+    retriever = OverBase(HybridRetriever(HashEncoder(16), RetrieverConfig()), kb)
     (found,) = retriever.retrieve(_windows("Same"), top_k=2)
     assert [candidate.entity_id for candidate in found] == ["a", "b"]
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from relik.config import RulesConfig
 from relik.names.normalise import is_joined
-from relik.reader.assemble import Row, text_mask
-from relik.reader.inputs import TextTokens
+from relik.reader.inputs import Row, TextTokens, text_mask
 from relik.types import FloatArray, IntArray
 
 # Queen and Prince are names as well, before which a title case headline puts any word.

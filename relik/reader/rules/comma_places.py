@@ -11,7 +11,7 @@ import numpy as np
 from relik.kb import KnowledgeBase
 from relik.names.normalise import tokenise_surface
 from relik.names.trie import PARTIAL
-from relik.reader.assemble import Row
+from relik.reader.inputs import Row
 from relik.types import FloatArray
 
 MAX_WORDS = 4

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("lightning")
+
 from relik_training.plan.budget import Budget
 from relik_training.plan.plan_file import FILE, read_plan, write_plan
 from relik_training.recipes.recipe import RetrieverTraining

@@ -109,7 +109,7 @@ class RetrieverKind:
         )
         settings = read_pipeline(self._bundle / LAYOUT.pipeline)
         kb = KnowledgeBase.open(self._bundle / LAYOUT.entities)
-        retriever = HybridRetriever(open_encoder(self._bundle, "auto"), kb, settings.retriever)
+        retriever = HybridRetriever(open_encoder(self._bundle, "auto"), settings.retriever)
         chosen = sample_documents(examples, _WINDOWS, seed=0, document=lambda each: each.doc_id)
         opened = time.monotonic()
         fit_fusion(chosen, retriever, kb)

@@ -71,7 +71,7 @@ def fit_fusion(
         )
         for example in examples
     ]
-    found = retriever.features(windows, retriever.encode(windows), top_k=top_k)
+    found = retriever.features(windows, retriever.encode(windows), kb, top_k=top_k)
     parts, labels = [], []
     for example, each in zip(examples, found, strict=True):
         gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}

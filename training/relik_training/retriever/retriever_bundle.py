@@ -126,7 +126,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
         kb = KnowledgeBase.open(out / LAYOUT.entities)
         weights = fit_fusion(
             examples,
-            HybridRetriever(encoder, kb, settings.retriever),
+            HybridRetriever(encoder, settings.retriever),
             kb,
             factors=config.fusion.factors,
         )

@@ -24,7 +24,7 @@ from relik.layout import LAYOUT
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
-from relik.retriever.exhaustive import GivenRetriever
+from relik.retriever.exhaustive import ExhaustiveRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
 from relik_training.data.examples import Example
@@ -204,14 +204,12 @@ def _data(
     base = Path(config.out) / BASE
     entities = KnowledgeBase.open(base / LAYOUT.entities)
     relations = KnowledgeBase.open(base / LAYOUT.relations)
-    # A reader takes special tokens in a text for text.
-    tokenizer.encode_special_tokens = True
     longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=((entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))),
+        sides=((entities, ExhaustiveRetriever()), (relations, ExhaustiveRetriever())),
         sampling=ReaderSampling(
             entity_candidates=(len(entities),),
             relation_candidates=(len(relations),),

@@ -13,7 +13,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeAlias, TypeVar, get_args, get_origin
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar, Union, get_args, get_origin
 
 from annotated_types import Ge, Gt, Interval
 
@@ -200,8 +201,8 @@ def from_mapping(kind: type[T], values: Mapping[str, object], *, where: str) -> 
     return _made(kind, values, where, lambda _: where)
 
 
-def check(kind: type, values: object) -> tuple[object, list[Problem]]:
-    """Build a settings dataclass, or find what is wrong.
+def check(kind: Any, values: object) -> tuple[object, list[Problem]]:
+    """Build settings, or find what is wrong.
 
     Returns:
         The settings, of no use where there are problems; the problems, in the order of the keys.
@@ -240,6 +241,8 @@ def describe(kind: object) -> str:
     if origin is Literal:
         *some, last = [repr(each) for each in arguments]
         return f"{', '.join(some)} or {last}" if some else last
+    if origin in (Union, UnionType):
+        return " or ".join(describe(each) for each in arguments if each is not NoneType)
     if origin is tuple:
         return f"a list, each {describe(arguments[0])}"
     if dataclasses.is_dataclass(kind) or origin is not None:
@@ -279,6 +282,11 @@ def _value(kind: Any, value: Any, at: Keys, problems: list[Problem]) -> Any:
         return {key: _value(arguments[1], one, (*at, key), problems) for key, one in value.items()}
     if kind is float and type(value) is int:
         return float(value)
+    if origin in (Union, UnionType):
+        for each in arguments:
+            made, wrong = check(each, value)
+            if not wrong:
+                return made
     fits = value in arguments if origin is Literal else kind is object or type(value) is kind
     if not fits:
         _wrong(value, describe(kind), at, problems)

@@ -96,6 +96,21 @@ def test_some_settings_take_the_place_of_others() -> None:
     assert (made.model, made.reader) == ("m", ReaderConfig())
 
 
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ({"reader": {"relations_per_pair": -1}}, "reader.relations_per_pair: got -1, expected a"),
+        ({"rules": {"apart_weight": -1.0}}, "rules.apart_weight: got -1.0, expected a number at"),
+        ({"rules": {"functional": ["P1", 131]}}, r"functional\[1\]: got 131, expected a string"),
+        ({"rules": {"inverse_functional": "P1"}}, "got 'P1', expected a list, each a string"),
+        ({"windows": {"size": 0}}, "windows.size: got 0, expected a whole number at least 1"),
+    ],
+)
+def test_what_no_setting_can_be_is_refused(table: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        changed(PipelineConfig(), table, where="here")
+
+
 def test_settings_that_do_not_go_together_are_refused() -> None:
     with pytest.raises(ConfigError, match="here: windows: got windows of size 8 and stride 56"):
         changed(PipelineConfig(), {"windows": {"size": 8}}, where="here")

@@ -42,6 +42,7 @@ class Outer:
     kind: Literal["a", "b"] = "a"
     flag: bool = False
     sizes: tuple[Natural, ...] = ()
+    limit: Natural | Literal["none"] | None = None
     words: Mapping[str, str] = field(default_factory=dict)
     inner: Inner = field(default_factory=Inner)
     more: tuple[Inner, ...] = ()
@@ -90,6 +91,8 @@ def test_values_come_as_their_annotations_have_them(tmp_path: Path) -> None:
     )
     whole = from_mapping(Outer, {"name": "n", "rate": 2}, where="here").rate
     assert (whole, type(whole)) == (2.0, float)
+    for limit in (3, "none"):
+        assert from_mapping(Outer, {"name": "n", "limit": limit}, where="here").limit == limit
 
 
 def test_the_line_of_each_key_is_known() -> None:
@@ -131,6 +134,7 @@ share = nan
 kind = "c"
 flag = 1
 sizes = [1, -1, "x"]
+limit = -1
 words = { a = 3 }
 nam = "x"
 part = { high = -1, hihg = 1 }
@@ -144,7 +148,7 @@ low = 1.5
     with pytest.raises(ConfigError) as raised:
         read_toml(Outer, path)
     first, *rest = str(raised.value).split("\n")
-    assert first == f"{path}: got 13 wrong settings"
+    assert first == f"{path}: got 14 wrong settings"
     assert [line.strip().removeprefix(str(path)) for line in rest] == [
         ":1: rate: got 0, expected a number more than 0: change it",
         ":2: share: got nan, expected a number at least 0 and at most 1: change it",
@@ -152,12 +156,13 @@ low = 1.5
         ":4: flag: got 1, expected true or false: change it",
         ":5: sizes[1]: got -1, expected a whole number at least 0: change it",
         ":5: sizes[2]: got 'x', expected a whole number: change it",
-        ":6: words.a: got 3, expected a string: change it",
-        ":7: nam: got an unknown setting, did you mean 'name'?",
-        ":8: part.high: got -1, expected a whole number at least 0: change it",
-        ":8: part.hihg: got an unknown setting, did you mean 'high'?",
-        ":9: inner: got low 10 above high 9: change one of them",
-        ":13: more[1].low: got 1.5, expected a whole number: change it",
+        ":6: limit: got -1, expected a whole number at least 0 or 'none': change it",
+        ":7: words.a: got 3, expected a string: change it",
+        ":8: nam: got an unknown setting, did you mean 'name'?",
+        ":9: part.high: got -1, expected a whole number at least 0: change it",
+        ":9: part.hihg: got an unknown setting, did you mean 'high'?",
+        ":10: inner: got low 10 above high 9: change one of them",
+        ":14: more[1].low: got 1.5, expected a whole number: change it",
         ": name: got nothing, expected a string: add it",
     ]
 

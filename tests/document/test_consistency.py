@@ -6,7 +6,6 @@ from hypothesis import strategies as st
 
 from relik.config import PipelineConfig, ReaderConfig, RulesConfig
 from relik.document.consistency import best_relations, refined, without_loops
-from relik.errors import ConfigError
 from relik.reader.rules.functional import best_values
 from relik.testing import FakeKnowledgeBase
 from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
@@ -112,11 +111,6 @@ def test_the_other_direction_is_another_pair() -> None:
     assert best_relations(found, 1) == found
 
 
-def test_fewer_relations_than_none_are_refused() -> None:
-    with pytest.raises(ConfigError, match="relations_per_pair"):
-        ReaderConfig(relations_per_pair=-1)
-
-
 def test_of_a_functional_relation_the_best_object_stays_wherever_it_is_said() -> None:
     text = "Siemens, Berlin, Munich, Siemens, Munich, Bosch, Berlin"
     found = annotation(
@@ -204,11 +198,6 @@ def test_a_country_keeps_its_relation_where_the_district_takes_the_other() -> No
         (0, "P131", 1),
         (0, "P17", 2),
     ]
-
-
-def test_functional_relations_are_ids() -> None:
-    with pytest.raises(ConfigError, match=r"inverse_functional .*131.*strings"):
-        RulesConfig(inverse_functional=("P150", 131))  # type: ignore[arg-type]
 
 
 TRIPLES = st.lists(

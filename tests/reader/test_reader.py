@@ -309,11 +309,6 @@ def test_triples_between_two_sentences_are_doubtful_where_that_counts(
         assert triple in changed.read([window], [BOTH], options=options)[0].triples
 
 
-def test_a_weight_of_two_sentences_is_not_negative() -> None:
-    with pytest.raises(ConfigError, match=r"got apart_weight -1\.0, expected at least 0"):
-        RulesConfig(apart_weight=-1.0)
-
-
 def test_explained_spans_name_what_was_weighed(reader: OverView) -> None:
     found = _read(reader, options=replace(ALL, explain=True))
     for one in found.spans:

@@ -296,13 +296,9 @@ def calibrate(
         "triples": {**triples.report, **({"ends": ends} if ends else {})},
     }
     write_toml(fitted, folder / LAYOUT.pipeline)
-    fields = dict(bundle.manifest.fields)
-    metrics = fields.get("metrics")
-    fields["metrics"] = {
-        **(metrics if isinstance(metrics, dict) else {}),
-        "calibration": report,
-    }
-    write_manifest(folder, kind=KIND, fields=fields)
+    held = bundle.manifest.fields.get("metrics")
+    metrics = {**(held if isinstance(held, dict) else {}), "calibration": report}
+    write_manifest(folder, kind=KIND, fields={**bundle.manifest.fields, "metrics": metrics})
     return report
 
 

@@ -2,8 +2,9 @@
 
 import dataclasses
 import hashlib
+import time
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -11,45 +12,40 @@ import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from relik.bundle import open_bundle
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik_training.augment.augmentation import with_copies
 from relik_training.data.candidates import open_sides
-from relik_training.data.examples import Example, read_examples
-from relik_training.data.held_out import without_held_out
-from relik_training.data.knowledge_records import Records
+from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
-from relik_training.reader.own_base import standing
+from relik_training.reader.own_base import standing, standing_already
+from relik_training.reader.reader_bundle import annotating_seconds, build_bundle
 from relik_training.reader.reader_data import ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
 from relik_training.reader.reader_start import backbone_of, begin_with
+from relik_training.reader.reader_windows import read_development, read_windows
 from relik_training.reader.reader_words import reader_words
-from relik_training.recipes.recipe import ReaderTraining, Tables, check_inputs
-from relik_training.recipes.source_config import SourceConfig
+from relik_training.recipes.recipe import CalibrationTraining, ReaderTraining
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.costs import EndCost
 from relik_training.run.early_stopping import Part, watch_apart
 from relik_training.run.lora import adapt
-from relik_training.run.run_files import begin
-from relik_training.run.trainer import BatchSource, OpenRun, train
-
-_DEFAULTS = {field.name: field.default for field in fields(SourceConfig)}
+from relik_training.run.metrics import folder_bytes
+from relik_training.run.trainer import BatchSource, OpenRun
 
 
 def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Module:
-    """Have layers compute in another way, to the same result.
+    """Change how layers compute: to the same result, with the same names of weights.
 
     Args:
         layers: A backbone; parts of it are shared with what comes back.
         packed: Compute no padding.
-        checkpointed: Compute states again for the gradients in place of keeping them.
-
-    Returns:
-        Layers with the same names of weights.
+        checkpointed: Compute states again for the gradients instead of keeping them.
 
     Raises:
         ConfigError: Layers of this kind cannot do so.
@@ -75,84 +71,72 @@ def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Modul
     return layers
 
 
-def taken_as_whole(sources: Tables) -> Tables:
-    """Take sets that annotate some mentions or relations as if they annotated all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderRun:
+    """A run of the reader: from annotated text and a base bundle to a whole bundle."""
 
-    Args:
-        sources: Tables as `SourceConfig`.
+    config: ReaderTraining
 
-    Returns:
-        The same with "all" in the place of "some"; "none" stays, since there nothing was sought.
-    """
-    return tuple(
-        table
-        | {
-            name: "all"
-            for name in ("mentions", "relations")
-            if table.get(name, _DEFAULTS[name]) == "some"
-        }
-        for table in sources
-    )
+    def open(self) -> OpenRun:
+        """Open weights and annotated windows.
 
+        The split of `held_out_source` goes to `config.out`, and so do the base, where the recipe
+        names none, and the candidates of the windows once they are ready.
 
-def train_reader(config: ReaderTraining) -> Path:
-    """Run the training, from the last checkpoint where there is one.
+        Raises:
+            ConfigError: The backbone or a file is missing.
+        """
+        config = standing(self.config)
+        # Heads and markers are drawn: the same way each time.
+        torch.manual_seed(config.seed)
+        backbone = _backbone(config)
+        layout = MarkerLayout.of(
+            backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
+        )
+        heads = HeadConfig(
+            hidden_size=backbone.layers.config.hidden_size,
+            linears_hidden_size=config.linears_hidden_size,
+            layer_norm_eps=backbone.layers.config.layer_norm_eps,
+            between=config.between,
+        )
+        module = _module(config, backbone, heads, layout)
+        return OpenRun(
+            module=module,
+            examples=read_windows(config),
+            ready=lambda examples: _source(
+                config, module, _data(config, layout, backbone.tokenizer, examples)
+            ),
+            about={
+                "kind": "reader",
+                "backbone": backbone.layers.config.to_diff_dict(),
+                "heads": dataclasses.asdict(heads),
+                "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+            },
+        )
 
-    Args:
-        config: Settings.
+    def end(self) -> dict[str, object]:
+        """Make the bundle: export, calibrate, seal."""
+        return build_bundle(self.config)
 
-    Returns:
-        Folder with model.safetensors, config.json and the resolved settings.
+    def aside(self, folder: Path) -> "ReaderRun":
+        """Give the same run in a scratch folder."""
+        # A base that the run made before is not made again: that takes minutes.
+        standing_run = standing_already(self.config)
+        return ReaderRun(config=dataclasses.replace(standing_run, out=str(folder / "run")))
 
-    Raises:
-        ConfigError: A file or the backbone is missing, or the folder has a run with other
-            settings.
-    """
-    check_inputs(config)
-    begin(Path(config.out), config)
-    return train(open_reader_run(config), config)
-
-
-def open_reader_run(config: ReaderTraining) -> OpenRun:
-    """Open what a run starts from: weights and annotated windows.
-
-    Args:
-        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the base,
-            where the recipe names none, and the candidates of the windows once they are ready.
-
-    Returns:
-        The run.
-
-    Raises:
-        ConfigError: The backbone or a file is missing.
-    """
-    config = standing(config)
-    # Heads and markers are drawn: the same way each time.
-    torch.manual_seed(config.seed)
-    backbone = _backbone(config)
-    layout = MarkerLayout.of(
-        backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
-    )
-    heads = HeadConfig(
-        hidden_size=backbone.layers.config.hidden_size,
-        linears_hidden_size=config.linears_hidden_size,
-        layer_norm_eps=backbone.layers.config.layer_norm_eps,
-        between=config.between,
-    )
-    module = _module(config, backbone, heads, layout)
-    return OpenRun(
-        module=module,
-        examples=read_windows(config),
-        ready=lambda examples: _source(
-            config, module, _data(config, layout, backbone.tokenizer, examples)
-        ),
-        about={
-            "kind": "reader",
-            "backbone": backbone.layers.config.to_diff_dict(),
-            "heads": dataclasses.asdict(heads),
-            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-        },
-    )
+    def end_cost(self) -> EndCost:
+        """Export the reader; annotate some development texts."""
+        began = time.monotonic()
+        calibration = self.config.calibration
+        made = build_bundle(dataclasses.replace(self.config, calibration=CalibrationTraining()))
+        bundle = Path(str(made["bundle"]))
+        size = folder_bytes(bundle)
+        if not calibration.sources:
+            return EndCost(seconds=time.monotonic() - began, bundle_bytes=size)
+        examples = read_development(self.config)
+        pipeline = open_bundle(bundle, verify=False).pipeline()
+        fixed = time.monotonic() - began
+        return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
 
 
 def _backbone(config: ReaderTraining) -> Backbone:
@@ -235,28 +219,6 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
         max_steps=config.max_steps,
         seed=config.seed,
     )
-
-
-def read_windows(config: ReaderTraining) -> Sequence[Example]:
-    """Read the windows that a run is trained on.
-
-    Args:
-        config: Settings of the run.
-
-    Returns:
-        Windows of all sets with their labels, then changed copies and pages that are made.
-    """
-    path = Path(config.knowledge) / "entities.jsonl"
-    entities = Records.read(path)
-    sources = without_held_out(config)
-    examples = read_examples(
-        sources if config.positive_unlabelled else taken_as_whole(sources),
-        data=Path(config.data),
-        titles=config.titles,
-        entities=entities,
-        windows=config.windows,
-    )
-    return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
 
 
 def _fingerprint(base: Path, examples: Sequence[Example]) -> str:

@@ -21,15 +21,12 @@ from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik_training.run.backbone import best_precision
 from relik_training.run.batches import StepBatches, plan_batches
+from relik_training.run.callbacks import LOGGED, Counting, ProgressBar
 from relik_training.run.lora import merged
 from relik_training.run.memory import GivingBack
-from relik_training.run.progress import progress_bar
 from relik_training.run.run_clock import DONE, tick
-from relik_training.run.run_counts import Counting
+from relik_training.run.run_files import Training, begin, check_files
 from relik_training.run.run_logs import open_logs
-
-# Steps between two that are logged.
-_LOGGED = 10
 
 
 def fit(
@@ -75,9 +72,9 @@ def fit(
             devices=1,
             precision=best_precision() if precision == "auto" else precision,
             gradient_clip_val=1.0,
-            callbacks=[saver, _Bar(max_steps), GivingBack(), *watching.callbacks],
+            callbacks=[saver, ProgressBar(max_steps), GivingBack(), *watching.callbacks],
             logger=list(watching.loggers) or False,
-            log_every_n_steps=_LOGGED,
+            log_every_n_steps=LOGGED,
             enable_model_summary=False,
             enable_progress_bar=False,
             default_root_dir=str(out),
@@ -165,19 +162,36 @@ class OpenRun:
     pauses: int = 0
 
 
-def train(run: OpenRun, config: RunSettings) -> Path:
-    """Make the data of a run ready, train, and write the weights.
+class Run(Protocol):
+    """What a command trains: a run of the reader, retriever, schema or relations."""
 
-    Args:
-        run: The run.
-        config: Its settings.
+    @property
+    def config(self) -> Training:
+        """Settings; `out` is the folder of the run."""
+
+    def open(self) -> OpenRun:
+        """Read what the run starts from."""
+
+    def end(self) -> dict[str, object]:
+        """Make the bundle of a run that has trained."""
+
+
+def train(run: Run) -> Path:
+    """Train a run, from the last checkpoint where there is one, and write its weights.
 
     Returns:
-        Folder of the run, with model.safetensors and config.json.
+        Folder of the run, with model.safetensors, config.json and the resolved settings.
+
+    Raises:
+        ConfigError: A file or the backbone is missing, or the folder has a run with other
+            settings.
     """
-    out = Path(config.out)
-    run_steps(run.module, run.ready(run.examples), config)
-    write_weights(merged(run.module.model), out, run.about)
+    config, out = run.config, Path(run.config.out)
+    check_files(config)
+    begin(out, config)
+    opened = run.open()
+    run_steps(opened.module, opened.ready(opened.examples), config)
+    write_weights(merged(opened.module.model), out, opened.about)
     tick(out, DONE)
     return out
 
@@ -222,9 +236,7 @@ def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunS
         max_steps=config.max_steps,
         checkpoint_steps=config.checkpoint_steps,
         precision=config.precision,
-        watchers=Watchers(
-            callbacks=[Counting(out, config.batch_size, _LOGGED)], loggers=open_logs(out)
-        ),
+        watchers=Watchers(callbacks=[Counting(out, config.batch_size)], loggers=open_logs(out)),
     )
 
 
@@ -268,35 +280,3 @@ def load_weights(model: nn.Module, folder: Path, *, without: tuple[str, ...] = (
             f"{path}: does not fit the backbone, {lacking[0]} is in one of them only: give a run, "
             "or a model of a bundle, with the same backbone"
         )
-
-
-class _Bar(lightning.Callback):
-    """Shows steps and loss on standard error, so that standard output is left to the answer."""
-
-    def __init__(self, max_steps: int) -> None:
-        self._max_steps = max_steps
-        self._progress = progress_bar()
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, _module: lightning.LightningModule
-    ) -> None:
-        self._task = self._progress.add_task(
-            "steps", total=self._max_steps, completed=trainer.global_step
-        )
-        self._progress.start()
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        _module: lightning.LightningModule,
-        *_outcome: object,
-    ) -> None:
-        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
-        self._progress.update(
-            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
-        )
-
-    def teardown(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
-    ) -> None:
-        self._progress.stop()

@@ -1,6 +1,7 @@
 """Runs of an encoder of relations on a tiny backbone: they end with bundles that relate."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from relik.evaluation import read_gold
 from relik.layout import LAYOUT
 from relik.types import Document, MentionPair, Span
 from relik_training.data.json_lines import read_jsonl
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.relation_settings import (
     RelationOverrides,
     RelationTraining,
@@ -25,6 +27,7 @@ from relik_training.recipes.relation_settings import (
 from relik_training.relations.relation_bundle import RELATIONS, TEXTS
 from relik_training.relations.relation_run import RelationRun
 from relik_training.relations.unseen import draw_unseen
+from relik_training.run.run_clock import read_rows
 from relik_training.run.trainer import train
 from tests.relik_training.conftest import World
 
@@ -163,6 +166,16 @@ def test_a_run_that_is_given_again_goes_on_from_its_weights(config: RelationTrai
     run = train(RelationRun(config=config))
     weights = (run / LAYOUT.weights).read_bytes()
     assert (train(RelationRun(config=config)) / LAYOUT.weights).read_bytes() == weights
+
+
+def test_a_share_of_the_pairs_is_kept_apart_and_measured(config: RelationTraining) -> None:
+    config = replace(config, max_steps=10, evaluation=Evaluation(share=0.3))
+    apart = RelationRun(config=config).open()
+    whole = RelationRun(config=replace(config, evaluation=Evaluation())).open()
+    assert 0 < len(apart.examples) < len(whole.examples)
+    assert whole.evaluation() is None
+    rows = read_rows(train(RelationRun(config=config)) / "metrics.jsonl")
+    assert 0.0 <= rows[-1]["dev_f1"] <= 1.0
 
 
 def test_a_plan_of_a_run_is_held_against_it(

@@ -84,6 +84,9 @@ def plan_lines(plan: Plan) -> list[str]:
         f"disk: checkpoint {size_text(measured.checkpoint_bytes)}, bundle "
         f"{size_text(measured.bundle_bytes)}, weights and data {size_text(measured.data_bytes)}",
     ]
+    if measured.evaluation_s:
+        seconds = duration_text(measured.evaluation_s)
+        lines.append(f"measured on development texts: {measured.evaluations} times, {seconds} each")
     if measured.pauses:
         lines.append(f"pauses: {measured.pauses} of {duration_text(measured.pause_s)} each")
     if machine.load > _BUSY * machine.cpus:
@@ -105,6 +108,7 @@ def _budget(config: Training, measured: "Measured") -> Budget:
     train_s = (
         config.max_steps * measured.step_s
         + checkpoints * measured.checkpoint_s
+        + measured.evaluations * measured.evaluation_s
         + measured.pauses * measured.pause_s
     )
     prepare_s = measured.read_s + measured.ready_s

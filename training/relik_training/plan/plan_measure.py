@@ -19,6 +19,8 @@ import torch
 
 from relik.layout import LAYOUT
 from relik_training.run.backbone import best_precision
+from relik_training.run.batches import BatchSource
+from relik_training.run.best_weights import Measure, measuring
 from relik_training.run.callbacks import count_tokens, gpu_memory
 from relik_training.run.costs import (
     expected_seconds,
@@ -32,10 +34,10 @@ from relik_training.run.metrics import folder_bytes
 from relik_training.run.run_clock import peak_memory, resident_bytes
 from relik_training.run.run_files import Training, begin
 from relik_training.run.trainer import (
-    BatchSource,
     OpenRun,
     Watchers,
     fit,
+    open_measure,
     plan_steps,
     write_weights,
 )
@@ -82,6 +84,7 @@ class Measured:
         step_tokens: Tokens of a mean step, padding included.
         steps_counted: Batches whose tokens were counted.
         steps_timed: Tokens and seconds of each step that was timed.
+        evaluations: How often the run measures itself on development texts.
         pauses: How often the run stops for other work, each time for `pause_s`.
         data_bytes: Size of the folder of the run without checkpoint, logs and bundle.
     """
@@ -95,6 +98,8 @@ class Measured:
     step_tokens: float
     steps_counted: int
     steps_timed: tuple[tuple[int, float], ...]
+    evaluations: int
+    evaluation_s: float
     checkpoint_s: float
     checkpoint_bytes: int
     pauses: int
@@ -126,8 +131,11 @@ def measure(config: Training) -> Measured:
         read_s = time.monotonic() - began
         before = folder_bytes(out)
         data, sampled = _make_ready(run, out, seed=config.seed)
+        opens = time.monotonic()
+        evaluation = open_measure(run, config)
+        sampled["ready_s"] += time.monotonic() - opens
         resting = resident_bytes()
-        steps = _time_steps(run, data, aside.config)
+        steps = _time_steps(run, data, aside.config, evaluation)
         # All that is there in training, and the data that the sample does not have.
         taken = max(0, peak_memory() - resting)
         if not torch.cuda.is_available():
@@ -135,9 +143,12 @@ def measure(config: Training) -> Measured:
         memory = resting + taken + sampled.pop("more_memory_bytes")
         write_weights(merged(run.module.model), out, run.about)
         written = before + sampled.pop("written_bytes") + (out / LAYOUT.weights).stat().st_size
+        if evaluation is not None:
+            # The best weights are kept beside the last ones.
+            written += (out / LAYOUT.weights).stat().st_size
         examples, pauses = len(run.examples), run.pauses
         # The end of a run comes when its data are gone.
-        del run, data
+        del run, data, evaluation
         gc.collect()
         resident = resident_bytes()
         end = aside.end_cost()
@@ -224,13 +235,15 @@ def _make_ready(run: OpenRun, out: Path, *, seed: int) -> tuple[BatchSource, dic
     }
 
 
-def _time_steps(run: OpenRun, data: BatchSource, config: Training) -> dict[str, Any]:
+def _time_steps(
+    run: OpenRun, data: BatchSource, config: Training, evaluation: Measure | None
+) -> dict[str, Any]:
     """Take some steps of a run; checkpoints go to `config.out`, a scratch folder."""
     plan = plan_steps(data, config)
     # Where a run stops for other work, that work is for the steps up to the next stop alone.
     reach = math.ceil(len(plan) / run.pauses) if run.pauses else len(plan)
     batches = _Calibration(data, plan[:reach])
-    watch = _Watch(Path(config.out))
+    watch = _Watch(Path(config.out), evaluation)
     fit(
         run.module,
         batches,
@@ -248,6 +261,8 @@ def _time_steps(run: OpenRun, data: BatchSource, config: Training) -> dict[str, 
         "step_tokens": tokens,
         "steps_counted": len(batches.counted),
         "steps_timed": tuple((n, round(s, 4)) for n, s in timed),
+        "evaluations": math.ceil(config.max_steps / config.evaluation.every(config.max_steps)),
+        "evaluation_s": watch.evaluation_s,
         "checkpoint_s": watch.checkpoint_s,
         "checkpoint_bytes": watch.checkpoint_bytes,
         "pause_s": max(0.0, batches.making[0] - median(batches.making)) if run.pauses else 0.0,
@@ -297,13 +312,14 @@ class _Calibration:
 
 
 class _Watch(lightning.Callback):
-    """Notes the seconds of each step, ends in time, and writes a checkpoint in the end."""
+    """Notes the seconds of each step, ends in time; measures and writes a checkpoint in the end."""
 
-    def __init__(self, out: Path) -> None:
+    def __init__(self, out: Path, evaluation: Measure | None) -> None:
+        self._evaluation = evaluation
         self._path = out / "checkpoints" / "plan.ckpt"
         self._began = self._last = 0.0
         self.seconds: list[float] = []
-        self.checkpoint_s = 0.0
+        self.checkpoint_s = self.evaluation_s = 0.0
         self.checkpoint_bytes = 0
 
     def on_train_start(self, *_rest: object) -> None:
@@ -321,7 +337,12 @@ class _Watch(lightning.Callback):
             trainer.should_stop = True
         self._last = now
 
-    def on_train_end(self, trainer: lightning.Trainer, *_rest: object) -> None:
+    def on_train_end(self, trainer: lightning.Trainer, module: lightning.LightningModule) -> None:
+        if self._evaluation is not None:
+            began = time.monotonic()
+            with measuring(trainer, module):
+                self._evaluation()
+            self.evaluation_s = time.monotonic() - began
         began = time.monotonic()
         trainer.save_checkpoint(self._path)
         self.checkpoint_s = time.monotonic() - began

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -54,7 +54,8 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
         relations = Path(config.knowledge) / "relations.jsonl"
         examples = read_windows(config)
         draw_to_examples(aside, examples, relations, weight=config.prototype_weight)
-    write_toml(_settings(config, aside), aside / LAYOUT.pipeline)
+    about = json.loads((aside / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
+    write_toml(serving_settings(config, about["backbone"]), aside / LAYOUT.pipeline)
     write_manifest(aside, kind=KIND, fields=_fields(config))
     report: dict[str, object] = {}
     if config.calibration.sources:
@@ -98,13 +99,12 @@ def _documents(examples: Sequence[Example]) -> list[Document]:
     return [Document(doc_id=example.doc_id, text=example.text) for example in examples]
 
 
-def _settings(config: ReaderTraining, bundle: Path) -> PipelineConfig:
-    """Give the settings of the bundle, uncalibrated and within what the reader can read."""
+def serving_settings(config: ReaderTraining, backbone: Mapping[str, object]) -> PipelineConfig:
+    """Give the settings of the bundle, uncalibrated, with rows that the backbone can read."""
     settings = config.serving.applied_to(
         read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
     )
-    about = json.loads((bundle / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
-    longest = min(settings.reader.max_tokens, row_tokens(about["backbone"]))
+    longest = min(settings.reader.max_tokens, row_tokens(backbone))
     return replace(
         settings,
         model=config.model or settings.model,

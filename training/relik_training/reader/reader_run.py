@@ -3,9 +3,9 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 import torch
@@ -19,24 +19,39 @@ from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik_training.data.candidates import open_sides
+from relik_training.data.candidates import Side, open_sides
 from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
 from relik_training.reader.own_base import standing, standing_already
-from relik_training.reader.reader_bundle import annotating_seconds, build_bundle
-from relik_training.reader.reader_data import ReaderData
+from relik_training.reader.reader_bundle import (
+    annotating_seconds,
+    build_bundle,
+    serving_settings,
+)
+from relik_training.reader.reader_data import ReaderBatch, ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_scores import Served, open_reader_f1
 from relik_training.reader.reader_start import backbone_of, begin_with
 from relik_training.reader.reader_windows import read_development, read_windows
-from relik_training.reader.reader_words import reader_words
+from relik_training.reader.reader_words import reader_words, words_of_run
 from relik_training.recipes.recipe import CalibrationTraining, ReaderTraining
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.batches import BatchSource
+from relik_training.run.best_weights import (
+    BEST,
+    CHECKPOINTS,
+    Best,
+    KeepBest,
+    Measure,
+    Part,
+    keep_apart,
+    split_apart,
+)
 from relik_training.run.costs import EndCost
-from relik_training.run.early_stopping import Part, watch_apart
 from relik_training.run.lora import adapt
 from relik_training.run.metrics import folder_bytes
-from relik_training.run.trainer import BatchSource, OpenRun
+from relik_training.run.trainer import OpenRun
 
 
 def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Module:
@@ -100,18 +115,33 @@ class ReaderRun:
             between=config.between,
         )
         module = _module(config, backbone, heads, layout)
+        about = {
+            "kind": "reader",
+            "backbone": backbone.layers.config.to_diff_dict(),
+            "heads": dataclasses.asdict(heads),
+            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+        }
+        # Opened when they are needed, once for training and measuring.
+        sides = cache(partial(open_sides, Path(config.base), "auto"))
+        examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
+
+        def ready(chosen: Sequence[Example]) -> BatchSource:
+            return _source(config, module, _data(config, layout, backbone.tokenizer, chosen, sides))
+
+        def evaluation() -> Measure | None:
+            served = Served(
+                sides=sides(),
+                tokenizer=backbone.tokenizer,
+                layout=layout,
+                embeddings=words_of_run(Path(config.out), Path(config.base)),
+                config=serving_settings(config, backbone.layers.config.to_diff_dict()),
+            )
+            texts = apart or _development(config, examples)
+            most = config.evaluation.windows
+            return open_reader_f1(module, texts, served, most=most) if texts else None
+
         return OpenRun(
-            module=module,
-            examples=read_windows(config),
-            ready=lambda examples: _source(
-                config, module, _data(config, layout, backbone.tokenizer, examples)
-            ),
-            about={
-                "kind": "reader",
-                "backbone": backbone.layers.config.to_diff_dict(),
-                "heads": dataclasses.asdict(heads),
-                "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-            },
+            module=module, examples=examples, ready=ready, about=about, evaluation=evaluation
         )
 
     def end(self) -> dict[str, object]:
@@ -137,6 +167,14 @@ class ReaderRun:
         pipeline = open_bundle(bundle, verify=False).pipeline()
         fixed = time.monotonic() - began
         return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
+
+
+def _development(config: ReaderTraining, examples: Sequence[Example]) -> Sequence[Example]:
+    """Give the texts of the calibration; else those that early stopping keeps apart."""
+    if config.calibration.sources:
+        return read_development(config)
+    stopping = config.early_stopping
+    return split_apart(examples, stopping.share if stopping.patience else 0.0, config.seed)[1]
 
 
 def _backbone(config: ReaderTraining) -> Backbone:
@@ -186,14 +224,18 @@ def _module(
 
 
 def _data(
-    config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
+    config: ReaderTraining,
+    layout: MarkerLayout,
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    sides: Callable[[], tuple[Side, Side]],
 ) -> ReaderData:
     base = Path(config.base)
     return ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=open_sides(base, "auto"),
+        sides=sides(),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
         opener=partial(open_sides, base, "onnx", threads=1),
@@ -205,7 +247,7 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
     source: BatchSource = data
     trained = list(range(len(data.lengths)))
     if config.early_stopping.patience:
-        watcher, trained = watch_apart(data, config)
+        watcher, trained = watch_apart(module, data, config)
         module.watch(watcher)
         source = Part(data, trained)
     if not config.curriculum.share:
@@ -219,6 +261,45 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
         max_steps=config.max_steps,
         seed=config.seed,
     )
+
+
+def watch_apart(
+    module: ReaderModule, data: ReaderData, config: ReaderTraining
+) -> tuple[KeepBest, list[int]]:
+    """Keep windows apart, and stop where their loss no longer falls.
+
+    Returns:
+        What measures and stops, and the positions of the windows that are left to train on.
+    """
+    apart = keep_apart(data.documents, config.early_stopping.share, config.seed)
+    size = config.batch_size
+    # Steps that no training has: candidates are drawn for these windows once and for all.
+    batches = [
+        data.batch(apart[first : first + size], config.max_steps + first)
+        for first in range(0, len(apart), size)
+    ]
+    held = set(apart)
+    best = Best(
+        figure="held_back_loss",
+        lowest=True,
+        every=config.early_stopping.steps,
+        max_steps=config.max_steps,
+        patience=config.early_stopping.patience,
+        restore=True,
+    )
+    watcher = KeepBest(_loss_on(module, batches), best, Path(config.out) / CHECKPOINTS / BEST)
+    return watcher, [i for i in range(len(data.lengths)) if i not in held]
+
+
+def _loss_on(module: ReaderModule, batches: Sequence[ReaderBatch]) -> Measure:
+    def measure() -> dict[str, float]:
+        total = 0.0
+        for batch in batches:
+            moved = module.transfer_batch_to_device(batch, module.device, 0)
+            total += float(torch.stack(list(module.losses(moved).values())).sum())
+        return {"held_back_loss": total / len(batches)}
+
+    return measure
 
 
 def _fingerprint(base: Path, examples: Sequence[Example]) -> str:

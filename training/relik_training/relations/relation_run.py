@@ -30,7 +30,9 @@ from relik_training.relations.relation_bundle import (
 from relik_training.relations.relation_data import RelatedPair, RelationData, at_most, pairs_of
 from relik_training.relations.unseen import LeftOut, draw_unseen, texts_of, without_relations
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
+from relik_training.retriever.retriever_scores import open_encoder_f1
 from relik_training.run.backbone import open_backbone
+from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
 from relik_training.run.metrics import folder_bytes
 from relik_training.run.trainer import OpenRun
@@ -72,20 +74,36 @@ class RelationRun:
         settings = PipelineConfig(model=config.model, windows=config.windows)
         write_toml(settings, base / LAYOUT.pipeline)
         seen = [each for each in records if each.entity_id not in left_out.all]
-        return OpenRun(
-            module=RetrieverModule(
-                EncoderModel(backbone.layers),
-                backbone.embeddings,
-                learning_rate=config.learning_rate,
-                warmup_steps=config.warmup_steps,
-                max_steps=config.max_steps,
-                objective=Objective(temperature=TEMPERATURE),
-                seed=config.seed,
-            ),
-            examples=list(_pairs(config, left_out)),
-            ready=lambda pairs: RelationData(
+        module = RetrieverModule(
+            EncoderModel(backbone.layers),
+            backbone.embeddings,
+            learning_rate=config.learning_rate,
+            warmup_steps=config.warmup_steps,
+            max_steps=config.max_steps,
+            objective=Objective(temperature=TEMPERATURE),
+            seed=config.seed,
+        )
+        examples, apart = split_apart(
+            list(_pairs(config, left_out)), config.evaluation.share, config.seed
+        )
+
+        def ready(pairs: Sequence[RelatedPair]) -> RelationData:
+            return RelationData(
                 pairs, relations=seen, tokenizer=backbone.tokenizer, sampling=config.sampling
-            ),
+            )
+
+        def evaluation() -> Measure | None:
+            texts, relations, right = ready(apart).answers(config.evaluation.windows)
+            precision = config.precision
+            if not texts:
+                return None
+            return open_encoder_f1(module, texts, relations, right=right, precision=precision)
+
+        return OpenRun(
+            module=module,
+            examples=examples,
+            ready=ready,
+            evaluation=evaluation,
             about={
                 "kind": "encoder",
                 "backbone": backbone.layers.config.to_diff_dict(),

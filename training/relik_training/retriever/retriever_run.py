@@ -24,10 +24,13 @@ from relik_training.retriever.mining import MiningSource, encode_rows
 from relik_training.retriever.retriever_bundle import base_cost, build_base
 from relik_training.retriever.retriever_data import RetrieverData, RetrieverSampling
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
+from relik_training.retriever.retriever_scores import open_retriever_f1
 from relik_training.run.backbone import Backbone, open_backbone
+from relik_training.run.batches import BatchSource
+from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
 from relik_training.run.lora import adapt
-from relik_training.run.trainer import BatchSource, OpenRun, load_weights, plan_steps
+from relik_training.run.trainer import OpenRun, load_weights, plan_steps
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +64,24 @@ class RetrieverRun:
         module = _module(config, backbone)
         mining = config.mining
 
-        def ready(examples: Sequence[Example]) -> BatchSource:
-            data = _data(config, backbone.tokenizer, entities, examples)
+        examples, apart = split_apart(
+            _examples(config, entities), config.evaluation.share, config.seed
+        )
+
+        def ready(chosen: Sequence[Example]) -> BatchSource:
+            data = _data(config, backbone.tokenizer, entities, chosen)
             return _mined(module, data, config) if mining.negatives else data
+
+        def evaluation() -> Measure | None:
+            data = _data(config, backbone.tokenizer, entities, apart)
+            most, precision = config.evaluation.windows, config.precision
+            return open_retriever_f1(module, data, most=most, precision=precision)
 
         return OpenRun(
             module=module,
-            examples=_examples(config, entities),
+            examples=examples,
             ready=ready,
+            evaluation=evaluation,
             about={
                 "kind": "encoder",
                 "backbone": backbone.layers.config.to_diff_dict(),

@@ -23,6 +23,7 @@ from relik.reader.open_reader import row_tokens
 from relik.retriever.exhaustive import GivenRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
+from relik_training.data.candidates import Side
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.distill.reader_losses import open_reader_distiller
@@ -31,11 +32,13 @@ from relik_training.reader.frozen import freeze_lowest
 from relik_training.reader.reader_bundle import annotating_seconds
 from relik_training.reader.reader_data import ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_scores import Served, open_reader_f1
 from relik_training.reader.reader_start import begin_with
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.reader_settings import ReaderSampling
 from relik_training.recipes.schema_settings import SchemaTraining, records_of
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
 from relik_training.run.lora import adapt
 from relik_training.run.metrics import folder_bytes
@@ -93,10 +96,28 @@ class SchemaRun:
         _write_base(config, backbone, base)
         module, layout = _module(config, backbone, base)
         files = [self.splits["train"], *([self.splits["dev"]] if config.with_dev else [])]
+        share = config.evaluation.share
+        trained, apart = split_apart(read_typed_examples(files), share, config.seed)
+
+        def evaluation() -> Measure | None:
+            texts = apart or ([] if config.with_dev else read_typed_examples([self.splits["dev"]]))
+            served = Served(
+                sides=_sides(base),
+                tokenizer=backbone.tokenizer,
+                layout=layout,
+                embeddings=WordEmbeddings.open(base / LAYOUT.word_embeddings),
+                config=read_toml(PipelineConfig, base / LAYOUT.pipeline),
+                typed=True,
+                pretokenised=config.pretokenised,
+            )
+            most = config.evaluation.windows
+            return open_reader_f1(module, texts, served, most=most) if texts else None
+
         return OpenRun(
             module=module,
-            examples=with_swaps(read_typed_examples(files), config.swaps, config.seed),
+            examples=with_swaps(trained, config.swaps, config.seed),
             ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
+            evaluation=evaluation,
             about={
                 "kind": "reader",
                 "backbone": backbone.layers.config.to_diff_dict(),
@@ -209,12 +230,17 @@ def _module(
     return module, layout
 
 
+def _sides(base: Path) -> tuple[Side, Side]:
+    entities = KnowledgeBase.open(base / LAYOUT.entities)
+    relations = KnowledgeBase.open(base / LAYOUT.relations)
+    return (entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))
+
+
 def _data(
     config: SchemaTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
 ) -> ReaderData:
     base = Path(config.out) / BASE
-    entities = KnowledgeBase.open(base / LAYOUT.entities)
-    relations = KnowledgeBase.open(base / LAYOUT.relations)
+    sides = _sides(base)
     # A reader takes special tokens in a text for text.
     tokenizer.encode_special_tokens = True
     longest = read_toml(PipelineConfig, base / LAYOUT.pipeline).reader.max_tokens
@@ -222,10 +248,10 @@ def _data(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=((entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))),
+        sides=sides,
         sampling=ReaderSampling(
-            entity_candidates=(len(entities),),
-            relation_candidates=(len(relations),),
+            entity_candidates=(len(config.types),),
+            relation_candidates=(len(config.relations),),
             gold_drop=0.0,
             gold_insert=0.0,
             shuffle=0.0,

@@ -28,7 +28,7 @@ from relik_training.data.statements import Mention  # noqa: E402
 from relik_training.reader.curriculum import EasyFirst  # noqa: E402
 from relik_training.reader.reader_data import ReaderBatch, ReaderData  # noqa: E402
 from relik_training.reader.reader_module import ReaderModule, ReaderRates  # noqa: E402
-from relik_training.reader.reader_run import arranged  # noqa: E402
+from relik_training.reader.reader_run import arranged, watch_apart  # noqa: E402
 from relik_training.recipes.reader_settings import (  # noqa: E402
     Curriculum,
     EarlyStopping,
@@ -37,7 +37,7 @@ from relik_training.recipes.reader_settings import (  # noqa: E402
 from relik_training.recipes.recipe import ReaderTraining  # noqa: E402
 from relik_training.run.backbone import open_backbone  # noqa: E402
 from relik_training.run.batches import StepBatches  # noqa: E402
-from relik_training.run.early_stopping import BEST, Part, keep_apart, watch_apart  # noqa: E402
+from relik_training.run.best_weights import BEST, Part, keep_apart, split_apart  # noqa: E402
 from relik_training.run.trainer import fit, plan_steps  # noqa: E402
 
 if TYPE_CHECKING:
@@ -152,7 +152,7 @@ def _train(
         ),
         seed=1,
     )
-    watcher, trained = watch_apart(data, config)
+    watcher, trained = watch_apart(module, data, config)
     module.watch(watcher)
     source = EasyFirst(
         Part(data, trained),
@@ -257,3 +257,12 @@ def test_documents_are_kept_apart_with_their_copies() -> None:
     assert keep_apart(ids[:100], 0.2, 1) == [i for i in keep_apart(ids, 0.2, 1) if i < 100]
     assert len(keep_apart(["a", "a", "b"], 0.0, 1)) in (1, 2)
     assert keep_apart([], 0.2, 1) == []
+
+
+def test_examples_are_split_by_document_and_stay_together_at_share_0() -> None:
+    examples = _examples()
+    trained, apart = split_apart(examples, 0.2, 1)
+    assert trained
+    assert apart
+    assert sorted(e.doc_id for e in (*trained, *apart)) == sorted(e.doc_id for e in examples)
+    assert split_apart(examples, 0.0, 1) == (examples, [])

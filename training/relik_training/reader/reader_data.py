@@ -22,7 +22,7 @@ from relik.reader.inputs import (
 from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.augment.edits import mistyped
-from relik_training.data.candidates import Opener, Side, find_candidates
+from relik_training.data.candidates import CandidateSource, Opener, find_candidates
 from relik_training.data.examples import Example
 from relik_training.data.statements import Mention
 from relik_training.reader.reader_targets import ReaderRow, ReaderTargets, targets_of
@@ -82,7 +82,7 @@ class ReaderData:
         examples: Windows with labels; those whose text does not fit are left out.
         tokenizer: Subwords.
         layout: Marker ids.
-        sides: Knowledge bases of entities and of relations, each with its retriever.
+        source: Knowledge and its retriever.
         sampling: How candidates are drawn.
         cache: File to keep the candidates of the windows in, for a run that is resumed.
         opener: Opens the knowledge bases in other processes (`find_candidates`).
@@ -94,13 +94,13 @@ class ReaderData:
         *,
         tokenizer: Tokenizer,
         layout: MarkerLayout,
-        sides: tuple[Side, Side],
+        source: CandidateSource,
         sampling: ReaderSampling,
         cache: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
         self._layout, self._tokenizer = layout, TextTokenizer(tokenizer)
-        (self._entities, _), (self._relations, _) = sides
+        self._entities, self._relations = source.view.entities, source.view.relations
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
@@ -113,8 +113,7 @@ class ReaderData:
                     self._texts.append(self._tokens_of(example.text, encoding))
         self._found = find_candidates(
             self._examples,
-            entities=sides[0],
-            relations=sides[1],
+            source,
             top_k=(max(sampling.entity_candidates), max(sampling.relation_candidates)),
             cache=cache,
             opener=opener,

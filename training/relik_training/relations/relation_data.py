@@ -148,6 +148,24 @@ class RelationData:
             step=step,
         )
 
+    def answers(self, most: int) -> tuple[list[list[int]], list[list[int]], list[set[int]]]:
+        """Draw pairs to measure on.
+
+        Args:
+            most: Most pairs.
+
+        Returns:
+            Token ids of each pair; token ids of each relation that any pair has; the position of
+            the relation of each pair.
+        """
+        keys = sorted(self._told)
+        chosen = np.random.default_rng(0).permutation(len(self._pairs))[:most]
+        return (
+            [self._rows[i] for i in chosen],
+            [self._told[key][0] for key in keys],
+            [{keys.index(self._pairs[i].relation)} for i in chosen],
+        )
+
     def _draw(self, relation: str, rng: np.random.Generator) -> list[int]:
         told = self._told[relation]
         if rng.random() >= self._sampling.other_words:

@@ -14,7 +14,7 @@ from relik.reader.links import decode_links, entity_span
 from relik.reader.rules.batch_rules import BatchRules
 from relik.reader.spans import propose_spans, span_columns
 from relik.reader.triples import relate_spans, scored_triples
-from relik.text import rejoined
+from relik.text import TextTokenizer
 from relik.types import (
     AnnotateOptions,
     FloatArray,
@@ -58,6 +58,7 @@ class TransformerReader:
     def __init__(self, parts: ReaderParts, config: PipelineConfig) -> None:
         self._parts = parts
         self._config = config
+        self._tokenizer = TextTokenizer(parts.tokenizer)
 
     @property
     def max_text_tokens(self) -> int:
@@ -66,10 +67,7 @@ class TransformerReader:
 
     def count_text_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text, without special tokens."""
-        encoded = self._parts.tokenizer.encode_batch(
-            [rejoined(text) for text in texts], add_special_tokens=False
-        )
-        return [len(encoding.ids) for encoding in encoded]
+        return [len(encoding.ids) for encoding in self._tokenizer.tokenise(texts)]
 
     def read(
         self,
@@ -130,25 +128,33 @@ class TransformerReader:
         view: KnowledgeView,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        parts, config = self._parts, self._config.reader
-        encodings = parts.tokenizer.encode_batch(
-            [rejoined(window.text) for window in windows], add_special_tokens=False
-        )
-        rows = build_rows(
-            windows,
-            candidates,
-            given,
-            encodings,
-            view,
-            layout=parts.layout,
-            limits=RowLimits(max_tokens=config.max_tokens, pretokenised=options.pretokenised),
-        )
+        rows = self._rows(windows, candidates, given, view, options)
         answers: dict[int, WindowAnnotation] = {}
         widths = [len(row.built.ids) for row in rows]
-        for batch in in_batches(widths, most=config.batch_tokens):
+        for batch in in_batches(widths, most=self._config.reader.batch_tokens):
             found = self._read_batch([rows[i] for i in batch], view, options)
             answers.update(zip(batch, found, strict=True))
         return [answers[i] for i in range(len(rows))]
+
+    def _rows(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        given: Sequence[tuple[Span, ...] | None],
+        view: KnowledgeView,
+        options: AnnotateOptions,
+    ) -> list[Row]:
+        return build_rows(
+            windows,
+            candidates,
+            given,
+            self._tokenizer.tokenise([window.text for window in windows]),
+            view,
+            layout=self._parts.layout,
+            limits=RowLimits(
+                max_tokens=self._config.reader.max_tokens, pretokenised=options.pretokenised
+            ),
+        )
 
     def _read_batch(
         self, rows: Sequence[Row], view: KnowledgeView, options: AnnotateOptions

@@ -40,7 +40,9 @@ class WithoutTriples(FakePipeline):
 class CountingView(FakeView):
     """Counts what is looked up."""
 
-    looked_up = Counter()
+    def __init__(self):
+        super().__init__()
+        object.__setattr__(self, "looked_up", Counter())
 
     def entity(self, entity_id):
         self.looked_up[entity_id] += 1

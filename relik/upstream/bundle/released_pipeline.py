@@ -72,7 +72,7 @@ class ReleasedView:
         return next(iter(self.indexes.values())).version
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None: its name is a document's text, its description the definition."""
+        """Return an entity, named by the text of a document and described by its definition."""
         document = self.document("span", entity_id)
         return None if document is None else split_document(document, entity_id)[0]
 

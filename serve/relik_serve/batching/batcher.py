@@ -1,4 +1,4 @@
-"""Brings the documents of many requests to the two models, in batches, and the answers back."""
+"""The batcher: admission, dynamic batches over concurrent requests, deadlines and shutdown."""
 
 import asyncio
 import threading
@@ -36,13 +36,13 @@ RETRY_AFTER_S = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much the batcher takes on.
+    """Limits of the batcher.
 
     Args:
-        max_batch_tokens: Tokens in one call of a model.
+        max_batch_tokens: Tokens in one batch.
         max_concurrent_requests: Requests between admission and answer.
-        deadline_s: Seconds that a request may take.
-        threads: Threads that split and merge.
+        deadline_s: Seconds per request.
+        threads: Threads that split and merge documents.
     """
 
     max_batch_tokens: int
@@ -53,13 +53,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer to one request.
+    """The result of one request.
 
     Args:
-        results: An annotation or an error per document, in the order given.
+        results: An annotation or an error for each document, in order.
         timing: `queue_ms`, `retrieve_ms`, `read_ms`.
-        retrieved: The windows of each document with their candidates, none for one that failed;
-            empty unless they were to be kept.
+        retrieved: The windows of each document with their candidates, empty for one that failed;
+            empty as a whole without `keep_candidates`.
     """
 
     results: tuple[Annotation | RelikError, ...]
@@ -68,15 +68,13 @@ class Outcome:
 
 
 class Batcher:
-    """Two stages, each with a queue and a thread that owns its device.
+    """Two stages, retrieve and read, each with a queue and a worker thread that owns its device.
 
-    While one batch is read the next is retrieved. A document that fails takes no other with
-    it, and what a document gets does not depend on what shares its batches.
+    The retriever works on one batch while the reader works on another. A failing document fails
+    alone, and no result depends on the other documents of a batch.
 
     Args:
-        stages: The pipeline.
-        limits: How much to take on.
-        given: The pipeline again, where it takes mentions from callers.
+        given: The same pipeline if it can link given mentions, else None.
     """
 
     def __init__(
@@ -102,7 +100,7 @@ class Batcher:
             call=self._call_retrieve,
             deliver=self._deliver_candidates,
             max_tokens=limits.max_batch_tokens,
-            # A name written in full in one window is evidence for its short form in another.
+            # The full name in one window is evidence for its short form in another.
             whole_documents=True,
         )
 
@@ -113,29 +111,25 @@ class Batcher:
 
     @property
     def n_running(self) -> int:
-        """Requests between admission and answer."""
+        """Number of requests between admission and answer."""
         return self._n_admitted
 
     @property
     def n_queued(self) -> int:
-        """Windows that wait for one of the models."""
+        """Number of windows in the two queues."""
         return self._retrieve.n_queued + self._read.n_queued
 
     def is_alive(self) -> bool:
-        """Tell whether requests would be worked on.
-
-        Returns:
-            True while both threads run and `close` has not been called.
-        """
+        """Tell whether both threads run and `close` has not been called."""
         return not self._closed and self._retrieve.is_alive() and self._read.is_alive()
 
     def close(self, *, timeout_s: float) -> None:
-        """Refuse new requests, finish the running ones, end the threads.
+        """Refuse new requests, finish the running ones, and end the threads.
 
-        Call it from a thread that is not the event loop's: the running requests need that one.
+        Do not call it on the event loop, which the running requests need.
 
         Args:
-            timeout_s: Seconds for the running requests; what has not ended then fails.
+            timeout_s: Seconds for the running requests; those that remain then fail.
         """
         with self._changed:
             self._closed = True
@@ -159,12 +153,10 @@ class Batcher:
     ) -> Outcome:
         """Annotate the documents of one request.
 
-        Cancelling the call takes its documents out of the queues.
+        Cancelling the call removes its documents from the queues.
 
         Args:
-            documents: The documents.
-            options: Tasks, thresholds and the like.
-            on_overflow: `error` refuses a document of more than one window.
+            on_overflow: "error" refuses a document of more than one window.
             keep_candidates: Fill `Outcome.retrieved`.
             mentions: Mentions of each document; None where they are to be found.
             view: Knowledge that every stage works from; None for that of the pipeline.
@@ -174,8 +166,8 @@ class Batcher:
 
         Raises:
             NotReadyError: The server stops.
-            OverloadedError: As many requests as may run do.
-            DeadlineError: The answer took too long.
+            OverloadedError: The maximum of concurrent requests is reached.
+            DeadlineError: The deadline passed.
         """
         self._admit()
         now = time.monotonic()
@@ -210,7 +202,7 @@ class Batcher:
                 raise NotReadyError(STOPPING)
             if self._n_admitted >= limit:
                 raise OverloadedError(
-                    f"got a request while {limit} were running, which is the limit: "
+                    f"got a request while {limit} were running, expected fewer: "
                     f"try again in {RETRY_AFTER_S} s",
                     retry_after_s=RETRY_AFTER_S,
                 )
@@ -218,8 +210,8 @@ class Batcher:
 
     def _deadline_error(self) -> DeadlineError:
         return DeadlineError(
-            f"the answer was not ready in {self._limits.deadline_s:g} s: "
-            "send fewer or shorter documents, or try when there is less to do"
+            f"got no answer within the deadline of {self._limits.deadline_s:g} s: "
+            "send fewer or shorter documents, or retry when the load is lower"
         )
 
     async def _run(
@@ -270,7 +262,7 @@ class Batcher:
             if on_overflow == "error" and len(windows) > 1:
                 return TextTooLongError(
                     f"got a text of {len(windows)} windows, expected 1: "
-                    'shorten it, or ask for "on_overflow": "window"'
+                    'shorten it, or send "on_overflow": "window"'
                 )
             costs = [self._stages.count_tokens(window) for window in windows]
             given = None if mentions is None else self._placed(document, windows, mentions)
@@ -283,7 +275,7 @@ class Batcher:
     ) -> Given:
         if self._given is None:
             raise InputError(
-                "got mentions, expected none: this pipeline finds them itself; leave them out"
+                "got mentions, expected none: leave them out, this pipeline cannot link given ones"
             )
         placed = place_mentions(document, windows, mentions)
         return Given(mentions=mentions, placed=placed)

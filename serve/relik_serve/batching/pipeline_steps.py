@@ -1,4 +1,4 @@
-"""What the server asks of a pipeline: its four steps, each callable on its own."""
+"""The protocol of a served pipeline: the steps split, retrieve, read and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -38,8 +38,8 @@ V_contra = TypeVar("V_contra", bound=View, contravariant=True)
 class Stages(Protocol[V]):
     """`relik.pipeline.Pipeline`, as far as the server uses it.
 
-    `retrieve` and `read` are each called from one thread of their own, at the same time as
-    each other; everything else may be called from any thread.
+    `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
+    others.
     """
 
     @property
@@ -54,15 +54,14 @@ class Stages(Protocol[V]):
         """Split a document into windows; an empty text has none."""
 
     def count_tokens(self, window: Window) -> int:
-        """Return about how many tokens a window costs."""
+        """Estimate the tokens of a window."""
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions, view: V
     ) -> list[WindowCandidates]:
         """Return the candidates of each window, same length and order.
 
-        The windows of a document are given all together, in order: they are evidence for
-        each other.
+        A batch has all windows of a document, in order, because they are evidence for each other.
         """
 
     def read(
@@ -73,7 +72,7 @@ class Stages(Protocol[V]):
         options: AnnotateOptions,
         view: V,
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window, same length and order, each looked at alone."""
+        """Return the annotation of each window, same length and order, each read independently."""
 
     def merge(
         self,
@@ -83,7 +82,7 @@ class Stages(Protocol[V]):
         options: AnnotateOptions,
         view: V,
     ) -> Annotation:
-        """Join what was found in the windows of one document."""
+        """Merge the annotations of the windows of one document."""
 
 
 class GivenStages(Protocol[V_contra]):
@@ -98,7 +97,7 @@ class GivenStages(Protocol[V_contra]):
         mentions: Sequence[Sequence[Span] | None],
         view: V_contra,
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window; mentions of a window with None are to be found."""
+        """Return the annotation of each window; in one with mentions None, detect mentions."""
 
     def merge(
         self,
@@ -109,7 +108,7 @@ class GivenStages(Protocol[V_contra]):
         mentions: Sequence[Span],
         view: V_contra,
     ) -> Annotation:
-        """Join what was found in the windows of one document, whose mentions were given."""
+        """Merge the annotations of the windows of one document with given mentions."""
 
 
 # A view goes back only to the pipeline that it came from, so its own type is nobody's business.
@@ -119,13 +118,10 @@ AnyGivenStages: TypeAlias = GivenStages[Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A pipeline and how much it knows.
+    """A pipeline and the sizes of its knowledge bases.
 
     Args:
-        stages: The pipeline.
-        n_entities: Entities of its knowledge base.
-        n_relations: Relations of its knowledge base.
-        given: The pipeline again, where it takes mentions; None where it finds them itself.
+        given: The same pipeline if it can link given mentions, else None.
     """
 
     stages: AnyStages

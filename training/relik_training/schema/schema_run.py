@@ -202,8 +202,6 @@ def _data(
     base = Path(config.out) / BASE
     entities = KnowledgeBase.open(base / LAYOUT.entities)
     relations = KnowledgeBase.open(base / LAYOUT.relations)
-    # A reader takes special tokens in a text for text.
-    tokenizer.encode_special_tokens = True
     longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,

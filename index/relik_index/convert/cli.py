@@ -28,12 +28,12 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert a released ReLiK pipeline to a bundle that is served without torch."""
-    from relik.upstream.checkpoint.extra import lacking
+    from relik.upstream.checkpoint.extra import missing_library
 
     try:
         from relik_index.convert.pipeline import ConvertOptions, convert_pipeline
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
+        raise missing_library(str(error.name)) from error
     options = ConvertOptions(
         weights=cast("Weights", weights),
         config_file_name=config_file_name,

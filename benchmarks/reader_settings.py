@@ -1,11 +1,11 @@
-"""What a setting of the reader is worth: entity linking, or triples, with each of some values.
+"""Measure the effect of a reader setting on entity linking, or triples, for several values.
 
 Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--triples]
            [--bundle DIR] [--kb DIR] [--limit N]
 
 SETTING is one of `[reader]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is JSON: 3,
-true, '["P19"]'. Nothing is trained. FILE is gold as of `relik evaluate entities`, whose `inkb` and
-`with_nil` are told for each; with --triples, as of `relik evaluate triples --entity-ids`.
+true, '["P19"]'. Nothing is trained. FILE is gold for `relik evaluate entities`, whose `inkb` and
+`with_nil` are printed for each value; with --triples, for `relik evaluate triples --entity-ids`.
 """
 
 import argparse
@@ -29,24 +29,28 @@ def main() -> None:
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--kb", type=Path)
     parser.add_argument("--limit", type=int)
-    given = parser.parse_args()
-    bundle = open_bundle(given.bundle)
-    gold = read_gold(given.file, limit=given.limit)
-    told = {}
-    for value in given.values:
-        kind = type(getattr(bundle.config.reader, given.setting))
-        reader = replace(bundle.config.reader, **{given.setting: kind(value)})
+    arguments = parser.parse_args()
+    bundle = open_bundle(arguments.bundle)
+    gold = read_gold(arguments.file, limit=arguments.limit)
+    figures_by_value = {}
+    for value in arguments.values:
+        kind = type(getattr(bundle.config.reader, arguments.setting))
+        reader = replace(bundle.config.reader, **{arguments.setting: kind(value)})
         changed = replace(bundle, config=replace(bundle.config, reader=reader))
-        pipeline = changed.pipeline("onnx", entities=given.kb)
+        pipeline = changed.pipeline("onnx", entities=arguments.kb)
         known, options = pipeline.entities, AnnotateOptions()
-        if given.triples:
+        if arguments.triples:
             figures = evaluate_triples(
                 pipeline, gold, known=known, options=options, entity_ids=True
             )
         else:
             figures = evaluate_entities(pipeline, gold, known=known, options=options)
-        told[json.dumps(value)] = figures
-    print(json.dumps({"setting": given.setting, "documents": len(gold), "values": told}))
+        figures_by_value[json.dumps(value)] = figures
+    print(
+        json.dumps(
+            {"setting": arguments.setting, "documents": len(gold), "values": figures_by_value}
+        )
+    )
 
 
 if __name__ == "__main__":

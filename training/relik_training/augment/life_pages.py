@@ -249,7 +249,7 @@ class LifePages:
     def _bears_it_alone(self, name: str) -> bool:
         if not (name[:1].isupper() or name[:1].isdigit()) or "(" in name:
             return False
-        return self._records.one_bears(name)
+        return self._records.is_unique(name)
 
 
 def _tidy(sentence: str, woman: bool) -> str:

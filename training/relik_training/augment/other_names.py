@@ -103,7 +103,7 @@ class OtherNames:
         name = row["name"]
         if not name[:1].isupper() or "(" in name or is_date(name):
             return False
-        return self._records.one_bears(name)
+        return self._records.is_unique(name)
 
     def _sides(self, row: dict[str, Any]) -> tuple[str, ...]:
         """Split the name of a team into its place, the longest possible, and the rest.

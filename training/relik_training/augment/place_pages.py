@@ -104,7 +104,7 @@ class PlacePages:
 
     def _is_simple(self, name: str) -> bool:
         plain = name[:1].isupper() and not re.search(r"[(),\\]", name)
-        return plain and self._records.one_bears(name)
+        return plain and self._records.is_unique(name)
 
 
 def _write(

@@ -22,7 +22,7 @@ from relik_training.distill.teacher_outputs import (
     distillation_losses,
 )
 from relik_training.distill.token_alignment import TeacherRows
-from relik_training.reader.frozen import Remembering
+from relik_training.reader.frozen import CachedBackbone
 from relik_training.reader.reader_data import ReaderBatch
 
 
@@ -47,7 +47,7 @@ class ReaderDistiller(nn.Module):
         self.states: StateDistance | None = None
         self._noted: tuple[States, ...] = ()
         if settings.reads_states:
-            if isinstance(student.backbone, PackedBert | Remembering):
+            if isinstance(student.backbone, PackedBert | CachedBackbone):
                 raise ConfigError(
                     "[distillation]: got hidden or attention along with packing or frozen layers, "
                     "expected one of them: packing and freezing keep no states, leave one out"

@@ -1,4 +1,4 @@
-"""Fit the weights by which dense and lexical evidence are joined."""
+"""Fitting of the weights that combine dense and lexical features of candidates."""
 
 from collections.abc import Mapping, Sequence
 
@@ -19,9 +19,9 @@ def fit_logistic(
 
     Args:
         features: Float32, (n, n_features).
-        labels: Float32, (n,), 0 or 1.
-        steps: Newton steps.
-        ridge: Penalty on squared weights, the bias excepted.
+        labels: Float32, (n,), 0..1.
+        steps: Maximum Newton steps.
+        ridge: L2 penalty of the weights, not of the bias.
 
     Returns:
         Weights, float32, (n_features,), and the bias.
@@ -52,11 +52,10 @@ def fit_fusion(
     """Fit the weights of `RetrieverConfig` on training windows.
 
     Args:
-        examples: Windows with linked mentions; windows of one document stand together.
-        retriever: Gives the features; its own weights do not matter.
-        kb: The knowledge base it searches.
+        examples: Windows with linked mentions; those of one document are consecutive.
+        retriever: Computes the features; its own weights do not matter.
         top_k: Dense candidates per window.
-        factors: Factor on a fitted weight by its name.
+        factors: Factors of fitted weights, by name.
 
     Returns:
         Fields of `RetrieverConfig`: the weights and `bias`.
@@ -71,12 +70,14 @@ def fit_fusion(
         for example in examples
     ]
     found = retriever.features(windows, retriever.encode(windows), top_k=top_k)
-    parts, labels = [], []
+    feature_rows, labels = [], []
     for example, each in zip(examples, found, strict=True):
         gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}
-        parts.append(each.values)
+        feature_rows.append(each.values)
         labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
-    weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
+    weights, bias = fit_logistic(
+        np.concatenate(feature_rows), np.concatenate(labels).astype(np.float32)
+    )
     by_name = factors or {}
     fitted = {
         name: round(float(w) * by_name.get(name, 1.0), 4)
@@ -86,15 +87,7 @@ def fit_fusion(
 
 
 def with_weights(config: RetrieverConfig, weights: dict[str, float]) -> RetrieverConfig:
-    """Put fitted weights into settings.
-
-    Args:
-        config: Settings.
-        weights: What `fit_fusion` gave.
-
-    Returns:
-        Settings with the weights.
-    """
+    """Return settings with the weights of `fit_fusion`."""
     from dataclasses import replace
 
     return replace(config, **weights)  # type: ignore[arg-type]  # every weight is a float field

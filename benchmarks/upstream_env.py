@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 VERSION = "1.0.7"
-# The requirements of its wheel, but for torch: it pins 2.3.1, which has no CPU build any more.
+# The requirements of its wheel, but torch in versions with a CPU build: the wheel pins 2.3.1.
 REQUIREMENTS = (
     "torch>=2.6,<2.14",
     "transformers[sentencepiece]>=4.41,<4.42",

@@ -112,8 +112,8 @@ class OtherNames:
         """
         name, parts = row["name"], set(row.get("partials", ()))
         words = name.split()
-        for cut in range(len(words) - 1, 0, -1):
-            place, rest = " ".join(words[:cut]), " ".join(words[cut:])
+        for n_words in range(len(words) - 1, 0, -1):
+            place, rest = " ".join(words[:n_words]), " ".join(words[n_words:])
             if place in parts and self._is_place(place):
                 return (place, rest) if rest in parts else (place,)
         return tuple(part for part in sorted(parts) if self._is_place(part))[:1]

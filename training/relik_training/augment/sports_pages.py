@@ -149,9 +149,9 @@ class SportsPages:
             held[sport, where][places[0]].append(row["id"])
         leagues = []
         for (sport, _), towns in sorted(held.items()):
-            alone = [(ids[0], town) for town, ids in towns.items() if len(ids) == 1]
-            if len(alone) >= _MIN_RECORDS:
-                leagues.append((sport, alone))
+            unambiguous = [(ids[0], town) for town, ids in towns.items() if len(ids) == 1]
+            if len(unambiguous) >= _MIN_RECORDS:
+                leagues.append((sport, unambiguous))
         return leagues
 
     def _by_sport(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
@@ -237,8 +237,8 @@ def _scorers(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
 
 
 def _field(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
-    for place, person in enumerate(cast.people[:5], start=1):
-        page.say(f"{place}. ")
+    for rank, person in enumerate(cast.people[:5], start=1):
+        page.say(f"{rank}. ")
         page.name(*person)
         page.say(" ( ")
         page.name(*draw_one(cast.countries, rng))

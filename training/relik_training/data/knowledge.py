@@ -109,7 +109,7 @@ def check_knowledge(config: KnowledgeConfig, data: Path) -> None:
     if not (config.entities and config.relations and config.triples):
         raise ConfigError(
             f"{config.out}: has no entities.jsonl and relations.jsonl, and [knowledge] does not "
-            "name entities, relations and triples to make them from: add these settings"
+            "name entities, relations and triples, expected one of both: add these settings"
         )
     names = (config.entities, config.relations, config.triples)
     for name in (*names, *config.linked_text, *config.relation_text):

@@ -166,8 +166,8 @@ class RetrieverDistiller(nn.Module):
         """Return a digest of everything that the teacher's vectors depend on."""
         teacher = self.teacher
         widths = (batch.windows.ids.shape[1], batch.passages.ids.shape[1])
-        asked = repr((teacher.fingerprint, widths, batch.texts))
-        return hashlib.sha256(asked.encode("utf-8", "backslashreplace")).digest()
+        key = repr((teacher.fingerprint, widths, batch.texts))
+        return hashlib.sha256(key.encode("utf-8", "backslashreplace")).digest()
 
 
 def open_retriever_distiller(

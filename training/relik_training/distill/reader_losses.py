@@ -117,8 +117,8 @@ class ReaderDistiller(nn.Module):
         digest.update(repr((self._settings.spans, self._settings.span_threshold)).encode())
         targets, arrays = batch.targets, rows.arrays
         labels = (targets.rows, targets.first, targets.last)
-        asked = (arrays.ids, arrays.types, batch.arrays.entity_mask, batch.arrays.relation_mask)
-        for values in (rows.first, rows.last, *asked, *(each.cpu().numpy() for each in labels)):
+        inputs = (arrays.ids, arrays.types, batch.arrays.entity_mask, batch.arrays.relation_mask)
+        for values in (rows.first, rows.last, *inputs, *(each.cpu().numpy() for each in labels)):
             digest.update(repr(values.shape).encode())
             digest.update(values.tobytes())
         return digest.digest()

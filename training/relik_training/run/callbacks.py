@@ -6,7 +6,7 @@ from pathlib import Path
 import lightning
 import torch
 
-from relik_training.run.progress import progress_bar
+from relik_training.run.progress import StepProgress
 from relik_training.run.run_clock import TRAIN, tick
 
 LOGGED = 10
@@ -85,21 +85,17 @@ class Counting(lightning.Callback):
         tick(self._out, TRAIN, done)
 
 
-class ProgressBar(lightning.Callback):
+class ShowingProgress(lightning.Callback):
     """Shows steps and losses on standard error, so that standard output has the answer alone."""
 
-    def __init__(self, max_steps: int) -> None:
-        self._max_steps = max_steps
-        self._progress = progress_bar()
+    def __init__(self, max_steps: int, batch_size: int) -> None:
+        self._progress = StepProgress(max_steps, batch_size)
 
     def on_train_start(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
         """Begin."""
-        self._task = self._progress.add_task(
-            "steps", total=self._max_steps, completed=trainer.global_step
-        )
-        self._progress.start()
+        self._progress.begin(trainer.global_step)
 
     def on_train_batch_end(
         self,
@@ -108,13 +104,10 @@ class ProgressBar(lightning.Callback):
         *_outcome: object,
     ) -> None:
         """Show a step."""
-        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
-        self._progress.update(
-            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
-        )
+        self._progress.step(trainer.global_step, trainer.progress_bar_metrics)
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
         """End."""
-        self._progress.stop()
+        self._progress.end()

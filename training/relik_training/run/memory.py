@@ -11,11 +11,7 @@ _SECONDS = 10.0
 
 
 def give_back() -> bool:
-    """Give free memory of the heap back to the machine.
-
-    Returns:
-        Whether something was given back; False where the C library is not the GNU one.
-    """
+    """Give free memory of the heap back; False where nothing was, as without the GNU C library."""
     if not sys.platform.startswith("linux"):
         return False
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Whether scores mean what they say: the share that is right, by score."""
+"""Calibration: the share of predictions that is right, by score."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,13 @@ Scored = tuple[float, bool]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bin:
-    """Predictions with scores of one tenth of the scale.
+    """Predictions with scores in one tenth of the scale.
 
     Args:
         low: Least score, inclusive.
-        high: Greatest score, exclusive but for 1.
-        count: Predictions.
-        mean_score: Mean of their scores, 0..1; 0.0 where there are none.
-        share_right: Share that is right, 0..1; 0.0 where there are none.
+        high: Greatest score, exclusive except for 1.
+        mean_score: 0..1; 0.0 in an empty bin.
+        share_right: 0..1; 0.0 in an empty bin.
     """
 
     low: float
@@ -32,14 +31,7 @@ class Bin:
 
 
 def scored_mentions(documents: Sequence[JudgedDocument]) -> list[Scored]:
-    """Give score and rightness of every linked mention that can be judged.
-
-    Args:
-        documents: Judged documents; mentions under the threshold count as well.
-
-    Returns:
-        In the order of the documents.
-    """
+    """Return score and correctness of every linked mention that can be judged."""
     return [
         (found.score, found.verdict == RIGHT)
         for each in documents
@@ -49,15 +41,7 @@ def scored_mentions(documents: Sequence[JudgedDocument]) -> list[Scored]:
 
 
 def scored_triples(answers: Sequence[Answer], *, entity_ids: bool) -> list[Scored]:
-    """Give score and rightness of every triple.
-
-    Args:
-        answers: Answers with triples.
-        entity_ids: Compare linked ids, not boundaries.
-
-    Returns:
-        In the order of the documents.
-    """
+    """Return score and correctness of every triple."""
     scored: list[Scored] = []
     for answer in answers:
         wanted = gold_triples(answer.gold, entity_ids=entity_ids)
@@ -67,14 +51,7 @@ def scored_triples(answers: Sequence[Answer], *, entity_ids: bool) -> list[Score
 
 
 def reliability(scored: Sequence[Scored]) -> tuple[Bin, ...]:
-    """Sort predictions into ten bins of equal width.
-
-    Args:
-        scored: Score, 0..1, and rightness of each prediction.
-
-    Returns:
-        The bins, from low to high.
-    """
+    """Sort predictions into ten bins of equal width, lowest scores first."""
     members: list[list[Scored]] = [[] for _ in range(BINS)]
     for score, right in scored:
         members[min(int(score * BINS), BINS - 1)].append((score, right))
@@ -91,14 +68,7 @@ def reliability(scored: Sequence[Scored]) -> tuple[Bin, ...]:
 
 
 def expected_calibration_error(bins: Sequence[Bin]) -> float:
-    """Measure how far scores are from the share that is right.
-
-    Args:
-        bins: Bins of predictions.
-
-    Returns:
-        Mean over predictions of |mean score - share right| of their bin, 0..1.
-    """
+    """Return the mean over predictions of |mean score - share right| of their bin, 0..1."""
     total = sum(each.count for each in bins)
     gaps = sum(each.count * abs(each.mean_score - each.share_right) for each in bins)
     return gaps / total if total else 0.0

@@ -151,25 +151,11 @@ class ConvertedBundle:
     revision: str | None = None
 
     def has(self, folder: str) -> bool:
-        """Tell whether it has a part.
-
-        Args:
-            folder: Name of the part's folder.
-
-        Returns:
-            True if there are files in it.
-        """
+        """Tell whether it has a part."""
         return any(name.startswith(f"{folder}/") for name in self.manifest.files)
 
     def encoder_of(self, task: Task) -> str:
-        """Name the folder of a task's encoder.
-
-        Args:
-            task: The task.
-
-        Returns:
-            The name.
-        """
+        """Name the folder of a task's encoder."""
         own = task == "triplet" and self.has(LAYOUT.relation_encoder)
         return LAYOUT.relation_encoder if own else LAYOUT.query_encoder
 
@@ -207,9 +193,6 @@ class ConvertedBundle:
     def cutter(self) -> WordCutter:
         """Return what cuts texts into words: the bundle's rules, or else spaCy.
 
-        Returns:
-            What cuts.
-
         Raises:
             BundleError: The rules cannot be read.
             ConfigError: Rules that are known are not there, and spaCy is not installed.
@@ -227,9 +210,6 @@ class ConvertedBundle:
     def settings(self) -> PipelineSettings:
         """Return the settings as those of a released pipeline.
 
-        Returns:
-            The settings.
-
         Raises:
             ConfigError: `pipeline.toml` has a wrong one.
         """
@@ -242,14 +222,9 @@ def open_converted(
     """Open a converted bundle.
 
     Args:
-        folder: Its folder.
         verify: Compare every file with its checksum; links, sizes and settings are always
             checked.
         within: What links may not leave; None is the folder itself.
-        revision: Commit on the Hub that it came from.
-
-    Returns:
-        The bundle.
 
     Raises:
         BundleNotFoundError: Nothing is there.
@@ -287,9 +262,6 @@ def fingerprint_of(sums: dict[str, str]) -> str:
 
     Args:
         sums: SHA-256 of each of the model's files, by its name.
-
-    Returns:
-        Lower-case hex.
     """
     digest = hashlib.sha256()
     for name in sorted(LAYOUT.model_files):

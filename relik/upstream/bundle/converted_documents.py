@@ -36,10 +36,6 @@ def extras_schema() -> pa.Schema:
 def split_document(document: Document, entity_id: str) -> tuple[Entity, str | None, str | None]:
     """Part a document into a record and what the record leaves out.
 
-    Args:
-        document: The document.
-        entity_id: Id of the record.
-
     Returns:
         The record; the columns `id` and `metadata` of `documents.arrow`.
     """
@@ -147,9 +143,6 @@ class ConvertedDocuments:
     def row_of(self, key: str | int | Document) -> int | None:
         """Find the row of a document.
 
-        Args:
-            key: As for `get`. A text without any letter or digit is not found.
-
         Returns:
             The lowest row, or None.
         """
@@ -159,11 +152,7 @@ class ConvertedDocuments:
         return self._with_text(key) if row is None and isinstance(key, str) else row
 
     def save(self, path: Path) -> None:
-        """Write the documents as JSON Lines, in the order of their rows.
-
-        Args:
-            path: The file, replaced where it exists.
-        """
+        """Write the documents as JSON Lines, in the order of their rows."""
         with path.open("w", encoding="utf-8") as stream:
             for document in self:
                 stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")

@@ -10,7 +10,7 @@ from relik.kb import KnowledgeBase
 from relik.types import FloatArray, IntArray
 from relik.upstream.bundle.converted_documents import EXTRAS, ConvertedDocuments
 from relik.upstream.checkpoint.settings import IndexSettings, Precision
-from relik.upstream.index.document_index import FoundDocument, fit_queries, read_found
+from relik.upstream.index.documents import FoundDocument, fit_queries, read_found
 
 
 class _Vectors(Protocol):
@@ -55,14 +55,8 @@ class ConvertedIndex:
         """Open the knowledge index of a converted bundle.
 
         Args:
-            folder: Its folder.
             settings: What the pipeline says of it. `use_faiss` changes nothing: FAISS keeps the
                 vectors of a knowledge index in any case.
-            device: Where it is searched. A GPU needs the vectors in its memory.
-            precision: What a GPU keeps them in.
-
-        Returns:
-            The index.
 
         Raises:
             BundleError: A file is missing, malformed, or does not fit the others.
@@ -120,11 +114,6 @@ class ConvertedIndex:
     ) -> list[list[tuple[int, float]]]:
         """Find the rows of the best documents of each query, and do not read them.
 
-        Args:
-            queries: As for `search`.
-            top_k: As for `search`.
-            truncate: As for `search`.
-
         Returns:
             For each query at most `top_k` rows with their scores, best first, ties by row.
 
@@ -141,21 +130,11 @@ class ConvertedIndex:
         ]
 
     def entity_id(self, row: int) -> str:
-        """Return the id of a document as text, as the server gives it.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The id of its record, which no other has.
-        """
+        """Return the id of a document as text, as the server gives it."""
         return self.kb.entity_id(row)
 
     def row_of(self, entity_id: str) -> int | None:
         """Find a document by its id as text.
-
-        Args:
-            entity_id: From `entity_id`.
 
         Returns:
             Its row, or None.
@@ -164,9 +143,6 @@ class ConvertedIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index in upstream's format.
-
-        Args:
-            folder: Made where it is missing.
 
         Raises:
             ConfigError: torch or PyYAML is not installed.

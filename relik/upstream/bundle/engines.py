@@ -23,10 +23,7 @@ def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Eng
     """Open an encoder.
 
     Args:
-        folder: Its folder.
         device: Such as "cpu" or "cuda".
-        precision: What it computes with.
-        engine: See `LoadOptions`.
 
     Returns:
         An object with the interface of `relik.upstream.index.query_encoder.UpstreamEncoder`.
@@ -48,12 +45,6 @@ def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Eng
 
 def open_index(folder: Path, *, settings: IndexSettings, device: str, precision: Precision) -> Any:
     """Open an index: in upstream's format, or a knowledge index that was converted.
-
-    Args:
-        folder: Its folder.
-        settings: What the pipeline says of it.
-        device: Where it is searched.
-        precision: What a GPU keeps its vectors in.
 
     Returns:
         An object with the interface of `relik.upstream.index.document_index.DocumentIndex`.
@@ -83,15 +74,7 @@ def open_reader(
     """Open a reader.
 
     Args:
-        folder: Its folder.
-        settings: What the pipeline says of it.
         device: Such as "cpu" or "cuda".
-        precision: What it computes with.
-        engine: See `LoadOptions`.
-        quirks: Read as upstream does.
-
-    Returns:
-        A `relik.upstream.reader.released_reader.UpstreamReader`.
 
     Raises:
         BundleError: A file is missing or broken.

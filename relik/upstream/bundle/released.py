@@ -15,7 +15,12 @@ from relik.upstream.bundle.released_parts import (
     check_parts,
     read_stated,
 )
-from relik.upstream.bundle.released_pipeline import ReleasedConfig, ReleasedParts, ReleasedPipeline
+from relik.upstream.bundle.released_pipeline import (
+    ReleasedConfig,
+    ReleasedParts,
+    ReleasedPipeline,
+    ReleasedView,
+)
 from relik.upstream.checkpoint.extra import lacking
 from relik.upstream.checkpoint.files import Files, open_pipeline_folder
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_settings
@@ -45,9 +50,6 @@ class ReleasedFolder:
         Args:
             backend: "torch", or "auto", which is torch too: on a GPU where there is one.
 
-        Returns:
-            A pipeline that is ready to annotate.
-
         Raises:
             BundleError: A part cannot be used.
             ConfigError: The backend is another, or a library is not installed.
@@ -69,9 +71,6 @@ def find_released(name: str | Path) -> ReleasedFolder:
 
     Args:
         name: A folder, or "org/name@revision" on the Hub.
-
-    Returns:
-        The pipeline.
 
     Raises:
         BundleError: It cannot be found or fetched.
@@ -107,9 +106,6 @@ class ConvertedSource:
 
         Args:
             backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
-
-        Returns:
-            A pipeline that is ready to annotate.
 
         Raises:
             BundleError: A model or an index cannot be used.
@@ -155,11 +151,11 @@ def _opened(opener: Opener, stated: Stated, config: ReleasedConfig) -> ReleasedP
     return ReleasedPipeline(
         ReleasedParts(
             encoders={one: parts.retriever[one].value for one in tasks},
-            indexes={one: parts.index[one].value for one in tasks},
             reader=parts.reader.value,
             cutter=stated.cutter,
         ),
         config,
+        ReleasedView(indexes={one: parts.index[one].value for one in tasks}),
     )
 
 

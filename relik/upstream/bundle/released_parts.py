@@ -57,10 +57,6 @@ class LoadOptions:
 
         Args:
             part: "retriever", "index" or "reader".
-            stated: What its settings say.
-
-        Returns:
-            The device as torch writes it.
         """
         for one in (self.devices.get(part), self.device, stated, "cpu"):
             if one is not None:
@@ -72,10 +68,6 @@ class LoadOptions:
 
         Args:
             part: "retriever", "index" or "reader".
-            stated: What its settings say.
-
-        Returns:
-            The precision.
 
         Raises:
             ConfigError: There is no such precision.
@@ -135,13 +127,6 @@ class Stated:
 def read_stated(files: Files, config_file_name: str = CONFIG) -> Stated:
     """Read what a pipeline says of itself: a released one, or a bundle that was converted.
 
-    Args:
-        files: The pipeline's folder.
-        config_file_name: The settings file of a released one.
-
-    Returns:
-        The settings, and what goes with them.
-
     Raises:
         BundleError: There are no settings, or a file of a converted bundle was altered.
         ConfigError: The name has a folder in it, or PyYAML is not installed; or spaCy, which a
@@ -181,9 +166,6 @@ class Opener:
             stated: "retriever", "index" and "reader" of `config.yaml`.
             given: What the caller gives under these names: a part, its settings, either of these
                 by task, or None for no such part.
-
-        Returns:
-            The parts.
 
         Raises:
             BundleError: A part is missing or broken.
@@ -289,10 +271,6 @@ class Opener:
 
 def check_parts(parts: Parts, task: PipelineTask) -> None:
     """Refuse parts that cannot do the task.
-
-    Args:
-        parts: The parts.
-        task: What they are for.
 
     Raises:
         ConfigError: An encoder lacks its index, or the reader is of the other kind.

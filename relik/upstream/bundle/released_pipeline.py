@@ -57,18 +57,59 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedView:
+    """The indexes of a released pipeline, as the knowledge that a request is answered from.
+
+    Args:
+        indexes: Index of each task.
+    """
+
+    indexes: Mapping[Task, Index]
+
+    @property
+    def version(self) -> str:
+        """Version of the index of entities; of relations, where there are no entities."""
+        return next(iter(self.indexes.values())).version
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, named by the text of a document and described by its definition."""
+        document = self.document("span", entity_id)
+        return None if document is None else split_document(document, entity_id)[0]
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None where the id is unknown."""
+        document = self.document("triplet", relation_id)
+        if document is None:
+            return None
+        record = split_document(document, relation_id)[0]
+        return Relation(relation_id=relation_id, name=record.name, description=record.description)
+
+    def document(self, task: Task, record_id: str) -> IndexDocument | None:
+        """Return what stands behind an id, with its own id and all of its metadata.
+
+        Args:
+            task: "span" for entities, "triplet" for relations.
+            record_id: Its id.
+
+        Returns:
+            The document, or None where the id is unknown.
+        """
+        index = self.indexes.get(task)
+        row = None if index is None else index.row_of(record_id)
+        return None if index is None or row is None else index.documents[row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedParts:
     """What a pipeline is made of.
 
     Args:
         encoders: Encoder of each task; one object may be that of both.
-        indexes: Index of each task.
         reader: The reader.
         cutter: What cuts texts into words.
     """
 
     encoders: Mapping[Task, Encoder]
-    indexes: Mapping[Task, Index]
     reader: WindowReader
     cutter: WordCutter = SPACY
 
@@ -101,11 +142,13 @@ class ReleasedPipeline:
     Args:
         parts: Its encoders, indexes and reader.
         config: How it answers.
+        view: Its indexes.
     """
 
-    def __init__(self, parts: ReleasedParts, config: ReleasedConfig) -> None:
+    def __init__(self, parts: ReleasedParts, config: ReleasedConfig, view: ReleasedView) -> None:
         self._parts = parts
         self._config = config
+        self._view = view
         self._task = config.settings.task
         self._windowing = CallOptions().windowing(config.settings)
 
@@ -115,19 +158,24 @@ class ReleasedPipeline:
         return self._config.model
 
     @property
+    def view(self) -> ReleasedView:
+        """The view that it was opened with."""
+        return self._view
+
+    @property
     def kb_version(self) -> str:
-        """Version of the index of entities; of relations, where there are no entities."""
-        return next(iter(self._parts.indexes.values())).version
+        """Version of that view."""
+        return self._view.version
 
     @property
     def entities(self) -> Sized:
         """Its entities, to be counted."""
-        return self._parts.indexes.get("span", ())
+        return self._view.indexes.get("span", ())
 
     @property
     def relations(self) -> Sized:
         """Its relations, to be counted."""
-        return self._parts.indexes.get("triplet", ())
+        return self._view.indexes.get("triplet", ())
 
     def annotate(
         self,
@@ -136,10 +184,6 @@ class ReleasedPipeline:
         options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
     ) -> list[Annotation]:
         """Annotate documents; each answer depends on its document alone.
-
-        Args:
-            documents: Documents.
-            options: Tasks, thresholds, candidates.
 
         Returns:
             One annotation a document, same order.
@@ -159,9 +203,6 @@ class ReleasedPipeline:
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows, as the pipeline is set.
 
-        Args:
-            document: A document.
-
         Returns:
             Windows in order; none for a text without tokens.
 
@@ -173,26 +214,24 @@ class ReleasedPipeline:
         return [*word_windows(document, self._windowing, self._parts.cutter)]
 
     def count_tokens(self, window: Window) -> int:
-        """Estimate what a window costs the reader.
-
-        Args:
-            window: A window.
-
-        Returns:
-            Tokens of text and candidates, roughly.
-        """
+        """Estimate what a window costs the reader."""
         top_k = self._config.settings.top_k
-        candidates = sum(min(top_k, len(index)) for index in self._parts.indexes.values())
+        candidates = sum(min(top_k, len(index)) for index in self._view.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self,
+        windows: Sequence[Window],
+        *,
+        options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> list[WindowCandidates]:
         """Propose entities and relations, as far as the pipeline has them and they are asked for.
 
         Args:
             windows: Windows.
             options: `top_k`, for entities and for relations, and tasks.
+            view: Indexes to search; None for those that it was opened with.
 
         Returns:
             Candidates of each window, same order; a score is 1 for the best of a window and 0
@@ -202,12 +241,17 @@ class ReleasedPipeline:
             InputError: `top_k` is below 1, a threshold is not from 0 to 1, or types are asked for.
         """
         _check_options(options)
-        wanted = self._wanted(options)
+        indexes = (view or self._view).indexes
+        wanted = [
+            task
+            for task in (indexes if self._has_answer(options) else ())
+            if task == "span" or options.relations
+        ]
         top_k = self._config.settings.top_k if options.top_k is None else options.top_k
         vectors: dict[int, FloatArray] = {}
         found: dict[Task, list[tuple[Candidate, ...]]] = {}
         for task in wanted if windows else ():
-            encoder, index = self._parts.encoders[task], self._parts.indexes[task]
+            encoder, index = self._parts.encoders[task], indexes[task]
             # One encoder may serve both tasks.
             if id(encoder) not in vectors:
                 vectors[id(encoder)] = encoder.encode([window.text for window in windows])
@@ -223,6 +267,7 @@ class ReleasedPipeline:
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
 
@@ -230,6 +275,7 @@ class ReleasedPipeline:
             windows: Windows.
             candidates: Candidates of each.
             options: Thresholds and tasks.
+            view: Indexes that the candidates are from; None as for `retrieve`.
 
         Returns:
             One annotation a window, same order. Of a window with a single word too long for the
@@ -237,8 +283,9 @@ class ReleasedPipeline:
         """
         if not self._has_answer(options):
             return [WindowAnnotation(window=window, spans=(), triples=()) for window in windows]
+        view = view or self._view
         named = [
-            (self._texts("span", one.entities), self._texts("triplet", one.relations))
+            (self._texts("span", one.entities, view), self._texts("triplet", one.relations, view))
             for one in candidates
         ]
         task = self._task
@@ -260,19 +307,12 @@ class ReleasedPipeline:
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> Annotation:
         """Join what was read in the windows of a document.
 
         As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
         one, also where both are linked to nothing.
-
-        Args:
-            document: The document.
-            window_annotations: What was read.
-            options: Tasks and `nil`.
-
-        Returns:
-            The answer.
         """
         labelled = [_relabelled(one, None, NME) for one in window_annotations]
         merged = windowing.merge(document, labelled, nil=True)
@@ -285,51 +325,12 @@ class ReleasedPipeline:
         return replace(merged, spans=spans)
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity: its name is the text of a document, its description the definition.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            The record, or None where the id is unknown.
-        """
-        document = self.document("span", entity_id)
-        return None if document is None else split_document(document, entity_id)[0]
+        """Return an entity of the pipeline's own view, or None where the id is unknown."""
+        return self._view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation.
-
-        Args:
-            relation_id: Its id.
-
-        Returns:
-            The record, or None where the id is unknown.
-        """
-        document = self.document("triplet", relation_id)
-        if document is None:
-            return None
-        record = split_document(document, relation_id)[0]
-        return Relation(relation_id=relation_id, name=record.name, description=record.description)
-
-    def document(self, task: Task, record_id: str) -> IndexDocument | None:
-        """Return what stands behind an id, with its own id and all of its metadata.
-
-        Args:
-            task: "span" for entities, "triplet" for relations.
-            record_id: Its id.
-
-        Returns:
-            The document, or None where the id is unknown.
-        """
-        index = self._parts.indexes.get(task)
-        row = None if index is None else index.row_of(record_id)
-        return None if index is None or row is None else index.documents[row]
-
-    def _wanted(self, options: AnnotateOptions) -> list[Task]:
-        """Name the tasks that candidates are needed for."""
-        if not self._has_answer(options):
-            return []
-        return [task for task in self._parts.indexes if task == "span" or options.relations]
+        """Return a relation of the pipeline's own view, or None where the id is unknown."""
+        return self._view.relation(relation_id)
 
     def _has_answer(self, options: AnnotateOptions) -> bool:
         """Tell whether the pipeline knows anything of what is asked for."""
@@ -344,11 +345,13 @@ class ReleasedPipeline:
             max_length=self._config.max_length,
         )
 
-    def _texts(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, str]:
+    def _texts(
+        self, task: Task, candidates: Sequence[Candidate], view: ReleasedView
+    ) -> dict[str, str]:
         """Return ids by what the reader sees; of two that look the same the better counts."""
         names: dict[str, str] = {}
         for candidate in candidates:
-            document = self.document(task, candidate.entity_id)
+            document = view.document(task, candidate.entity_id)
             if document is not None:
                 text = candidate_text(document, self._config.settings.metadata_fields)
                 names.setdefault(text, candidate.entity_id)

@@ -26,11 +26,6 @@ def word_windows(
 ) -> list[WordWindow]:
     """Cut a document into windows.
 
-    Args:
-        document: The document.
-        windowing: How it is cut.
-        cutter: What cuts texts into words.
-
     Returns:
         Windows in order; none for a text without tokens.
 
@@ -55,10 +50,6 @@ def upstream_window(window: Window, cutter: WordCutter = SPACY) -> UpstreamWindo
 
     Args:
         window: From `word_windows`; any other is cut into words as if nothing stood around it.
-        cutter: What cuts texts into words.
-
-    Returns:
-        The window, in offsets of its document.
     """
     offset = window.span.start
     if isinstance(window, WordWindow):

@@ -97,10 +97,6 @@ def find_backbone(name: str, *, beside: Path, folder: Path | None = None) -> dic
     Args:
         name: What a reader calls its backbone: one of `KNOWN`, or a relative folder.
         beside: Folder of the reader; a relative folder is looked for in it and next to it.
-        folder: Where the settings are, if the name does not say.
-
-    Returns:
-        Settings, as in config.json.
 
     Raises:
         ConfigError: The name is none of `KNOWN` and no folder of that name is there.
@@ -124,12 +120,6 @@ def find_backbone(name: str, *, beside: Path, folder: Path | None = None) -> dic
 def read_config(path: Path) -> dict[str, object]:
     """Read a config.json.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its settings.
-
     Raises:
         BundleNotFoundError: There is no such file.
         BundleCorruptError: It is not a JSON object.
@@ -151,9 +141,6 @@ def read_config(path: Path) -> dict[str, object]:
 
 def max_positions(config: Mapping[str, object]) -> int | None:
     """Tell how many tokens a row may have.
-
-    Args:
-        config: Settings, as in config.json.
 
     Returns:
         Tokens, or None where positions are relative and any length will do.

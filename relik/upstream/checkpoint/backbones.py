@@ -21,7 +21,6 @@ def input_ranges(
     """Read rows of tokens and keep the largest input of each linear layer.
 
     Args:
-        backbone: A Hugging Face encoder in evaluation mode, on the CPU.
         rows: Int64, (n_tokens,) each.
         name_of: Turns the name of a weight of the backbone into one of the checkpoint.
 
@@ -57,11 +56,6 @@ def _watched(backbone: nn.Module, found: dict[str, torch.Tensor]) -> Iterator[No
 
 def build_backbone(config: Mapping[str, object], *, n_words: int, source: Path) -> nn.Module:
     """Build a backbone without weights: its tensors are on the meta device.
-
-    Args:
-        config: Settings, as in config.json.
-        n_words: Rows of the word embeddings.
-        source: The folder it is of, for messages.
 
     Returns:
         A Hugging Face encoder without a pooler, with random weights; see

@@ -6,12 +6,5 @@ INSTALL = "pip install 'relik-server[upstream]'"
 
 
 def lacking(library: str) -> ConfigError:
-    """Say that a library is not installed.
-
-    Args:
-        library: Its name.
-
-    Returns:
-        The error to raise.
-    """
+    """Say that a library is not installed."""
     return ConfigError(f"got no {library}, expected it for released pipelines: run `{INSTALL}`")

@@ -44,9 +44,6 @@ class Files:
             name: A path relative to the pipeline's folder, an absolute folder, or "org/name" or
                 "org/name@revision" on the Hub. Without a pipeline's folder, any folder.
 
-        Returns:
-            A folder that exists.
-
         Raises:
             BundleError: A pipeline names a place outside its folder.
             BundleNotFoundError: There is nothing of that name, or it cannot be fetched.
@@ -65,9 +62,6 @@ class Files:
 
     def local(self, name: str) -> Path | None:
         """Return the folder of a part that lies on this machine.
-
-        Args:
-            name: As for `resolve`.
 
         Returns:
             A folder that exists, or None: the name may be one of the Hub.
@@ -93,9 +87,6 @@ class Files:
         Args:
             repository: "org/name".
             revision: Commit, tag or branch; None for the newest.
-
-        Returns:
-            The folder of the snapshot.
 
         Raises:
             BundleNotFoundError: It cannot be fetched, or huggingface_hub is not installed.
@@ -132,10 +123,6 @@ def open_pipeline_folder(
     Args:
         name: A folder, or "org/name" or "org/name@revision" on the Hub.
         cache_dir: Where the Hub's files are kept, or None for its own default.
-        force: Fetch files again that are kept.
-
-    Returns:
-        The folder, with which its parts are found.
 
     Raises:
         BundleNotFoundError: There is nothing of that name, or it cannot be fetched.
@@ -146,13 +133,6 @@ def open_pipeline_folder(
 
 def file_within(folder: Path, name: str) -> Path:
     """Return a file that settings name in a folder.
-
-    Args:
-        folder: The folder.
-        name: The file's name, without any folder.
-
-    Returns:
-        Its path; there need be no such file.
 
     Raises:
         ConfigError: The name has a folder in it.

@@ -46,13 +46,6 @@ class CheckpointSettings:
     def read(cls, folder: Path, *, kind: Kind) -> "CheckpointSettings":
         """Read the settings of a reader.
 
-        Args:
-            folder: With config.json.
-            kind: What the reader is used for.
-
-        Returns:
-            The settings.
-
         Raises:
             BundleError: The file is missing or broken, or asks for what no released reader has.
             ConfigError: The reader is of the other kind.

@@ -139,10 +139,6 @@ _KINDS: dict[Section, type] = {
 def parse_settings(values: Mapping[str, Any], *, where: str) -> PipelineSettings:
     """Check the settings of a pipeline.
 
-    Args:
-        values: Parsed YAML; unknown settings without a value are passed over.
-        where: What to call them in messages.
-
     Returns:
         The settings, defaults filled in.
 
@@ -172,14 +168,6 @@ def parse_settings(values: Mapping[str, Any], *, where: str) -> PipelineSettings
 def parse_section(values: object, expected: tuple[Section, ...], *, where: str) -> Any:
     """Check one section.
 
-    Args:
-        values: What was parsed.
-        expected: What it may be.
-        where: What to call it in messages.
-
-    Returns:
-        `RetrieverSettings`, `IndexSettings` or `ReaderSettings`.
-
     Raises:
         ConfigError: It is something else, or a setting of it is wrong.
     """
@@ -200,11 +188,6 @@ def parse_section(values: object, expected: tuple[Section, ...], *, where: str) 
 
 def by_task(values: object, task: PipelineTask, *, where: str) -> dict[Task, Any]:
     """Sort parts under the tasks that they serve.
-
-    Args:
-        values: A part for each task, under its name, or one part.
-        task: What the pipeline is for.
-        where: What to call it in messages.
 
     Returns:
         The part of each task that is named. A single part serves every task.
@@ -229,13 +212,6 @@ def by_task(values: object, task: PipelineTask, *, where: str) -> dict[Task, Any
 def parse_task(value: object, *, where: str) -> PipelineTask:
     """Read the name of a task, in any case.
 
-    Args:
-        value: What was given; an enumeration counts by its value.
-        where: What to call it in messages.
-
-    Returns:
-        The task.
-
     Raises:
         ConfigError: There is no such task.
     """
@@ -251,10 +227,6 @@ def parse_precision(value: object, *, where: str) -> Precision:
 
     Args:
         value: 32, 16, "fp32", "bf16" and the like, or a torch dtype; None is float32.
-        where: What to call it in messages.
-
-    Returns:
-        The name of the type of numbers.
 
     Raises:
         ConfigError: There is no such precision.
@@ -272,11 +244,6 @@ def known_values(values: Mapping[str, Any], names: frozenset[str], *, where: str
 
     Args:
         values: Parsed settings; `_target_` and unknown ones without a value are passed over.
-        names: The names there are.
-        where: What to call them in messages.
-
-    Returns:
-        A new dict of the known ones.
 
     Raises:
         ConfigError: A name is unknown, or a value is of the wrong type.

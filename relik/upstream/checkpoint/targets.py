@@ -26,12 +26,6 @@ _CLASSES: dict[Section, tuple[str, str]] = {
 def read_yaml(path: Path) -> dict[str, Any]:
     """Read a YAML file of settings: plain values only, no tags.
 
-    Args:
-        path: The file.
-
-    Returns:
-        Its top level.
-
     Raises:
         BundleNotFoundError: There is no such file.
         BundleCorruptError: It is not YAML, has a tag that names code, or is not a mapping.
@@ -75,14 +69,6 @@ def check_target(
 ) -> Section:
     """Look up what a section says it is; the name is never imported.
 
-    Args:
-        values: A section.
-        expected: What it may be; the first where it says nothing.
-        where: What to call it in messages.
-
-    Returns:
-        Which of them it is.
-
     Raises:
         ConfigError: Its `_target_` is another.
     """
@@ -100,14 +86,7 @@ def check_target(
 
 
 def target_of(section: str) -> str:
-    """Return the `_target_` that heads a section, as upstream spells it.
-
-    Args:
-        section: One of the sections.
-
-    Returns:
-        The name.
-    """
+    """Return the `_target_` that heads a section, as upstream spells it."""
     module, name = next(names for kind, names in _CLASSES.items() if kind == section)
     return f"{module}.{name}.from_pretrained" if section == "index" else f"{module}.{name}"
 

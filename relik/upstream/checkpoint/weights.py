@@ -37,10 +37,6 @@ def read_shards(
 
     Args:
         index: A JSON object whose `weight_map` says for each tensor which file has it.
-        read: Reads one of the files.
-
-    Returns:
-        The tensors by name.
 
     Raises:
         BundleCorruptError: The index is no such object or names anything but a file beside it, a
@@ -91,9 +87,6 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
         folder: With model.safetensors or pytorch_model.bin, or with one of them cut into files
             that model.safetensors.index.json or pytorch_model.bin.index.json lists.
 
-    Returns:
-        Tensors on the CPU, by the names of the files.
-
     Raises:
         BundleNotFoundError: None of them is there.
         BundleCorruptError: A file is not a state dict, or the files do not fit their index.
@@ -111,12 +104,6 @@ def read_weights(folder: Path) -> dict[str, torch.Tensor]:
 
 def read_torch_file(path: Path) -> object:
     """Read a file that torch saved, by the loader that refuses everything but tensors.
-
-    Args:
-        path: The file.
-
-    Returns:
-        A tensor, or containers of tensors; on the CPU.
 
     Raises:
         BundleCorruptError: It holds anything else, or is broken.
@@ -143,11 +130,8 @@ def fill(
     """Give a model on the meta device its weights, in float32.
 
     Args:
-        model: Without weights.
         weights: Tensors by the names of the checkpoint; a pooler, and tables of positions that
             follow from the settings, are left aside.
-        name_of: Turns a name of the model into one of the checkpoint.
-        source: Folder of the checkpoint, for messages.
 
     Raises:
         BundleCorruptError: A tensor is missing, is one too many or has another shape.
@@ -179,12 +163,7 @@ def place(model: nn.Module, *, device: str, precision: str) -> torch.device:
     """Put a model where it is to run, ready to run.
 
     Args:
-        model: With its weights.
         device: Such as "cpu" or "cuda".
-        precision: One of `PRECISIONS`.
-
-    Returns:
-        The device.
 
     Raises:
         ConfigError: There is no such device or precision.

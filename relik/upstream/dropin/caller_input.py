@@ -42,11 +42,6 @@ def read_texts(
     Args:
         text: A text or a list of texts; with `is_split_into_words` a list of words, or a list
             of such lists.
-        cutter: What cuts texts into words.
-        is_split_into_words: See `text`.
-
-    Returns:
-        The texts, in tokens.
 
     Raises:
         InputError: It is something else, or a text has half of a surrogate pair.
@@ -75,11 +70,6 @@ def read_mentions(mentions: object, texts: GivenTexts, *, words: bool) -> list[l
 
     Args:
         mentions: Pairs of start and end for one text, or a list of them for each.
-        texts: The texts.
-        words: The pairs count tokens, not code points.
-
-    Returns:
-        For each text its mentions, in code points, in the order given.
 
     Raises:
         InputError: They are something else, or do not lie in their text.
@@ -99,11 +89,6 @@ def read_candidates(
     Args:
         candidates: Texts, documents or JSON objects for one text, or a list of them for each
             text; or a dict from "span" and "triplet" to such.
-        texts: The texts.
-        task: What the pipeline is for.
-
-    Returns:
-        For each task that candidates are given for, those of each text.
 
     Raises:
         InputError: They are something else, or for a task that the pipeline does not have.
@@ -143,7 +128,6 @@ def read_windows(windows: Any, cutter: WordCutter = SPACY) -> list[UpstreamWindo
         windows: Objects or mappings with the names of upstream's windows: `text`, and perhaps
             `doc_id`, `window_id`, `offset`, `words`, `token2char_start` and `token2char_end`.
             What is missing follows from the text.
-        cutter: What cuts into words the texts of those that come without.
 
     Returns:
         The windows, in order of document and place.

@@ -87,11 +87,7 @@ class CallOptions:
         return bool(getattr(self.annotation_type, "value", self.annotation_type) == "word")
 
     def reading(self) -> "ReadOptions":
-        """Return what the reader is told.
-
-        Returns:
-            Its options.
-        """
+        """Return what the reader is told."""
         from relik.upstream.reader.released_reader import ReadOptions
 
         options = ReadOptions(
@@ -103,12 +99,6 @@ class CallOptions:
 
     def windowing(self, settings: PipelineSettings) -> Windowing:
         """Return how texts are cut: as the call says, else as the pipeline is set.
-
-        Args:
-            settings: Those of the pipeline.
-
-        Returns:
-            Size and stride; without any size the whole text.
 
         Raises:
             InputError: They do not go together.
@@ -126,13 +116,6 @@ class CallOptions:
 
 def read_options(options: Mapping[str, Any], named: Mapping[str, Any]) -> CallOptions:
     """Read the keyword arguments of a call.
-
-    Args:
-        options: What was given by keyword.
-        named: What the signature names.
-
-    Returns:
-        The options.
 
     Raises:
         TypeError: There is no such option; the message has the nearest name.

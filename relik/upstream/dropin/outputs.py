@@ -95,11 +95,7 @@ class WindowRecord:
     predicted_triplets: list[list[Any]] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON object.
-
-        Returns:
-            Its fields.
-        """
+        """Return it as a JSON object."""
         return asdict(self)
 
 
@@ -158,18 +154,7 @@ def window_record(
     spans: Sequence[tuple[int, int]] = (),
     read: Mapping[str, Any] | None = None,
 ) -> WindowRecord:
-    """Write a window as upstream does.
-
-    Args:
-        window: The window.
-        document: Its document.
-        doc_topic: What the encoder was told.
-        spans: Mentions in it that were given.
-        read: Candidates and predictions, by the names of `WindowRecord`.
-
-    Returns:
-        The record.
-    """
+    """Write a window as upstream does."""
     starts, ends = window.starts.tolist(), window.ends.tolist()
     first = int(np.searchsorted(document.starts, starts[0])) if starts else 0
     return WindowRecord(

@@ -234,8 +234,6 @@ class Relik:
             top_k: Candidates per window; None as the pipeline is set.
             window_size: Tokens per window, "sentence" or "none"; None as the pipeline is set.
             window_stride: Tokens from one window to the next; None as the pipeline is set.
-            is_split_into_words: See `text`.
-            **options: The fields of `CallOptions`.
 
         Returns:
             One answer for one text, a list for a list. With quirks, as upstream: one answer
@@ -278,10 +276,8 @@ class Relik:
         """Write the pipeline in upstream's layout, without any code.
 
         Args:
-            output_dir: Folder, made where it is missing.
             save_weights: Write the parts too, each to its folder; else only `config.yaml`, which
                 then names where they are now.
-            config_file_name: Name of that file.
 
         Raises:
             ConfigError: A part was given open, and has no files to be copied or named.
@@ -308,13 +304,7 @@ class Relik:
 
         Args:
             repo_id: "org/name"; made where it is missing.
-            private: Make it a private one.
             token: Token of the Hub; None for the one that is logged in.
-            commit_message: What the commit says.
-            save_weights: As for `save_pretrained`.
-
-        Returns:
-            Address of the commit.
 
         Raises:
             ConfigError: As for `save_pretrained`, or huggingface_hub is not installed.

@@ -30,13 +30,6 @@ def save_pipeline(
 ) -> None:
     """Write a pipeline.
 
-    Args:
-        parts: Its parts.
-        settings: Its settings.
-        folder: Where; made where it is missing.
-        weights: Write the parts too.
-        config_file_name: Name of the settings file.
-
     Raises:
         ConfigError: A part was given open, and has no files to be copied or named.
         BundleError: A file cannot be read or written.
@@ -78,14 +71,8 @@ def push_pipeline(
     """Write a pipeline to a repository of the Hub.
 
     Args:
-        save: Writes it to a folder.
         repo_id: "org/name"; made where it is missing.
-        private: Make it a private one.
         token: Token of the Hub, or None.
-        message: What the commit says.
-
-    Returns:
-        Address of the commit.
 
     Raises:
         ConfigError: huggingface_hub is not installed.
@@ -144,13 +131,7 @@ def _section(
 
 
 def copy_data(source: Path, target: Path, *, only: tuple[str, ...] = ()) -> None:
-    """Copy the files of a model or an index that are data.
-
-    Args:
-        source: Its folder.
-        target: Where to; made where it is missing.
-        only: Names of the files to copy; none for all that are data.
-    """
+    """Copy the files of a model or an index that are data."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         data = path.is_file() and path.suffix.removeprefix(".") in PATTERNS

@@ -49,8 +49,6 @@ def join_windows(
     """Join windows so that each stretch of text is one mention at most.
 
     Args:
-        document: The text.
-        readings: What was read in its windows, in any order.
         words: Count tokens, not code points; a span then has the tokens it lies in.
         given: The caller gave the mentions: all of them stay, also where two overlap.
 
@@ -79,11 +77,6 @@ def join_windows(
 
 def join_as_upstream(document: TokenText, readings: Sequence[Reading], *, words: bool) -> Joined:
     """Join windows as upstream does: every span and every triple of every window.
-
-    Args:
-        document: The text.
-        readings: What was read in its windows, in their order.
-        words: Count tokens, not code points.
 
     Returns:
         Distinct spans; of several windows distinct triples too, where those count as such whose

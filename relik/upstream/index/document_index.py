@@ -1,83 +1,27 @@
 """The index of one task: documents and their vectors, in upstream's format."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError, InputError
+from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError
 from relik.types import FloatArray, IntArray
 from relik.upstream.checkpoint.files import file_within
 from relik.upstream.checkpoint.settings import CONFIG, IndexSettings, Precision, known_values
 from relik.upstream.checkpoint.targets import check_target, read_yaml
-from relik.upstream.index.documents import Document, DocumentStore
+from relik.upstream.index.documents import (
+    Document,
+    DocumentStore,
+    FoundDocument,
+    fit_queries,
+    read_found,
+)
 from relik.upstream.index.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
 
 EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
-
-
-@dataclass(frozen=True, slots=True)
-class FoundDocument:
-    """A document that a query found.
-
-    Args:
-        document: The document.
-        score: Inner product of query and document; any number.
-        row: Its row in the index; two are equal wherever they were found.
-    """
-
-    document: Document
-    score: float
-    row: int = field(compare=False)
-
-
-def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> FloatArray:
-    """Check what is asked of an index, and bring it to the width of its vectors.
-
-    Args:
-        queries: Float32, (n_queries, width).
-        dim: Width of the vectors of the index.
-        top_k: Documents per query.
-        narrow: Let the first dimensions of wider queries count.
-
-    Returns:
-        Float32, (n_queries, dim).
-
-    Raises:
-        DimensionMismatchError: The queries have another width.
-        InputError: `top_k` is less than 1.
-    """
-    if top_k < 1:
-        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or give candidates")
-    width = queries.shape[1] if queries.ndim == 2 else 0
-    if width > dim and narrow:
-        return np.ascontiguousarray(queries[:, :dim])
-    if width != dim:
-        raise DimensionMismatchError(
-            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder "
-            "that the index was built with, or, for an index of the first dimensions of a "
-            "wider encoder, index_kwargs={'matryoshka': True}"
-        )
-    return queries
-
-
-def read_found(
-    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
-) -> list[list[FoundDocument]]:
-    """Read the documents that queries found, each once however many queries found it.
-
-    Args:
-        read: Reads the document of a row.
-        found: Rows and scores of each query.
-
-    Returns:
-        The documents of each query, in the same order.
-    """
-    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
-    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]
 
 
 class DocumentWriter(Protocol):
@@ -133,8 +77,6 @@ class DocumentIndex:
         Args:
             folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
                 `index.faiss`.
-            settings: What the pipeline says of it.
-            device: Where it is searched. A GPU needs the vectors in its memory.
             precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
                 computes in float32.
 
@@ -212,11 +154,6 @@ class DocumentIndex:
     ) -> list[list[tuple[int, float]]]:
         """Find the rows of the best documents of each query, and do not read them.
 
-        Args:
-            queries: As for `search`.
-            top_k: As for `search`.
-            truncate: As for `search`.
-
         Returns:
             For each query at most `top_k` rows with their scores, best first, ties by row.
 
@@ -237,9 +174,6 @@ class DocumentIndex:
     def entity_id(self, row: int) -> str:
         """Return the id of a document as text, as the server gives it.
 
-        Args:
-            row: Its row.
-
         Returns:
             The id. Two documents of one id are one entity, the first of them.
         """
@@ -247,9 +181,6 @@ class DocumentIndex:
 
     def row_of(self, entity_id: str) -> int | None:
         """Find a document by its id as text.
-
-        Args:
-            entity_id: From `entity_id`.
 
         Returns:
             Its row, or None.
@@ -264,7 +195,6 @@ class DocumentIndex:
         """Append documents with their vectors.
 
         Args:
-            documents: Documents or texts.
             vectors: Float32, (n_documents, dim), made by the index's encoder.
 
         Raises:
@@ -286,12 +216,6 @@ class DocumentIndex:
     def delete(self, key: str | int | Document) -> Document:
         """Take a document out, so that no search finds it.
 
-        Args:
-            key: Its id or text, or the document.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -299,9 +223,6 @@ class DocumentIndex:
 
     def save(self, folder: Path) -> None:
         """Write the index in upstream's format, without the deleted documents.
-
-        Args:
-            folder: Made where it is missing.
 
         Raises:
             BundleError: The index is searched with FAISS.
@@ -326,10 +247,7 @@ def write_index(
     """Write an index in upstream's format.
 
     Args:
-        folder: Made where it is missing.
-        documents: Its documents.
         vectors: (n_documents, dim), in the same order.
-        settings: How the vectors were made: `metadata_fields` and `separator`.
     """
     import yaml
 
@@ -347,12 +265,6 @@ def write_index(
 
 def read_index_config(folder: Path) -> dict[str, Any]:
     """Read what an index in upstream's format says of itself.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        Settings by name; none without a `config.yaml`.
 
     Raises:
         BundleCorruptError: The file is not plain YAML.

@@ -5,7 +5,7 @@ A million documents open as one map of the file and eight bytes a row.
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from relik.errors import BundleCorruptError, BundleNotFoundError, InputError
-from relik.types import IntArray
+from relik.errors import (
+    BundleCorruptError,
+    BundleNotFoundError,
+    DimensionMismatchError,
+    InputError,
+)
+from relik.types import FloatArray, IntArray
 
 _SCANNED = 1 << 24
 
@@ -34,11 +39,7 @@ class Document:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON object.
-
-        Returns:
-            `text`, `id` and `metadata`.
-        """
+        """Return it as a JSON object."""
         return {"text": self.text, "id": self.id, "metadata": dict(self.metadata)}
 
 
@@ -66,10 +67,6 @@ class DocumentStore:
 
         Args:
             path: One JSON object with `text`, and perhaps `id` and `metadata`, a line.
-            skip_metadata: Leave the metadata out.
-
-        Returns:
-            The store; a malformed line is found when it is asked for.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -125,9 +122,6 @@ class DocumentStore:
         Args:
             row: From 0 to `n_rows - 1`.
 
-        Returns:
-            The document.
-
         Raises:
             InputError: There is no such row, or it was deleted.
             BundleCorruptError: The row's line is malformed.
@@ -154,9 +148,6 @@ class DocumentStore:
     def row_of(self, key: "str | int | Document") -> int | None:
         """Find the row of a document.
 
-        Args:
-            key: As for `get`.
-
         Returns:
             The lowest row, or None.
         """
@@ -173,9 +164,6 @@ class DocumentStore:
         Args:
             documents: Documents, or texts, or JSON objects as in the file. One without an id
                 gets its row as its id.
-
-        Returns:
-            Their rows.
 
         Raises:
             InputError: A document is none of these, or its id is taken.
@@ -200,12 +188,6 @@ class DocumentStore:
     def delete(self, key: "str | int | Document") -> Document:
         """Take a document out. Its row stays empty, so that the others keep theirs.
 
-        Args:
-            key: As for `get`.
-
-        Returns:
-            What was deleted.
-
         Raises:
             InputError: There is no such document.
         """
@@ -219,11 +201,7 @@ class DocumentStore:
         return document
 
     def save(self, path: Path) -> None:
-        """Write the documents in the order of their rows, without the deleted ones.
-
-        Args:
-            path: A JSON Lines file, replaced where it exists.
-        """
+        """Write the documents in the order of their rows, without the deleted ones."""
         with path.open("w", encoding="utf-8") as stream:
             for document in self:
                 stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
@@ -277,9 +255,6 @@ def as_document(value: object) -> Document:
     Args:
         value: A document, a text, or a JSON object with `text` and perhaps `id` and `metadata`.
 
-    Returns:
-        The document.
-
     Raises:
         InputError: It is none of these.
     """
@@ -301,15 +276,7 @@ def as_document(value: object) -> Document:
 
 
 def candidate_text(document: Document, metadata_fields: Sequence[str]) -> str:
-    """Write a document as the reader sees it.
-
-    Args:
-        document: The document.
-        metadata_fields: Metadata that follow its text, without any separator.
-
-    Returns:
-        The text; metadata that it lacks add nothing.
-    """
+    """Write a document as the reader sees it."""
     values = (document.metadata.get(name) for name in metadata_fields)
     return document.text + "".join("" if value is None else str(value) for value in values)
 
@@ -324,3 +291,57 @@ def _line_offsets(lines: NDArray[np.uint8]) -> IntArray:
     if offsets[-1] < len(lines):
         offsets = np.append(offsets, len(lines))
     return offsets
+
+
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document that a query found.
+
+    Args:
+        document: The document.
+        score: Inner product of query and document; any number.
+        row: Its row in the index; two are equal wherever they were found.
+    """
+
+    document: Document
+    score: float
+    row: int = field(compare=False)
+
+
+def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> FloatArray:
+    """Check what is asked of an index, and bring it to the width of its vectors.
+
+    Args:
+        queries: Float32, (n_queries, width).
+
+    Returns:
+        Float32, (n_queries, dim).
+
+    Raises:
+        DimensionMismatchError: The queries have another width.
+        InputError: `top_k` is less than 1.
+    """
+    if top_k < 1:
+        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or give candidates")
+    width = queries.shape[1] if queries.ndim == 2 else 0
+    if width > dim and narrow:
+        return np.ascontiguousarray(queries[:, :dim])
+    if width != dim:
+        raise DimensionMismatchError(
+            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder "
+            "that the index was built with, or, for an index of the first dimensions of a "
+            "wider encoder, index_kwargs={'matryoshka': True}"
+        )
+    return queries
+
+
+def read_found(
+    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
+) -> list[list[FoundDocument]]:
+    """Read the documents that queries found, each once however many queries found it.
+
+    Returns:
+        The documents of each query, in the same order.
+    """
+    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
+    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]

@@ -98,9 +98,6 @@ class TorchVectors:
 def read_tensor(path: Path) -> torch.Tensor:
     """Map a matrix that torch saved; nothing in the file is run.
 
-    Args:
-        path: `embeddings.pt`.
-
     Returns:
         float32, float16 or bfloat16, (n_rows, dim), on the CPU.
 
@@ -133,9 +130,6 @@ def place_tensor(tensor: torch.Tensor, *, device: str, precision: Precision) -> 
         device: Such as "cpu" or "cuda".
         precision: What a GPU keeps them in. On the CPU they stay as they are, and are computed
             with in float32.
-
-    Returns:
-        The vectors there.
 
     Raises:
         ConfigError: torch cannot use the device.

@@ -32,11 +32,7 @@ class OnnxEncoder:
         """Open the encoder of a folder.
 
         Args:
-            folder: With weights, graph, tokenizer.json and tokenizer_config.json.
             threads: Texts to encode side by side; 0 for as many as there are cores.
-
-        Returns:
-            The encoder.
 
         Raises:
             BundleError: A file is missing or broken.
@@ -62,11 +58,6 @@ class OnnxEncoder:
         topics: Sequence[str] | None = None,
     ) -> FloatArray:
         """Encode texts; what stands beside one changes no more than the rounding of float32.
-
-        Args:
-            texts: Any strings; the end of a long one is not read.
-            batch_size: Has no effect here; checked as elsewhere.
-            topics: A second text for each, read behind it.
 
         Returns:
             Float32, (n_texts, dim), in the order given, not normalised.
@@ -96,15 +87,7 @@ class OnnxEncoder:
 
 
 def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Put rows of one length together; long ones come first, so that threads end at one time.
-
-    Args:
-        lengths: Tokens of each row.
-        most: Tokens of a group, beyond which a row is alone.
-
-    Returns:
-        Places of the rows of each group.
-    """
+    """Put rows of one length together; long ones come first, so that threads end at one time."""
     groups: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         length = lengths[place]

@@ -90,9 +90,6 @@ class UpstreamEncoder:
             device: Such as "cpu" or "cuda".
             precision: "float32", "float16" or "bfloat16".
 
-        Returns:
-            The encoder.
-
         Raises:
             BundleError: A file is missing or broken.
             ConfigError: There is no such device or precision.
@@ -145,11 +142,6 @@ class UpstreamEncoder:
         topics: Sequence[str] | None = None,
     ) -> FloatArray:
         """Encode texts, each on its own: the batch does not change a vector beyond rounding.
-
-        Args:
-            texts: Any strings; the end of a long one is not read.
-            batch_size: Texts at once.
-            topics: A second text for each, read behind it.
 
         Returns:
             Float32, (n_texts, dim), in the order given, not normalised.

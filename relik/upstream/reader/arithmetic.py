@@ -30,14 +30,7 @@ class Places:
     ends: IntArray
 
     def of(self, which: IntArray | slice) -> "Places":
-        """Choose some of the spans.
-
-        Args:
-            which: Positions.
-
-        Returns:
-            Those spans.
-        """
+        """Choose some of the spans."""
         return Places(rows=self.rows[which], starts=self.starts[which], ends=self.ends[which])
 
 
@@ -100,7 +93,6 @@ def pieces(count: int, floats: int) -> Iterator[slice]:
     """Cut things of so many floats each into pieces of `FLOATS_AT_ONCE`.
 
     Args:
-        count: Things.
         floats: Floats of each.
 
     Yields:

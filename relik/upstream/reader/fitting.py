@@ -47,15 +47,7 @@ class Work:
     mentions: list[tuple[CharSpan, ...]] | None
 
     def part(self, first: int, last: int) -> "Work":
-        """Return some of it.
-
-        Args:
-            first: First window.
-            last: One past the last window.
-
-        Returns:
-            Those windows and what goes with them.
-        """
+        """Return some of it."""
         spans, triplets, mentions = (
             None if lines is None else lines[first:last]
             for lines in (self.span_candidates, self.triplet_candidates, self.mentions)
@@ -74,11 +66,6 @@ def read_fitting(
     """Read windows; one that is too long is read in halves, down to a single word.
 
     What stands in both halves, such as a mention across the cut, is not found.
-
-    Args:
-        reader: The reader.
-        work: The windows.
-        options: Limits and thresholds.
 
     Returns:
         One prediction a window, in the same order.
@@ -101,11 +88,6 @@ def read_strictly(
     reader: WindowReader, work: Work, options: "ReadOptions"
 ) -> list[WindowPrediction]:
     """Read windows as they are.
-
-    Args:
-        reader: The reader.
-        work: The windows.
-        options: Limits and thresholds.
 
     Returns:
         One prediction a window, in the same order.

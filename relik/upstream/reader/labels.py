@@ -54,12 +54,6 @@ def pick_end(logits: FloatArray, start: int, n_text: int, *, quirks: bool) -> To
 
     Args:
         logits: Float32, (n_tokens,).
-        start: The start.
-        n_text: Tokens of text.
-        quirks: Allow an end before the start.
-
-    Returns:
-        The span, by the probability of its end.
     """
     first = 1 if quirks else start
     scores = softmax(logits[first : n_text + 1])
@@ -72,12 +66,6 @@ def pick_ends(logits: FloatArray, start: int, n_text: int, *, backwards: bool) -
 
     Args:
         logits: Float32, (n_tokens, 2), of no and yes.
-        start: The start.
-        n_text: Tokens of text.
-        backwards: Allow ends before the start.
-
-    Returns:
-        Spans by the probabilities of their ends; maybe none.
     """
     first = 1 if backwards else start
     inside = logits[first : n_text + 1]
@@ -93,7 +81,6 @@ def link_scores(logits: FloatArray, *, quirks: bool) -> FloatArray:
 
     Args:
         logits: Float32, (n_spans, n_classes), of NONE and of what the row shows.
-        quirks: Let NONE be an answer.
 
     Returns:
         Float32, (n_spans, n_classes), sums to 1; NONE gets 0 without quirks.
@@ -110,7 +97,6 @@ def label_of(scores: FloatArray, labels: Sequence[str]) -> str | None:
 
     Args:
         scores: Float32, (n_classes,), of NONE and of the labels, and of forged markers behind.
-        labels: What the row shows.
 
     Returns:
         Its label; of NONE the last one; None where the class is a forged marker and means nothing,
@@ -165,7 +151,6 @@ def token_chars(span: TokenSpan, text: WordTokens) -> tuple[int, int]:
     """Place a span in its document by its own tokens.
 
     Args:
-        span: The span.
         text: The tokens of its window; the first has position 1 in the row.
 
     Returns:
@@ -180,14 +165,8 @@ def word_chars(
     """Place a span in its document by whole words.
 
     Args:
-        span: The span.
-        text: The tokens of its window.
-        window: The window.
         quirks: Walk to the next token that begins or ends exactly where a word does, which can be
             that of another word; else take the words that the tokens are of.
-
-    Returns:
-        First code point and one past the last.
     """
     first, last = span.start - 1, span.end - 1
     if quirks:
@@ -200,10 +179,6 @@ def word_chars(
 
 def tokens_under(chars: tuple[int, int], text: WordTokens) -> tuple[int, int] | None:
     """Find the tokens of a mention that is given.
-
-    Args:
-        chars: First code point and one past the last, in the document.
-        text: The tokens of the window.
 
     Returns:
         First and last token, by their positions in the row; None where it has none.

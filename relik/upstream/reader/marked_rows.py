@@ -95,13 +95,8 @@ class InputBuilder:
         """Build the rows of a window.
 
         Args:
-            window: Which window it is.
-            text: Its subwords.
             entities: Entity candidates, in order; read where the reader links or is closed.
             relations: Relation candidates, in order; read where it relates.
-
-        Returns:
-            At least one row; more only where the reader links.
 
         Raises:
             TextTooLongError: The text leaves no room for a candidate.

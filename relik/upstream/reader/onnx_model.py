@@ -52,12 +52,7 @@ class OnnxReaderModel:
         """Open the model of a reader.
 
         Args:
-            folder: With config.json, weights and graphs.
-            kind: What the reader is used for.
             threads: Rows to read side by side; 0 for as many as there are cores.
-
-        Returns:
-            The model.
 
         Raises:
             BundleError: A file is missing or broken, or two do not fit each other.
@@ -100,10 +95,6 @@ class OnnxReaderModel:
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
         """Do something for each of many batches, side by side.
 
-        Args:
-            work: What to do.
-            batches: The batches.
-
         Returns:
             What it gave, in the same order.
         """
@@ -111,12 +102,6 @@ class OnnxReaderModel:
 
     def encode(self, rows: Sequence[ReaderInput]) -> EncodedRow:
         """Read a row.
-
-        Args:
-            rows: One row.
-
-        Returns:
-            What the other stages need.
 
         Raises:
             InferenceError: ONNX Runtime failed.
@@ -150,10 +135,8 @@ class OnnxReaderModel:
         """Score tokens as the end of each start.
 
         Args:
-            encoded: From `encode`.
             rows: Int64, (n_starts,), zeros.
             starts: Int64, (n_starts,), at least one.
-            n_tokens: Tokens to score: no text stands behind them.
 
         Returns:
             Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
@@ -171,10 +154,6 @@ class OnnxReaderModel:
 
     def link(self, encoded: EncodedRow, places: Places) -> FloatArray:
         """Score the entities of the row for each span.
-
-        Args:
-            encoded: From `encode`.
-            places: At least one span.
 
         Returns:
             Logits, float32, (n_spans, n_classes).
@@ -198,11 +177,9 @@ class OnnxReaderModel:
         """Score relations for all ordered pairs of spans, a span with itself included.
 
         Args:
-            encoded: From `encode`.
             places: Spans of the row, at least one.
             types: Float32, (n_spans, n_classes), probability of each entity, 0..1; None where the
                 reader has no entities.
-            n_relations: Relations of the row.
 
         Yields:
             Subjects and objects, int64, (n_pairs,), and probabilities, float32,

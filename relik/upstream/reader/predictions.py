@@ -97,12 +97,7 @@ def linked(
 
     Args:
         readings: Of each row, in order.
-        text: The tokens of the window.
         quirks: Take the first label that is not "--NME--"; else the most probable such label.
-        remove_nmes: Leave spans out that mean nothing known.
-
-    Returns:
-        What was found in the window.
     """
     found: dict[tuple[int, int], PredictedSpan] = {}
     for reading in readings:
@@ -137,14 +132,8 @@ def related(
     """Place the spans and triples of a window that has one row.
 
     Args:
-        reading: Of the row.
-        text: The tokens of the window.
-        window: The window.
         quirks: Keep every label of a place, and triples several times; else one of each, the most
             probable.
-
-    Returns:
-        What was found in the window.
     """
     every = [
         _typed(reading, k, span.chars or word_chars(span, text, window, quirks=quirks))

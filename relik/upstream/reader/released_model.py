@@ -75,14 +75,9 @@ class UpstreamReaderModel:
         """Open the model of a reader.
 
         Args:
-            folder: With config.json and weights.
-            kind: What the reader is used for.
             backbone: Folder with the settings of its backbone, where its name does not say.
             device: Such as "cpu" or "cuda".
             precision: "float32", "float16" or "bfloat16".
-
-        Returns:
-            The model.
 
         Raises:
             BundleError: A file is missing or broken, or two do not fit each other.
@@ -144,10 +139,6 @@ class UpstreamReaderModel:
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
         """Do something for each of many batches.
 
-        Args:
-            work: What to do.
-            batches: The batches.
-
         Returns:
             What it gave, in the same order.
         """
@@ -156,12 +147,6 @@ class UpstreamReaderModel:
 
     def encode(self, rows: Sequence[ReaderInput]) -> Encoded:
         """Read rows.
-
-        Args:
-            rows: At least one row.
-
-        Returns:
-            What the other stages need.
 
         Raises:
             InferenceError: torch failed.
@@ -190,10 +175,8 @@ class UpstreamReaderModel:
         """Score tokens as the end of each start.
 
         Args:
-            encoded: From `encode`.
             rows: Int64, (n_starts,), at least one.
             starts: Int64, (n_starts,).
-            n_tokens: Tokens to score: no text stands behind them.
 
         Returns:
             Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
@@ -211,10 +194,6 @@ class UpstreamReaderModel:
 
     def link(self, encoded: Encoded, places: Places) -> FloatArray:
         """Score the entities of its row for each span.
-
-        Args:
-            encoded: From `encode`.
-            places: At least one span.
 
         Returns:
             Logits, float32, (n_spans, n_classes); padding is not masked.
@@ -241,11 +220,9 @@ class UpstreamReaderModel:
         """Score relations for all ordered pairs of spans of one row, a span with itself included.
 
         Args:
-            encoded: From `encode`.
             places: Spans of one row, at least one.
             types: Float32, (n_spans, n_classes), probability of each entity of the row, 0..1;
                 None where the reader has no entities.
-            n_relations: Relations of the row.
 
         Yields:
             Subjects and objects, int64, (n_pairs,), and probabilities, float32,

@@ -85,14 +85,6 @@ def place_mentions(
 ) -> tuple[TokenSpan, ...]:
     """Find the tokens of given mentions.
 
-    Args:
-        window: The window.
-        text: Its subwords.
-        mentions: Ranges of code points of the document.
-
-    Returns:
-        A span a mention.
-
     Raises:
         InputError: A range is empty, or has no words of the window.
     """
@@ -113,16 +105,7 @@ def place_mentions(
 def row_batches(
     rows: Sequence[ReaderRow], options: ReadOptions, *, most: int | None
 ) -> Iterator[list[int]]:
-    """Put rows of like length together, longest first, within the budget.
-
-    Args:
-        rows: The rows.
-        options: How many rows and tokens a batch may have.
-        most: Most rows of a batch, if the model has a limit too.
-
-    Yields:
-        Positions of the rows of a batch.
-    """
+    """Put rows of like length together, longest first, within the budget."""
     size = options.batch_size if most is None else min(most, options.batch_size)
     lengths = [len(row.tokens.ids) for row in rows]
     batch: list[int] = []
@@ -179,7 +162,6 @@ class UpstreamReader:
         """Open the reader of a folder.
 
         Args:
-            folder: With config.json, weights and tokenizer.json.
             kind: "span" links spans, "triplet" relates them.
             backbone: Folder with the config.json of its backbone, where the name in the reader's
                 own is neither a known one nor a folder beside the reader.
@@ -187,9 +169,6 @@ class UpstreamReader:
             device: Such as "cpu" or "cuda".
             precision: "float32", "float16" or "bfloat16".
             quirks: Do as upstream 1.0.7 does, defects and all; but never crash or loop.
-
-        Returns:
-            The reader.
 
         Raises:
             BundleError: A file is missing or broken, or two do not fit each other.
@@ -208,15 +187,6 @@ class UpstreamReader:
         cls, model: ReaderArithmetic, folder: Path, *, use_nme: bool, quirks: bool
     ) -> "UpstreamReader":
         """Put a model and the tokenizer of a folder together.
-
-        Args:
-            model: The model.
-            folder: With tokenizer.json.
-            use_nme: As for `open`.
-            quirks: As for `open`.
-
-        Returns:
-            The reader.
 
         Raises:
             BundleError: The tokenizer is missing, broken, or does not fit the model.
@@ -246,11 +216,8 @@ class UpstreamReader:
         """Read windows with their candidates.
 
         Args:
-            windows: Windows.
             span_candidates: For each window entity candidates in the order they were retrieved,
                 or None; None for all where there are none.
-            triplet_candidates: Relation candidates, likewise.
-            options: Limits and thresholds.
             mentions: For each window the spans to read, as ranges of code points of the document;
                 None, for all or for a window, finds them.
 

@@ -31,12 +31,6 @@ _ABSURD_LENGTH = 1 << 20
 def open_tokenizer(folder: Path) -> Tokenizer:
     """Open a tokenizer; it neither truncates nor pads.
 
-    Args:
-        folder: With tokenizer.json.
-
-    Returns:
-        The tokenizer.
-
     Raises:
         BundleNotFoundError: There is no such file.
         BundleCorruptError: It is not a tokenizer.
@@ -69,13 +63,6 @@ class Markers:
     @classmethod
     def of(cls, tokenizer: Tokenizer, *, source: Path) -> "Markers":
         """Look the markers of a reader up.
-
-        Args:
-            tokenizer: With its markers.
-            source: Where it was read, for messages.
-
-        Returns:
-            The markers.
 
         Raises:
             BundleCorruptError: There is no [CLS], no [SEP] or no marker.
@@ -135,12 +122,8 @@ class ReaderTokenizer:
         """Open the tokenizer of a reader.
 
         Args:
-            folder: With tokenizer.json.
             quirks: Read a marker in a text or in a candidate as that marker, as upstream does;
                 else it is ordinary text.
-
-        Returns:
-            The tokenizer.
 
         Raises:
             BundleError: The file is missing or broken.
@@ -155,14 +138,7 @@ class ReaderTokenizer:
         return cls(_parsed(path, _without_specials(text)), markers, prefix="")
 
     def encode_words(self, windows: Sequence[UpstreamWindow]) -> list[WordTokens]:
-        """Encode the words of windows, each word on its own.
-
-        Args:
-            windows: Windows; a word of them all is encoded once.
-
-        Returns:
-            One for each window; words of no subword are left out.
-        """
+        """Encode the words of windows, each word on its own."""
         unique = sorted({word for window in windows for word in window.words})
         encodings = self._tokenizer.encode_batch(
             [_valid(word) for word in unique], add_special_tokens=False
@@ -174,14 +150,7 @@ class ReaderTokenizer:
         return [_word_tokens(window, known) for window in windows]
 
     def encode_candidates(self, candidates: Sequence[str]) -> list[tuple[int, ...]]:
-        """Encode candidates, without their markers.
-
-        Args:
-            candidates: Names.
-
-        Returns:
-            Ids of each.
-        """
+        """Encode candidates, without their markers."""
         missing = list(dict.fromkeys(c for c in candidates if c not in self._candidates))
         encodings = self._tokenizer.encode_batch(
             [self._prefix + _valid(candidate) for candidate in missing], add_special_tokens=False
@@ -279,11 +248,7 @@ class EncoderTokenizer:
         """Open the tokenizer of an encoder.
 
         Args:
-            folder: With tokenizer.json, and perhaps tokenizer_config.json.
             positions: Most tokens that the model takes, or None for any number.
-
-        Returns:
-            The tokenizer.
 
         Raises:
             BundleError: A file is missing or broken.
@@ -294,13 +259,6 @@ class EncoderTokenizer:
 
     def rows(self, texts: Sequence[str], *, topics: Sequence[str] | None = None) -> list[TokenRow]:
         """Turn texts into tokens; the end of a long one is left out.
-
-        Args:
-            texts: Any strings.
-            topics: A second text for each, put behind it.
-
-        Returns:
-            A row a text.
 
         Raises:
             InputError: Topics and texts differ in number.

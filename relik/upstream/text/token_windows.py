@@ -97,10 +97,6 @@ class Windowing:
 def tokenize(text: str, cutter: WordCutter = SPACY) -> TokenText:
     """Cut a text into tokens.
 
-    Args:
-        text: Any text.
-        cutter: What cuts it.
-
     Returns:
         The tokens; none for an empty text. White space beyond a single space is a token too.
 
@@ -121,12 +117,6 @@ def tokenize(text: str, cutter: WordCutter = SPACY) -> TokenText:
 
 def join_words(words: Sequence[str]) -> TokenText:
     """Make a document of words that are given, with a space between each two.
-
-    Args:
-        words: Words.
-
-    Returns:
-        The document.
 
     Raises:
         InputError: They are one text, or something other than texts.
@@ -149,12 +139,6 @@ def split(
     Windows of a number of tokens begin every `stride` tokens. The last is as long as the others
     wherever the document has that many tokens: it is moved back to end with the document.
 
-    Args:
-        document: The document.
-        windowing: How it is cut.
-        doc_id: Its position in the batch.
-        cutter: What finds sentences, where they are windows.
-
     Returns:
         Windows in order, every token in at least one; none for a document without tokens.
     """
@@ -175,8 +159,6 @@ def word_range(document: TokenText, start: int, end: int) -> tuple[int, int]:
     """Return the tokens that a stretch of text begins and ends in.
 
     Args:
-        document: The document.
-        start: First code point.
         end: One past the last; may come before `start`, as ends that upstream reads may.
 
     Returns:
@@ -189,14 +171,6 @@ def word_range(document: TokenText, start: int, end: int) -> tuple[int, int]:
 
 def char_range(document: TokenText, first: int, last: int) -> tuple[int, int]:
     """Return where tokens begin and end in the text.
-
-    Args:
-        document: The document.
-        first: First token.
-        last: One past the last token.
-
-    Returns:
-        First code point, and one past the last.
 
     Raises:
         InputError: The document has no such tokens.
@@ -211,11 +185,6 @@ def char_range(document: TokenText, first: int, last: int) -> tuple[int, int]:
 
 def slice_words(document: TokenText, first: int, last: int) -> str:
     """Return the text from one token to another.
-
-    Args:
-        document: The document.
-        first: First token.
-        last: One past the last token.
 
     Returns:
         The text; "" where there is no token.

@@ -65,14 +65,7 @@ class WordRules:
 
     @classmethod
     def from_json(cls, text: str) -> "WordRules":
-        """Read rules that one trusts.
-
-        Args:
-            text: From `to_json`.
-
-        Returns:
-            The rules.
-        """
+        """Read rules that one trusts."""
         values = json.loads(text)
         del values["format"]
         exceptions = {chunk: tuple(words) for chunk, words in values["exceptions"].items()}
@@ -80,19 +73,12 @@ class WordRules:
         return cls(**values | {"exceptions": exceptions, "sentence_ends": ends})
 
     def write(self, path: Path) -> None:
-        """Write the rules to a file.
-
-        Args:
-            path: The file.
-        """
+        """Write the rules to a file."""
         path.write_bytes(self.to_json().encode())
 
     @classmethod
     def read(cls, path: Path) -> "WordRules | None":
         """Read rules from a file, if they are known.
-
-        Args:
-            path: The file.
 
         Returns:
             The rules; None for any but those of a known release, and then nothing is parsed.
@@ -114,9 +100,6 @@ class WordRules:
 
 def spacy_rules() -> tuple[WordRules, str]:
     """Read the rules for English of the spaCy that is installed.
-
-    Returns:
-        The rules, and the version of spaCy.
 
     Raises:
         ConfigError: spaCy is not installed, or has rules of another form.

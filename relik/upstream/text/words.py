@@ -57,14 +57,7 @@ class RuleCutter:
         self._seen: tuple[dict[str, _Part], dict[str, _Part]] = ({}, {})
 
     def cut(self, text: str) -> CutText:
-        """Cut a text into words.
-
-        Args:
-            text: Any text.
-
-        Returns:
-            The words and their places.
-        """
+        """Cut a text into words."""
         words: list[str] = []
         steps: list[int] = []
         seen = self._seen[0]
@@ -81,14 +74,7 @@ class RuleCutter:
         return tuple(words), starts, starts + lengths
 
     def sentences(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-        """Cut words into sentences: one ends with the last of the punctuation at its end.
-
-        Args:
-            words: Words.
-
-        Yields:
-            First word of a sentence, and one past its last.
-        """
+        """Cut words into sentences: one ends with the last of the punctuation at its end."""
         first, over = 0, False
         for i, word in enumerate(words):
             if word in self._sentence_ends:
@@ -276,12 +262,6 @@ class SpacyCutter:
     def cut(self, text: str) -> CutText:
         """Cut a text into words.
 
-        Args:
-            text: Any text.
-
-        Returns:
-            The words and their places.
-
         Raises:
             ConfigError: spaCy is not installed.
         """
@@ -293,12 +273,6 @@ class SpacyCutter:
 
     def sentences(self, words: Sequence[str]) -> Iterator[tuple[int, int]]:
         """Cut words into sentences.
-
-        Args:
-            words: Words.
-
-        Returns:
-            First word of each sentence, and one past its last.
 
         Raises:
             ConfigError: spaCy is not installed.
@@ -316,9 +290,6 @@ SPACY = SpacyCutter()
 
 def open_cutter(path: Path) -> RuleCutter | None:
     """Open a file of rules.
-
-    Args:
-        path: The file.
 
     Returns:
         What cuts by them; None where they are not those of a known release of spaCy.

@@ -63,7 +63,7 @@ def world(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped
     encoder = HashEncoder(16)
     entities = _built(tmp_path / "entities", word_tokenizer, ("Ada", "Paris", "Rome", "Oslo"))
     relations = _built(tmp_path / "relations", word_tokenizer, ("met", "born"))
-    retriever = _Counting(encoder, entities, RetrieverConfig())
+    retriever = _Counting(encoder, RetrieverConfig())
     texts = ("Ada in Rome", "Paris", "Oslo and Ada", "nobody")
     examples = [
         _example(f"d{i // 2}", i % 2, text, "some" if i % 3 == 0 else "none")
@@ -76,7 +76,7 @@ def world(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped
             entities=(entities, retriever),
             relations=(
                 relations,
-                HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False),
+                HybridRetriever(encoder, RetrieverConfig(), lexical=False),
             ),
             top_k=top_k,
             cache=cache,
@@ -97,7 +97,9 @@ def test_they_are_what_the_retriever_finds_in_whole_documents(world) -> None:  #
         )
         for example in examples
     ]
-    for row, candidates in zip(found.entities, retriever.retrieve(windows, top_k=3), strict=True):
+    for row, candidates in zip(
+        found.entities, retriever.retrieve(windows, entities, top_k=3), strict=True
+    ):
         assert [entities.entity_id(r) for r in row] == [c.entity_id for c in candidates]
     has_relations = (found.relations >= 0).all(axis=1)
     assert has_relations.tolist() == [e.relations == "some" for e in examples]

@@ -91,8 +91,8 @@ def batch_of(base: Path, word_tokenizer: Tokenizer, layout: MarkerLayout):  # ty
             tokenizer=word_tokenizer,
             layout=layout,
             sides=(
-                (entities, HybridRetriever(encoder, entities, RetrieverConfig())),
-                (relations, HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False)),
+                (entities, HybridRetriever(encoder, RetrieverConfig())),
+                (relations, HybridRetriever(encoder, RetrieverConfig(), lexical=False)),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

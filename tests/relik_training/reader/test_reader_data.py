@@ -78,8 +78,8 @@ def data(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped-
             tokenizer=word_tokenizer,
             layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
             sides=(
-                (entities, HybridRetriever(encoder, entities, RetrieverConfig())),
-                (relations, HybridRetriever(encoder, relations, RetrieverConfig(), lexical=False)),
+                (entities, HybridRetriever(encoder, RetrieverConfig())),
+                (relations, HybridRetriever(encoder, RetrieverConfig(), lexical=False)),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("torch")
+
 from relik.errors import ConfigError
 from relik_training.run.backbone import packaged_folder
 

@@ -95,7 +95,7 @@ def data(world: "World", word_tokenizer: Tokenizer) -> ReaderData:
     for folder, names, letter in (("e", _NAMES, "Q"), ("r", ("met", "born in"), "P")):
         _index(world.root / folder, word_tokenizer, names, letter)
         kb = KnowledgeBase.open(world.root / folder / "index")
-        opened.append((kb, HybridRetriever(HashEncoder(16), kb, RetrieverConfig())))
+        opened.append((kb, HybridRetriever(HashEncoder(16), RetrieverConfig())))
     return ReaderData(
         _examples(),
         tokenizer=word_tokenizer,

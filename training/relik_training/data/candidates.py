@@ -18,7 +18,7 @@ import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import read_pipeline
 from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.retriever.encoder import open_encoder
@@ -62,7 +62,7 @@ class SharedRetriever(Protocol):
         """Encode windows: float32, (n_windows, dim)."""
 
     def retrieve_encoded(
-        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
+        self, windows: Sequence[Window], vectors: FloatArray, kb: KnowledgeBase, *, top_k: int
     ) -> list[tuple[Candidate, ...]]:
         """Return the candidates of encoded windows, best first."""
 
@@ -243,13 +243,13 @@ def _of_chunk(
     )
     windows = [_window(example) for example in examples]
     vectors = entities[1].encode(windows)
-    linked = entities[1].retrieve_encoded(windows, vectors, top_k=top_k[0])
+    linked = entities[1].retrieve_encoded(windows, vectors, entities[0], top_k=top_k[0])
     for row, candidates in zip(found.entities, linked, strict=True):
         _fill(row, entities[0], candidates)
     wanted = [k for k, example in enumerate(examples) if example.relations != "none"]
     if wanted:
         related = relations[1].retrieve_encoded(
-            [windows[k] for k in wanted], vectors[wanted], top_k=top_k[1]
+            [windows[k] for k in wanted], vectors[wanted], relations[0], top_k=top_k[1]
         )
         for k, candidates in zip(wanted, related, strict=True):
             _fill(found.relations[k], relations[0], candidates)
@@ -295,11 +295,11 @@ def open_sides(base: Path, backend: str, *, threads: int = 0) -> tuple[Side, Sid
     Raises:
         BundleError: The base cannot be used.
     """
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
+    settings = read_pipeline(base / LAYOUT.pipeline)
     encoder = open_encoder(base, backend, threads=threads)
     entities = KnowledgeBase.open(base / LAYOUT.entities)
     relations = KnowledgeBase.open(base / LAYOUT.relations)
     return (
-        (entities, HybridRetriever(encoder, entities, settings.retriever)),
-        (relations, HybridRetriever(encoder, relations, settings.retriever, lexical=False)),
+        (entities, HybridRetriever(encoder, settings.retriever)),
+        (relations, HybridRetriever(encoder, settings.retriever, lexical=False)),
     )

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
 from relik.layout import KIND, LAYOUT
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik.pipeline import Pipeline
@@ -101,9 +101,7 @@ def _documents(examples: Sequence[Example]) -> list[Document]:
 
 def serving_settings(config: ReaderTraining, backbone: Mapping[str, object]) -> PipelineConfig:
     """Give the settings of the bundle, uncalibrated, with rows that the backbone can read."""
-    settings = config.serving.applied_to(
-        read_toml(PipelineConfig, Path(config.base) / LAYOUT.pipeline)
-    )
+    settings = config.serving.applied_to(read_pipeline(Path(config.base) / LAYOUT.pipeline))
     longest = min(settings.reader.max_tokens, row_tokens(backbone))
     return replace(
         settings,
@@ -125,7 +123,7 @@ def _fields(config: ReaderTraining) -> dict[str, object]:
         if each.name not in known
     ]
     return {
-        "model": config.model or read_toml(PipelineConfig, base / LAYOUT.pipeline).model,
+        "model": config.model or read_pipeline(base / LAYOUT.pipeline).model,
         "sources": sources,
         "licences": sorted({str(source["licence"]) for source in sources}),
         "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},

@@ -19,6 +19,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
+from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.augment.edits import mistyped
 from relik_training.data.candidates import Opener, Side, find_candidates
@@ -98,14 +99,14 @@ class ReaderData:
         cache: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
-        self._layout, self._tokenizer = layout, tokenizer
+        self._layout, self._tokenizer = layout, TextTokenizer(tokenizer)
         (self._entities, _), (self._relations, _) = sides
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
         for first in range(0, len(examples), 1024):
             part = examples[first : first + 1024]
-            encodings = tokenizer.encode_batch([e.text for e in part], add_special_tokens=False)
+            encodings = self._tokenizer.tokenise([e.text for e in part])
             for example, encoding in zip(part, encodings, strict=True):
                 if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
                     self._examples.append(example)
@@ -195,7 +196,7 @@ class ReaderData:
         if rng.random() >= sampling.typos:
             return example, text
         changed = mistyped(example, sampling.typo_words, rng)
-        encoding = self._tokenizer.encode(changed.text, add_special_tokens=False)
+        (encoding,) = self._tokenizer.tokenise([changed.text])
         # A mistyped word has more tokens: the window may no longer fit.
         if len(encoding.ids) > sampling.max_tokens // 2:
             return example, text

@@ -14,11 +14,13 @@ from torch import nn
 
 from relik.bundle import open_bundle
 from relik.errors import ConfigError
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
+from relik.retriever.window_retriever import open_retriever
 from relik_training.data.candidates import Side, open_sides
 from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
@@ -129,12 +131,16 @@ class ReaderRun:
             return _source(config, module, _data(config, layout, backbone.tokenizer, chosen, sides))
 
         def evaluation() -> Measure | None:
+            base, (entities, relations) = Path(config.base), sides()
+            view = KnowledgeView(entities=entities[0], relations=relations[0])
+            settings = serving_settings(config, backbone.layers.config.to_diff_dict())
             served = Served(
-                sides=sides(),
+                view=view,
+                retriever=open_retriever(base, "auto", config=settings.retriever, view=view),
                 tokenizer=backbone.tokenizer,
                 layout=layout,
-                embeddings=words_of_run(Path(config.out), Path(config.base)),
-                config=serving_settings(config, backbone.layers.config.to_diff_dict()),
+                embeddings=words_of_run(Path(config.out), base),
+                config=settings,
             )
             texts = apart or _development(config, examples)
             most = config.evaluation.windows

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from relik.backends.torch_backend import TorchReader
 from relik.backends.word_embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, PipelineConfig
-from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
@@ -30,7 +30,8 @@ class Served:
     """What stands around a reader where it serves.
 
     Args:
-        sides: Knowledge bases of entities and of relations, each with its retriever.
+        view: Entities and relations.
+        retriever: Proposes them.
         tokenizer: Subwords.
         layout: Marker ids.
         embeddings: The table that the reader is trained on.
@@ -40,7 +41,8 @@ class Served:
         pretokenised: Texts come in words with white space between.
     """
 
-    sides: tuple[tuple[KnowledgeBase, WindowRetriever], tuple[KnowledgeBase, WindowRetriever]]
+    view: KnowledgeView
+    retriever: WindowRetriever
     tokenizer: Tokenizer
     layout: MarkerLayout
     embeddings: WordEmbeddings
@@ -50,32 +52,18 @@ class Served:
 
     def pipeline(self, module: ReaderModule) -> Pipeline:
         """Put the reader that is being trained, as it is now, into a pipeline."""
-        (entities, of_entities), (relations, of_relations) = self.sides
-        # A reader takes special tokens in a text for text.
-        tokenizer = Tokenizer.from_str(self.tokenizer.to_str())
-        tokenizer.encode_special_tokens = True
-        model = module.model
+        model, config = module.model, replace(self.config, calibration=CalibrationConfig())
         reader = TransformerReader(
             ReaderParts(
                 backend=TorchReader(model=model, device=module.device),
                 embeddings=self.embeddings,
                 markers=model.markers.detach().float().cpu().numpy(),
-                tokenizer=tokenizer,
+                tokenizer=self.tokenizer,
                 layout=self.layout,
-                entities=entities,
-                relations=relations,
             ),
-            self.config.reader,
-            CalibrationConfig(),
+            config,
         )
-        parts = PipelineParts(
-            entity_retriever=of_entities,
-            relation_retriever=of_relations,
-            reader=reader,
-            entities=entities,
-            relations=relations,
-        )
-        return Pipeline(parts, replace(self.config, calibration=CalibrationConfig()))
+        return Pipeline(PipelineParts(retriever=self.retriever, reader=reader), config, self.view)
 
 
 def open_reader_f1(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import PipelineConfig, read_pipeline
 from relik.kb import KnowledgeBase
 from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
@@ -163,9 +163,9 @@ def _fitting_seconds(config: RetrieverTraining, bundle: Path) -> float:
         return 0.0
     began = time.monotonic()
     examples = _fusion_examples(config)
-    settings = read_toml(PipelineConfig, bundle / LAYOUT.pipeline)
+    settings = read_pipeline(bundle / LAYOUT.pipeline)
     kb = KnowledgeBase.open(bundle / LAYOUT.entities)
-    retriever = HybridRetriever(open_encoder(bundle, "auto"), kb, settings.retriever)
+    retriever = HybridRetriever(open_encoder(bundle, "auto"), settings.retriever)
     chosen = sample_documents(examples, _WINDOWS, seed=0, document=lambda each: each.doc_id)
     opened = time.monotonic()
     fit_fusion(chosen, retriever, kb)
@@ -190,7 +190,7 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
         kb = KnowledgeBase.open(out / LAYOUT.entities)
         weights = fit_fusion(
             _fusion_examples(config),
-            HybridRetriever(encoder, kb, settings.retriever),
+            HybridRetriever(encoder, settings.retriever),
             kb,
             factors=config.fusion.factors,
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from relik.bundle import open_bundle
-from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
 from relik.evaluation import GoldDocument, analyse_strict, read_gold
 from relik.evaluation.answers import Answer, answer_triples
 from relik.layout import KIND, LAYOUT
@@ -107,9 +107,9 @@ def _calibrated(
 
 
 def _taken_over(bundle: Path, fitted_by: Path) -> PipelineConfig:
-    own = read_toml(PipelineConfig, bundle / LAYOUT.pipeline)
-    fitted = read_toml(PipelineConfig, fitted_by / LAYOUT.pipeline)
-    return replace(own, reader=fitted.reader, calibration=fitted.calibration)
+    own = read_pipeline(bundle / LAYOUT.pipeline)
+    fitted = read_pipeline(fitted_by / LAYOUT.pipeline)
+    return replace(own, reader=fitted.reader, rules=fitted.rules, calibration=fitted.calibration)
 
 
 def _measured(

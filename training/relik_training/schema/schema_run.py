@@ -13,17 +13,18 @@ from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
 from relik.bundle import open_bundle
-from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, read_toml
+from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, RulesConfig, read_pipeline
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
-from relik.retriever.exhaustive import GivenRetriever
+from relik.retriever.exhaustive import ExhaustiveRetriever
+from relik.retriever.window_retriever import WindowRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
-from relik_training.data.candidates import Side
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.distill.reader_losses import open_reader_distiller
@@ -101,12 +102,14 @@ class SchemaRun:
 
         def evaluation() -> Measure | None:
             texts = apart or ([] if config.with_dev else read_typed_examples([self.splits["dev"]]))
+            settings = read_pipeline(base / LAYOUT.pipeline)
             served = Served(
-                sides=_sides(base),
+                view=_view(base),
+                retriever=WindowRetriever(None, settings.retriever),
                 tokenizer=backbone.tokenizer,
                 layout=layout,
                 embeddings=WordEmbeddings.open(base / LAYOUT.word_embeddings),
-                config=read_toml(PipelineConfig, base / LAYOUT.pipeline),
+                config=settings,
                 typed=True,
                 pretokenised=config.pretokenised,
             )
@@ -170,12 +173,11 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
             model=config.model,
             windows=config.windows,
             retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
-            # The name of a type is no name of its mentions.
             reader=ReaderConfig(
-                max_tokens=_longest(config, backbone),
-                prior_weight=0.0,
-                drop_nil=config.wrong_spans > 0,
+                max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0
             ),
+            # The name of a type is no name of its mentions.
+            rules=RulesConfig(prior_weight=0.0),
         ),
         out / LAYOUT.pipeline,
     )
@@ -230,25 +232,27 @@ def _module(
     return module, layout
 
 
-def _sides(base: Path) -> tuple[Side, Side]:
-    entities = KnowledgeBase.open(base / LAYOUT.entities)
-    relations = KnowledgeBase.open(base / LAYOUT.relations)
-    return (entities, GivenRetriever(entities)), (relations, GivenRetriever(relations))
+def _view(base: Path) -> KnowledgeView:
+    return KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
+    )
 
 
 def _data(
     config: SchemaTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
 ) -> ReaderData:
     base = Path(config.out) / BASE
-    sides = _sides(base)
-    # A reader takes special tokens in a text for text.
-    tokenizer.encode_special_tokens = True
-    longest = read_toml(PipelineConfig, base / LAYOUT.pipeline).reader.max_tokens
+    view = _view(base)
+    longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=sides,
+        sides=(
+            (view.entities, ExhaustiveRetriever()),
+            (view.relations, ExhaustiveRetriever()),
+        ),
         sampling=ReaderSampling(
             entity_candidates=(len(config.types),),
             relation_candidates=(len(config.relations),),

@@ -1,16 +1,20 @@
 """Callbacks that watch a run: its clock, its progress, its memory."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import lightning
 import torch
 
 from relik_training.run.progress import StepProgress
-from relik_training.run.run_clock import TRAIN, tick
+from relik_training.run.run_clock import TRAIN, give_back, tick
 
 LOGGED = 10
 """Steps between two that are logged."""
+# Seconds between two times that memory is given back: it costs some milliseconds, and taking it
+# again costs more.
+_SECONDS = 10.0
 
 
 def count_tokens(batch: object) -> int:
@@ -111,3 +115,21 @@ class ShowingProgress(lightning.Callback):
     ) -> None:
         """End."""
         self._progress.end()
+
+
+class GivingBack(lightning.Callback):
+    """Gives free memory of the heap back to the machine now and then."""
+
+    def __init__(self) -> None:
+        self._given = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        _trainer: lightning.Trainer,
+        _module: lightning.LightningModule,
+        *_outcome: object,
+    ) -> None:
+        """Give back after a step, where the last time is some seconds ago."""
+        if time.monotonic() - self._given >= _SECONDS:
+            give_back()
+            self._given = time.monotonic()

@@ -22,10 +22,9 @@ from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.run.backbone import best_precision
 from relik_training.run.batches import BatchSource, StepBatches, plan_batches
 from relik_training.run.best_weights import BEST_DEV, CHECKPOINTS, DEV_F1, Best, KeepBest, Measure
-from relik_training.run.callbacks import LOGGED, Counting, ShowingProgress
+from relik_training.run.callbacks import LOGGED, Counting, GivingBack, ShowingProgress
 from relik_training.run.checkpoints import LAST, SaveCheckpoints, Stopped
 from relik_training.run.lora import merged
-from relik_training.run.memory import GivingBack
 from relik_training.run.run_clock import DONE, tick
 from relik_training.run.run_files import Training, begin, check_files
 from relik_training.run.run_logs import open_logs

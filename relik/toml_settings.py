@@ -271,24 +271,32 @@ def _value(kind: Any, value: Any, at: Keys, problems: list[Problem]) -> Any:
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _bounded(arguments, value, at, problems)
+    if origin in (Union, UnionType):
+        fitting = (made for made, wrong in (check(each, value) for each in arguments) if not wrong)
+        if (made := next(fitting, problems)) is not problems:
+            return made
+    if isinstance(value, Mapping | list | tuple):
+        return _container(kind, value, at, problems)
+    if kind is float and type(value) is int:
+        return float(value)
+    fits = value in arguments if origin is Literal else kind is object or type(value) is kind
+    if not fits:
+        _wrong(value, describe(kind), at, problems)
+    return value
+
+
+def _container(kind: Any, value: Any, at: Keys, problems: list[Problem]) -> Any:
+    origin, arguments = get_origin(kind), get_args(kind)
     if dataclasses.is_dataclass(kind) and isinstance(value, Mapping):
         return _settings(typing.cast(type, kind), value, at, problems)
-    if origin is tuple and isinstance(value, list | tuple):
+    if origin is tuple and not isinstance(value, Mapping):
         each = arguments[0]
         return tuple(_value(each, one, (*at, i), problems) for i, one in enumerate(value))
     if origin is Mapping and isinstance(value, Mapping):
         for key in value:
             _value(arguments[0], key, (*at, key), problems)
         return {key: _value(arguments[1], one, (*at, key), problems) for key, one in value.items()}
-    if kind is float and type(value) is int:
-        return float(value)
-    if origin in (Union, UnionType):
-        for each in arguments:
-            made, wrong = check(each, value)
-            if not wrong:
-                return made
-    fits = value in arguments if origin is Literal else kind is object or type(value) is kind
-    if not fits:
+    if kind is not object:
         _wrong(value, describe(kind), at, problems)
     return value
 

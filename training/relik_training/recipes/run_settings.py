@@ -6,6 +6,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from relik.config import PipelineConfig, WindowConfig
 from relik.toml_settings import Dropout, Natural, PartOf, Positive, Rate
+from relik_training.recipes.evaluation_settings import Evaluation
 
 Precision: TypeAlias = Literal[
     "auto", "32-true", "16-mixed", "bf16-mixed", "16-true", "bf16-true", "64-true"
@@ -48,6 +49,7 @@ class RunSettings:
         checkpoint_steps: Steps between checkpoints.
         precision: Of the computation.
         seed: Seed of everything.
+        evaluation: How the run is measured while it trains.
         provenance: What the bundle is made from.
     """
 
@@ -65,6 +67,7 @@ class RunSettings:
     checkpoint_steps: Positive = 50
     precision: Precision = "auto"
     seed: Natural = 13
+    evaluation: Evaluation = field(default_factory=Evaluation)
     provenance: tuple[Provenance, ...] = ()
 
     @property

@@ -3,9 +3,10 @@
 Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--triples]
            [--bundle DIR] [--kb DIR] [--limit N]
 
-SETTING is one of `[reader]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is JSON: 3,
-true, '["P19"]'. Nothing is trained. FILE is gold as of `relik evaluate entities`, whose `inkb` and
-`with_nil` are told for each; with --triples, as of `relik evaluate triples --entity-ids`.
+SETTING is one of `[reader]` or `[rules]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is
+JSON: 3, true, '["P19"]'. Nothing is trained. FILE is gold as of `relik evaluate entities`, and
+`inkb` and `with_nil` are printed for each value; with --triples, FILE is as of `relik evaluate
+triples --entity-ids`.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relik.bundle import open_bundle
+from relik.config import PipelineConfig
 from relik.evaluation.gold import read_gold
 from relik.evaluation.score import evaluate_entities, evaluate_triples
 from relik.types import AnnotateOptions
@@ -34,9 +36,7 @@ def main() -> None:
     gold = read_gold(given.file, limit=given.limit)
     told = {}
     for value in given.values:
-        kind = type(getattr(bundle.config.reader, given.setting))
-        reader = replace(bundle.config.reader, **{given.setting: kind(value)})
-        changed = replace(bundle, config=replace(bundle.config, reader=reader))
+        changed = replace(bundle, config=_with(bundle.config, given.setting, value))
         pipeline = changed.pipeline("onnx", entities=given.kb)
         known, options = pipeline.entities, AnnotateOptions()
         if given.triples:
@@ -47,6 +47,13 @@ def main() -> None:
             figures = evaluate_entities(pipeline, gold, known=known, options=options)
         told[json.dumps(value)] = figures
     print(json.dumps({"setting": given.setting, "documents": len(gold), "values": told}))
+
+
+def _with(config: PipelineConfig, setting: str, value: object) -> PipelineConfig:
+    name = "rules" if hasattr(config.rules, setting) else "reader"
+    table = getattr(config, name)
+    kind = type(getattr(table, setting))
+    return replace(config, **{name: replace(table, **{setting: kind(value)})})
 
 
 if __name__ == "__main__":

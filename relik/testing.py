@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from zlib import crc32
 
@@ -31,17 +32,45 @@ from relik.types import (
 _CAPITALISED = re.compile(r"[A-Z]\w*")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeView:
+    """The knowledge of a `FakePipeline`: every capitalised word is an entity.
+
+    Args:
+        version: Its version.
+        prefix: Ids are `<prefix>:<word>`.
+    """
+
+    version: str = "fake-1"
+    prefix: str = "E"
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return the entity, or None where the id begins with another prefix."""
+        if not entity_id.startswith(f"{self.prefix}:"):
+            return None
+        name = entity_id.removeprefix(f"{self.prefix}:")
+        return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return the relation, or None for any id but `R:follows`."""
+        known = relation_id == "R:follows"
+        return Relation(relation_id="R:follows", name="follows") if known else None
+
+
 class FakePipeline:
     """A pipeline without a model: every capitalised word is a mention of the entity of that name.
 
-    Each mention has the relation `follows` to the one before it in its window. Windows do not
-    overlap. Ids are `E:<word>`; the only relation is `R:follows`.
+    Each mention has the relation `follows` to the one before it in its window. Windows are
+    runs of whole words. Ids are those of the view; there is one relation, `R:follows`.
+
+    Args:
+        window_words: Words per window.
     """
 
     model = "fake"
-    kb_version = "fake-1"
 
     def __init__(self, *, window_words: int = 8) -> None:
+        self.view = FakeView()
         self._words = re.compile(rf"\S+(?:\s+\S+){{0,{window_words - 1}}}")
 
     def split(self, document: Document) -> list[Window]:
@@ -61,13 +90,14 @@ class FakePipeline:
         return len(window.text.split())
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: FakeView | None = None
     ) -> list[WindowCandidates]:
-        """Propose the entity of every capitalised word; only `options.top_k` matters."""
+        """Propose the entity of every capitalised word, `top_k` at most."""
+        prefix = (view or self.view).prefix
         return [
             WindowCandidates(
                 entities=tuple(
-                    Candidate(entity_id=f"E:{word}", score=1.0, rank=rank, source="lexical")
+                    Candidate(entity_id=f"{prefix}:{word}", score=1.0, rank=rank, source="lexical")
                     for rank, word in enumerate(
                         sorted(set(_CAPITALISED.findall(window.text)))[: options.top_k]
                     )
@@ -82,10 +112,12 @@ class FakePipeline:
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: FakeView | None = None,
     ) -> list[WindowAnnotation]:
-        """Link every capitalised word to its candidate, or to NIL."""
+        """Link every capitalised word to its candidate, else to NIL."""
+        prefix = (view or self.view).prefix
         return [
-            self._read_window(window, found, options)
+            _read_window(window, found, prefix, options)
             for window, found in zip(windows, candidates, strict=True)
         ]
 
@@ -95,6 +127,7 @@ class FakePipeline:
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: FakeView | None = None,
     ) -> Annotation:
         """Join the windows of a document; without entities, only the ends of triples stay."""
         triples = tuple(triple for each in window_annotations for triple in each.triples)
@@ -116,7 +149,7 @@ class FakePipeline:
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions | None = None
     ) -> list[Annotation]:
-        """Annotate documents one by one."""
+        """Annotate documents, one after the other."""
         chosen = AnnotateOptions() if options is None else options
         answers = []
         for document in documents:
@@ -126,40 +159,29 @@ class FakePipeline:
             answers.append(self.merge(document, found, options=chosen))
         return answers
 
-    def entity(self, entity_id: str) -> Entity | None:
-        """Return the entity of an id that starts with `E:`, else None."""
-        if not entity_id.startswith("E:"):
-            return None
-        name = entity_id.removeprefix("E:")
-        return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
 
-    def relation(self, relation_id: str) -> Relation | None:
-        """Return the relation `R:follows`, or None for any other id."""
-        known = relation_id == "R:follows"
-        return Relation(relation_id="R:follows", name="follows") if known else None
-
-    def _read_window(
-        self, window: Window, candidates: WindowCandidates, options: AnnotateOptions
-    ) -> WindowAnnotation:
-        known = {candidate.entity_id for candidate in candidates.entities}
-        spans = [
-            EntitySpan(
-                span=Span(window.span.start + found.start(), window.span.start + found.end()),
-                entity_id=entity_id if (entity_id := f"E:{found.group()}") in known else None,
-                score=0.87654321,
-                candidates=candidates.entities if options.explain else (),
-            )
-            for found in _CAPITALISED.finditer(window.text)
-        ]
-        triples = [
-            Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
-            for earlier, later in pairwise(spans)
-        ]
-        return WindowAnnotation(
-            window=window,
-            spans=tuple(spans),
-            triples=tuple(triples) if options.relations else (),
+def _read_window(
+    window: Window, candidates: WindowCandidates, prefix: str, options: AnnotateOptions
+) -> WindowAnnotation:
+    known = {candidate.entity_id for candidate in candidates.entities}
+    spans = [
+        EntitySpan(
+            span=Span(window.span.start + found.start(), window.span.start + found.end()),
+            entity_id=entity_id if (entity_id := f"{prefix}:{found.group()}") in known else None,
+            score=0.87654321,
+            candidates=candidates.entities if options.explain else (),
         )
+        for found in _CAPITALISED.finditer(window.text)
+    ]
+    triples = [
+        Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
+        for earlier, later in pairwise(spans)
+    ]
+    return WindowAnnotation(
+        window=window,
+        spans=tuple(spans),
+        triples=tuple(triples) if options.relations else (),
+    )
 
 
 class FakeNames:

@@ -16,7 +16,7 @@ _LAZY = {
 
 
 def __getattr__(name: str) -> object:
-    # Building pulls in Arrow and FAISS; the command line alone should not.
+    # Building imports Arrow and FAISS, which the command line alone must not wait for.
     if name in _LAZY:
         from importlib import import_module
 

@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-# What builds and opens is imported where it is used: `relik --help` shall not wait for it.
+# Heavy modules are imported inside the commands, so that `relik --help` does not wait for them.
 if TYPE_CHECKING:
     from relik.vectors.faiss_index import VectorKind
-    from relik_index.builder import Progress as Tell
+    from relik_index.builder import Progress as ProgressCallback
     from relik_index.names.enrich import Enricher
 
 app = typer.Typer(
@@ -26,55 +26,65 @@ app = typer.Typer(
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Inherit = Annotated[
     bool,
-    typer.Option(help="Take names and their counts over from the bundle's records of one id."),
+    typer.Option(help="Add the aliases and counts that the bundle's index has for the same id."),
 ]
 NameParts = Annotated[
-    bool, typer.Option(help="Add surnames, and towns of teams, to records without partials.")
+    bool,
+    typer.Option(
+        help="Add partial names, such as surnames and the towns of teams, to records without any."
+    ),
 ]
 
-BundleName = Annotated[str, typer.Option(help="Bundle whose encoder and tokenizer are used.")]
+BundleName = Annotated[str, typer.Option(help="Bundle with the encoder and the tokenizer.")]
 Vectors = Annotated[
-    str, typer.Option(help="How vectors are kept: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf.")
+    str,
+    typer.Option(help="Kind of vector index: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf."),
 ]
 AnyCase = Annotated[
     bool,
     typer.Option(
         "--any-case",
-        help="Find names in lower case too, however they are written: for diseases or goods.",
+        help="Match names in any case: for terms such as diseases or goods.",
     ),
 ]
 LinkedText = Annotated[
     list[Path] | None,
     typer.Option(
-        help="JSON Lines of texts whose mentions are linked to ids of FILE: says what names mean "
-        "how often. May be given more than once."
+        help="JSON Lines of texts whose mentions are linked to ids of FILE, from which priors are "
+        "counted. May be given more than once."
     ),
 ]
-CandidateTokens = Annotated[int, typer.Option(help="Tokens of a record that the reader sees.")]
-MinRecall = Annotated[float, typer.Option(help="Least recall@50 against exact search, 0 to 1.")]
+CandidateTokens = Annotated[int, typer.Option(help="Tokens of a candidate that the reader sees.")]
+MinRecall = Annotated[float, typer.Option(help="Minimum recall@50 against exact search, 0 to 1.")]
 Same = Annotated[
     Path | None,
     typer.Option(
-        help='JSON Lines of {"id", "same_as"}: records that are one thing, as duplicates prints.'
+        help='JSON Lines of {"id", "same_as"}: duplicates to merge, as the command duplicates '
+        "prints them."
     ),
 ]
 EncoderBackend = Annotated[
-    str, typer.Option(help="What encodes: onnx, torch, or auto: torch where there is a GPU.")
+    str,
+    typer.Option(help="Backend of the encoder: onnx, torch, or auto (torch if there is a GPU)."),
 ]
 Reuse = Annotated[
     Path | None,
-    typer.Option(help="Index by the same bundle: records it has are not encoded again."),
+    typer.Option(
+        help="Index built by the same bundle, whose vectors are reused for unchanged records."
+    ),
 ]
 
 
 @app.command()
 def build(
     file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzipped.")],
-    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
     bundle: BundleName = "default",
     vectors: Vectors = "exact",
-    opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq.")] = False,
-    compression: Annotated[str, typer.Option(help="Of the records: none or zstd.")] = "none",
+    opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq (OPQ).")] = False,
+    compression: Annotated[
+        str, typer.Option(help="Compression of the records: none or zstd.")
+    ] = "none",
     candidate_tokens: CandidateTokens = 10,
     min_recall: MinRecall = 0.0,
     inherit: Inherit = True,
@@ -83,12 +93,12 @@ def build(
     linked_text: LinkedText = None,
     same: Same = None,
     reuse: Reuse = None,
-    batch: Annotated[int, typer.Option(help="Texts encoded at once.")] = 1024,
+    batch: Annotated[int, typer.Option(help="Texts per encoder batch.")] = 1024,
     backend: EncoderBackend = "auto",
-    force: Annotated[bool, typer.Option("--force", help="Replace an index.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an index at OUT.")] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Build a knowledge index from lines {"id", "name", "aliases"?, "description"?}."""
+    """Build a knowledge index from JSON Lines {"id", "name", "aliases"?, "description"?}."""
     from relik.bundle import open_bundle
     from relik_index.builder import BuildOptions, build_index
     from relik_index.reuse import ReusedVectors
@@ -133,7 +143,7 @@ def build(
 def _enricher(
     models: Path | None, texts: Sequence[Path], same: Mapping[str, str], *, parts: bool
 ) -> "Enricher":
-    """Open what records are enriched from: a bundle's own index, and linked text."""
+    """Open the sources of further names: the index of the bundle, and linked text."""
     from relik.layout import LAYOUT
     from relik_index.names.enrich import Enricher, KnownNames
     from relik_index.sources.linked_text import count_surfaces
@@ -147,28 +157,28 @@ def _enricher(
 @app.command("import")
 def import_table(
     file: Annotated[
-        Path, typer.Argument(metavar="CSV", help="Table whose first row names columns.")
+        Path, typer.Argument(metavar="CSV", help="Table whose first row names the columns.")
     ],
-    out: Annotated[Path, typer.Argument(help="JSON Lines to make, for build and for training.")],
+    out: Annotated[Path, typer.Argument(help="JSON Lines to write, for build and for training.")],
     id_column: Annotated[str, typer.Option(help="Column of the ids.")] = "id",
     name_column: Annotated[str, typer.Option(help="Column of the names.")] = "name",
     aliases_column: Annotated[
-        str | None, typer.Option(help="Column of other names; aliases, where there is one.")
+        str | None, typer.Option(help="Column of aliases; the column aliases if there is one.")
     ] = None,
-    alias_separator: Annotated[
-        str, typer.Option(help="What stands between two other names in a cell.")
-    ] = "|",
+    alias_separator: Annotated[str, typer.Option(help="Separator of aliases within a cell.")] = "|",
     description_column: Annotated[
         list[str] | None,
         typer.Option(
-            help="Column of a few words on what it is, description where there is one; given more "
-            "than once, the columns are joined by commas."
+            help="Column of short descriptions; the column description if there is one. May be "
+            "given more than once: the columns are joined by commas."
         ),
     ] = None,
-    delimiter: Annotated[str, typer.Option(help="Between two cells; tab for a tab.")] = ",",
+    delimiter: Annotated[
+        str, typer.Option(help="Delimiter of cells, one character; tab for a tab.")
+    ] = ",",
     as_json: JsonFlag = False,
 ) -> None:
-    """Turn a CSV table into lines {"id", "name", "aliases"?, "description"?}."""
+    """Convert a CSV table to JSON Lines {"id", "name", "aliases"?, "description"?}."""
     from dataclasses import asdict
 
     from relik_index.sources.csv_table import CsvColumns, import_csv
@@ -188,9 +198,10 @@ def import_table(
 def duplicates(
     file: Annotated[Path, typer.Argument(help="JSON Lines, plain or gzipped.")],
 ) -> None:
-    """Print records of two sources that may be one thing, for build --same once you read them.
+    """Print records of two sources that may be duplicates.
 
-    The source of a record is what its id has before a colon.
+    Check them, and pass those that are duplicates to build --same. The source of a record is the
+    prefix of its id before a colon.
     """
     from dataclasses import asdict
 
@@ -205,7 +216,7 @@ def info(
     path: Annotated[Path, typer.Argument(help="Folder of a knowledge index.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Say what a knowledge index holds."""
+    """Print the manifest of a knowledge index."""
     from relik.kb.knowledge_base import KIND
     from relik.manifest import read_manifest
 
@@ -227,18 +238,18 @@ def verify(
     path: Annotated[Path, typer.Argument(help="Folder of a knowledge index.")],
     as_json: JsonFlag = False,
 ) -> None:
-    """Check every file of a knowledge index, and that its records find themselves."""
+    """Check the files of a knowledge index, and that records are found by id, name and vector."""
     from relik_index.verify import verify_index
 
     show(verify_index(path), as_json=as_json)
 
 
 @contextmanager
-def progress_bar() -> Iterator["Tell | None"]:
-    """Show progress at a terminal, on the error stream; nowhere else.
+def progress_bar() -> Iterator["ProgressCallback | None"]:
+    """Show progress on the error stream if it is a terminal.
 
     Yields:
-        What is told a stage, how much is done and how much there is; None elsewhere.
+        A function of a stage, the steps done and the steps in all; None if there is no terminal.
     """
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -253,21 +264,16 @@ def progress_bar() -> Iterator["Tell | None"]:
     with Progress(*columns, console=console) as bar:
         tasks = {}
 
-        def tell(stage: str, done: int, total: int) -> None:
+        def update(stage: str, done: int, total: int) -> None:
             if stage not in tasks:
                 tasks[stage] = bar.add_task(stage, total=total)
             bar.update(tasks[stage], completed=done, total=total)
 
-        yield tell
+        yield update
 
 
 def show(values: dict[str, object], *, as_json: bool) -> None:
-    """Print what a command made.
-
-    Args:
-        values: By name; JSON values.
-        as_json: One JSON object on a line, not a table.
-    """
+    """Print the result of a command, as a table or as one line of JSON."""
     if as_json:
         typer.echo(json.dumps(values, ensure_ascii=False))
         return

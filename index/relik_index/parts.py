@@ -1,4 +1,4 @@
-"""Writes the parts of a knowledge index, and puts a finished folder in its place."""
+"""The parts of a knowledge index on disk: records, ids, names, version, and the draft folder."""
 
 import hashlib
 import os
@@ -22,39 +22,33 @@ _ZSTD_LEVEL = 19
 
 
 def check_target(out: Path, *, kind: str, force: bool) -> None:
-    """Refuse a target that is taken.
+    """Refuse a target that exists.
 
     Args:
-        out: The folder to make.
-        kind: What its manifest will say it is.
-        force: It may take the place of a folder of the same kind, or of an empty one.
+        kind: Kind of artefact, as in the manifest.
+        force: Allow a target of the same kind, or an empty folder.
 
     Raises:
-        InputError: Something is there that shall not be replaced.
+        InputError: The target exists and must not be replaced.
     """
     if not out.exists() or (out.is_dir() and force and not any(out.iterdir())):
         return
     if not force:
-        raise InputError(f"{out}: is there already: choose another folder, or use --force")
+        raise InputError(
+            f"{out}: exists, expected a new folder: choose another one, or use --force"
+        )
     try:
         read_manifest(out, kind=kind)
     except BundleError as error:
         named = kind.replace("-", " ")
         raise InputError(
-            f"{out}: is not a {named}, so it is not replaced: choose another folder"
+            f"{out}: is not a {named}, so that it is not replaced: choose another folder"
         ) from error
 
 
 @contextmanager
 def aside(out: Path) -> Iterator[Path]:
-    """Make a folder beside the target, which is gone afterwards unless it was renamed.
-
-    Args:
-        out: The target.
-
-    Yields:
-        The folder.
-    """
+    """Create a draft folder beside the target, and remove it at the end unless it was renamed."""
     out.parent.mkdir(parents=True, exist_ok=True)
     folder = out.with_name(f".{out.name}.building-{os.getpid()}")
     shutil.rmtree(folder, ignore_errors=True)
@@ -66,15 +60,8 @@ def aside(out: Path) -> Iterator[Path]:
 
 
 def write_options(compression: str) -> pa.ipc.IpcWriteOptions:
-    """Return how records are written.
-
-    Args:
-        compression: "none" or "zstd".
-
-    Returns:
-        Arrow's options.
-    """
-    # Written once and read for years: the slowest level of compression is the cheapest.
+    """Return Arrow's options for a compression, "none" or "zstd"."""
+    # An index is written once and read often, so that a slow, strong compression pays.
     codec = pa.Codec("zstd", compression_level=_ZSTD_LEVEL) if compression == "zstd" else None
     return pa.ipc.IpcWriteOptions(compression=codec)
 
@@ -88,13 +75,9 @@ def record_batch(
     """Lay records out in columns.
 
     Args:
-        entities: The records.
-        counts: How often the surface forms of each meant it.
-        tokens: Token ids of each.
-        columns: As `relik.kb.records.schema` gives them.
-
-    Returns:
-        The batch.
+        counts: Number of links to each record.
+        tokens: Token ids of each candidate.
+        columns: A schema by `relik.kb.records.schema`.
     """
     values = (
         [entity.entity_id for entity in entities],
@@ -113,24 +96,21 @@ def write_ids(folder: Path, ids: Callable[[], Iterable[str]], *, rows: int) -> N
     """Write the trie of ids, and the row of each.
 
     Args:
-        folder: The folder of the index.
-        ids: Gives all ids in the order of their rows, each time it is called.
-        rows: How many there are.
+        ids: Returns an iterator over all ids in row order; called twice.
     """
     trie = marisa_trie.Trie(ids())
-    places = np.empty(rows, dtype=ROW_DTYPE)
+    row_of_key = np.empty(rows, dtype=ROW_DTYPE)
     for row, entity_id in enumerate(ids()):
-        places[trie[entity_id]] = row
+        row_of_key[trie[entity_id]] = row
     trie.save(str(folder / IDS))
-    (folder / ID_ROWS).write_bytes(places.tobytes())
+    (folder / ID_ROWS).write_bytes(row_of_key.tobytes())
 
 
 def write_names(folder: Path, matches: Iterable[Mapping[str, NameMatch]]) -> None:
     """Write the trie of names.
 
     Args:
-        folder: The folder of the index.
-        matches: For each record what each of its normalised names leads to.
+        matches: The entries of each record, by normalised name.
     """
     entries = (
         (key, (match.row, match.count, match.flags))
@@ -141,16 +121,9 @@ def write_names(folder: Path, matches: Iterable[Mapping[str, NameMatch]]) -> Non
 
 
 def version_of(folder: Path) -> str:
-    """Name the content of a knowledge index: the same files give the same version.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        16 hexadecimal digits.
-    """
+    """Hash the files of a knowledge index to a version of 16 hexadecimal digits."""
     digest = hashlib.sha256()
-    # Where every record is given to every window, there are no vectors.
+    # An index whose records are all candidates of every window has no vectors.
     for name in sorted(name for name in FILES if (folder / name).is_file()):
         with (folder / name).open("rb") as file:
             digest.update(f"{name} {hashlib.file_digest(file, 'sha256').hexdigest()}\n".encode())

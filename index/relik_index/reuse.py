@@ -1,4 +1,4 @@
-"""Vectors of another index: what it has encoded, the same encoder need not encode again."""
+"""Reuse of the vectors of an earlier index, so that unchanged records are not encoded again."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,12 +17,12 @@ class ReusedVectors:
     """The vectors of a knowledge index, by record.
 
     Args:
-        folder: The index; its vectors are exact.
-        encoder_fingerprint: Names the encoder that would make them anew.
+        folder: An index with exact vectors.
+        encoder_fingerprint: Fingerprint of the encoder of the new index.
 
     Raises:
-        ConfigError: It has other vectors than this encoder makes, or has them quantised.
-        BundleError: It cannot be opened.
+        ConfigError: The index was made by another encoder, or its vectors are quantised.
+        BundleError: The index cannot be opened.
     """
 
     def __init__(self, folder: Path, *, encoder_fingerprint: str) -> None:
@@ -41,14 +41,10 @@ class ReusedVectors:
         self.n_reused = 0
 
     def of(self, entities: Sequence[Entity]) -> tuple[list[int], FloatArray]:
-        """Give the vectors of records whose text is the same there.
-
-        Args:
-            entities: Records.
+        """Return the vectors of records whose encoder text is unchanged.
 
         Returns:
-            Positions of those that are known, ascending, and their vectors, float32,
-            (n_known, dim).
+            Their positions, ascending, and their vectors, float32, (n_known, dim).
         """
         held = [self._kb.row_of(entity.entity_id) for entity in entities]
         known = [

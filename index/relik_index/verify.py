@@ -1,4 +1,4 @@
-"""Check a knowledge index: its files, that its parts agree, and that records find themselves."""
+"""Verification of a knowledge index: checksums, lookups by id and name, and self-recall."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ from relik.vectors.no_vectors import NO_VECTORS
 
 _SEED = 20240803
 _SAMPLE = 256
-# A record with the same vector may stand in its place.
+# Tolerance of scores: another record with the same vector may rank before the sampled one.
 _TIE = 1e-5
 _APPROXIMATE_RANK = 10
 _APPROXIMATE_SHARE = 0.9
@@ -22,20 +22,19 @@ def verify_index(path: Path, *, sample: int = _SAMPLE) -> dict[str, object]:
     """Check a knowledge index.
 
     Args:
-        path: Its folder.
-        sample: Records that are looked up by id and name, and searched by their own vector.
+        sample: Number of records to look up by id and name, and to search by their own vector.
 
     Returns:
-        Version, rows, dimension, kind of vectors, records sampled, and the share of those that
-        found themselves: first where vectors are exact, else among the first ten; None where
-        there are no vectors.
+        Version, rows, dimension, kind of vectors, sample size and self-recall: the share of
+        sampled records that their own vector finds, at rank 1 in an exact index, else within the
+        first ten; None in an index without vectors.
 
     Raises:
-        BundleNotFoundError: There is no index.
-        BundleVersionError: It was written in a newer format.
-        BundleCorruptError: A file is missing or altered, or the parts do not agree; the message
-            says which.
-        BundleError: The folder holds something else.
+        BundleNotFoundError: The index does not exist.
+        BundleVersionError: Its format is newer.
+        BundleCorruptError: A file is missing or altered, or parts contradict each other; the
+            message names them.
+        BundleError: The folder is not a knowledge index.
     """
     kb = KnowledgeBase.open(path, verify=True)
     random = np.random.default_rng(_SEED)
@@ -49,7 +48,7 @@ def verify_index(path: Path, *, sample: int = _SAMPLE) -> dict[str, object]:
     least = 1.0 if kind == "exact" else _APPROXIMATE_SHARE
     if share is not None and share < least:
         raise BundleCorruptError(
-            f"{path}: {share:.1%} of {len(rows)} records find themselves by their own vector, "
+            f"{path}: got a self-recall of {share:.1%} of {len(rows)} records, "
             f"expected {least:.0%} or more: build the index again"
         )
     return {
@@ -84,8 +83,8 @@ def _self_recall(kb: KnowledgeBase, rows: IntArray, *, top_k: int) -> float:
     found, scores = kb.index.search(vectors, top_k=top_k)  # (n, top_k)
     itself = (found == rows[:, None]).any(axis=1)
     if kb.manifest.fields.get("unit_vectors") is False:
-        # A longer vector may be nearer to another than that one is to itself.
-        namesake = scores[:, -1] >= own * (1 - _TIE)
+        # Inner products of longer vectors may exceed that of a vector with itself.
+        tied = scores[:, -1] >= own * (1 - _TIE)
     else:
-        namesake = np.abs(scores[:, -1] - own) <= _TIE
-    return float((itself | namesake).mean())
+        tied = np.abs(scores[:, -1] - own) <= _TIE
+    return float((itself | tied).mean())

@@ -248,11 +248,7 @@ def _measure(
     known: KnownIds | None = None,
 ) -> Result:
     """Open a bundle, evaluate it and release it."""
-    from relik.commands.systems import open_measured
-
-    pipeline: Configured = open_measured(
-        source.bundle, source.backend, entities=source.kb, dense_only=source.dense_only
-    )
+    pipeline: Configured = _open(source)
     options = request.options
     if request.wanted.anything:
         options = _with_defaults(options, pipeline.config, baseline=source.baseline)
@@ -301,6 +297,17 @@ def _with_defaults(
 
 def _chosen(request: float | None, default: float) -> float:
     return default if request is None else request
+
+
+def _open(source: Source) -> Configured:
+    """Open a bundle; one without a reader can be measured by retrieval alone."""
+    from relik.bundle import open_bundle
+
+    bundle = open_bundle(source.bundle)
+    if source.dense_only:
+        dense = bundle.config.retriever.dense_only()
+        bundle = replace(bundle, config=replace(bundle.config, retriever=dense))
+    return bundle.pipeline(source.backend, entities=source.kb)
 
 
 def _known_to_both(gold: Sequence[GoldDocument], *sources: Source) -> frozenset[str]:

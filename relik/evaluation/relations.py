@@ -66,9 +66,9 @@ def analyse_relations(
         threshold: Least score of an answer, 0..1; a pair without one is missed.
 
     Returns:
-        `relations`, in the form of `precision_recall_f1`: a pair is right where its best candidate is in
-        gold. At threshold 0 each pair has one answer, so that precision, recall and F1 equal the
-        accuracy. Also `macro_f1`, the mean F1 over the relations in gold; `candidates`; and on
+        `relations`, in the form of `precision_recall_f1`: a pair is right where its best candidate
+        is in gold. At threshold 0 each pair has one answer, so that precision, recall and F1 equal
+        the accuracy. Also `macro_f1`, the mean F1 over the relations in gold; `candidates`; and on
         request `breakdown` by `relations`.
     """
     facts: list[tuple[set[_Fact], set[_Fact]]] = []

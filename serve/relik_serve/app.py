@@ -20,7 +20,7 @@ from relik_serve.problems import answer_error, answer_http_error, answer_nobody
 from relik_serve.settings import Settings
 
 TITLE = "relik"
-ABOUT = "Entities linked to a knowledge base, and the triples between them."
+ABOUT = "Entity linking to a knowledge base, and relation extraction between the entities."
 
 
 def create_app(
@@ -30,16 +30,12 @@ def create_app(
     on_ready: Callable[[Served], None] = lambda served: None,
     on_failure: Callable[[Exception], None] = lambda error: None,
 ) -> FastAPI:
-    """Build the application. Nothing is opened before its lifespan starts.
+    """Build the application, which opens the model when its lifespan starts.
 
     Args:
-        settings: Settings of the server.
         open_model: Opens the pipeline; called once, in a thread.
-        on_ready: Called from that thread when the model is warm.
-        on_failure: Called from that thread when the model cannot be opened or warmed.
-
-    Returns:
-        The application.
+        on_ready: Called from that thread once the model is warm.
+        on_failure: Called from that thread if the model cannot be opened or warmed up.
     """
 
     @asynccontextmanager
@@ -65,7 +61,7 @@ def create_app(
 
 
 def _openapi(app: FastAPI) -> dict[str, Any]:
-    """Describe the API, with the body that `annotate` parses by itself."""
+    """Return the OpenAPI schema with the models that FastAPI does not see in signatures."""
     if app.openapi_schema is None:
         schema = get_openapi(
             title=app.title, version=app.version, description=app.description, routes=app.routes

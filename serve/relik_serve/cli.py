@@ -1,4 +1,4 @@
-"""`relik serve`: verify a bundle, take the port, serve."""
+"""`relik serve`: verify a bundle, bind the port, and serve until a signal stops the process."""
 
 import contextlib
 import json
@@ -27,12 +27,12 @@ from relik_serve.errors import ListenError
 from relik_serve.settings import Settings, read_settings
 
 
-def serve(  # each one is a flag
+def serve(
     host: Annotated[
         str | None, typer.Option(help="Address to listen on. [default: 127.0.0.1]")
     ] = None,
     port: Annotated[
-        int | None, typer.Option(help="Port to listen on; 0 takes a free one. [default: 8000]")
+        int | None, typer.Option(help="Port to listen on; 0 for any free one. [default: 8000]")
     ] = None,
     bundle: Annotated[
         str | None,
@@ -41,19 +41,23 @@ def serve(  # each one is a flag
         ),
     ] = None,
     kb: Annotated[
-        str | None, typer.Option(help="Knowledge index of entities in place of the bundle's own.")
+        str | None, typer.Option(help="Knowledge index of entities, instead of the bundle's.")
     ] = None,
     backend: Annotated[
-        str | None, typer.Option(help="What runs the models: auto, onnx, torch. [default: auto]")
+        str | None,
+        typer.Option(help="Backend of the models: auto, onnx or torch. [default: auto]"),
     ] = None,
     max_batch_tokens: Annotated[
-        int | None, typer.Option(help="Tokens of text in one call of a model.")
+        int | None, typer.Option(help="Maximum tokens of text in one batch. [default: 4096]")
     ] = None,
     max_concurrent_requests: Annotated[
-        int | None, typer.Option(help="Requests that may wait or run at once; more get 429.")
+        int | None,
+        typer.Option(
+            help="Maximum requests that wait or run at once; more get status 429. [default: 128]"
+        ),
     ] = None,
     deadline_s: Annotated[
-        float | None, typer.Option(help="Seconds after which a request gets 504.")
+        float | None, typer.Option(help="Seconds until a request gets status 504. [default: 60]")
     ] = None,
     access_log: Annotated[
         bool | None, typer.Option("--access-log/--no-access-log", help="Log a line per request.")
@@ -61,8 +65,8 @@ def serve(  # each one is a flag
 ) -> None:
     """Serve annotations over HTTP.
 
-    Every setting can also be given by environment variable, such as RELIK_PORT; so can the
-    limits of a request, such as RELIK_MAX_DOCUMENTS. A flag wins.
+    Each setting also has an environment variable, such as RELIK_PORT, and so have the limits of
+    a request, such as RELIK_MAX_DOCUMENTS. A flag takes precedence over a variable.
     """
     started = time.monotonic()
     flags: dict[str, object] = {
@@ -77,22 +81,21 @@ def serve(  # each one is a flag
         "access_log": access_log,
     }
     settings = read_settings(flags)
-    # Verified before the port is taken: a server that cannot serve is never reachable.
+    # Verified before the port is bound: a server that cannot serve is never reachable.
     found = find_pipeline(settings.bundle, kb=Path(settings.kb) if settings.kb else None)
     run(settings, lambda: open_served(found, backend=settings.backend), started=started)
 
 
 def run(settings: Settings, open_model: Callable[[], Served], *, started: float) -> None:
-    """Take the port and serve until the process is told to stop.
+    """Bind the port and serve until a signal stops the process.
 
     Args:
-        settings: Settings of the server.
         open_model: Opens the pipeline; called in a thread, once the server is live.
-        started: Seconds of `time.monotonic` when the start began.
+        started: Seconds of `time.monotonic` at which the command started.
 
     Raises:
-        ListenError: The port cannot be had.
-        Exception: What `open_model` raised, after the server has stopped.
+        ListenError: The port cannot be bound.
+        Exception: The error of `open_model`, after the server has stopped.
     """
     console = Console(stderr=True)
     listening = listen(settings.host, settings.port)
@@ -117,7 +120,7 @@ def run(settings: Settings, open_model: Callable[[], Served], *, started: float)
             timeout_graceful_shutdown=math.ceil(settings.drain_s),
         )
     )
-    # uvicorn drains on SIGTERM, then sends the signal again to whoever handled it before.
+    # uvicorn drains on SIGTERM, then raises the signal again for the handler that was set before.
     signal.signal(signal.SIGTERM, lambda number, frame: None)
     with contextlib.suppress(KeyboardInterrupt), listening:
         server.run(sockets=[listening])
@@ -126,17 +129,14 @@ def run(settings: Settings, open_model: Callable[[], Served], *, started: float)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """Take the port.
+    """Bind a port.
 
     Args:
-        host: Address, IPv4 or IPv6, or a name.
-        port: Port; 0 takes a free one.
-
-    Returns:
-        A socket that is bound; uvicorn listens on it.
+        host: IPv4 or IPv6 address, or a host name.
+        port: 0 for any free one.
 
     Raises:
-        ListenError: The port is taken, or the address is not of this machine.
+        ListenError: The port is in use, or the address is not one of this machine.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
@@ -144,51 +144,29 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise ListenError(
             f"cannot listen on {host} port {port} ({error.strerror}): "
-            "choose another with --host and --port, or stop what uses it"
+            "choose another with --host and --port, or stop the process that uses it"
         ) from error
 
 
 def url_of(host: str, listening: socket.socket) -> str:
-    """Return where a client on this machine reaches the server.
-
-    Args:
-        host: The address that was asked for.
-        listening: The bound socket.
-
-    Returns:
-        The URL, without a slash at its end.
-    """
+    """Return the URL for a client on this machine, without a slash at its end."""
     reachable = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104  # read, not bound
     name = f"[{reachable}]" if ":" in reachable else reachable
     return f"http://{name}:{listening.getsockname()[1]}"
 
 
 def curl_line(url: str) -> str:
-    """Return a command that annotates a sentence.
-
-    Args:
-        url: Where the server is.
-
-    Returns:
-        One line for a POSIX shell.
-    """
+    """Return a command of one line for a POSIX shell that annotates a sentence."""
     body = json.dumps({"documents": [{"text": EXAMPLE["documents"][0]["text"]}]})
     return f"curl -s {url}/v1/annotate -H 'content-type: application/json' -d {shlex.quote(body)}"
 
 
 def announce(console: Console, served: Served, *, url: str, seconds: float) -> None:
-    """Say what is served, and where to go next.
-
-    Args:
-        console: Where to print.
-        served: The pipeline.
-        url: Where the server is.
-        seconds: How long the start took.
-    """
+    """Print the model, the knowledge base, the URL of the documentation and an example."""
     stages = served.stages
     console.print(
         f"[bold green]ready[/] in {seconds:.1f} s: {escape(stages.model)}, knowledge base "
-        f"{escape(stages.kb_version)}, {served.n_entities:,} entities, "
+        f"{escape(stages.view.version)}, {served.n_entities:,} entities, "
         f"{served.n_relations:,} relations",
         highlight=False,
         emoji=False,

@@ -1,13 +1,14 @@
-"""Errors that only a server has.
+"""Errors that only the server raises.
 
 RelikError
 ├── InputError
-│   ├── InvalidRequestError   fields of the request are wrong      HTTP 422
-│   ├── MalformedBodyError    the body is not JSON                 HTTP 400
-│   └── BodyTooLargeError     the body has more bytes than allowed HTTP 413
-├── OverloadedError           as many requests as may wait do      HTTP 429
-├── NotReadyError             the model is not warm, or we stop    HTTP 503
-└── DeadlineError             the answer took too long             HTTP 504
+│   ├── InvalidRequestError   a field of the request is wrong            HTTP 422
+│   ├── MalformedBodyError    the body is not JSON                       HTTP 400
+│   └── BodyTooLargeError     the body exceeds the limit                 HTTP 413
+├── OverloadedError           too many concurrent requests               HTTP 429
+├── NotReadyError             the model is not warm, or the server stops HTTP 503
+├── DeadlineError             the deadline of the request passed         HTTP 504
+└── ListenError               the port cannot be bound                   the command ends
 """
 
 from collections.abc import Sequence
@@ -15,16 +16,16 @@ from dataclasses import dataclass
 
 from relik.errors import InferenceError, InputError, RelikError
 
-STOPPING = "the server is stopping: send the request again, to another one if there is one"
+STOPPING = "the server is stopping: send the request again, to another replica if there is one"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldError:
-    """What is wrong with one field of a request.
+    """A wrong field of a request.
 
     Args:
-        path: Where it is, such as `documents.0.text`; empty for the body as a whole.
-        message: What was received, what was expected.
+        path: Path of the field, such as `documents.0.text`; empty for the whole body.
+        message: Got, expected, and what to do.
     """
 
     path: str
@@ -35,7 +36,7 @@ class InvalidRequestError(InputError):
     """Fields of the request are unknown, missing, or have wrong values.
 
     Args:
-        errors: One per wrong field, at least one.
+        errors: One per wrong field; at least one.
     """
 
     def __init__(self, errors: Sequence[FieldError]) -> None:
@@ -54,11 +55,10 @@ class BodyTooLargeError(InputError):
 
 
 class OverloadedError(RelikError):
-    """As many requests as may wait are waiting.
+    """The maximum of concurrent requests is reached.
 
     Args:
-        message: What was received, what was expected, what to do.
-        retry_after_s: Seconds after which to try again.
+        retry_after_s: Seconds until the client should retry.
     """
 
     def __init__(self, message: str, *, retry_after_s: int) -> None:
@@ -67,29 +67,21 @@ class OverloadedError(RelikError):
 
 
 class NotReadyError(RelikError):
-    """The server does not take requests: not yet, or not any more."""
+    """The server does not accept requests: the model is not warm yet, or the server stops."""
 
     retry_after_s = 1
 
 
 class DeadlineError(RelikError):
-    """The answer was not ready in the time that a request may take."""
+    """The deadline of the request passed before its answer was complete."""
 
 
 class ListenError(RelikError):
-    """The port is taken, or the address is not of this machine."""
+    """The port is in use, or the address is not one of this machine."""
 
 
 def as_relik_error(error: Exception, step: str) -> RelikError:
-    """Return an error as one that the status table knows.
-
-    Args:
-        error: Anything that a step of the pipeline raised.
-        step: The step, such as `retrieve`.
-
-    Returns:
-        The error itself where it is of the library, else an InferenceError caused by it.
-    """
+    """Wrap any other error of a step in an `InferenceError`; return a `RelikError` unchanged."""
     if isinstance(error, RelikError):
         return error
     failure = InferenceError(f"the {step} step failed: {type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem details: the one place where an exception meets an HTTP number."""
+"""The table of errors and HTTP status codes, and RFC 9457 problem details."""
 
 import logging
 import re
@@ -23,9 +23,9 @@ from relik_serve.errors import (
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
-CLIENT_LEFT = 499  # nobody reads it; the access log does
+CLIENT_LEFT = 499  # appears in the access log only
 
-# Looked up along the MRO: a subclass without a line of its own has that of its base.
+# Looked up along the MRO: a subclass without an entry has that of its nearest base.
 STATUS: dict[type[Exception], int] = {
     Exception: 500,
     RelikError: 500,
@@ -38,20 +38,12 @@ STATUS: dict[type[Exception], int] = {
     DeadlineError: 504,
 }
 
-
-# What a path that annotates may answer with.
+# Error codes of the paths that annotate.
 STATUSES = (400, 413, 422, 429, 500, 503, 504)
 
 
 def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems of a path for its documentation.
-
-    Args:
-        statuses: What it may answer with.
-
-    Returns:
-        `responses` of the path in OpenAPI.
-    """
+    """Return the OpenAPI `responses` of a path that answers with these error codes."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
     return {
         status: {"description": "Problem details, RFC 9457", "content": content}
@@ -60,28 +52,18 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 def status_of(error: Exception) -> int:
-    """Return the HTTP status of an error.
-
-    Args:
-        error: Any exception.
-
-    Returns:
-        The number of its class, or of the nearest base that has one.
-    """
+    """Return the HTTP status of an error: that of its class, or of the nearest base."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
 
 
 def problem_of(error: Exception) -> dict[str, object]:
-    """Describe an error to a client.
+    """Describe an error as problem details.
 
-    What went wrong inside the server stays in its log; the client gets an id to ask for it by.
-
-    Args:
-        error: Any exception.
+    The reason of an internal error stays in the log, under an id that the client gets.
 
     Returns:
-        `type`, `title`, `status` and `detail`; `errors` where fields of the request are wrong,
-        `error_id` where the server failed.
+        `type`, `title`, `status` and `detail`; `errors` for wrong fields of the request,
+        `error_id` for an internal error.
     """
     status = status_of(error)
     problem: dict[str, object] = {
@@ -93,7 +75,7 @@ def problem_of(error: Exception) -> dict[str, object]:
         error_id = uuid.uuid4().hex
         log.error("error %s: %s", error_id, error, exc_info=error)
         problem["detail"] = (
-            "the server failed on a valid request; its log has the reason under this error_id"
+            "the server failed on a valid request: its log has the reason under this error_id"
         )
         problem["error_id"] = error_id
         return problem
@@ -104,15 +86,7 @@ def problem_of(error: Exception) -> dict[str, object]:
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer a request with the problem that an exception stands for.
-
-    Args:
-        request: The request.
-        error: What was raised while it was worked on.
-
-    Returns:
-        The response.
-    """
+    """Answer with the problem details of an exception."""
     headers = {}
     if isinstance(error, OverloadedError | NotReadyError):
         headers["retry-after"] = str(error.retry_after_s)
@@ -123,30 +97,18 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
 
 
 async def answer_nobody(request: Request, error: Exception) -> Response:
-    """End a request whose client hung up.
-
-    Args:
-        request: The request.
-        error: A starlette `ClientDisconnect`.
-
-    Returns:
-        A response without a body, for the access log.
-    """
+    """End a request whose client disconnected; the status appears in the access log only."""
     return Response(status_code=CLIENT_LEFT)
 
 
 async def answer_http_error(request: Request, error: Exception) -> JSONResponse:
-    """Answer what the router itself refuses: unknown paths and methods.
+    """Answer a request with an unknown path or method.
 
     Args:
-        request: The request.
         error: A starlette `HTTPException`.
 
-    Returns:
-        The response.
-
     Raises:
-        TypeError: The handler was registered for another exception.
+        TypeError: The exception is another one.
     """
     if not isinstance(error, HTTPException):
         raise TypeError(f"got {error!r}, expected an HTTPException")

@@ -1,6 +1,6 @@
-"""Settings of the server: defaults, then RELIK_* variables, then flags.
+"""Settings of the server: flags, then RELIK_* environment variables, then defaults.
 
-The only module of the project that reads the environment.
+No other module of the server reads the environment.
 """
 
 import dataclasses
@@ -18,25 +18,23 @@ BACKENDS = ("auto", "onnx", "torch")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that can be chosen about a server.
+    """Settings of the server.
 
     Args:
-        host: Address to listen on.
-        port: Port to listen on; 0 takes a free one.
+        port: 0..65535; 0 for any free one.
         bundle: Folder or name of a bundle, or of a released ReLiK pipeline.
-        kb: Folder of a knowledge index of entities in place of the bundle's own; empty for that.
-        backend: What runs the models: onnx, torch, or auto, which is torch where it finds
-            a GPU and onnx elsewhere.
-        max_batch_tokens: Tokens of text in one call of a model. More is faster while the
-            device is not full, and lets a single request wait longer.
-        max_concurrent_requests: Requests that may wait or run at once; more get 429.
+        kb: Folder of a knowledge index of entities; empty for the bundle's.
+        backend: "onnx", "torch", or "auto": torch if there is a GPU, else onnx.
+        max_batch_tokens: Tokens of text in one batch. Larger batches are faster until the device
+            is full, and make a single request wait longer.
+        max_concurrent_requests: Requests that wait or run at once; more get status 429.
         max_documents: Documents in one request.
         max_document_characters: Code points of one document.
         max_request_characters: Code points of all documents of one request.
         max_body_bytes: Bytes of one request body.
-        deadline_s: Seconds after which a request gets 504.
-        drain_s: Seconds that running requests get to end when the server stops.
-        threads: Threads that split and merge documents beside the two that run models.
+        deadline_s: Seconds until a request gets status 504.
+        drain_s: Seconds for running requests to end when the server stops.
+        threads: Threads that split and merge documents, besides the two that run models.
         access_log: Log a line per request.
 
     Raises:
@@ -61,9 +59,11 @@ class Settings:
 
     def __post_init__(self) -> None:
         if self.backend not in BACKENDS:
-            near = difflib.get_close_matches(self.backend, BACKENDS, n=1)
-            hint = f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(BACKENDS)}"
-            raise ConfigError(f"backend: got {self.backend!r}, {hint}")
+            similar = difflib.get_close_matches(self.backend, BACKENDS, n=1)
+            hint = f"did you mean {similar[0]!r}?" if similar else "use one of them"
+            raise ConfigError(
+                f"backend: got {self.backend!r}, expected one of {', '.join(BACKENDS)}: {hint}"
+            )
         if not 0 <= self.port <= 65535:
             raise ConfigError(f"port: got {self.port}, expected 0..65535: choose another")
         for field in dataclasses.fields(self):
@@ -79,14 +79,11 @@ class Settings:
 def read_settings(
     flags: Mapping[str, object], *, environ: Mapping[str, str] | None = None
 ) -> Settings:
-    """Build the settings from flags and RELIK_* variables; a flag wins.
+    """Build the settings; a flag takes precedence over a RELIK_* variable.
 
     Args:
-        flags: Values by name of field; None stands for a flag that was not given.
-        environ: The environment; by default that of the process.
-
-    Returns:
-        The settings.
+        flags: Values by name of field; None for a flag that was not given.
+        environ: Environment variables; None for those of the process.
 
     Raises:
         ConfigError: A variable or a flag has a wrong value.

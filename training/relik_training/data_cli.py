@@ -1,4 +1,4 @@
-"""`relik data`: annotated texts between our shape and those of others."""
+"""`relik data`: convert, split and make annotated data sets."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -14,7 +14,7 @@ from rich.table import Table
 
 from relik.errors import InputError
 from relik_training.data.distant import DistantConfig, distant_documents, functionalities
-from relik_training.formats.conversion_report import Report, Tell
+from relik_training.formats.conversion_report import ProgressCallback, Report
 from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.split import counted, split_documents
 from relik_training.formats.table import FORMATS
@@ -23,7 +23,7 @@ _NAMES = ", ".join(FORMATS)
 
 app = typer.Typer(
     name="data",
-    help="Convert data sets to the shape that training and evaluation read, and split them.",
+    help="Convert data sets to the format of training and evaluation, and split them.",
     no_args_is_help=True,
 )
 
@@ -31,25 +31,27 @@ app = typer.Typer(
 @app.command("convert")
 def convert_file(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="File to read, .gz or plain.")],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to make, .gz or plain.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write, .gz or plain.")],
     source_format: Annotated[
         str, typer.Option("--from", help=f"Format of INPUT: {_NAMES}.", show_default=False)
     ],
     target_format: Annotated[
-        str, typer.Option("--to", help="Format of OUTPUT, one of the same.", show_default=False)
+        str, typer.Option("--to", help="Format of OUTPUT, as --from.", show_default=False)
     ],
     entities: Annotated[
         Path | None,
-        typer.Option(metavar="MAP", help='Lines of {"title", "id"}: Wikipedia titles to ids.'),
+        typer.Option(
+            metavar="MAP", help='JSON Lines of {"title", "id"}: entity ids by Wikipedia title.'
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 2, and make no file, if anything is dropped.")
+        bool, typer.Option("--strict", help="Exit 2, and write no file, if anything is dropped.")
     ] = False,
 ) -> None:
     """Convert annotated texts, check every offset, and report what was dropped.
 
-    OUTPUT is written aside and there when it is whole.
+    OUTPUT appears when it is complete.
     """
     conversion = Conversion(
         source=source,
@@ -61,8 +63,8 @@ def convert_file(
     )
     report: Report | None = None
     try:
-        with _progress_bar() as tell:
-            report = Report() if tell is None else Report(tell)
+        with _progress_bar() as progress:
+            report = Report() if progress is None else Report(progress)
             convert(conversion, report)
     except InputError:
         if strict and report is not None and report.dropped:
@@ -75,14 +77,15 @@ def convert_file(
 def split_file(
     source: Annotated[Path, typer.Argument(metavar="INPUT", help="Documents, .gz or plain.")],
     out: Annotated[
-        Path, typer.Argument(metavar="FOLDER", help="Gets train.jsonl, dev.jsonl, test.jsonl.")
+        Path,
+        typer.Argument(metavar="FOLDER", help="Folder for train.jsonl, dev.jsonl and test.jsonl."),
     ],
-    dev: Annotated[float, typer.Option(help="Share to choose settings by, 0 to 1.")] = 0.1,
-    test: Annotated[float, typer.Option(help="Share to measure on, 0 to 1.")] = 0.1,
-    seed: Annotated[int, typer.Option(min=0, help="The same seed draws the same parts.")] = 13,
+    dev: Annotated[float, typer.Option(help="Share of the development set, 0 to 1.")] = 0.1,
+    test: Annotated[float, typer.Option(help="Share of the test set, 0 to 1.")] = 0.1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 13,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Draw which documents to train on; documents with the same text stay together."""
+    """Split documents into train, dev and test; documents with the same text stay together."""
     counts = counted(split_documents(source, out, dev=dev, test=test, seed=seed))
     if as_json:
         typer.echo(json.dumps({"output": str(out), **counts}))
@@ -97,24 +100,32 @@ def distant_file(
         Path, typer.Argument(metavar="KB", help="Entities with long_description, .gz or plain.")
     ],
     statements: Annotated[
-        Path, typer.Argument(metavar="STATEMENTS", help='Lines of {"h", "r", "t"}: two ids of KB.')
+        Path,
+        typer.Argument(
+            metavar="STATEMENTS", help='JSON Lines of {"h", "r", "t"}; h and t are ids of KB.'
+        ),
     ],
-    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to make, .gz or plain.")],
+    target: Annotated[Path, typer.Argument(metavar="OUTPUT", help="File to write, .gz or plain.")],
     relations: Annotated[
-        Path | None, typer.Option(help="Lines with the id of each relation to keep; else all.")
+        Path | None,
+        typer.Option(help="JSON Lines with the ids of the relations to keep; all by default."),
     ] = None,
     without: Annotated[
         list[Path] | None,
-        typer.Option(help="Documents to measure on, kept out by subject and text; more than once."),
+        typer.Option(
+            help="Held-out documents, whose subjects and texts are left out. May be given more "
+            "than once."
+        ),
     ] = None,
     skip: Annotated[
-        list[str] | None, typer.Option(help="Id of a relation to leave out; more than once.")
+        list[str] | None,
+        typer.Option(help="Id of a relation to leave out. May be given more than once."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Make training documents of a knowledge base: its descriptions, labelled by its statements.
+    """Make training documents by distant supervision: descriptions, labelled by statements.
 
-    Nobody checks the labels: name OUTPUT in a recipe with mentions = "some", relations = "some".
+    The labels are incomplete: give OUTPUT to a recipe with mentions = "some", relations = "some".
     """
     config = DistantConfig(
         kb=kb,
@@ -123,28 +134,33 @@ def distant_file(
         without=tuple(without or ()),
         skip=tuple(skip or ()),
     )
-    with _progress_bar("read") as tell:
-        report = distant_documents(config, target, Report() if tell is None else Report(tell))
+    with _progress_bar("read") as progress:
+        report = distant_documents(
+            config, target, Report() if progress is None else Report(progress)
+        )
     _print({"output": str(target), **report.as_dict(), "not_held": ""}, as_json=as_json)
 
 
 @app.command("functional")
 def functional_relations(
     statements: Annotated[
-        Path, typer.Argument(metavar="STATEMENTS", help='Lines of {"h", "r", "t"}, .gz or plain.')
+        Path,
+        typer.Argument(metavar="STATEMENTS", help='JSON Lines of {"h", "r", "t"}, .gz or plain.'),
     ],
-    at_least: Annotated[float, typer.Option(min=0, max=1, help="Least share with one.")] = 0.9,
+    at_least: Annotated[
+        float, typer.Option(min=0, max=1, help="Minimum functionality, 0 to 1.")
+    ] = 0.9,
     least_statements: Annotated[
-        int, typer.Option(min=1, help="Relations with fewer statements are left out.")
+        int, typer.Option(min=1, help="Minimum statements of a relation.")
     ] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Tell which relations have one object for each subject, or one subject for each object.
+    """List relations with one object for each subject, or one subject for each object.
 
-    Lists for `functional` and `inverse_functional`, in [serving] of a recipe.
+    The lists are for `functional` and `inverse_functional`, in [serving] of a recipe.
     """
-    with _progress_bar("read") as tell:
-        report = Report() if tell is None else Report(tell)
+    with _progress_bar("read") as progress:
+        report = Report() if progress is None else Report(progress)
         found = [
             one for one in functionalities(statements, report) if one.statements >= least_statements
         ]
@@ -163,8 +179,8 @@ def functional_relations(
 
 
 @contextmanager
-def _progress_bar(what: str = "convert") -> Iterator[Tell | None]:
-    """Show progress at a terminal, on the error stream; nowhere else."""
+def _progress_bar(what: str = "convert") -> Iterator[ProgressCallback | None]:
+    """Show progress on the error stream if it is a terminal; otherwise yield None."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield None
@@ -203,8 +219,7 @@ def _print(values: Mapping[str, Any], *, as_json: bool, name: str = "") -> None:
         console.print(f"  {example['doc_id']}{place}: {example['reason']}")
     _counted(console, "changed", cast(Mapping[str, int], values["notes"]))
     if values["not_held"]:
-        held = f"{name} does not hold: {values['not_held']}"
-        console.print(held, style="dim")
+        console.print(f"{name} cannot represent: {values['not_held']}", style="dim")
 
 
 def _counted(console: Console, title: str, counts: Mapping[str, int]) -> None:

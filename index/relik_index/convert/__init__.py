@@ -1,4 +1,4 @@
-"""Turns released ReLiK pipelines into bundles of ours."""
+"""Conversion of released ReLiK pipelines to bundles."""
 
 from typing import TYPE_CHECKING
 
@@ -9,7 +9,7 @@ __all__ = ["ConvertOptions", "convert_pipeline"]
 
 
 def __getattr__(name: str) -> object:
-    # Converting pulls in torch; the command line alone should not.
+    # Conversion imports torch, which the command line alone must not wait for.
     if name in __all__:
         from importlib import import_module
 

@@ -1,4 +1,4 @@
-"""`relik convert`: a released pipeline becomes a bundle."""
+"""`relik convert`: convert a released pipeline to a bundle."""
 
 import time
 from pathlib import Path
@@ -16,18 +16,20 @@ def convert(
     source: Annotated[
         str, typer.Argument(help="Folder of a released pipeline, or org/name on the Hub.")
     ],
-    out: Annotated[Path, typer.Argument(help="Folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Folder to create.")],
     weights: Annotated[
-        str, typer.Option(help="What ONNX Runtime computes with: float32 or int8.")
+        str, typer.Option(help="Format of the weights for ONNX Runtime: float32 or int8.")
     ] = "float32",
     config_file_name: Annotated[
         str, typer.Option(help="Settings file of the pipeline.")
     ] = "config.yaml",
     revision: Annotated[str | None, typer.Option(help="Commit, tag or branch on the Hub.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a converted bundle.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a converted bundle at OUT.")
+    ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Convert a released ReLiK pipeline to a bundle that is served without torch."""
+    """Convert a released ReLiK pipeline to a bundle that needs no torch."""
     from relik.upstream.checkpoint.extra import missing_library
 
     try:

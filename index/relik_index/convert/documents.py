@@ -1,7 +1,7 @@
-"""Turns an index in upstream's format into a knowledge index, without encoding anything again.
+"""Conversion of a released index to a knowledge index, without encoding anything again.
 
-Documents and vectors are read and written in blocks. What is held of each document meanwhile is
-some tens of bytes: hashes of ids, and the tries of ids and names while they are built.
+Documents and vectors are read and written in blocks. Memory holds only some tens of bytes of each
+document: hashes of ids, and the tries of ids and names while they are built.
 """
 
 import hashlib
@@ -33,31 +33,29 @@ from relik.vectors.faiss_index import FaissIndex, write_faiss
 from relik_index.parts import record_batch, version_of, write_ids, write_names, write_options
 from relik_index.sources.json_lines import SourceRecord, name_matches
 
-# Where the header has the number of rows, and at its end that of floats.
+ProgressCallback = Callable[[str, int, int], None]
+"""Called with a stage, how many of its steps are done, and how many there are."""
+
+# Byte offsets in the header of a FAISS file: of the number of rows, and, from its end, of floats.
 _ROWS_AT, _FLOATS_FROM_END = 8, 8
-
 _HASH = np.dtype("<u8")
-
-Tell = Callable[[str, int, int], None]
-
+# Documents and vectors in memory at a time.
 _BLOCK = 8192
-# Records of one batch of the table, as it is laid out for reading row by row.
+# Records of one Arrow batch: small batches are fast to read row by row.
 _BATCH = 1024
-_MOST_TOKENS_NARROW = 0xFFFF
+# Largest vocabulary whose token ids fit 16 bits.
+_MAX_NARROW_VOCABULARY = 0xFFFF
 
 
 def write_flat(blocks: Iterable[FloatArray], path: Path, *, rows: int, dim: int) -> None:
-    """Write vectors for exact search.
+    """Write vectors for exact search, in FAISS's format, block by block.
 
     Args:
         blocks: Float32, (n, dim) each, in the order of the rows.
-        path: The file.
-        rows: How many there are in all.
-        dim: Width.
 
     Raises:
-        BundleCorruptError: The blocks have another number of rows, or a vector is not finite.
-        InferenceError: This release of FAISS has another format.
+        BundleCorruptError: The blocks do not have `rows` rows, or a vector is not finite.
+        InferenceError: The installed FAISS does not read the file back.
     """
     write_faiss(np.empty((0, dim), dtype=np.float32), path, kind="exact")
     header = bytearray(path.read_bytes())
@@ -71,19 +69,21 @@ def write_flat(blocks: Iterable[FloatArray], path: Path, *, rows: int, dim: int)
             if not np.isfinite(block).all():
                 at = written + int(np.flatnonzero(~np.isfinite(block).all(axis=1))[0])
                 raise BundleCorruptError(
-                    f"got a vector of row {at} that is not finite, expected numbers: make the "
-                    "index again"
+                    f"got a vector of row {at} that is not finite, expected finite numbers: build "
+                    "the released index again"
                 )
             file.write(np.ascontiguousarray(block, dtype="<f4").tobytes())
             written += len(block)
             last = block[-1:]
     if written != rows:
-        raise BundleCorruptError(f"got {written} vectors, expected {rows}: make the index again")
+        raise BundleCorruptError(
+            f"got {written} vectors, expected {rows}: build the released index again"
+        )
     _check(path, last, rows=rows, dim=dim)
 
 
 def _check(path: Path, last: FloatArray, *, rows: int, dim: int) -> None:
-    """Read back what was written: the last row lies where only a right header has it."""
+    """Read the last row back, which fails where the header is wrong."""
     try:
         index = FaissIndex.open(path)
         found = index.reconstruct(np.array([rows - 1], dtype=np.int64)) if rows else last
@@ -92,8 +92,8 @@ def _check(path: Path, last: FloatArray, *, rows: int, dim: int) -> None:
         same = False
     if not same:
         raise InferenceError(
-            f"{path}: FAISS does not read what was written: use a release of faiss-cpu that "
-            "relik-server was tested with"
+            f"{path}: got other vectors back from FAISS than were written, expected the same: "
+            "install a release of faiss-cpu that relik-server supports"
         )
 
 
@@ -102,21 +102,13 @@ class Ids:
     """The ids of records.
 
     Args:
-        renamed: Ids by row, where they are not those of the documents.
+        renamed: New ids by row, of documents whose own id was not unique.
     """
 
     renamed: Mapping[int, str]
 
     def of(self, row: int, document: Document) -> str:
-        """Return the id of a record.
-
-        Args:
-            row: Its row.
-            document: The document of that row.
-
-        Returns:
-            The id.
-        """
+        """Return the id of a record."""
         return self.renamed.get(row, str(document.id))
 
 
@@ -127,19 +119,15 @@ def unique_ids(
     document: Callable[[int], Document],
     progress: Callable[[int], None],
 ) -> Ids:
-    """Give each document an id of its own. Eight bytes a row are held, not the ids.
+    """Give each document a unique id. Memory holds eight bytes per row, not the ids.
 
     Args:
-        documents: All documents, in the order of their rows.
-        rows: How many there are.
-        document: Gives the document of a row.
-        progress: Called with how many were read.
-
-    Returns:
-        The ids.
+        documents: All documents, in row order.
+        document: Reads the document of a row again.
+        progress: Called with the number of rows read.
 
     Raises:
-        BundleCorruptError: An id is no Unicode text.
+        BundleCorruptError: An id is not valid Unicode.
     """
     hashes: NDArray[np.uint64] = np.empty(rows, dtype=_HASH)
     for row, one in enumerate(documents):
@@ -147,19 +135,19 @@ def unique_ids(
         if row % 4096 == 0:
             progress(row)
     order = np.sort(hashes)
-    twice = np.unique(order[1:][order[1:] == order[:-1]])
+    repeated = np.unique(order[1:][order[1:] == order[:-1]])
     renamed: dict[int, str] = {}
-    first: set[str] = set()
-    # Few share a hash: these are read again, and compared by what they are.
-    for row in np.flatnonzero(np.isin(hashes, twice)).tolist() if len(twice) else ():
-        own = str(document(row).id)
-        if own not in first:
-            first.add(own)
+    seen: set[str] = set()
+    # Few documents share a hash: these are read again, and their ids compared.
+    for row in np.flatnonzero(np.isin(hashes, repeated)).tolist() if len(repeated) else ():
+        entity_id = str(document(row).id)
+        if entity_id not in seen:
+            seen.add(entity_id)
             continue
-        made = f"{own}#{row}"
-        while _is_there(order, _hash(made, row)):
-            made = f"{made}#{row}"
-        renamed[row] = made
+        unique = f"{entity_id}#{row}"
+        while _contains(order, _hash(unique, row)):
+            unique = f"{unique}#{row}"
+        renamed[row] = unique
     progress(rows)
     return Ids(renamed=renamed)
 
@@ -170,26 +158,26 @@ def _hash(text: str, row: int) -> int:
     except UnicodeEncodeError as error:
         raise BundleCorruptError(
             f"row {row}: got the id {text!r} with half of a surrogate pair, expected Unicode text: "
-            "correct it"
+            "correct the id"
         ) from error
     return int.from_bytes(hashlib.blake2b(data, digest_size=8).digest(), "little")
 
 
-def _is_there(order: NDArray[np.uint64], value: int) -> bool:
+def _contains(order: NDArray[np.uint64], value: int) -> bool:
     at = int(np.searchsorted(order, np.uint64(value)))
     return at < len(order) and int(order[at]) == value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IndexOptions:
-    """What a knowledge index is made with.
+    """Settings of a converted knowledge index.
 
     Args:
-        tokenizer: That of the reader.
-        fingerprint: Names the encoder of windows.
-        metadata_fields: Metadata that the reader sees behind the text.
-        skip_metadata: Leave the metadata out.
-        sources: Where the documents come from.
+        tokenizer: The reader's, which makes the token ids of candidates.
+        fingerprint: Fingerprint of the encoder that made the vectors.
+        metadata_fields: Metadata that follows the text of a candidate in the reader's input.
+        skip_metadata: Drop the metadata of documents.
+        sources: Names of the sources, for the manifest.
     """
 
     tokenizer: ReaderTokenizer
@@ -200,21 +188,18 @@ class IndexOptions:
 
 
 def write_knowledge_index(
-    source: Path, out: Path, *, options: IndexOptions, progress: Tell
+    source: Path, out: Path, *, options: IndexOptions, progress: ProgressCallback
 ) -> dict[str, object]:
-    """Write a knowledge index of the documents and vectors of a released index.
+    """Write the documents and vectors of a released index as a knowledge index.
 
     Args:
-        source: Folder with `documents.jsonl`, `embeddings.pt` and perhaps `config.yaml`.
-        out: Folder to make.
-        options: What it is made with.
-        progress: Told stages, how much is done, and how much there is.
+        source: Folder with `documents.jsonl`, `embeddings.pt` and optionally `config.yaml`.
 
     Returns:
-        What the manifest says, without the files.
+        The fields of the manifest, without the files.
 
     Raises:
-        BundleError: A file is missing or malformed, or the two do not go together.
+        BundleError: A file is missing or malformed, or documents and vectors differ in number.
     """
     own = read_index_config(source)
     store = _open_store(source, own, skip_metadata=options.skip_metadata)
@@ -222,8 +207,8 @@ def write_knowledge_index(
     rows, dim = len(tensor), int(tensor.shape[1])
     if store.n_rows != rows or not rows:
         raise BundleCorruptError(
-            f"{source}: got {store.n_rows} documents and {rows} vectors, expected one vector a "
-            "document, and one at least: fetch the index again"
+            f"{source}: got {store.n_rows} documents and {rows} vectors, expected one vector per "
+            "document, and at least one: download the index again"
         )
     out.mkdir(parents=True)
     ids = unique_ids(
@@ -256,14 +241,10 @@ def write_knowledge_index(
 
 
 def sample_texts(source: Path, *, count: int) -> list[str]:
-    """Give texts such as a pipeline reads: documents with what is said of them.
+    """Return texts of documents with their metadata, as samples of what a pipeline reads.
 
     Args:
-        source: Folder of a released index.
-        count: Texts at most, spread over the documents.
-
-    Returns:
-        The texts.
+        count: Number of texts at most, spread evenly over the documents.
 
     Raises:
         BundleError: The documents are missing or malformed.
@@ -280,40 +261,40 @@ def _open_store(source: Path, own: Mapping[str, Any], *, skip_metadata: bool) ->
 
 
 def _write_records(
-    store: DocumentStore, out: Path, ids: Ids, options: IndexOptions, progress: Tell
+    store: DocumentStore, out: Path, ids: Ids, options: IndexOptions, progress: ProgressCallback
 ) -> None:
-    wide = options.tokenizer.markers.n_all > _MOST_TOKENS_NARROW
+    wide = options.tokenizer.markers.n_all > _MAX_NARROW_VOCABULARY
     columns, extra_columns = schema(wide=wide), extras_schema()
     with (
         pa.OSFile(str(out / RECORDS), "wb") as file,
-        pa.OSFile(str(out / EXTRAS), "wb") as beside,
+        pa.OSFile(str(out / EXTRAS), "wb") as extras_file,
         pa.ipc.new_file(file, columns, options=write_options("none")) as records,
-        pa.ipc.new_file(beside, extra_columns) as extras,
+        pa.ipc.new_file(extras_file, extra_columns) as extras,
     ):
         for first in range(0, store.n_rows, _BLOCK):
             last = min(first + _BLOCK, store.n_rows)
             documents = [store[row] for row in range(first, last)]
-            parted = [
+            split_documents = [
                 split_document(document, ids.of(first + k, document))
                 for k, document in enumerate(documents)
             ]
             tokens = _tokens(documents, options)
             try:
-                for at in range(0, len(parted), _BATCH):
-                    entities = [entity for entity, _, _ in parted[at : at + _BATCH]]
-                    own = tokens[at : at + _BATCH]
-                    records.write_batch(record_batch(entities, [0] * len(own), own, columns))
-                beside_block = [pa.array([one[k] for one in parted], pa.string()) for k in (1, 2)]
-                extras.write_batch(pa.RecordBatch.from_arrays(beside_block, schema=extra_columns))
+                for at in range(0, len(split_documents), _BATCH):
+                    entities = [entity for entity, _, _ in split_documents[at : at + _BATCH]]
+                    part = tokens[at : at + _BATCH]
+                    records.write_batch(record_batch(entities, [0] * len(part), part, columns))
+                block = [pa.array([one[k] for one in split_documents], pa.string()) for k in (1, 2)]
+                extras.write_batch(pa.RecordBatch.from_arrays(block, schema=extra_columns))
             except UnicodeEncodeError as error:
                 raise BundleCorruptError(
                     f"rows {first} to {last - 1}: got a document with half of a surrogate pair "
-                    f"({error}), expected Unicode text: correct it"
+                    f"({error}), expected Unicode text: correct the document"
                 ) from error
             progress("records", last, store.n_rows)
 
 
-def _blocks(tensor: Any, progress: Tell) -> Iterator[FloatArray]:
+def _blocks(tensor: Any, progress: ProgressCallback) -> Iterator[FloatArray]:
     for first in range(0, len(tensor), _BLOCK):
         block: FloatArray = tensor[first : first + _BLOCK].float().numpy()
         yield block
@@ -326,7 +307,7 @@ def _tokens(documents: list[Document], options: IndexOptions) -> list[tuple[int,
     return [ids[: MAX_CANDIDATE_TOKENS - 1] for ids in found]
 
 
-def _names(table: RecordTable, progress: Tell) -> Iterator[dict[str, NameMatch]]:
+def _names(table: RecordTable, progress: ProgressCallback) -> Iterator[dict[str, NameMatch]]:
     for row in range(len(table)):
         yield name_matches(SourceRecord(entity=table.record(row)), row=row)
         if row % 1024 == 0:

@@ -1,4 +1,4 @@
-"""Writes the models of a converted bundle: weights, graphs, settings, tokenizer; no code."""
+"""Conversion of released models: weights, ONNX graphs, settings and tokenizer; no code."""
 
 import json
 import shutil
@@ -19,29 +19,27 @@ from relik_index.graphs.released import Weights
 
 _TOKENIZER_CONFIG = "tokenizer_config.json"
 _MAX_LENGTH = "model_max_length"
-# Texts of a row to which scales are fitted, and its tokens.
-_TEXTS, _TOKENS = 8, 128
+# Texts and tokens of a row to which the scales of int8 are fitted.
+_TEXTS_PER_ROW, _TOKENS_PER_ROW = 8, 128
 
 
 def write_encoder(source: Path, out: Path, *, weights: Weights, texts: Sequence[str] = ()) -> None:
-    """Write an encoder.
+    """Convert a released encoder.
 
     Args:
-        source: Folder of the released one.
-        out: Folder to make.
-        weights: What its large matrices are kept in.
-        texts: Texts such as it will read: int8 fits its scales to them.
+        source: Folder of the released encoder.
+        texts: Typical texts, to which the scales of int8 are fitted.
 
     Raises:
         BundleError: A file is missing or broken.
-        ConfigError: Its backbone has no graph.
+        ConfigError: No graph exists for its backbone.
     """
     out.mkdir(parents=True)
     open_tokenizer(source)
     shutil.copyfile(source / TOKENIZER, out / TOKENIZER)
-    stated = _read_if_there(source / _TOKENIZER_CONFIG)
-    if isinstance(stated.get(_MAX_LENGTH), int | float):
-        _write_json({_MAX_LENGTH: stated[_MAX_LENGTH]}, out / _TOKENIZER_CONFIG)
+    tokenizer_config = _read_optional(source / _TOKENIZER_CONFIG)
+    if isinstance(tokenizer_config.get(_MAX_LENGTH), int | float):
+        _write_json({_MAX_LENGTH: tokenizer_config[_MAX_LENGTH]}, out / _TOKENIZER_CONFIG)
     _write_json(_plain(read_config(source / CONFIG)), out / CONFIG)
     samples = _rows(open_tokenizer(source), texts) if weights == "int8" else []
     released.write_encoder(source, out, weights=weights, samples=samples)
@@ -56,22 +54,16 @@ def write_reader(
     weights: Weights,
     texts: Sequence[str] = (),
 ) -> CheckpointSettings:
-    """Write a reader, with the settings of its backbone, which released readers lack.
+    """Convert a released reader, and add the settings of its backbone, which it lacks.
 
     Args:
-        source: Folder of the released one.
-        out: Folder to make.
-        kind: What it is used for.
-        backbone: Folder with the settings of its backbone, where its name does not say.
-        weights: What its large matrices are kept in.
-        texts: Texts such as it will read: int8 fits its scales to them.
-
-    Returns:
-        What it is.
+        source: Folder of the released reader.
+        backbone: Folder with the settings of its backbone; None to find them by its name.
+        texts: Typical texts, to which the scales of int8 are fitted.
 
     Raises:
         BundleError: A file is missing or broken.
-        ConfigError: The backbone is unknown, or the reader is of the other kind.
+        ConfigError: The backbone is unknown, or the reader is not of this kind.
     """
     settings = CheckpointSettings.read(source, kind=kind)
     found = find_backbone(settings.backbone, beside=source, folder=backbone)
@@ -81,7 +73,7 @@ def write_reader(
     folder = out / Path(LAYOUT.backbone).name
     folder.mkdir()
     _write_json(_plain(found), folder / CONFIG)
-    # The name may be that of a folder of whoever trained the reader.
+    # The released name may be a folder on the machine that trained the reader.
     config = _plain(read_config(source / CONFIG)) | {"transformer_model": folder.name}
     _write_json(config, out / CONFIG)
     samples = _rows(open_tokenizer(source), texts) if weights == "int8" else []
@@ -92,14 +84,15 @@ def write_reader(
 
 
 def _rows(tokenizer: Tokenizer, texts: Sequence[str]) -> list[IntArray]:
-    """Turn texts into rows of tokens, several texts to a row."""
-    joined = [" ".join(texts[k : k + _TEXTS]) for k in range(0, len(texts), _TEXTS)]
+    """Tokenise texts, several texts to a row."""
+    starts = range(0, len(texts), _TEXTS_PER_ROW)
+    joined = [" ".join(texts[k : k + _TEXTS_PER_ROW]) for k in starts]
     found = tokenizer.encode_batch(joined)
-    return [np.array(one.ids[:_TOKENS], dtype=np.int64) for one in found]
+    return [np.array(one.ids[:_TOKENS_PER_ROW], dtype=np.int64) for one in found]
 
 
 def _plain(config: Mapping[str, object]) -> dict[str, object]:
-    """Leave out what names code or a place: tables such as `auto_map`, and hidden names."""
+    """Drop settings that name code or a path: tables such as `auto_map`, and private names."""
     return {
         name: value
         for name, value in config.items()
@@ -107,7 +100,7 @@ def _plain(config: Mapping[str, object]) -> dict[str, object]:
     }
 
 
-def _read_if_there(path: Path) -> dict[str, object]:
+def _read_optional(path: Path) -> dict[str, object]:
     return read_config(path) if path.is_file() else {}
 
 

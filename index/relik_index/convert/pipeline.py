@@ -1,4 +1,4 @@
-"""Converts a released pipeline: written aside, opened once, sealed, renamed last."""
+"""Conversion of a released pipeline to a bundle: write to a draft folder, check it, publish it."""
 
 import hashlib
 import json
@@ -26,7 +26,12 @@ from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.checkpoint.settings import CONFIG, ReaderSettings, Task
 from relik.upstream.text.subwords import ReaderTokenizer
 from relik.upstream.text.word_rules import spacy_rules
-from relik_index.convert.documents import IndexOptions, Tell, sample_texts, write_knowledge_index
+from relik_index.convert.documents import (
+    IndexOptions,
+    ProgressCallback,
+    sample_texts,
+    write_knowledge_index,
+)
 from relik_index.convert.models import write_encoder, write_reader
 from relik_index.convert.released_source import ReleasedSource, find_source
 from relik_index.graphs.released import Weights
@@ -34,24 +39,22 @@ from relik_index.parts import aside, check_target
 
 WEIGHTS: tuple[Weights, ...] = ("float32", "int8")
 
-
 # Texts to which the scales of int8 are fitted.
 _SAMPLES = 256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertOptions:
-    """How a pipeline is converted.
+    """Options of a conversion.
 
     Args:
-        weights: What ONNX Runtime computes with: float32 as released, or int8, which is smaller
-            and faster and rounds; torch then cannot run it.
-        config_file_name: Settings file of the pipeline.
+        weights: float32 as released; or int8, which is smaller, faster and less exact, and runs on
+            ONNX Runtime only.
         revision: Commit, tag or branch of the pipeline on the Hub; None where its name has one.
-        force: Replace a converted bundle that is there already.
+        force: Replace an existing converted bundle.
 
     Raises:
-        ConfigError: There are no such weights.
+        ConfigError: The weights are neither float32 nor int8.
     """
 
     weights: Weights = "float32"
@@ -77,15 +80,13 @@ def convert_pipeline(
 
     Args:
         source: A folder, or "org/name" or "org/name@revision" on the Hugging Face Hub.
-        out: The folder to make.
-        options: How to convert.
-        progress: Told a stage, how much of it is done, and how much there is.
+        progress: Called with a stage, how many of its steps are done, and how many there are.
 
     Returns:
-        What the manifest says, without the files.
+        The fields of the manifest, without the files.
 
     Raises:
-        InputError: `out` is there already, or `source` is a bundle of ours.
+        InputError: `out` exists, or `source` is already a bundle.
         ConfigError: A setting of the pipeline is wrong, or it lacks a part.
         BundleError: A part cannot be read, or the bundle cannot be written.
     """
@@ -94,29 +95,29 @@ def convert_pipeline(
     found = find_source(source, config_file_name=chosen.config_file_name, revision=chosen.revision)
     try:
         with aside(out) as folder:
-            fields = _write(found, folder, chosen, progress or _silent)
+            fields = _write(found, folder, chosen, progress or _no_progress)
             publish(folder, out, replace=chosen.force)
     except OSError as error:
         raise BundleError(
             f"{out}: cannot be written ({error.strerror or error}): "
-            "check the free space and the permissions"
+            "check the free disk space and the permissions"
         ) from error
     return fields
 
 
-def _silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
+def _no_progress(stage: str, done: int, total: int) -> None:
+    """Ignore progress."""
 
 
 def _write(
-    found: ReleasedSource, folder: Path, options: ConvertOptions, tell: Tell
+    found: ReleasedSource, folder: Path, options: ConvertOptions, progress: ProgressCallback
 ) -> dict[str, object]:
     tasks = list(found.encoders)
     reader = found.settings.reader
     assert reader is not None  # noqa: S101  # `find_source` refuses a pipeline without one
     rules, version = spacy_rules()
     n_models = 1 + len(tasks)
-    tell("models", 0, n_models)
+    progress("models", 0, n_models)
     texts = sample_texts(found.indexes[tasks[0]].folder, count=_SAMPLES)
     checkpoint = write_reader(
         found.reader.folder,
@@ -126,9 +127,9 @@ def _write(
         weights=options.weights,
         texts=texts,
     )
-    tell("models", 1, n_models)
-    prints = _write_encoders(found, folder, options, texts)
-    tell("models", n_models, n_models)
+    progress("models", 1, n_models)
+    fingerprints = _write_encoders(found, folder, options, texts)
+    progress("models", n_models, n_models)
     indexes = {}
     for task in tasks:
         indexes[INDEXES[task]] = write_knowledge_index(
@@ -136,12 +137,12 @@ def _write(
             folder / INDEXES[task],
             options=IndexOptions(
                 tokenizer=ReaderTokenizer.open(folder / LAYOUT.reader, quirks=False),
-                fingerprint=prints[task],
+                fingerprint=fingerprints[task],
                 metadata_fields=found.settings.metadata_fields,
                 skip_metadata=found.settings.index[task].skip_metadata,
                 sources=(found.indexes[task].name,),
             ),
-            progress=lambda stage, done, total, name=INDEXES[task]: tell(  # type: ignore[misc]  # a default binds the name of this round
+            progress=lambda stage, done, total, name=INDEXES[task]: progress(  # type: ignore[misc]  # a default binds the name of this round
                 f"{name}: {stage}", done, total
             ),
         )
@@ -158,28 +159,28 @@ def _write(
         "rows": {name: index["rows"] for name, index in indexes.items()},
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
-    tell("check", 0, 1)
+    progress("check", 0, 1)
     write_manifest(folder, kind=KIND, fields=fields)
     _check(folder, options.weights)
-    tell("check", 1, 1)
+    progress("check", 1, 1)
     return fields
 
 
 def _write_encoders(
     found: ReleasedSource, folder: Path, options: ConvertOptions, texts: Sequence[str]
 ) -> dict[Task, str]:
-    """Write the encoder of each task, one that serves both once; return their fingerprints."""
-    prints: dict[Task, str] = {}
+    """Write the encoder of each task, a common one once; return their fingerprints."""
+    fingerprints: dict[Task, str] = {}
     for task, part in found.encoders.items():
-        name = LAYOUT.query_encoder if not prints else LAYOUT.relation_encoder
+        name = LAYOUT.query_encoder if not fingerprints else LAYOUT.relation_encoder
         write_encoder(part.folder, folder / name, weights=options.weights, texts=texts)
         sums = {file: _sha256(folder / name / file) for file in LAYOUT.model_files}
-        if fingerprint_of(sums) in prints.values():
+        if fingerprint_of(sums) in fingerprints.values():
             for path in (folder / name).iterdir():
                 path.unlink()
             (folder / name).rmdir()
-        prints[task] = fingerprint_of(sums)
-    return prints
+        fingerprints[task] = fingerprint_of(sums)
+    return fingerprints
 
 
 def _config(
@@ -188,7 +189,7 @@ def _config(
     settings = found.settings
     narrow = []
     for task, index in settings.index.items():
-        # The name of an encoder may say of its index what that of the index does not.
+        # The name of an encoder may show that its index is a Matryoshka one.
         names = (index.name_or_path, settings.retriever[task].question_encoder)
         implied = any("matryoshka" in name.lower() for name in names)
         if index.matryoshka or (index.matryoshka is None and implied):
@@ -209,7 +210,7 @@ def _config(
 
 
 def _check(folder: Path, weights: Weights) -> None:
-    """Open everything once, so that what cannot be opened is never published."""
+    """Open the bundle with each backend, so that a broken one is never published."""
     bundle = open_converted(folder, verify=False)
     settings = bundle.settings()
     engines: tuple[Engine, ...] = ("onnx", "torch") if weights == "float32" else ("onnx",)
@@ -229,7 +230,7 @@ def _write_toml(config: ConvertedConfig, path: Path) -> None:
 
 
 def _lines(values: dict[str, object]) -> list[str]:
-    # Of JSON, scalars and lists of them are TOML as well; only it allows DEL in a text.
+    # JSON scalars and lists of scalars are valid TOML, but for DEL, which TOML strings escape.
     return [
         f"{name} = {json.dumps(value, ensure_ascii=False)}".replace("\x7f", "\\u007f")
         for name, value in values.items()

@@ -1,4 +1,4 @@
-"""Finds the parts of a released pipeline, and says where each came from."""
+"""The parts of a released pipeline: where their files are, and their names and revisions."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +15,9 @@ class Part:
     """A part of a pipeline on this machine.
 
     Args:
-        folder: Where its files are.
-        name: Its repository on the Hub, or the name of its folder, without what leads there.
-        revision: Commit on the Hub, or None.
+        folder: Folder of its files.
+        name: Its repository on the Hub, or the last component of its local folder.
+        revision: Commit on the Hub; None for a local folder.
     """
 
     folder: Path
@@ -25,16 +25,9 @@ class Part:
     revision: str | None
 
     def source(self, part: str) -> dict[str, str]:
-        """Say in a manifest where it came from.
-
-        Args:
-            part: What it is of the pipeline.
-
-        Returns:
-            Names and values.
-        """
-        told = {"part": part, "name": self.name}
-        return told if self.revision is None else {**told, "revision": self.revision}
+        """Return its entry in the sources of a manifest."""
+        entry = {"part": part, "name": self.name}
+        return entry if self.revision is None else {**entry, "revision": self.revision}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,12 +35,10 @@ class ReleasedSource:
     """The parts of a pipeline.
 
     Args:
-        pipeline: The pipeline itself.
-        settings: What it says.
         encoders: Encoder of each task.
         indexes: Index of each task.
-        reader: The reader.
-        backbone: Folder with the settings of its backbone, where the pipeline names one.
+        backbone: Folder with the settings of the reader's backbone; None if the pipeline names
+            none.
     """
 
     pipeline: Part
@@ -59,7 +50,7 @@ class ReleasedSource:
 
     @property
     def sources(self) -> list[dict[str, str]]:
-        """Where everything came from."""
+        """The sources of all parts, for a manifest."""
         found = [self.pipeline.source("pipeline"), self.reader.source("reader")]
         for task in self.encoders:
             found.append(self.encoders[task].source(f"encoder of {task}"))
@@ -70,33 +61,29 @@ class ReleasedSource:
 def find_source(
     name: str, *, config_file_name: str = CONFIG, revision: str | None = None
 ) -> ReleasedSource:
-    """Find a released pipeline with all of its parts, fetched where they have to be.
+    """Find a released pipeline and all of its parts; download those on the Hub.
 
     Args:
         name: A folder, or "org/name" or "org/name@revision" on the Hub.
-        config_file_name: Its settings file.
         revision: Commit, tag or branch of the pipeline on the Hub.
 
-    Returns:
-        The parts.
-
     Raises:
-        InputError: It is a bundle of ours already, or a folder with a revision.
-        ConfigError: A setting is wrong, or a part is missing that a bundle needs.
+        InputError: It is already a bundle, or a folder with a revision.
+        ConfigError: A setting is wrong, or the pipeline lacks a part that a bundle needs.
         BundleError: A part cannot be found.
     """
     if revision is not None:
         if "@" in name or Files().local(name) is not None:
             raise InputError(
-                f"got the revision {revision!r} of {name}, expected it of a repository on the "
-                "Hugging Face Hub that names no other: leave one out"
+                f"got the revision {revision!r} of {name}, expected a repository on the Hugging "
+                "Face Hub whose name has no revision: leave one out"
             )
         name = f"{name}@{revision}"
     files = open_pipeline_folder(name)
     folder = files.folder or Path()
     if (folder / MANIFEST).is_file():
         raise InputError(
-            f"{name}: is a bundle of ours already, expected a released pipeline: use it as it is"
+            f"{name}: is already a bundle, expected a released pipeline: use it unconverted"
         )
     path = file_within(folder, config_file_name)
     settings = parse_settings(read_yaml(path), where=str(path))
@@ -107,12 +94,14 @@ def find_source(
         if missing:
             raise ConfigError(
                 f"{path}: names no {missing} for {task!r}, expected retriever, index and reader: "
-                "only a whole pipeline can be converted"
+                "give a complete pipeline"
             )
     reader = settings.reader
     assert reader is not None  # noqa: S101  # checked above, for mypy
     pipeline = Part(
-        folder=folder, name=_plain(name, local=not files.fetched), revision=_revision(files, folder)
+        folder=folder,
+        name=_display_name(name, local=not files.fetched),
+        revision=_revision(files, folder),
     )
     backbone = None if reader.backbone is None else files.resolve(reader.backbone)
     return ReleasedSource(
@@ -130,16 +119,16 @@ def _part(files: Files, name: str) -> Part:
     folder = files.resolve(name)
     return Part(
         folder=folder,
-        name=_plain(name, local=local is not None),
+        name=_display_name(name, local=local is not None),
         revision=folder.name if local is None else None,
     )
 
 
-def _plain(name: str, *, local: bool) -> str:
-    # What leads to a folder says something of this machine, and nothing of the model.
+def _display_name(name: str, *, local: bool) -> str:
+    # A manifest must not contain paths of this machine.
     return Path(name).resolve().name if local else name.partition("@")[0]
 
 
 def _revision(files: Files, folder: Path) -> str | None:
-    # The folder of a snapshot is named by its commit.
+    # The Hub's cache names the folder of a snapshot by its commit.
     return folder.name if files.fetched else None

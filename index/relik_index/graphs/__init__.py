@@ -1,1 +1,1 @@
-"""ONNX graphs of encoders and readers, written node by node."""
+"""ONNX graphs of encoders and readers, built node by node."""

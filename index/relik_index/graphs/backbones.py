@@ -1,6 +1,6 @@
-"""The layers of a BERT or a DeBERTa-v2/v3 as parts of a graph that reads one row.
+"""The layers of BERT and DeBERTa-v2/v3 as nodes of an ONNX graph that reads one row.
 
-The last layer is computed for some of the tokens only: of a candidate the heads need no more than
+The last layer is computed for some tokens only, because the heads need no more of a candidate than
 its marker. Source: Devlin et al. 2019; He et al. 2021, sections 2.2 and 3 (disentangled attention).
 """
 
@@ -14,10 +14,20 @@ from relik_index.graphs.graph import MICROSOFT, Shape
 from relik_index.graphs.rows import FLOAT, INT, RowGraph
 
 EMBEDS, TYPES, RELATIVE, KEPT = "inputs_embeds", "token_type_ids", "relative_positions", "kept"
-PLACES, COUNT = "positions", "rows"
+POSITIONS, ROWS = "positions", "rows"
 Specs = dict[str, tuple[int, Shape]]
 
 _DISENTANGLED = ["c2p", "p2c"]
+
+
+_NUMBERS = (
+    "hidden_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "position_buckets",
+    "max_relative_positions",
+    "max_position_embeddings",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,14 +35,11 @@ class BackboneShape:
     """Sizes of a backbone.
 
     Args:
-        hidden: Width.
-        layers: Layers.
-        heads: Attention heads.
         eps: Epsilon of LayerNorm.
-        relative: Tokens attend by their distance, as in DeBERTa; else positions are added.
-        types: It has token types.
-        buckets: Distances that are told apart to each side, where it is relative.
-        farthest: Distance that shares the last bucket with all larger ones.
+        relative: Relative positions, as in DeBERTa; otherwise absolute position embeddings.
+        types: The backbone has token type embeddings.
+        buckets: Distance buckets to each side of a token; 0 where positions are absolute.
+        farthest: First distance that falls into the last bucket.
     """
 
     hidden: int
@@ -49,14 +56,11 @@ class BackboneShape:
         """Read a transformers configuration.
 
         Args:
-            config: As in config.json.
-            layers: Layers that are used; None for all.
-
-        Returns:
-            The sizes.
+            config: Content of config.json.
+            layers: Lowest layers to use; None for all.
 
         Raises:
-            ConfigError: It is of a variant that the graph does not cover.
+            ConfigError: No graph exists for this variant.
         """
         relative = config.get("model_type") == "deberta-v2"
         expected: dict[str, object] = {"hidden_act": "gelu"}
@@ -75,13 +79,16 @@ class BackboneShape:
             found = config.get(name, value if name != "model_type" else None)
             if found != value:
                 raise ConfigError(
-                    f"backbone: got {name} {found!r}, expected {value!r}: only such a backbone "
-                    "has a graph; open the pipeline as it is, which takes torch"
+                    f"backbone: got {name} {found!r}, expected {value!r}: no other variant can "
+                    "be converted; open the released pipeline itself, which needs torch"
                 )
         kinds = config.get("pos_att_type", _DISENTANGLED)
         kinds = kinds.split("|") if isinstance(kinds, str) else kinds
         if relative and sorted(kinds) != _DISENTANGLED:  # type: ignore[call-overload]  # a list in every config.json
-            raise ConfigError(f"backbone: got pos_att_type {kinds!r}, expected {_DISENTANGLED}")
+            raise ConfigError(
+                f"backbone: got pos_att_type {kinds!r}, expected {_DISENTANGLED}: open the "
+                "released pipeline itself, which needs torch"
+            )
         number = {key: int(str(config.get(key, 0))) for key in _NUMBERS}
         farthest = number["max_relative_positions"]
         return cls(
@@ -97,7 +104,7 @@ class BackboneShape:
 
     @property
     def inputs(self) -> Specs:
-        """What the graph of the backbone reads."""
+        """Element type and shape of each input."""
         found: Specs = {EMBEDS: (FLOAT, ["tokens", self.hidden])}
         if self.types:
             found[TYPES] = (INT, ["tokens"])
@@ -106,25 +113,13 @@ class BackboneShape:
         return found
 
 
-_NUMBERS = (
-    "hidden_size",
-    "num_hidden_layers",
-    "num_attention_heads",
-    "position_buckets",
-    "max_relative_positions",
-    "max_position_embeddings",
-)
-
-
 class Backbone:
     """Adds a backbone to a graph.
 
     Args:
-        graph: Gets the nodes.
-        shape: Sizes.
-        prefix: What the names of the weights begin with.
-        several: It reads several rows of one length, one behind the other; `PLACES` has the
-            position of each token, `COUNT` how many rows there are. Not where it is relative.
+        prefix: Prefix of the names of the weights.
+        several: Read several rows of one length, concatenated; `POSITIONS` holds the position of
+            each token and `ROWS` the number of rows. For absolute positions only.
     """
 
     def __init__(
@@ -140,8 +135,7 @@ class Backbone:
         """Add all layers.
 
         Args:
-            kept: Name of the positions, (k,), whose states are wanted; "" for all.
-            output: Name of the result.
+            kept: Name of the positions, (k,), whose states are returned; "" for all.
 
         Returns:
             Name of the states, (k, hidden) or (tokens, hidden).
@@ -160,34 +154,34 @@ class Backbone:
         graph, table = self._graph, f"{self._prefix}embeddings"
         total = EMBEDS
         if self._shape.types:
-            kinds = graph.weight(f"{table}.token_type_embeddings.weight")
-            total = graph.node("Add", [total, graph.take(kinds, TYPES)])
+            token_types = graph.weight(f"{table}.token_type_embeddings.weight")
+            total = graph.node("Add", [total, graph.take(token_types, TYPES)])
         if self._several:
-            places = graph.weight(f"{table}.position_embeddings.weight")
-            total = graph.node("Add", [total, graph.take(places, PLACES)])
+            positions = graph.weight(f"{table}.position_embeddings.weight")
+            total = graph.node("Add", [total, graph.take(positions, POSITIONS)])
         elif not self._shape.relative:
             count = graph.node("Shape", [EMBEDS], attributes={"start": 0, "end": 1})
-            places = graph.weight(f"{table}.position_embeddings.weight")
+            positions = graph.weight(f"{table}.position_embeddings.weight")
             ends = [graph.ints(0), count, graph.ints(0)]
-            total = graph.node("Add", [total, graph.node("Slice", [places, *ends])])
+            total = graph.node("Add", [total, graph.node("Slice", [positions, *ends])])
         return graph.norm(total, f"{table}.LayerNorm", self._shape.eps)
 
     def _layer(self, hidden: str, name: str, *, kept: str, output: str) -> str:
         graph, eps = self._graph, self._shape.eps
-        asking = graph.take(hidden, kept) if kept else hidden
-        context = self._context(asking, hidden, name, kept)
-        done = f"{name}.attention.output"
-        mixed = graph.linear(context, f"{done}.dense")
-        attended = graph.add_and_norm(mixed, asking, f"{done}.LayerNorm", eps)
+        queries = graph.take(hidden, kept) if kept else hidden
+        context = self._context(queries, hidden, name, kept)
+        after = f"{name}.attention.output"
+        mixed = graph.linear(context, f"{after}.dense")
+        attended = graph.add_and_norm(mixed, queries, f"{after}.LayerNorm", eps)
         inner = graph.biased_gelu(attended, f"{name}.intermediate.dense")
         outer = graph.linear(inner, f"{name}.output.dense")
         return graph.add_and_norm(outer, attended, f"{name}.output.LayerNorm", eps, output=output)
 
-    def _plain(self, asking: str, hidden: str, name: str, kept: str) -> str:
+    def _plain(self, queries: str, hidden: str, name: str, kept: str) -> str:
         graph = self._graph
         parts = [
             self.by_row(graph.linear(value, f"{name}.attention.self.{part}"))
-            for part, value in (("query", asking), ("key", hidden), ("value", hidden))
+            for part, value in (("query", queries), ("key", hidden), ("value", hidden))
         ]
         context = graph.node(
             "MultiHeadAttention",
@@ -198,66 +192,61 @@ class Backbone:
         return graph.node("Reshape", [context, graph.ints(-1, self._shape.hidden)])
 
     def by_row(self, value: str) -> str:
-        """Give (tokens, hidden) an axis of rows.
-
-        Args:
-            value: Name of the value.
-
-        Returns:
-            Name of the result, (rows, tokens of a row, hidden); one row unless there are several.
-        """
+        """Reshape (tokens, hidden) to (rows, tokens of a row, hidden)."""
         graph = self._graph
         if not self._several:
             return graph.node("Unsqueeze", [value, graph.ints(0)])
-        sizes = [COUNT, graph.ints(-1, self._shape.hidden)]
+        sizes = [ROWS, graph.ints(-1, self._shape.hidden)]
         return graph.node("Reshape", [value, graph.node("Concat", sizes, attributes={"axis": 0})])
 
-    def _disentangled(self, asking: str, hidden: str, name: str, kept: str) -> str:
+    def _disentangled(self, queries: str, hidden: str, name: str, kept: str) -> str:
         """Attend by content, by content to position and by position to content."""
         graph, shape = self._graph, self._shape
         own = f"{name}.attention.self"
-        # Three kinds of scores are added, hence the three.
+        # The sum has three kinds of scores (He et al. 2021, equation 4), hence the three.
         scale = graph.scalar(float(1 / np.sqrt(3 * (shape.hidden // shape.heads))))
-        query = self._by_head(graph.linear(asking, f"{own}.query_proj"), [1, 0, 2])
-        query = graph.node("Mul", [query, scale])  # (heads, asking, width)
+        query = self._by_head(graph.linear(queries, f"{own}.query_proj"), [1, 0, 2])
+        query = graph.node("Mul", [query, scale])  # (heads, queries, width)
         key = self._by_head(graph.linear(hidden, f"{own}.key_proj"), [1, 0, 2])
         value = self._by_head(graph.linear(hidden, f"{own}.value_proj"), [1, 0, 2])
         table = self._distances()
-        far_key = self._by_head(graph.linear(table, f"{own}.key_proj"), [1, 2, 0])
-        far_query = self._by_head(graph.linear(table, f"{own}.query_proj"), [1, 2, 0])
-        far_query = graph.node("Mul", [far_query, scale])  # (heads, width, distances)
-        places = graph.take(RELATIVE, kept) if kept else RELATIVE  # (asking, tokens)
+        position_key = self._by_head(graph.linear(table, f"{own}.key_proj"), [1, 2, 0])
+        position_query = self._by_head(graph.linear(table, f"{own}.query_proj"), [1, 2, 0])
+        position_query = graph.node("Mul", [position_query, scale])  # (heads, width, distances)
+        positions = graph.take(RELATIVE, kept) if kept else RELATIVE  # (queries, tokens)
         turned = graph.node("Transpose", [key], attributes={"perm": [0, 2, 1]})
-        scores = graph.node("MatMul", [query, turned])  # (heads, asking, tokens)
-        to_place = graph.node("MatMul", [query, far_key])  # (heads, asking, distances)
-        scores = graph.node("Add", [scores, self._picked(to_place, places)])
-        to_content = graph.node("MatMul", [key, far_query])  # (heads, tokens, distances)
-        back = graph.node("Transpose", [places], attributes={"perm": [1, 0]})
-        picked = self._picked(to_content, back)  # (heads, tokens, asking)
+        scores = graph.node("MatMul", [query, turned])  # (heads, queries, tokens)
+        to_place = graph.node("MatMul", [query, position_key])  # (heads, queries, distances)
+        scores = graph.node("Add", [scores, self._picked(to_place, positions)])
+        to_content = graph.node("MatMul", [key, position_query])  # (heads, tokens, distances)
+        back = graph.node("Transpose", [positions], attributes={"perm": [1, 0]})
+        picked = self._picked(to_content, back)  # (heads, tokens, queries)
         picked = graph.node("Transpose", [picked], attributes={"perm": [0, 2, 1]})
         scores = graph.node("Add", [scores, picked])
         weights = graph.node("Softmax", [scores], attributes={"axis": -1})
-        context = graph.node("MatMul", [weights, value])  # (heads, asking, width)
+        context = graph.node("MatMul", [weights, value])  # (heads, queries, width)
         context = graph.node("Transpose", [context], attributes={"perm": [1, 0, 2]})
         return graph.node("Reshape", [context, graph.ints(-1, shape.hidden)])
 
     def _by_head(self, value: str, order: list[int]) -> str:
-        """Cut (n, hidden) into heads and put the axes n, heads and width in an order."""
+        """Split (n, hidden) into heads and permute the axes n, heads and width."""
         graph, shape = self._graph, self._shape
         sizes = graph.ints(-1, shape.heads, shape.hidden // shape.heads)
         cut = graph.node("Reshape", [value, sizes])
         return graph.node("Transpose", [cut], attributes={"perm": order})
 
-    def _picked(self, scores: str, places: str) -> str:
-        """Pick from (heads, n, distances) by (n, m): the result is (heads, n, m)."""
+    def _picked(self, scores: str, positions: str) -> str:
+        """Gather from (heads, n, distances) by (n, m): the result is (heads, n, m)."""
         graph = self._graph
         heads = graph.ints(self._shape.heads)
-        shape = graph.node("Concat", [heads, graph.node("Shape", [places])], attributes={"axis": 0})
-        every = graph.node("Expand", [places, shape])
+        shape = graph.node(
+            "Concat", [heads, graph.node("Shape", [positions])], attributes={"axis": 0}
+        )
+        every = graph.node("Expand", [positions, shape])
         return graph.node("GatherElements", [scores, every], attributes={"axis": 2})
 
     def _distances(self) -> str:
-        """Return the table of distances, (2 * buckets, hidden)."""
+        """Add the embeddings of distances, (2 * buckets, hidden)."""
         graph = self._graph
         encoder = f"{self._prefix}encoder"
         table = graph.weight(f"{encoder}.rel_embeddings.weight")

@@ -13,14 +13,7 @@ INPUTS = ("inputs_embeds", "token_type_ids", "attention_mask")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BertConfig:
-    """What the graph needs to know of a BERT.
-
-    Args:
-        hidden_size: Width.
-        num_hidden_layers: Layers.
-        num_attention_heads: Heads.
-        layer_norm_eps: Epsilon of LayerNorm.
-    """
+    """Sizes of a BERT, with the defaults of transformers."""
 
     hidden_size: int = 768
     num_hidden_layers: int = 12
@@ -29,16 +22,13 @@ class BertConfig:
 
     @classmethod
     def of(cls, config: dict[str, object]) -> "BertConfig":
-        """Read a transformers configuration, in which defaults are left out.
+        """Read a transformers configuration; a key that is missing has its default.
 
         Args:
-            config: As in the `backbone` of config.json.
-
-        Returns:
-            The settings.
+            config: The `backbone` of config.json.
 
         Raises:
-            ConfigError: It is not of a BERT, or of a variant that the graph does not cover.
+            ConfigError: It is not a BERT, or no graph exists for this variant.
         """
         expected = {
             "model_type": "bert",
@@ -59,10 +49,7 @@ def add_bert(graph: Graph, config: BertConfig, *, prefix: str, output: str = "")
     """Add a BERT that reads `INPUTS`.
 
     Args:
-        graph: Gets the nodes.
-        config: Sizes.
-        prefix: What the names of the weights begin with.
-        output: Name of the result; "" to make one up.
+        output: Name of the result; "" for a generated one.
 
     Returns:
         Name of the hidden states, (batch, n_tokens, hidden).
@@ -70,7 +57,7 @@ def add_bert(graph: Graph, config: BertConfig, *, prefix: str, output: str = "")
     table = f"{prefix}embeddings"
     embeds, types, attention_mask = INPUTS
     n_tokens = graph.node("Shape", [embeds], attributes={"start": 1, "end": 2})
-    places = graph.node(
+    positions = graph.node(
         "Slice",
         [
             graph.weight(f"{table}.position_embeddings.weight"),
@@ -79,8 +66,10 @@ def add_bert(graph: Graph, config: BertConfig, *, prefix: str, output: str = "")
             graph.ints(0),
         ],
     )  # (n_tokens, hidden)
-    kinds = graph.node("Gather", [graph.weight(f"{table}.token_type_embeddings.weight"), types])
-    total = graph.node("Add", [graph.node("Add", [embeds, kinds]), places])
+    token_types = graph.node(
+        "Gather", [graph.weight(f"{table}.token_type_embeddings.weight"), types]
+    )
+    total = graph.node("Add", [graph.node("Add", [embeds, token_types]), positions])
     hidden = graph.layer_norm(total, f"{table}.LayerNorm", config.layer_norm_eps)
     mask = graph.cast(attention_mask, TensorProto.INT32)
     for number in range(config.num_hidden_layers):
@@ -110,7 +99,7 @@ def _attention(graph: Graph, hidden: str, mask: str, config: BertConfig, layer: 
         "MultiHeadAttention",
         [*(graph.matmul(hidden, f"{name}.weight") for name in names), bias, mask],
         domain=MICROSOFT,
-        # The default filter of -10000 would let huge logits of padding through.
+        # With the default filter of -10000, padding with huge logits would still get weight.
         attributes={
             "num_heads": config.num_attention_heads,
             "mask_filter_value": float(np.finfo(np.float32).min),
@@ -135,12 +124,10 @@ def _add_and_norm(
 
 
 def add_mean(graph: Graph, hidden: str, *, output: str) -> str:
-    """Add the mean over tokens, brought to unit length.
+    """Add the mean over tokens, L2-normalised.
 
     Args:
-        graph: Gets the nodes.
         hidden: (batch, n_tokens, hidden).
-        output: Name of the result.
 
     Returns:
         Its name, (batch, hidden).

@@ -1,4 +1,4 @@
-"""The transformers that have a graph of padded batches: BERT and MPNet."""
+"""Encoders as ONNX graphs that read padded batches: BERT and MPNet."""
 
 import math
 from dataclasses import dataclass
@@ -11,22 +11,19 @@ from relik.errors import ConfigError
 from relik_index.graphs.bert import INPUTS, BertConfig, add_bert
 from relik_index.graphs.graph import MICROSOFT, Graph
 
-# Positions are numbered from here on.
+# Position of the first token.
 _FIRST = 2
-# Distances to one side fall into so many buckets, the larger half of them ever wider ones.
+# Buckets of distances to one side; those that hold one distance, the others grow exponentially; the
+# first distance of the last bucket.
 _BUCKETS, _EXACT, _FARTHEST = 16, 8, 128
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MPNetConfig:
-    """What the graph needs to know of an MPNet.
+    """Sizes of an MPNet, with the defaults of transformers.
 
     Args:
-        hidden_size: Width.
-        num_hidden_layers: Layers.
-        num_attention_heads: Heads.
-        layer_norm_eps: Epsilon of LayerNorm.
-        type_vocab_size: Token types, 0 for none.
+        type_vocab_size: Number of token types; 0 for none.
     """
 
     hidden_size: int = 768
@@ -37,16 +34,13 @@ class MPNetConfig:
 
     @classmethod
     def of(cls, config: dict[str, object]) -> "MPNetConfig":
-        """Read a transformers configuration, in which defaults are left out.
+        """Read a transformers configuration; a key that is missing has its default.
 
         Args:
-            config: As in the `backbone` of config.json.
-
-        Returns:
-            The settings.
+            config: The `backbone` of config.json.
 
         Raises:
-            ConfigError: It is of a variant that the graph does not cover.
+            ConfigError: No graph exists for this variant.
         """
         for key, value in {"hidden_act": "gelu", "relative_attention_num_buckets": 32}.items():
             if config.get(key, value) != value:
@@ -62,10 +56,7 @@ def add_mpnet(graph: Graph, config: MPNetConfig, *, prefix: str, output: str = "
     """Add an MPNet that reads `INPUTS`.
 
     Args:
-        graph: Gets the nodes.
-        config: Sizes.
-        prefix: What the names of the weights begin with.
-        output: Name of the result; "" to make one up.
+        output: Name of the result; "" for a generated one.
 
     Returns:
         Name of the hidden states, (batch, n_tokens, hidden).
@@ -88,7 +79,7 @@ def add_mpnet(graph: Graph, config: MPNetConfig, *, prefix: str, output: str = "
                 bias,
             ],
             domain=MICROSOFT,
-            # The default filter of -10000 would let huge logits of padding through.
+            # With the default filter of -10000, padding with huge logits would still get weight.
             attributes={
                 "num_heads": config.num_attention_heads,
                 "mask_filter_value": float(np.finfo(np.float32).min),
@@ -116,17 +107,17 @@ def _embedded(graph: Graph, config: MPNetConfig, table: str) -> str:
     embeds, types, _ = INPUTS
     n_tokens = graph.node("Shape", [embeds], attributes={"start": 1, "end": 2})
     end = graph.node("Add", [n_tokens, graph.ints(_FIRST)])
-    places = graph.weight(f"{table}.position_embeddings.weight")
-    places = graph.node("Slice", [places, graph.ints(_FIRST), end, graph.ints(0)])
-    total = graph.node("Add", [embeds, places])  # (batch, n_tokens, hidden)
+    positions = graph.weight(f"{table}.position_embeddings.weight")
+    positions = graph.node("Slice", [positions, graph.ints(_FIRST), end, graph.ints(0)])
+    total = graph.node("Add", [embeds, positions])  # (batch, n_tokens, hidden)
     if config.type_vocab_size:
-        kinds = graph.weight(f"{table}.token_type_embeddings.weight")
-        total = graph.node("Add", [total, graph.node("Gather", [kinds, types])])
+        token_types = graph.weight(f"{table}.token_type_embeddings.weight")
+        total = graph.node("Add", [total, graph.node("Gather", [token_types, types])])
     return graph.layer_norm(total, f"{table}.LayerNorm", config.layer_norm_eps)
 
 
 def _position_bias(graph: Graph, name: str) -> str:
-    """Add what distance adds to the scores of attention, (1, heads, n_tokens, n_tokens)."""
+    """Add the bias of attention scores by distance, (1, heads, n_tokens, n_tokens)."""
     count = graph.node("Shape", [INPUTS[0]], attributes={"start": 1, "end": 2})
     count = graph.node("Squeeze", [count, graph.ints(0)])
     one = graph.constant(np.asarray(1, dtype=np.int64))
@@ -137,20 +128,20 @@ def _position_bias(graph: Graph, name: str) -> str:
     passed = graph.node("GreaterOrEqual", [far, graph.ints(*_steps())])
     passed = graph.cast(passed, TensorProto.INT64)
     buckets = graph.node("ReduceSum", [passed, graph.ints(1)], attributes={"keepdims": 0})
-    # Tokens that follow have buckets of their own.
-    behind = graph.cast(graph.node("Greater", [distances, zero]), TensorProto.INT64)
-    buckets = graph.node("Add", [buckets, graph.node("Mul", [behind, graph.ints(_BUCKETS)])])
+    # Distances to following tokens have their own buckets.
+    following = graph.cast(graph.node("Greater", [distances, zero]), TensorProto.INT64)
+    buckets = graph.node("Add", [buckets, graph.node("Mul", [following, graph.ints(_BUCKETS)])])
     by_distance = graph.node("Gather", [graph.weight(name), buckets])  # (2 n_tokens - 1, heads)
-    places = graph.node("Range", [zero, count, one])
-    asked = graph.node("Unsqueeze", [places, graph.ints(1)])
-    places = graph.node("Sub", [graph.node("Sub", [places, asked]), first])
-    bias = graph.node("Gather", [by_distance, places])  # (n_tokens, n_tokens, heads)
+    keys = graph.node("Range", [zero, count, one])
+    queries = graph.node("Unsqueeze", [keys, graph.ints(1)])
+    offsets = graph.node("Sub", [graph.node("Sub", [keys, queries]), first])
+    bias = graph.node("Gather", [by_distance, offsets])  # (n_tokens, n_tokens, heads)
     bias = graph.node("Transpose", [bias], attributes={"perm": [2, 0, 1]})
     return graph.node("Unsqueeze", [bias, graph.ints(0)])
 
 
 def _steps() -> list[int]:
-    """Return the distances at which the next bucket begins."""
+    """Return the distances at which a bucket begins."""
     wide = _BUCKETS - _EXACT
     growth = math.log(_FARTHEST / _EXACT)
     later = [math.ceil(_EXACT * math.exp(growth * k / wide) - 1e-6) for k in range(1, wide)]
@@ -164,13 +155,10 @@ def encoder_config(config: dict[str, object]) -> EncoderConfig:
     """Read a transformers configuration.
 
     Args:
-        config: As in the `backbone` of config.json.
-
-    Returns:
-        The settings.
+        config: The `backbone` of config.json.
 
     Raises:
-        ConfigError: There is no graph for it.
+        ConfigError: No graph exists for this model or variant.
     """
     kind = MPNetConfig if config.get("model_type") == "mpnet" else BertConfig
     return kind.of(config)
@@ -180,10 +168,7 @@ def add_encoder(graph: Graph, config: EncoderConfig, *, prefix: str, output: str
     """Add the transformer.
 
     Args:
-        graph: Gets the nodes.
-        config: Sizes.
-        prefix: What the names of the weights begin with.
-        output: Name of the result; "" to make one up.
+        output: Name of the result; "" for a generated one.
 
     Returns:
         Name of the hidden states, (batch, n_tokens, hidden).

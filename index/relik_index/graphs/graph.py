@@ -1,4 +1,4 @@
-"""Write ONNX graphs whose weights stay in a safetensors file."""
+"""A builder of ONNX graphs whose weights stay in a safetensors file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -13,17 +13,17 @@ from relik.backends.tensors import SCALE, TensorEntry, TensorFile
 MICROSOFT = "com.microsoft"
 """Domain of ONNX Runtime's fused operators."""
 
-# Opset 18 and IR 9 are what the oldest ONNX Runtime that we support reads without a warning.
+# The newest opset and IR that the oldest supported ONNX Runtime reads without a warning.
 _OPSET, _IR = 18, 9
 
 Shape = Sequence[int | str]
 
 
 class Graph:
-    """A graph under construction. Values are known by their names, which are made here.
+    """A graph under construction. Its methods add nodes and return the names of their outputs.
 
     Args:
-        weights: The file that holds the weights; it will lie beside the graph.
+        weights: The file of the weights, in the folder to which the graph is saved.
     """
 
     def __init__(self, weights: TensorFile) -> None:
@@ -46,14 +46,9 @@ class Graph:
         """Add an operation.
 
         Args:
-            op: Name of the operator.
             inputs: Names of its inputs; "" leaves an optional one out.
             domain: "" for standard operators, or `MICROSOFT`.
-            output: Name of the output; "" to make one up.
-            attributes: Attributes of the operator.
-
-        Returns:
-            Name of its output.
+            output: Name of the output; "" for a generated one.
         """
         out = output or f"{op}_{len(self._nodes)}"
         # `name` and `domain` are fixed parameters of make_node, the rest become attributes.
@@ -70,52 +65,25 @@ class Graph:
         *,
         attributes: Mapping[str, object] | None = None,
     ) -> None:
-        """Add an operation of several outputs.
-
-        Args:
-            op: Name of the operator.
-            inputs: Names of its inputs.
-            outputs: Names of its outputs.
-            attributes: Attributes of the operator.
-        """
+        """Add an operation with several outputs."""
         made = helper.make_node(op, inputs, outputs, name=outputs[0], **(attributes or {}))
         self._nodes.append(made)
 
     def constant(self, value: NDArray[np.generic]) -> str:
-        """Add a small constant, stored in the graph itself.
-
-        Args:
-            value: Its value.
-
-        Returns:
-            Its name.
-        """
+        """Add a small constant, stored in the graph itself."""
         name = f"constant_{value.dtype}_{'_'.join(map(str, value.shape))}_{value.tobytes().hex()}"
         self._initializers.setdefault(name, numpy_helper.from_array(value, name))
         return name
 
     def ints(self, *values: int) -> str:
-        """Add a one-dimensional int64 constant.
-
-        Args:
-            values: Its elements.
-
-        Returns:
-            Its name.
-        """
+        """Add a one-dimensional int64 constant."""
         return self.constant(np.asarray(values, dtype=np.int64))
 
     def weight(self, name: str) -> str:
-        """Refer to a weight in full precision.
+        """Refer to a weight in float32.
 
-        Dequantisation is written as plain arithmetic on constants, which ONNX Runtime does once,
-        when it opens the graph.
-
-        Args:
-            name: Its name in the file.
-
-        Returns:
-            Name of the float32 value.
+        Dequantisation is written as arithmetic on constants, which ONNX Runtime folds once, when
+        it opens the graph.
         """
         if name in self._dequantised:
             return self._dequantised[name]
@@ -135,19 +103,11 @@ class Graph:
         return value
 
     def cast(self, value: str, kind: int) -> str:
-        """Change the element type of a value.
-
-        Args:
-            value: Its name.
-            kind: `TensorProto` element type.
-
-        Returns:
-            Name of the result.
-        """
+        """Cast a value to a `TensorProto` element type."""
         return self.node("Cast", [value], attributes={"to": kind})
 
     def matmul(self, value: str, name: str) -> str:
-        """Multiply with the transpose of a weight, as a linear layer does.
+        """Multiply by the transpose of a weight, as a linear layer does.
 
         Args:
             value: (..., in).
@@ -178,11 +138,7 @@ class Graph:
         Args:
             value: (..., width).
             name: Prefix of `weight` and `bias`.
-            eps: Epsilon.
-            output: Name of the result; "" to make one up.
-
-        Returns:
-            Name of the result.
+            output: Name of the result; "" for a generated one.
         """
         return self.node(
             "LayerNormalization",
@@ -201,9 +157,8 @@ class Graph:
         """Write the graph.
 
         Args:
-            path: Where; in the folder of the weights.
-            inputs: Element type and shape of each input; names stand for sizes left open.
-            outputs: Likewise.
+            path: File, in the folder of the weights.
+            inputs: Element type and shape of each input; a dynamic size has a name.
         """
         graph = helper.make_graph(
             self._nodes,

@@ -1,4 +1,4 @@
-"""The heads of the reader as ONNX graphs: the same arithmetic as `relik.models.reader_module`."""
+"""The heads of the reader as ONNX graphs, which compute what `relik.models.reader_module` does."""
 
 import numpy as np
 from onnx import TensorProto
@@ -17,13 +17,12 @@ Specs = dict[str, tuple[int, Shape]]
 
 
 def add_between(graph: Graph, *, width: int, eps: float) -> str:
-    """Add the vector of the tokens between the spans of each pair.
+    """Add the vector of the tokens between the two spans of each pair.
 
     Args:
-        graph: Has `hidden`, `rows`, `starts` and `ends` of spans, `subjects` and `objects` of
-            pairs; gets the nodes.
+        graph: Has the values `hidden`; `rows`, `starts` and `ends` of spans; `subjects` and
+            `objects` of pairs.
         width: `linears_hidden_size`.
-        eps: Epsilon of LayerNorm.
 
     Returns:
         Name of the result, (pairs, L).
@@ -38,48 +37,12 @@ def add_between(graph: Graph, *, width: int, eps: float) -> str:
     begins = node("Add", [node("Where", [forward, subjects[1], objects[1]]), ints(1)])
     length = node("Sub", [node("Where", [forward, objects[0], subjects[0]]), begins])
     pooled = _maxima(graph, tokens, begins, node("Max", [length, ints(1)]))  # (pairs, 2L)
-    some = node("Unsqueeze", [node("Greater", [length, ints(0)]), ints(1)])
+    nonempty = node("Unsqueeze", [node("Greater", [length, ints(0)]), ints(1)])
     zero = graph.constant(np.zeros(1, dtype=np.float32))
-    pooled = node("Where", [some, pooled, zero])
+    pooled = node("Where", [nonempty, pooled, zero])
     by_order = [node("Slice", [pooled, ints(a), ints(a + width), ints(1)]) for a in (0, width)]
     chosen = node("Where", [node("Unsqueeze", [forward, ints(1)]), *by_order])
     return graph.layer_norm(chosen, f"{NAME}.LayerNorm", eps)
-
-
-def _maxima(graph: Graph, tokens: str, begins: str, length: str) -> str:
-    """Give the maximum of each range of tokens, (pairs, 2L), from a table of maxima."""
-    node, ints = graph.node, graph.ints
-    table = [tokens]
-    for k in range(LEVELS - 1):
-        last, step = table[-1], 1 << k
-        parts = [
-            node("Slice", [last, ints(a), ints(b), ints(1)])
-            for a, b in ((step, _TO_THE_END), (0, step))
-        ]
-        rolled = node("Concat", parts, attributes={"axis": 1})
-        table.append(node("Max", [last, rolled]))
-    levels = node(
-        "Concat", [node("Unsqueeze", [t, ints(0)]) for t in table], attributes={"axis": 0}
-    )  # (levels, batch, tokens, 2L)
-    reach = ints(*(2 << k for k in range(LEVELS - 1)))
-    enough = node("GreaterOrEqual", [node("Unsqueeze", [length, ints(1)]), reach])
-    level = node(
-        "ReduceSum",
-        [graph.cast(enough, TensorProto.INT64), ints(1)],
-        attributes={"keepdims": 0},
-    )  # (pairs,)
-    covered = node("Gather", [ints(*(1 << k for k in range(LEVELS))), level])
-    n_tokens = node("Gather", [node("Shape", [tokens]), ints(1)])  # (1,)
-    last_token = node("Sub", [n_tokens, ints(1)])
-    first = node("Min", [begins, last_token])
-    from_end = node("Min", [node("Sub", [node("Add", [first, length]), covered]), last_token])
-    rows = node("Gather", ["rows", "subjects"])
-    found = []
-    for place in (first, from_end):
-        parts = [node("Unsqueeze", [part, ints(1)]) for part in (level, rows, place)]
-        index = node("Concat", parts, attributes={"axis": 1})
-        found.append(node("GatherND", [levels, index]))
-    return node("Max", found)
 
 
 class Heads:
@@ -90,10 +53,10 @@ class Heads:
         width: `linears_hidden_size`.
         eps: Epsilon of LayerNorm in the heads.
         activation: "gelu" or "relu".
-        between: Relations read the words between two spans too.
+        between: Relations also read the tokens between two spans.
 
     Raises:
-        ConfigError: There is no such activation.
+        ConfigError: The activation is unknown.
     """
 
     def __init__(
@@ -115,14 +78,7 @@ class Heads:
         return {"hidden": (FLOAT, ["batch", "tokens", self.encoder.hidden_size])}
 
     def encode(self, graph: Graph) -> tuple[Specs, Specs]:
-        """Add the backbone, the start logits and the marker projections.
-
-        Args:
-            graph: Gets the nodes.
-
-        Returns:
-            Inputs and outputs.
-        """
+        """Add the backbone, the start logits and the marker projections."""
         hidden = add_encoder(graph, self.encoder, prefix="backbone.", output="hidden")
         self._classifier(graph, hidden, "ned_start_classifier", output="start_logits")
         entities = _take(graph, hidden, "entity_positions")
@@ -149,14 +105,7 @@ class Heads:
         return inputs, outputs
 
     def ends(self, graph: Graph) -> tuple[Specs, Specs]:
-        """Add the scores of every token as the end of each start.
-
-        Args:
-            graph: Gets the nodes.
-
-        Returns:
-            Inputs and outputs.
-        """
+        """Add the scores of every token as the end of each start."""
         name, size = "ned_end_classifier", self.encoder.hidden_size
         both = graph.node(
             "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
@@ -166,10 +115,10 @@ class Heads:
             for a in (0, size)
         )
         tokens = graph.node("MatMul", ["hidden", of_token])  # (batch, tokens, hidden)
-        begun = graph.node("MatMul", [_at(graph, "starts"), of_start])  # (starts, hidden)
-        begun = graph.node("Add", [begun, graph.weight(f"{name}.dense_0.bias")])
-        begun = graph.node("Unsqueeze", [begun, graph.ints(1)])
-        mixed = graph.node("Add", [graph.node("Gather", [tokens, "rows"]), begun])
+        starts = graph.node("MatMul", [_at(graph, "starts"), of_start])  # (starts, hidden)
+        starts = graph.node("Add", [starts, graph.weight(f"{name}.dense_0.bias")])
+        starts = graph.node("Unsqueeze", [starts, graph.ints(1)])
+        mixed = graph.node("Add", [graph.node("Gather", [tokens, "rows"]), starts])
         mixed = graph.layer_norm(graph.node("Tanh", [mixed]), f"{name}.LayerNorm", self.eps)
         logits = graph.linear(mixed, f"{name}.dense_1")  # (starts, tokens, 1)
         graph.node("Squeeze", [logits, graph.ints(2)], output="end_logits")
@@ -177,14 +126,7 @@ class Heads:
         return self._hidden | spans, {"end_logits": (FLOAT, ["starts", "tokens"])}
 
     def link(self, graph: Graph) -> tuple[Specs, Specs]:
-        """Add the scores of the entities for each span.
-
-        Args:
-            graph: Gets the nodes.
-
-        Returns:
-            Inputs and outputs.
-        """
+        """Add the scores of the entities for each span."""
         parts = [
             self._projector(graph, _at(graph, f"{side}s"), f"ed_{side}_projector")
             for side in ("start", "end")
@@ -199,14 +141,7 @@ class Heads:
         return self._hidden | inputs, {"link_logits": (FLOAT, ["spans", "entities"])}
 
     def relate(self, graph: Graph) -> tuple[Specs, Specs]:
-        """Add the scores of the relations for each pair of spans.
-
-        Args:
-            graph: Gets the nodes.
-
-        Returns:
-            Inputs and outputs.
-        """
+        """Add the scores of the relations for each pair of spans."""
         both = graph.node(
             "Concat", [_at(graph, "starts"), _at(graph, "ends")], attributes={"axis": -1}
         )  # (spans, 2 * hidden)
@@ -262,3 +197,39 @@ def _at(graph: Graph, tokens: str) -> str:
     pair = [graph.node("Unsqueeze", [name, graph.ints(1)]) for name in ("rows", tokens)]
     index = graph.node("Concat", pair, attributes={"axis": 1})
     return graph.node("GatherND", ["hidden", index])
+
+
+def _maxima(graph: Graph, tokens: str, begins: str, length: str) -> str:
+    """Add the maximum over each range of tokens, (pairs, 2L), by a sparse table."""
+    node, ints = graph.node, graph.ints
+    table = [tokens]
+    for k in range(LEVELS - 1):
+        last, step = table[-1], 1 << k
+        parts = [
+            node("Slice", [last, ints(a), ints(b), ints(1)])
+            for a, b in ((step, _TO_THE_END), (0, step))
+        ]
+        rolled = node("Concat", parts, attributes={"axis": 1})
+        table.append(node("Max", [last, rolled]))
+    levels = node(
+        "Concat", [node("Unsqueeze", [t, ints(0)]) for t in table], attributes={"axis": 0}
+    )  # (levels, batch, tokens, 2L)
+    reach = ints(*(2 << k for k in range(LEVELS - 1)))
+    enough = node("GreaterOrEqual", [node("Unsqueeze", [length, ints(1)]), reach])
+    level = node(
+        "ReduceSum",
+        [graph.cast(enough, TensorProto.INT64), ints(1)],
+        attributes={"keepdims": 0},
+    )  # (pairs,)
+    covered = node("Gather", [ints(*(1 << k for k in range(LEVELS))), level])
+    n_tokens = node("Gather", [node("Shape", [tokens]), ints(1)])  # (1,)
+    last_token = node("Sub", [n_tokens, ints(1)])
+    first = node("Min", [begins, last_token])
+    from_end = node("Min", [node("Sub", [node("Add", [first, length]), covered]), last_token])
+    rows = node("Gather", ["rows", "subjects"])
+    found = []
+    for place in (first, from_end):
+        parts = [node("Unsqueeze", [part, ints(1)]) for part in (level, rows, place)]
+        index = node("Concat", parts, attributes={"axis": 1})
+        found.append(node("GatherND", [levels, index]))
+    return node("Max", found)

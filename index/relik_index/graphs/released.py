@@ -1,7 +1,7 @@
-"""Released encoders and readers as files that ONNX Runtime runs: weights, graphs, settings.
+"""ONNX export of released encoders and readers: weights, graphs and settings.
 
-The arithmetic is that of `relik.models.reader_module` and `relik.upstream.index.query_encoder`,
-for one row at a time.
+The graphs compute what `relik.models.reader_module` and `relik.upstream.index.query_encoder` do,
+one row at a time.
 """
 
 import json
@@ -37,44 +37,42 @@ from relik.upstream.checkpoint.backbone_settings import (
 from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.index.query_encoder import UpstreamEncoder
 from relik.upstream.reader.released_model import UpstreamReaderModel
-from relik_index.graphs.backbones import COUNT, KEPT, PLACES, Backbone, BackboneShape, Specs
+from relik_index.graphs.backbones import KEPT, POSITIONS, ROWS, Backbone, BackboneShape, Specs
 from relik_index.graphs.rows import FLOAT, INT, RowGraph, quantise_weights
 
 Weights: TypeAlias = Literal["float32", "int8"]
 
 _BACKBONE = "transformer_model."
-# Tables of which rows are looked up, and what is computed from constants alone.
+# Embedding tables, and weights that the graph multiplies with constants only.
 _KEPT_WHOLE = ("embeddings.", "rel_embeddings", "ned_end_classifier.")
 
 
 def write_encoder(
     source: Path, out: Path, *, weights: Weights, samples: Sequence[IntArray] = ()
 ) -> None:
-    """Write an encoder.
+    """Write the weights, the graph and the input settings of a released encoder.
 
     Args:
-        source: Folder of a released encoder.
-        out: Folder, which gets weights, graph and what it takes to feed it.
-        weights: What the large matrices are kept in.
-        samples: Rows of tokens, int64, such as it will read: int8 fits its scales to them.
+        samples: Token ids, int64, of typical rows, to which the scales of int8 are fitted.
 
     Raises:
         BundleError: A file of the source is missing or broken.
-        ConfigError: Its backbone has no graph.
+        ConfigError: No graph exists for its backbone.
     """
     config = read_config(source / CONFIG)
     shape = BackboneShape.of(config)
     encoder = UpstreamEncoder.open(source)
     ranges = encoder.ranges(samples) if weights == "int8" else {}
     graph = RowGraph(_write_weights(encoder.tensors(), out, weights, ranges))
-    # Short rows together make better use of a core. Int8 shares its range among what is read.
+    # Several short rows use a core better. In int8 they would share one scale, so that the result
+    # for a row would depend on the others.
     several = weights == "float32" and not shape.relative
     backbone = Backbone(graph, shape, prefix="", several=several)
     hidden = backbone.by_row(backbone.add())
     mean = graph.node("ReduceMean", [hidden, graph.ints(1)], attributes={"keepdims": 0})
     graph.norm(mean, "layer_norm_layer", shape.eps, output="vectors")
     outputs: Specs = {"vectors": (FLOAT, ["rows" if several else 1, shape.hidden])}
-    more: Specs = {PLACES: (INT, ["tokens"]), COUNT: (INT, [1])} if several else {}
+    more: Specs = {POSITIONS: (INT, ["tokens"]), ROWS: (INT, [1])} if several else {}
     graph.save(out / VECTORS, inputs=shape.inputs | more, outputs=outputs)
     _write_shape(shape, config, out, prefix="", weights=weights)
 
@@ -88,19 +86,15 @@ def write_reader(
     weights: Weights,
     samples: Sequence[IntArray] = (),
 ) -> None:
-    """Write a reader.
+    """Write the weights, the graphs and the input settings of a released reader.
 
     Args:
-        source: Folder of a released reader.
-        out: Folder, which gets weights, graphs and what it takes to feed them.
-        settings: What the config.json of the source says.
-        backbone: Folder with the settings of its backbone, where its name does not say.
-        weights: What the large matrices are kept in.
-        samples: Rows of tokens, int64, such as it will read: int8 fits its scales to them.
+        backbone: Folder with the settings of its backbone; None to find them by its name.
+        samples: Token ids, int64, of typical rows, to which the scales of int8 are fitted.
 
     Raises:
         BundleError: A file of the source is missing or broken.
-        ConfigError: Its backbone is unknown or has no graph.
+        ConfigError: Its backbone is unknown, or no graph exists for it.
     """
     config = find_backbone(settings.backbone, beside=source, folder=backbone)
     shape = BackboneShape.of(config, layers=settings.n_layers)
@@ -136,7 +130,7 @@ def _write_weights(
     if weights == "int8":
         stored = quantise_weights(tensors, keep=_KEPT_WHOLE, ranges=ranges)
     path = out / WEIGHTS
-    # save_file would make a file that only its owner can read.
+    # save_file creates a file that only its owner can read.
     path.write_bytes(save({name: np.ascontiguousarray(value) for name, value in stored.items()}))
     return TensorFile.open(path)
 
@@ -164,7 +158,7 @@ def _write_shape(
 
 
 class _Heads:
-    """Adds the stages of a reader, each to a graph of its own."""
+    """Adds the stages of a released reader, each to its own graph."""
 
     def __init__(self, settings: CheckpointSettings, backbone: BackboneShape) -> None:
         self._settings = settings
@@ -199,7 +193,7 @@ class _Heads:
     def ends(self, graph: RowGraph) -> tuple[Specs, Specs]:
         """Add the scores of every token as the end of each start."""
         name, size = "ned_end_classifier", self._backbone.hidden
-        # Both halves of the first layer see half of its input.
+        # The first layer reads a token and a start: each half of its matrix is applied once.
         both = graph.node(
             "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
         )  # (2 * hidden, hidden)
@@ -208,10 +202,10 @@ class _Heads:
             for a in (0, size)
         )
         tokens = graph.node("MatMul", ["hidden", of_token])  # (tokens, hidden)
-        begun = graph.node("MatMul", [graph.take("hidden", "starts"), of_start])
-        begun = graph.node("Add", [begun, graph.weight(f"{name}.dense_0.bias")])
-        begun = graph.node("Unsqueeze", [begun, graph.ints(1)])  # (starts, 1, hidden)
-        mixed = graph.node("Tanh", [graph.node("Add", [tokens, begun])])
+        starts = graph.node("MatMul", [graph.take("hidden", "starts"), of_start])
+        starts = graph.node("Add", [starts, graph.weight(f"{name}.dense_0.bias")])
+        starts = graph.node("Unsqueeze", [starts, graph.ints(1)])  # (starts, 1, hidden)
+        mixed = graph.node("Tanh", [graph.node("Add", [tokens, starts])])
         mixed = graph.norm(mixed, f"{name}.LayerNorm", self._backbone.eps)
         last = graph.node(
             "Transpose", [graph.weight(f"{name}.dense_1.weight")], attributes={"perm": [1, 0]}
@@ -238,7 +232,7 @@ class _Heads:
         return inputs, {"link_logits": (FLOAT, ["spans", "entities"])}
 
     def sides(self, graph: RowGraph) -> tuple[Specs, Specs]:
-        """Add what spans are as subjects and as objects."""
+        """Add the vectors of spans as subjects and as objects."""
         width, size = self._settings.width, self._backbone.hidden
         parts = [graph.take("hidden", "starts"), graph.take("hidden", "ends")]
         inputs: Specs = self._hidden | {key: (INT, ["spans"]) for key in ("starts", "ends")}

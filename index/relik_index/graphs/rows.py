@@ -1,8 +1,8 @@
-"""Graphs that read one row of tokens at a time, in float32 or in int8.
+"""ONNX graphs that read one row of tokens at a time, in float32 or in int8.
 
-A row alone needs no padding and no mask, its states fit the cache of a core, and what is found in
-it cannot depend on other rows, even where its numbers are quantised by the range of the row.
-Everything is two-dimensional, (tokens, width).
+A single row needs no padding and no mask, its states fit the cache of a core, and its result
+cannot depend on other rows, although int8 scales its activations by their range. All values are
+two-dimensional, (tokens, width).
 """
 
 from collections.abc import Mapping
@@ -17,17 +17,17 @@ from relik.types import FloatArray
 from relik_index.graphs.graph import MICROSOFT, Graph
 
 EVEN = ".even"
-"""What follows the name of a matrix in that of the factors for its inputs."""
+"""Suffix of the name of a matrix: the smoothing factors of its inputs."""
 
 _LEAST_SCALE = np.float32(1e-12)
-# Inputs that were hardly seen may get larger in use.
+# Inputs that stayed near zero in the samples may be larger in use.
 _LEAST_RANGE = np.float32(1e-3)
 # Below this many elements the conversion of the input costs more than the product.
 _LEAST_QUANTISED = 1 << 14
 
 
 def quantise_columns(matrix: FloatArray) -> tuple[NDArray[np.int8], FloatArray]:
-    """Store a matrix as ONNX Runtime's products of whole numbers take it.
+    """Quantise a matrix for the integer products of ONNX Runtime.
 
     Args:
         matrix: Float32, (out, in).
@@ -48,19 +48,19 @@ def quantise_weights(
 ) -> dict[str, NDArray[np.generic]]:
     """Quantise the matrices of linear layers.
 
-    A few inputs of a layer are far larger than the rest, which would leave the rest with a few
-    steps of the common scale. Where their ranges are known, inputs are divided by the roots of
-    these before they are quantised, and the matrix is multiplied with them: all layers with the
-    same input divide it in the same way. Source: Xiao et al. 2023 (SmoothQuant), section 4.
+    A few inputs of a layer are far larger than the rest, which then have only a few steps of the
+    common scale. Where the ranges of inputs are known, the inputs are divided by the square roots
+    of the ranges before they are quantised, and the matrix is multiplied by them; all layers with
+    the same input share the factors. Source: Xiao et al. 2023 (SmoothQuant), section 4.
 
     Args:
         weights: Float32 tensors by name.
-        keep: Parts of names of matrices that stay, such as tables that are looked up.
+        keep: Parts of the names of matrices that stay in float32, such as embeddings.
         ranges: Float32, (in,), largest magnitude of each input, by name of the matrix.
 
     Returns:
-        Int8 matrices, (in, out), each with float32 `NAME.scale`, and `NAME.even`, (in,), which its
-        input is multiplied with, where ranges are known; the other tensors as they were.
+        Int8 matrices, (in, out), each with float32 `NAME.scale` and, where ranges are known,
+        `NAME.even`, (in,), the factors of its inputs; the other tensors unchanged.
     """
     stored: dict[str, NDArray[np.generic]] = {}
     for name, tensor in weights.items():
@@ -87,7 +87,6 @@ class RowGraph(Graph):
         Args:
             value: (n, in).
             name: Prefix of `weight` and `bias`.
-            biased: Add the bias.
 
         Returns:
             Name of the result, (n, out).
@@ -95,12 +94,11 @@ class RowGraph(Graph):
         return self.product(value, f"{name}.weight", f"{name}.bias" if biased else "")
 
     def product(self, value: str, weight: str, bias: str = "") -> str:
-        """Multiply with the transpose of a weight, as a linear layer does.
+        """Multiply by the transpose of a weight, as a linear layer does.
 
         Args:
             value: (n, in).
-            weight: Name of the weight.
-            bias: Name of what is added, or "".
+            bias: Name of the bias; "" for none.
 
         Returns:
             Name of the product, (n, out).
@@ -112,10 +110,10 @@ class RowGraph(Graph):
         entries = self.weights.entries
         if weight + EVEN in entries:
             value = self._evened(value, weight + EVEN)
-        whole, scale, zero = self._quantised(value)
+        quantised, scale, zero = self._quantised(value)
         columns = self._external(weight, entries[weight])
         scales = self._external(weight + SCALE, entries[weight + SCALE])
-        inputs = [whole, columns, scale, scales, zero]
+        inputs = [quantised, columns, scale, scales, zero]
         inputs += ["", added] if bias else []
         return self.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
 
@@ -141,11 +139,7 @@ class RowGraph(Graph):
             value: (n, width).
             residual: (n, width).
             name: Prefix of `weight` and `bias`.
-            eps: Epsilon.
-            output: Name of the result; "" to make one up.
-
-        Returns:
-            Name of the result.
+            output: Name of the result; "" for a generated one.
         """
         total = self.node("Add", [value, residual])
         return self.norm(total, name, eps, output=output)
@@ -156,11 +150,7 @@ class RowGraph(Graph):
         Args:
             value: (n, width).
             name: Prefix of `weight` and `bias`.
-            eps: Epsilon.
-            output: Name of the result; "" to make one up.
-
-        Returns:
-            Name of the result.
+            output: Name of the result; "" for a generated one.
         """
         return self.node(
             "LayerNormalization",
@@ -175,7 +165,7 @@ class RowGraph(Graph):
         Args:
             value: (n, ...).
             positions: (k,).
-            output: Name of the result; "" to make one up.
+            output: Name of the result; "" for a generated one.
 
         Returns:
             Name of the result, (k, ...).
@@ -183,24 +173,17 @@ class RowGraph(Graph):
         return self.node("Gather", [value, positions], output=output, attributes={"axis": 0})
 
     def scalar(self, value: float) -> str:
-        """Add a float32 constant.
-
-        Args:
-            value: The number.
-
-        Returns:
-            Its name.
-        """
+        """Add a float32 constant."""
         return self.constant(np.asarray(value, dtype=np.float32))
 
     def _evened(self, value: str, factors: str) -> str:
-        """Even out the inputs of a layer, once for all layers with that input."""
+        """Multiply the inputs of a layer by their factors, once for all layers with that input."""
         if value not in self._evened_values:
             self._evened_values[value] = self.node("Mul", [value, self.weight(factors)])
         return self._evened_values[value]
 
     def _quantised(self, value: str) -> tuple[str, str, str]:
-        """Quantise a value once, however many products it is part of."""
+        """Quantise a value, once for all products that read it."""
         parts = f"{value}_uint8", f"{value}_scale", f"{value}_zero"
         if value not in self._quantised_values:
             self._quantised_values.add(value)

@@ -1,4 +1,4 @@
-"""Turn a table in CSV, as shops and archives keep one, into the lines of a knowledge base."""
+"""Knowledge bases from CSV tables: read one, check it, and write it as JSON Lines."""
 
 import csv
 import json
@@ -18,16 +18,17 @@ _OTHER_DELIMITERS = {";": "';'", "\t": "tab", "|": "'|'"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvColumns:
-    """Which columns say what.
+    """The columns of a table.
 
     Args:
-        id: Column of the ids.
-        name: Column of the names.
-        aliases: Column of other names; None takes `aliases` where there is one.
-        alias_separator: What stands between two of them in a cell.
-        description: Columns that are joined by ", " to the description; empty takes `description`
-            where there is one.
-        delimiter: What stands between two cells.
+        aliases: Column of aliases; None for `aliases` where the table has it.
+        alias_separator: Separator of the aliases in a cell, one or more characters.
+        description: Columns that are joined by ", "; empty for `description` where the table has
+            it.
+        delimiter: One character between cells.
+
+    Raises:
+        InputError: The delimiter or the separator is malformed.
     """
 
     id: str = "id"
@@ -40,22 +41,24 @@ class CsvColumns:
     def __post_init__(self) -> None:
         if len(self.delimiter) != 1 or self.delimiter in '"\r\n':
             raise InputError(
-                f"got the delimiter {self.delimiter!r}, expected one character, such as ';', or tab"
+                f"got the delimiter {self.delimiter!r}, expected one character: give one such as "
+                "';', or tab"
             )
         if not self.alias_separator:
-            raise InputError("got an empty alias separator, expected one or more characters")
+            raise InputError(
+                "got an empty alias separator, expected one or more characters: give one such as "
+                "'|'"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CsvReport:
-    """What was made of a table.
+    """Counts of an imported table.
 
     Args:
-        records: Rows that became records.
-        aliases: Other names, all records together.
         described: Records with a description.
-        shared_names: Names and other names that several records have, which only the text around
-            them can tell apart.
+        shared_names: Names and aliases that several records bear, which only context can
+            disambiguate.
     """
 
     records: int
@@ -65,22 +68,20 @@ class CsvReport:
 
 
 def import_csv(source: Path, target: Path, columns: CsvColumns) -> CsvReport:
-    """Write a table as lines of JSON, which `relik index build` reads.
+    """Write a table as JSON Lines, which `relik index build` reads.
 
     Args:
         source: CSV in UTF-8 whose first row names the columns.
-        target: File to make or replace; it is there when all of it is.
-        columns: Which columns say what.
-
-    Returns:
-        Counts.
+        target: File to create or replace; it appears when it is complete.
 
     Raises:
         InputError: A file cannot be read or written; a column is missing; a row is malformed, has
             no id or no name, or the id of an earlier row. The message names the line.
     """
     if source.resolve() == target.resolve():
-        raise InputError(f"{target}: got the file that is read, expected another to make")
+        raise InputError(
+            f"{target}: got the file that is read, expected another: give a new file name"
+        )
     draft = target.with_name(f".{target.name}.{os.getpid()}")
     bearers: dict[str, int] = {}
     records = aliases = described = 0
@@ -111,19 +112,19 @@ def read_csv(source: Path, columns: CsvColumns) -> Iterator[Entity]:
 
     Args:
         source: CSV in UTF-8 whose first row names the columns.
-        columns: Which columns say what.
 
     Yields:
-        The records, in order. Blank rows are passed over, spaces and line ends in a cell become
-        one space.
+        The records, in order. Blank rows are skipped; white space in a cell becomes one space.
 
     Raises:
-        InputError: As of `import_csv`.
+        InputError: As `import_csv`.
     """
     rows = _rows(source, columns.delimiter)
     header = next(rows, None)
     if header is None:
-        raise InputError(f"{source}: is empty, expected a first row that names the columns")
+        raise InputError(
+            f"{source}: is empty, expected a first row that names the columns: give a CSV table"
+        )
     table = _Table.of(header[1], columns, where=f"{source}, line {header[0]}")
     lines: dict[str, int] = {}
     for line, cells in rows:
@@ -137,12 +138,14 @@ def read_csv(source: Path, columns: CsvColumns) -> Iterator[Entity]:
             )
         yield entity
     if not lines:
-        raise InputError(f"{source}: has a header and no rows, expected one or more records")
+        raise InputError(
+            f"{source}: got a header and no rows, expected one or more records: add rows"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class _Table:
-    """Where in a row each value stands."""
+    """Position of each value in a row."""
 
     columns: CsvColumns
     width: int
@@ -159,16 +162,16 @@ class _Table:
             raise InputError(
                 f"{where}: got the column {twice[0]!r} twice, expected it once: rename one"
             )
-        places = {name: at for at, name in enumerate(names)}
-        aliases = columns.aliases or ("aliases" if "aliases" in places else None)
-        described = columns.description or tuple({"description"} & places.keys())
+        position_of = {name: at for at, name in enumerate(names)}
+        aliases = columns.aliases or ("aliases" if "aliases" in position_of else None)
+        described = columns.description or tuple({"description"} & position_of.keys())
         return cls(
             columns=columns,
             width=len(names),
-            id=_place(where, places, columns.id),
-            name=_place(where, places, columns.name),
-            aliases=None if aliases is None else _place(where, places, aliases),
-            description=tuple(_place(where, places, name) for name in described),
+            id=_column_position(where, position_of, columns.id),
+            name=_column_position(where, position_of, columns.name),
+            aliases=None if aliases is None else _column_position(where, position_of, aliases),
+            description=tuple(_column_position(where, position_of, name) for name in described),
         )
 
     def entity(self, cells: Sequence[str], where: str) -> Entity:
@@ -205,22 +208,23 @@ def _line(entity: Entity) -> str:
     return json.dumps(record, ensure_ascii=False) + "\n"
 
 
-def _place(where: str, places: Mapping[str, int], column: str) -> int:
-    if column in places:
-        return places[column]
-    near = get_close_matches(column, places, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    only = next(iter(places)) if len(places) == 1 else ""
+def _column_position(where: str, position_of: Mapping[str, int], column: str) -> int:
+    if column in position_of:
+        return position_of[column]
+    similar = get_close_matches(column, position_of, n=1)
+    hint = f"did you mean {similar[0]!r}? " if similar else ""
+    only = next(iter(position_of)) if len(position_of) == 1 else ""
     other = next((named for each, named in _OTHER_DELIMITERS.items() if each in only), None)
     if other is not None:
         hint = f"cells seem to be separated by {other}: give that as the delimiter; "
     raise InputError(
-        f"{where}: got no column {column!r}, {hint}it has {', '.join(places)}: name the column"
+        f"{where}: got no column {column!r}, {hint}expected one of {', '.join(position_of)}: name "
+        "the column"
     )
 
 
 def _rows(source: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
-    """Read rows that are not blank, each with the line at which it begins."""
+    """Yield the rows that are not blank, each with the number of its first line."""
     begins = 1
     try:
         with source.open("rb") as file:
@@ -234,8 +238,8 @@ def _rows(source: Path, delimiter: str) -> Iterator[tuple[int, list[str]]]:
                     yield begins, cells
     except csv.Error as error:
         raise InputError(
-            f"{source}, line {begins}: is not CSV ({error}): check the double quotes, and save the "
-            "table as CSV anew"
+            f"{source}, line {begins}: is not CSV ({error}): check the double quotes, and export "
+            "the table as CSV again"
         ) from error
     except OSError as error:
         raise InputError(

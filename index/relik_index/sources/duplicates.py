@@ -1,9 +1,9 @@
-"""Records that are one thing told twice, where a knowledge base was merged from several sources.
+"""Duplicate records of one entity in a knowledge base that was merged from several sources.
 
-Within one source ids are told apart on purpose: two films of one title are two. Between sources
-they are not: an old encyclopedia's "Football (soccer)" is Wikidata's "association football", and a
-reader that is offered both has to guess. Here are the pairs of which each bears the other's name,
-with one more name in common; what of them is the same somebody has to say.
+Within one source, records with a common name are distinct: two films of one title are two. Between
+sources they may be duplicates: an old encyclopedia's "Football (soccer)" is Wikidata's "association
+football", and a reader with both candidates has to guess. This module finds pairs that bear each
+other's preferred name and share another one; a person decides which of them are duplicates.
 """
 
 import json
@@ -17,20 +17,20 @@ from relik.errors import InputError
 from relik.names.normalise import normalise
 from relik_index.sources.json_lines import SourceRecord, read_source
 
-_FEWEST_NAMES = 2
-# A name that more records bear says nothing of two of them.
-_MOST_BEARERS = 40
+_MIN_SHARED = 2
+# Names that more records bear are no evidence for a pair.
+_MAX_BEARERS = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duplicate:
-    """Two records that may be one thing.
+    """Two records that may be duplicates.
 
     Args:
         id: Id of the record of the smaller source.
-        same_as: Id of the record of the larger one, which is kept.
-        names: Their preferred names.
-        shared: Normalised names that both have, sorted.
+        same_as: Id of the record of the larger source, which is kept.
+        names: Their preferred names, in the same order.
+        shared: Normalised names that both bear, sorted.
     """
 
     id: str
@@ -40,17 +40,17 @@ class Duplicate:
 
 
 def find_duplicates(path: Path) -> list[Duplicate]:
-    """Find records of different sources that may be one thing.
+    """Find records of different sources that may be duplicates.
 
-    The source of a record is what its id has before a colon: "enwiki:Football_(soccer)".
+    The source of a record is the prefix of its id before a colon: "enwiki:Football_(soccer)".
 
     Args:
-        path: JSON Lines of records, as `relik_index.sources.json_lines.read_source`.
+        path: JSON Lines of records, as `relik_index.sources.json_lines.read_source` reads them.
 
     Returns:
-        Pairs of which each bears the preferred name of the other, and that have another name in
-        common, the most such names first, ties by id. A record is in one pair at most as the one
-        that is merged, and in none as both; where it would be, no pair is given.
+        Pairs that bear each other's preferred name and share another one, by number of shared
+        names, most first, ties by id. Ambiguous pairs are left out: those whose merged record is
+        in another pair, or whose kept record is merged elsewhere.
 
     Raises:
         InputError: The file cannot be read.
@@ -67,18 +67,18 @@ def find_duplicates(path: Path) -> list[Duplicate]:
     pairs = {
         pair
         for held in bearers.values()
-        if 1 < len(held) <= _MOST_BEARERS
+        if 1 < len(held) <= _MAX_BEARERS
         for pair in combinations(sorted(held), 2)
         if _source(pair[0]) != _source(pair[1])
     }
     found = []
     for pair in pairs:
-        # The larger source's id stays.
+        # The id of the larger source is kept.
         one, other = sorted(pair, key=lambda each: (sizes[_source(each)], each))
         (called, own), (other_called, others) = names[one], names[other]
         shared = own & others
         mutual = {normalise(called), normalise(other_called)} <= shared
-        if mutual and len(shared) >= _FEWEST_NAMES:
+        if mutual and len(shared) >= _MIN_SHARED:
             found.append(
                 Duplicate(
                     id=one,
@@ -87,28 +87,28 @@ def find_duplicates(path: Path) -> list[Duplicate]:
                     shared=tuple(sorted(shared)),
                 )
             )
-    # What may be two things is told of neither, and what goes into another keeps none itself.
-    times = Counter(each.id for each in found)
-    alone = [each for each in found if times[each.id] == 1 and each.same_as not in times]
+    # A record with two possible targets is ambiguous, and a merged record cannot be a target.
+    n_pairs = Counter(each.id for each in found)
+    alone = [each for each in found if n_pairs[each.id] == 1 and each.same_as not in n_pairs]
     return sorted(alone, key=lambda each: (-len(each.shared), each.id))
 
 
 def read_same(path: Path) -> dict[str, str]:
-    """Read which records are one thing.
+    """Read which records are duplicates.
 
     Args:
         path: JSON Lines of `{"id", "same_as"}`, as `relik index duplicates` prints them; other
-            keys are ignored, as are empty lines.
+            keys and empty lines are ignored.
 
     Returns:
-        The id that is kept, by that of the record which is merged into it.
+        The id that is kept, by the id of the record that is merged into it.
 
     Raises:
-        InputError: The file cannot be read, a line is no such object, an id stands there twice,
-            or a record that is merged is to be kept as well.
+        InputError: The file cannot be read, a line has another shape, an id is repeated, or a
+            record is both merged and kept.
     """
     try:
-        # Names may have line separators of Unicode, which end no line of JSON.
+        # Not splitlines: names may contain Unicode line separators, which do not end a JSON line.
         lines = path.read_text(encoding="utf-8").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: cannot be read ({error}): give JSON Lines") from error
@@ -123,32 +123,36 @@ def read_same(path: Path) -> dict[str, str]:
             raise InputError(f"{where}: is not JSON ({error}): give one object a line") from error
         one, other = (row.get("id"), row.get("same_as")) if isinstance(row, dict) else (None, None)
         if not (isinstance(one, str) and isinstance(other, str) and one and other):
-            raise InputError(f'{where}: got {line[:60]}, expected {{"id", "same_as"}} with two ids')
+            raise InputError(
+                f'{where}: got {line[:60]}, expected {{"id", "same_as"}} with two ids: correct it'
+            )
         if one in same:
-            raise InputError(f"{where}: got the id {one!r} again, expected each once: drop a line")
+            raise InputError(
+                f"{where}: got the id {one!r} again, expected each once: remove a line"
+            )
         same[one] = other
     kept = sorted(set(same) & set(same.values()))
     if kept:
         raise InputError(
-            f"{path}: got {kept[0]!r} as a record that is merged and as one that is kept, expected "
-            "one of both: name the record that is kept in the end"
+            f"{path}: got {kept[0]!r} both as id and as same_as, expected one of the two: give as "
+            "same_as the record that is kept in the end"
         )
     return same
 
 
 def merged_source(path: Path, same: Mapping[str, str]) -> Iterator[SourceRecord]:
-    """Read a knowledge base, with records that are one thing as one.
+    """Read a knowledge base and merge duplicates.
 
     Args:
         path: As `relik_index.sources.json_lines.read_source`.
-        same: The id that is kept, by that of the record which is merged into it.
+        same: The id that is kept, by the id of the record that is merged into it.
 
     Yields:
-        The records that are kept, in order; those of several have the names of all, and the counts
-        of their surface forms. The description is that of the record kept, unless it has none.
+        The records that are kept, in order, each with the aliases and surface counts of its
+        duplicates, and with the first description that is not empty.
 
     Raises:
-        InputError: As `read_source`, or an id of `same` is no record.
+        InputError: As `read_source`, or an id of `same` has no record.
     """
     if not same:
         yield from read_source(path)
@@ -161,8 +165,8 @@ def merged_source(path: Path, same: Mapping[str, str]) -> Iterator[SourceRecord]
             parts[same[record.entity.entity_id]].append(record)
     if missing:
         raise InputError(
-            f"{path}: has no record {min(missing)!r}, expected those that are said to be the same: "
-            "correct the ids, or leave the line out"
+            f"{path}: got no record {min(missing)!r}, expected one for each id of the duplicates: "
+            "correct the id, or remove its line"
         )
     for record in read_source(path):
         if record.entity.entity_id not in same:

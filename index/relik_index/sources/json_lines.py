@@ -1,4 +1,4 @@
-"""Knowledge bases as lines of JSON: read one by one, checked where they enter."""
+"""Records of a knowledge base from JSON Lines, checked, and the names that lead to them."""
 
 import gzip
 import io
@@ -14,30 +14,26 @@ from relik.names.normalise import is_cased, normalise
 from relik.names.trie import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch
 from relik.types import Entity
 
-# A pair of surrogates, or what is none; a half alone is no character.
+# An escaped surrogate pair, or an escape that is no surrogate; half a pair is no character.
 _ESCAPES = re.compile(
     r"\\u[Dd][89ABab][0-9A-Fa-f]{2}\\u[Dd][C-Fc-f][0-9A-Fa-f]{2}|\\u(?![Dd][89A-Fa-f])[0-9A-Fa-f]{4}"
 )
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-# Lower-case uses of a name that is else written with a capital, beyond which they are no slips.
+# Least share of lower-case uses of a name that make it a lower-case name: fewer are typing errors.
 _LOWER_CASE_SHARE = 0.05
 
 
 def unescaped(text: str) -> str:
-    r"""Put characters in the place of what is left of their escapes.
+    r"""Undo the second escaping of a text that was escaped twice, such as `Pok\u00E9mon`.
 
-    Args:
-        text: A name or a description, such as `Pok\u00E9mon` in twelve characters.
-
-    Returns:
-        The same with the characters that are meant; halves of surrogate pairs stay as they are.
+    Escaped halves of surrogate pairs stay as they are.
     """
-    return _ESCAPES.sub(_meant, text) if "\\u" in text else text
+    return _ESCAPES.sub(_unescape, text) if "\\u" in text else text
 
 
-def _meant(escape: re.Match[str]) -> str:
+def _unescape(escape: re.Match[str]) -> str:
     return bytes.fromhex(escape.group().replace("\\u", "")).decode("utf-16-be")
 
 
@@ -46,12 +42,11 @@ class SourceRecord:
     """One line of a knowledge base.
 
     Args:
-        entity: What is kept of it as a record.
-        surfaces: Further surface forms, with how often each meant this record.
+        surfaces: Counts of further surface forms: how often each is linked to this record.
         partials: Parts of its names, such as a surname.
         known: Count and flags by normalised name, from another knowledge base.
-        known_count: How often it is meant there.
-        position: Bytes of the file, as stored, read so far.
+        known_count: How often that knowledge base counts a link to it.
+        position: Bytes of the file read so far, before decompression.
     """
 
     entity: Entity
@@ -63,7 +58,7 @@ class SourceRecord:
 
     @property
     def count(self) -> int:
-        """How often the surface forms meant this record, capped at 32 bits."""
+        """Number of links to this record, at most 2**32 - 1."""
         return min(sum(self.surfaces.values()) + self.known_count, 0xFFFFFFFF)
 
 
@@ -72,8 +67,8 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
 
     Args:
         path: JSON Lines, plain or gzipped: `{"id", "name", "aliases"?, "description"?, "types"?,
-            "surfaces"?, "partials"?}`. Other keys are ignored, as are empty lines. Names and
-            descriptions that were escaped twice are put right (`relik_index.sources.json_lines`).
+            "surfaces"?, "partials"?}`. Other keys and empty lines are ignored. Names and
+            descriptions that were escaped twice are repaired.
 
     Yields:
         The records, in order.
@@ -87,9 +82,9 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
     number = 0
     try:
         with path.open("rb") as file:
-            packed = file.read(2) == _GZIP_MAGIC
+            gzipped = file.read(2) == _GZIP_MAGIC
             file.seek(0)
-            lines = io.BufferedReader(gzip.GzipFile(fileobj=file)) if packed else file
+            lines = io.BufferedReader(gzip.GzipFile(fileobj=file)) if gzipped else file
             for number, line in enumerate(lines, start=1):
                 if not line.strip():
                     continue
@@ -103,7 +98,7 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
                 yield record
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         raise InputError(
-            f"{path}, line {number + 1}: cannot be unpacked ({error}): compress it again"
+            f"{path}, line {number + 1}: cannot be unpacked ({error}): compress the file again"
         ) from error
     except OSError as error:
         raise InputError(
@@ -114,19 +109,14 @@ def read_source(path: Path) -> Iterator[SourceRecord]:
 
 
 def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> dict[str, NameMatch]:
-    """Collect the normalised names of a record.
+    """Collect the entries of a record in the name trie, by normalised name.
 
-    A name that is a full name by one reading is not flagged as partial by another. It is
-    flagged as cased where its lower-case form is neither its name, nor an alias, nor common.
+    A name that is both full and partial counts as full. A name is cased unless its lower-case form
+    is a name, an alias or a frequent surface form. Names without a letter or digit are left out.
 
     Args:
-        record: The record.
-        row: Its row.
-        any_case: Flag whole names as not cased, however they are written, and add those that are
-            turned round at a comma, as lists have them for the sake of order.
-
-    Returns:
-        What the name trie keeps for each key; names without a letter or digit are left out.
+        any_case: Flag full names as not cased, and add the natural order of inverted terms, such
+            as basal cell carcinoma for "Carcinoma, Basal Cell".
     """
     entity = record.entity
     surfaces = (entity.name, *entity.aliases, *record.partials, *record.surfaces)
@@ -148,35 +138,35 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
         if key:
             matches[key] = NameMatch(row, min(count, MAX_COUNT), flags)
     for key, (count, flags) in record.known.items():
-        held = matches.get(key)
-        if held is None:
+        own = matches.get(key)
+        if own is None:
             matches[key] = NameMatch(row, count, flags)
         elif count:
-            # How the name is written in text counts for more than how a list has it.
-            kept = held.flags & PRIMARY | flags & CASED | held.flags & flags & PARTIAL
-            matches[key] = NameMatch(row, min(held.count + count, MAX_COUNT), kept)
+            # The flags of the other knowledge base come from text, those of this one from a list.
+            kept = own.flags & PRIMARY | flags & CASED | own.flags & flags & PARTIAL
+            matches[key] = NameMatch(row, min(own.count + count, MAX_COUNT), kept)
     return _as_terms(matches, entity, row) if any_case else matches
 
 
 def _as_terms(matches: dict[str, NameMatch], entity: Entity, row: int) -> dict[str, NameMatch]:
-    """Let whole names be found in any case, and add those that are turned round."""
-    turned = (normalise(_turned(surface)) for surface in (entity.name, *entity.aliases))
-    whole = {key: NameMatch(row, 0, 0) for key in turned if key}
-    return whole | {
+    """Flag full names as not cased, and add the natural order of inverted terms."""
+    terms = (normalise(_uninverted(surface)) for surface in (entity.name, *entity.aliases))
+    added = {key: NameMatch(row, 0, 0) for key in terms if key}
+    return added | {
         key: match if match.flags & PARTIAL else match._replace(flags=match.flags & ~CASED)
         for key, match in matches.items()
     }
 
 
-def _turned(surface: str) -> str:
-    """Give a term as text has it that a list has turned round: Carcinoma, Basal Cell."""
+def _uninverted(surface: str) -> str:
+    """Return the natural order of an inverted term; "" for any other name."""
     head, comma, rest = surface.partition(", ")
     return f"{rest} {head}" if comma and rest[:1].isalpha() and "," not in rest else ""
 
 
 def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:
     try:
-        # Only the very beginning of a file may carry a byte order mark.
+        # Only the first line of a file may begin with a byte order mark.
         text = (line.removeprefix(_BYTE_ORDER_MARK) if number == 1 else line).decode("utf-8")
     except UnicodeDecodeError as error:
         raise InputError(f"{where}: is not UTF-8 ({error.reason}): convert the file") from error
@@ -185,7 +175,9 @@ def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:
     except (ValueError, RecursionError) as error:
         raise InputError(f"{where}: is not JSON ({error}): give one object a line") from error
     if not isinstance(content, dict):
-        raise InputError(f"{where}: got a {type(content).__name__}, expected an object")
+        raise InputError(
+            f"{where}: got a {type(content).__name__}, expected an object: give one record a line"
+        )
     entity = Entity(
         entity_id=_required(content, "id", where),
         name=unescaped(_required(content, "name", where)),
@@ -212,12 +204,13 @@ def _required(content: Mapping[str, object], key: str, where: str) -> str:
 
 def _string(value: object, key: str, where: str) -> str:
     if not isinstance(value, str):
-        raise InputError(f"{where}: got {key} {_short(value)}, expected a string")
+        raise InputError(f"{where}: got {key} {_shortened(value)}, expected a string: quote it")
     try:
         value.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(
-            f"{where}: got half of a surrogate pair in {key} {value!r}: escape the whole pair"
+            f"{where}: got half of a surrogate pair in {key} {value!r}, expected Unicode text: "
+            "escape the whole pair"
         ) from error
     return value
 
@@ -225,7 +218,10 @@ def _string(value: object, key: str, where: str) -> str:
 def _strings(content: Mapping[str, object], key: str, where: str) -> tuple[str, ...]:
     value = content.get(key, [])
     if not isinstance(value, list):
-        raise InputError(f"{where}: got {key} {_short(value)}, expected a list of strings")
+        raise InputError(
+            f"{where}: got {key} {_shortened(value)}, expected a list of strings: put it in "
+            "brackets"
+        )
     return tuple(_string(item, key, where) for item in value)
 
 
@@ -233,18 +229,19 @@ def _counts(content: Mapping[str, object], where: str) -> dict[str, int]:
     value = content.get("surfaces", {})
     if not isinstance(value, dict):
         raise InputError(
-            f"{where}: got surfaces {_short(value)}, expected an object of counts by surface form"
+            f"{where}: got surfaces {_shortened(value)}, expected an object of counts by surface "
+            "form: correct it"
         )
     for surface, count in value.items():
         _string(surface, "surfaces", where)
         if type(count) is not int or count < 0:
             raise InputError(
-                f"{where}: got the count {_short(count)} of {surface!r} in surfaces, "
-                "expected a whole number from 0"
+                f"{where}: got the count {_shortened(count)} of {surface!r} in surfaces, "
+                "expected a whole number from 0: correct it"
             )
     return value
 
 
-def _short(value: object) -> str:
+def _shortened(value: object) -> str:
     text = json.dumps(value)
     return text if len(text) <= 40 else f"{text[:37]}..."

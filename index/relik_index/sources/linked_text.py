@@ -1,7 +1,7 @@
-"""How often linked text calls which record by which surface form.
+"""Counts of surface forms in linked text, from which priors are computed.
 
-Source: commonness counted over links (Milne and Witten 2008). Links of a text that somebody has,
-such as a wiki, say what names mean there; nothing is trained.
+Source: commonness counted over links (Milne and Witten 2008). The links of your own text, such as
+a wiki, give the priors of names in its domain; nothing is trained.
 """
 
 from collections import Counter, defaultdict
@@ -12,10 +12,10 @@ from relik.errors import InputError
 from relik.evaluation.gold import read_gold_lines
 
 Surfaces = Mapping[str, Mapping[str, int]]
-"""Counts by surface form, by id."""
+"""Counts by surface form, by entity id."""
 
 LONGEST_SURFACE = 60
-"""Code points of a longest surface form: what is longer is a description."""
+"""Code points of the longest surface form: longer ones are descriptions."""
 
 
 def count_surfaces(files: Iterable[Path], same: Mapping[str, str] | None = None) -> Surfaces:
@@ -23,13 +23,10 @@ def count_surfaces(files: Iterable[Path], same: Mapping[str, str] | None = None)
 
     Args:
         files: Lines of `{"text", "spans": [[start, end, id or null, surface]]}`, gzipped or not.
-        same: Ids that stand for others, by `relik_index.sources.duplicates`.
-
-    Returns:
-        For each id that is linked, its surface forms and how often each meant it.
+        same: Ids of duplicates, by `relik_index.sources.duplicates`; None for none.
 
     Raises:
-        InputError: A file cannot be read, a line has another shape, or no text has a link.
+        InputError: A file cannot be read, a line has another shape, or no mention has an id.
     """
     counted: defaultdict[str, Counter[str]] = defaultdict(Counter)
     paths = tuple(files)
@@ -43,22 +40,18 @@ def count_surfaces(files: Iterable[Path], same: Mapping[str, str] | None = None)
                     counted[(same or {}).get(entity_id, entity_id)][surface] += 1
     if paths and not counted:
         raise InputError(
-            f"{', '.join(map(str, paths))}: got no mention with an id, expected some: linked text "
-            "says what names mean"
+            f"{', '.join(map(str, paths))}: got no mention with an id, expected one or more: give "
+            "text whose mentions are linked"
         )
     return counted
 
 
 def trusted(surfaces: Mapping[str, int], names: Iterable[str]) -> dict[str, int]:
-    """Leave out surface forms that may be slips.
-
-    Args:
-        surfaces: Counts of the surface forms of a record.
-        names: Its name and aliases.
+    """Drop surface forms that may be annotation errors.
 
     Returns:
-        The forms of at most 60 characters that were seen more than once, or share a word with
-        a name; most frequent first, ties by form.
+        The forms of at most 60 characters that occur more than once or share a word with a name;
+        most frequent first, ties by form.
     """
     words = {word for name in names for word in name.casefold().split()}
     kept = {

@@ -15,7 +15,12 @@ from relik.upstream.bundle.released_parts import (
     check_parts,
     read_raw_settings,
 )
-from relik.upstream.bundle.released_pipeline import ReleasedConfig, ReleasedParts, ReleasedPipeline
+from relik.upstream.bundle.released_pipeline import (
+    ReleasedConfig,
+    ReleasedParts,
+    ReleasedPipeline,
+    ReleasedView,
+)
 from relik.upstream.checkpoint.extra import missing_library
 from relik.upstream.checkpoint.files import Files, open_pipeline_folder
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_settings
@@ -146,11 +151,11 @@ def _build_pipeline(opener: Opener, raw: RawSettings, config: ReleasedConfig) ->
     return ReleasedPipeline(
         ReleasedParts(
             encoders={one: parts.retriever[one].value for one in tasks},
-            indexes={one: parts.index[one].value for one in tasks},
             reader=parts.reader.value,
             word_tokenizer=raw.word_tokenizer,
         ),
         config,
+        ReleasedView(indexes={one: parts.index[one].value for one in tasks}),
     )
 
 

@@ -57,11 +57,41 @@ class Encoder(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReleasedView:
+    """The indexes of a released pipeline by task, pinned by a request."""
+
+    indexes: Mapping[Task, Index]
+
+    @property
+    def version(self) -> str:
+        """Version of the index of entities, or of relations where it has no entities."""
+        return next(iter(self.indexes.values())).version
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, with the text of a document as name, or None for an unknown id."""
+        document = self.document("span", entity_id)
+        return None if document is None else split_document(document, entity_id)[0]
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None for an unknown id."""
+        document = self.document("triplet", relation_id)
+        if document is None:
+            return None
+        record = split_document(document, relation_id)[0]
+        return Relation(relation_id=relation_id, name=record.name, description=record.description)
+
+    def document(self, task: Task, record_id: str) -> IndexDocument | None:
+        """Return the document of an entity ("span") or relation ("triplet"), or None."""
+        index = self.indexes.get(task)
+        row = None if index is None else index.row_of(record_id)
+        return None if index is None or row is None else index.documents[row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedParts:
     """The parts of a pipeline; both tasks may share one encoder."""
 
     encoders: Mapping[Task, Encoder]
-    indexes: Mapping[Task, Index]
     reader: WindowReader
     word_tokenizer: WordTokenizer = SPACY
 
@@ -92,9 +122,10 @@ class ReleasedPipeline:
     One thread may call `retrieve` while another calls `read`.
     """
 
-    def __init__(self, parts: ReleasedParts, config: ReleasedConfig) -> None:
+    def __init__(self, parts: ReleasedParts, config: ReleasedConfig, view: ReleasedView) -> None:
         self._parts = parts
         self._config = config
+        self._view = view
         self._task = config.settings.task
         self._windowing = CallOptions().windowing(config.settings)
 
@@ -104,19 +135,24 @@ class ReleasedPipeline:
         return self._config.model
 
     @property
+    def view(self) -> ReleasedView:
+        """Default view of the pipeline."""
+        return self._view
+
+    @property
     def kb_version(self) -> str:
-        """Version of the index of entities, or of relations where it has no entities."""
-        return next(iter(self._parts.indexes.values())).version
+        """Version of the default view."""
+        return self._view.version
 
     @property
     def entities(self) -> Sized:
         """Its entities; only their number is public."""
-        return self._parts.indexes.get("span", ())
+        return self._view.indexes.get("span", ())
 
     @property
     def relations(self) -> Sized:
         """Its relations; only their number is public."""
-        return self._parts.indexes.get("triplet", ())
+        return self._view.indexes.get("triplet", ())
 
     def annotate(
         self,
@@ -151,13 +187,20 @@ class ReleasedPipeline:
     def count_tokens(self, window: Window) -> int:
         """Estimate the tokens of the reader's row for a window."""
         top_k = self._config.settings.top_k
-        candidates = sum(min(top_k, len(index)) for index in self._parts.indexes.values())
+        candidates = sum(min(top_k, len(index)) for index in self._view.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self,
+        windows: Sequence[Window],
+        *,
+        options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> list[WindowCandidates]:
         """Propose the entities and relations that the options ask for.
+
+        Args:
+            view: Indexes to search; None uses the default view.
 
         Returns:
             Candidates of each window; the best of a window has score 1, the last 0, and ties keep
@@ -167,12 +210,17 @@ class ReleasedPipeline:
             InputError: An option is out of range or not supported by released pipelines.
         """
         _check_options(options)
-        wanted = self._tasks(options)
+        indexes = (view or self._view).indexes
+        wanted = [
+            task
+            for task in (indexes if self._has_answer(options) else ())
+            if task == "span" or options.relations
+        ]
         top_k = self._config.settings.top_k if options.top_k is None else options.top_k
         vectors: dict[int, FloatArray] = {}
         found: dict[Task, list[tuple[Candidate, ...]]] = {}
         for task in wanted if windows else ():
-            encoder, index = self._parts.encoders[task], self._parts.indexes[task]
+            encoder, index = self._parts.encoders[task], indexes[task]
             # One encoder may serve both tasks: it encodes the windows once.
             if id(encoder) not in vectors:
                 vectors[id(encoder)] = encoder.encode([window.text for window in windows])
@@ -188,8 +236,12 @@ class ReleasedPipeline:
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
+
+        Args:
+            view: Indexes of the candidates; None uses the default view.
 
         Returns:
             An annotation for each window; empty and `truncated` where a single word is too long
@@ -197,8 +249,12 @@ class ReleasedPipeline:
         """
         if not self._has_answer(options):
             return [WindowAnnotation(window=window, spans=(), triples=()) for window in windows]
+        view = view or self._view
         named = [
-            (self._ids_by_text("span", one.entities), self._ids_by_text("triplet", one.relations))
+            (
+                self._ids_by_text("span", one.entities, view),
+                self._ids_by_text("triplet", one.relations, view),
+            )
             for one in candidates
         ]
         task = self._task
@@ -220,6 +276,7 @@ class ReleasedPipeline:
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: ReleasedView | None = None,
     ) -> Annotation:
         """Merge the annotations of a document's windows.
 
@@ -237,29 +294,12 @@ class ReleasedPipeline:
         return replace(merged, spans=spans)
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, with the text of a document as name, or None for an unknown id."""
-        document = self.document("span", entity_id)
-        return None if document is None else split_document(document, entity_id)[0]
+        """Return an entity of the pipeline's own view, or None for an unknown id."""
+        return self._view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None for an unknown id."""
-        document = self.document("triplet", relation_id)
-        if document is None:
-            return None
-        record = split_document(document, relation_id)[0]
-        return Relation(relation_id=relation_id, name=record.name, description=record.description)
-
-    def document(self, task: Task, record_id: str) -> IndexDocument | None:
-        """Return the document of an entity ("span") or relation ("triplet"), or None."""
-        index = self._parts.indexes.get(task)
-        row = None if index is None else index.row_of(record_id)
-        return None if index is None or row is None else index.documents[row]
-
-    def _tasks(self, options: AnnotateOptions) -> list[Task]:
-        """Return the tasks that need candidates."""
-        if not self._has_answer(options):
-            return []
-        return [task for task in self._parts.indexes if task == "span" or options.relations]
+        """Return a relation of the pipeline's own view, or None for an unknown id."""
+        return self._view.relation(relation_id)
 
     def _has_answer(self, options: AnnotateOptions) -> bool:
         """Tell whether the pipeline can find anything that the options ask for."""
@@ -274,11 +314,13 @@ class ReleasedPipeline:
             max_length=self._config.max_length,
         )
 
-    def _ids_by_text(self, task: Task, candidates: Sequence[Candidate]) -> dict[str, str]:
+    def _ids_by_text(
+        self, task: Task, candidates: Sequence[Candidate], view: ReleasedView
+    ) -> dict[str, str]:
         """Return ids by the text that the reader reads; of equal texts the better candidate."""
         names: dict[str, str] = {}
         for candidate in candidates:
-            document = self.document(task, candidate.entity_id)
+            document = view.document(task, candidate.entity_id)
             if document is not None:
                 text = candidate_text(document, self._config.settings.metadata_fields)
                 names.setdefault(text, candidate.entity_id)

@@ -1,4 +1,4 @@
-"""From what a client sent to values: JSON in a body, and errors that name the field."""
+"""Parsing of JSON bodies, and error messages that name the field."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -10,15 +10,15 @@ from relik_serve.errors import FieldError, MalformedBodyError
 
 MAX_ERRORS = 20
 _MAX_SHOWN = 40
-# Whole numbers beyond this are longer than a message should be.
+# Larger whole numbers are too long for a message.
 _MAX_BITS = 64
 
-# What pydantic calls an error: what was expected, and what to do.
+# By pydantic's type of an error: what was expected, and what to do.
 _NUMBER = ("a number", "send one such as 0.5")
 _WHOLE_NUMBER = ("a whole number", "send one such as 10")
 _TRUTH = ("true or false", "send one of them")
 _EXPECTED: Mapping[str, tuple[str, str]] = {
-    "list_type": ("a list", "put what there is in brackets, [...]"),
+    "list_type": ("a list", "put it in brackets, [...]"),
     "string_type": ("a string", 'put it in quotes, "..."'),
     "model_type": ("an object", "send one in braces, {...}"),
     "int_type": _WHOLE_NUMBER,
@@ -30,8 +30,8 @@ _EXPECTED: Mapping[str, tuple[str, str]] = {
     "finite_number": ("a finite number", "send one such as 0.5"),
     "bool_type": _TRUTH,
     "bool_parsing": _TRUTH,
-    "greater_than_equal": ("at least {ge}", "send such a number"),
-    "less_than_equal": ("at most {le}", "send such a number"),
+    "greater_than_equal": ("at least {ge}", "send a larger number"),
+    "less_than_equal": ("at most {le}", "send a smaller number"),
     "too_short": ("at least {min_length} of them", "add some, or leave the field out"),
     "literal_error": ("{expected}", "send one of them"),
 }
@@ -39,20 +39,17 @@ _BOUNDS = ("greater_than_equal", "less_than_equal")
 
 
 def parse_json(body: bytes, *, example: str) -> object:
-    """Read the JSON of a body.
+    """Parse a body as strict JSON, without NaN and infinities.
 
     Args:
-        body: JSON in UTF-8.
-        example: An object that could be sent, for the message.
-
-    Returns:
-        What it says; NaN and infinities are not JSON.
+        body: JSON in UTF-8, with or without a byte order mark.
+        example: A valid object, for the message.
 
     Raises:
         MalformedBodyError: It is not JSON.
     """
     try:
-        # Not by pydantic: its parser refuses a lone surrogate without naming the field.
+        # Not pydantic's parser: it refuses a lone surrogate without naming the field.
         value: object = json.loads(body.decode("utf-8-sig"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         raise MalformedBodyError(
@@ -63,15 +60,12 @@ def parse_json(body: bytes, *, example: str) -> object:
 
 
 def field_error(error: ErrorDetails, *, path: str, fields: Iterable[str]) -> FieldError:
-    """Say what pydantic found wrong with a field in the words of the other errors.
+    """Convert an error of pydantic to a message of got, expected and what to do.
 
     Args:
         error: One of a `ValidationError`, with its input and context.
-        path: Where the field is, such as `documents.0.text`.
-        fields: Names that may stand there, for a field that is not known.
-
-    Returns:
-        The error.
+        path: Path of the field, such as `documents.0.text`.
+        fields: Known fields of the object, for the message on an unknown one.
     """
     if error["type"] == "extra_forbidden":
         message = f"got an unknown field, expected one of {', '.join(fields)}: leave it out"
@@ -81,7 +75,7 @@ def field_error(error: ErrorDetails, *, path: str, fields: Iterable[str]) -> Fie
         expected, advice = _EXPECTED[error["type"]]
         expected = expected.format_map(error.get("ctx", {}))
         got = shown(error["input"])
-        if error["type"] in _BOUNDS:  # a query spells numbers as strings
+        if error["type"] in _BOUNDS:  # numbers of a query string are strings
             got = got.strip('"')
         message = f"got {got}, expected {expected}: {advice}"
     else:
@@ -90,26 +84,12 @@ def field_error(error: ErrorDetails, *, path: str, fields: Iterable[str]) -> Fie
 
 
 def printable(text: str) -> str:
-    """Keep what the client named a field from breaking the answer that cites it.
-
-    Args:
-        text: Any string, of any length.
-
-    Returns:
-        At most 200 code points that UTF-8 can carry.
-    """
+    """Escape lone surrogates, which UTF-8 cannot encode, and cut to 200 code points."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")[:200]
 
 
 def shown(value: object) -> str:
-    """Name a value in a message, however large it is.
-
-    Args:
-        value: What JSON can hold.
-
-    Returns:
-        A short string as JSON would have it, or what sort of value it is; printable ASCII.
-    """
+    """Describe a value of any size for a message, in printable ASCII."""
     if isinstance(value, str):
         cut = value[:_MAX_SHOWN]
         return json.dumps(cut) if cut == value else f"{json.dumps(cut)} and more"

@@ -1,4 +1,4 @@
-"""What every path does with a request: read its body, hold its limits, wait for its client."""
+"""Steps that all paths share: read the body, check the limits, cancel when the client leaves."""
 
 import asyncio
 from collections.abc import Awaitable, Sequence
@@ -15,14 +15,7 @@ T = TypeVar("T")
 
 
 def settings_of(request: Request) -> Settings:
-    """Return the settings of the server.
-
-    Args:
-        request: Any request.
-
-    Returns:
-        The settings.
-    """
+    """Return the settings of the server."""
     settings: Settings = request.app.state.settings
     return settings
 
@@ -30,35 +23,23 @@ def settings_of(request: Request) -> Settings:
 def ready_model(request: Request) -> LoadedModel:
     """Return the model.
 
-    Args:
-        request: Any request.
-
-    Returns:
-        The warm model with its batcher.
-
     Raises:
-        NotReadyError: It is not there yet, or not any more.
+        NotReadyError: It is not warm yet, or the server stops.
     """
     slot: ModelSlot = request.app.state.slot
     return slot.ready()
 
 
 async def read_body(request: Request, *, limit: int) -> bytes:
-    """Read a body, no further than it may be long.
-
-    Args:
-        request: The request.
-        limit: Bytes.
-
-    Returns:
-        The body.
+    """Read a body of at most `limit` bytes.
 
     Raises:
         BodyTooLargeError: It has, or announces, more bytes.
-        ClientDisconnect: The client hung up.
+        ClientDisconnect: The client disconnected.
     """
     error = BodyTooLargeError(
-        f"got a body of more than {limit} bytes, which is the limit: send fewer documents at once"
+        f"got a body of more than {limit} bytes, expected at most {limit}: send fewer documents "
+        "at once"
     )
     announced = request.headers.get("content-length", "")
     if announced.isdecimal() and int(announced) > limit:
@@ -72,17 +53,16 @@ async def read_body(request: Request, *, limit: int) -> bytes:
 
 
 def check_size(lengths: Sequence[int], settings: Settings, *, field: str, noun: str) -> None:
-    """Refuse more texts, or more text in all, than a request may have.
+    """Check the number and the total length of the texts of a request.
 
     Args:
         lengths: Code points of each text.
-        settings: Have the limits.
-        field: Where the texts are in the request.
-        noun: What the path calls them, in the plural.
+        field: Path of the texts in the request.
+        noun: What the path calls the texts, in the plural.
 
     Raises:
-        InvalidRequestError: There are too many.
-        TextTooLongError: They are too long together.
+        InvalidRequestError: There are too many texts.
+        TextTooLongError: Their total length exceeds the limit.
     """
     if len(lengths) > settings.max_documents:
         message = (
@@ -98,15 +78,11 @@ def check_size(lengths: Sequence[int], settings: Settings, *, field: str, noun: 
 
 
 def too_long(length: int, settings: Settings, *, where: str = "") -> TextTooLongError | None:
-    """Make the error of a text that is too long by itself.
+    """Return the error for a text whose own length exceeds the limit, else None.
 
     Args:
-        length: Its code points.
-        settings: Have the limit.
-        where: What the message begins with.
-
-    Returns:
-        The error, or None where it is not too long.
+        length: Code points of the text.
+        where: Beginning of the message.
     """
     limit = settings.max_document_characters
     if length <= limit:
@@ -117,18 +93,11 @@ def too_long(length: int, settings: Settings, *, where: str = "") -> TextTooLong
 
 
 async def unless_client_leaves(request: Request, work: Awaitable[T]) -> T:
-    """Await work, cancelling it when the client hangs up.
-
-    Args:
-        request: The request, its body read.
-        work: What makes the answer.
-
-    Returns:
-        The answer.
+    """Await work, and cancel it if the client disconnects.
 
     Raises:
-        ClientDisconnect: The client hung up before.
-        Exception: What the work raised.
+        ClientDisconnect: The client disconnected before the work was done.
+        Exception: The error of the work.
     """
     working = asyncio.ensure_future(work)
     leaving = asyncio.ensure_future(_client_left(request))

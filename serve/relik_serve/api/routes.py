@@ -1,4 +1,4 @@
-"""The paths of the server."""
+"""The native API: `/v1/annotate`, `/v1/info`, health checks and the root."""
 
 import asyncio
 import json
@@ -33,7 +33,7 @@ from relik_serve.api.schemas import (
 )
 from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
-from relik_serve.batching.pipeline_steps import Stages
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import NotReadyError
 from relik_serve.problems import STATUSES, problem_of, problem_responses
 from relik_serve.settings import Settings
@@ -55,7 +55,7 @@ router = APIRouter()
                     "examples": {
                         "short": {"summary": "One document", "value": EXAMPLE},
                         "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
-                        "mentions": {"summary": "Given mentions", "value": EXAMPLE_MENTIONS},
+                        "mentions": {"summary": "With mentions", "value": EXAMPLE_MENTIONS},
                     },
                 }
             },
@@ -65,33 +65,34 @@ router = APIRouter()
 async def annotate(request: Request) -> Response:
     """Link the entities of texts to the knowledge base and extract the triples between them.
 
-    A document that fails has an `error` in its place; the others are answered.
+    A document that fails has an `error` in its place; the others have their annotations.
     """
     settings = settings_of(request)
     model = ready_model(request)
     body = await read_body(request, limit=settings.max_body_bytes)
-    # Parsing and rendering of megabytes would hold up the event loop.
-    asked = await asyncio.to_thread(parse_request, body)
-    documents = asked.to_documents()
+    # Parsing and rendering megabytes would block the event loop.
+    parsed = await asyncio.to_thread(parse_request, body)
+    documents = parsed.to_documents()
     check_size(
         [len(each.text) for each in documents], settings, field="documents", noun="documents"
     )
-    work = _annotate(model, asked, documents, settings=settings)
+    view = model.served.stages.view
+    work = _annotate(model, parsed, documents, view=view, settings=settings)
     outcome = await unless_client_leaves(request, work)
     content = await asyncio.to_thread(
-        _render, model.served.stages, documents, outcome, explain=asked.explain
+        _render, model.served.stages.model, view, documents, outcome, explain=parsed.explain
     )
     return Response(content, media_type="application/json")
 
 
-@router.get("/v1/info", summary="What this server runs", responses=problem_responses(503))
+@router.get("/v1/info", summary="Describe this server", responses=problem_responses(503))
 async def info(request: Request) -> InfoResponse:
-    """Name the model, the knowledge base and the limits."""
+    """Return the model, the knowledge base and the limits."""
     settings = settings_of(request)
     served = ready_model(request).served
     return InfoResponse(
         model=served.stages.model,
-        kb_version=served.stages.kb_version,
+        kb_version=served.stages.view.version,
         entities=served.n_entities,
         relations=served.n_relations,
         backend=settings.backend,
@@ -109,13 +110,13 @@ async def info(request: Request) -> InfoResponse:
 
 @router.get("/livez", summary="Is the process up?")
 async def livez() -> Status:
-    """Answer as long as the process can."""
+    """Answer 200 as long as the process runs."""
     return Status(status="alive")
 
 
 @router.get("/readyz", summary="Is the model warm?", responses=problem_responses(503))
 async def readyz(request: Request) -> Status:
-    """Answer 200 once the model is warm, while its threads live."""
+    """Answer 200 once the model is warm and as long as its threads run."""
     if not ready_model(request).batcher.is_alive():
         raise NotReadyError("the threads that run the model have ended: restart the server")
     return Status(status="ready")
@@ -128,25 +129,33 @@ async def root() -> Mapping[str, str]:
 
 
 async def _annotate(
-    model: LoadedModel, asked: AnnotateRequest, documents: list[Document], *, settings: Settings
+    model: LoadedModel,
+    parsed: AnnotateRequest,
+    documents: list[Document],
+    *,
+    view: View,
+    settings: Settings,
 ) -> Outcome:
-    """Annotate what is short enough, and put an error in the place of the rest."""
+    """Annotate the documents within the limit of length; the others get an error."""
     errors = [too_long(len(document.text), settings) for document in documents]
     short = [i for i, error in enumerate(errors) if error is None]
-    # There may be very many.
-    given = await asyncio.to_thread(asked.mentions)
+    # In a thread: a request may have very many mentions.
+    given = await asyncio.to_thread(parsed.mentions)
     outcome = await model.batcher.annotate(
         [documents[i] for i in short],
-        options=asked.options(),
-        on_overflow=asked.on_overflow,
+        options=parsed.options(),
+        on_overflow=parsed.on_overflow,
         mentions=[given[i] for i in short],
+        view=view,
     )
     answered = iter(outcome.results)
     results = tuple(next(answered) if error is None else error for error in errors)
     return Outcome(results=results, timing=outcome.timing)
 
 
-def _render(stages: Stages, documents: list[Document], outcome: Outcome, *, explain: bool) -> bytes:
+def _render(
+    model: str, view: View, documents: list[Document], outcome: Outcome, *, explain: bool
+) -> bytes:
     rendered: list[dict[str, object]] = []
     for document, result in zip(documents, outcome.results, strict=True):
         if isinstance(result, RelikError):
@@ -156,14 +165,14 @@ def _render(stages: Stages, documents: list[Document], outcome: Outcome, *, expl
                 document_to_wire(
                     result,
                     document.text,
-                    entity=stages.entity,
-                    relation=stages.relation,
+                    entity=view.entity,
+                    relation=view.relation,
                     explain=explain,
                 )
             )
     answer = {
-        "model": stages.model,
-        "kb_version": stages.kb_version,
+        "model": model,
+        "kb_version": view.version,
         "documents": rendered,
         "timing": outcome.timing,
     }

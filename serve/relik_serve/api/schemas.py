@@ -1,4 +1,4 @@
-"""The wire format: what a request may say, and what an answer looks like."""
+"""The wire format of `/v1`: pydantic models of requests and answers."""
 
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -18,8 +18,8 @@ from relik_serve.errors import FieldError, InvalidRequestError
 
 Task: TypeAlias = Literal["entities", "relations"]
 MAX_TOP_K = 256
-# documents.0.mentions.1 is how far a mention is down.
-_OF_MENTION = 4
+# Length of the path of a mention: documents.0.mentions.1
+_MENTION_DEPTH = 4
 
 EXAMPLE = {
     "documents": [
@@ -43,25 +43,25 @@ EXAMPLE_MENTIONS = {
 }
 
 
-def _whole_characters(text: str) -> str:
-    # JSON can spell half of a surrogate pair, which no encoding of the answer could carry.
+def _valid_unicode(text: str) -> str:
+    # JSON can escape half of a surrogate pair, which the answer could not encode.
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise PydanticCustomError(
             "lone_surrogate",
             "got half of a surrogate pair at character {start}, expected Unicode text: "
-            "send whole characters",
+            "send both halves",
             {"start": error.start},
         ) from error
     return text
 
 
-Text: TypeAlias = Annotated[str, AfterValidator(_whole_characters)]
+Text: TypeAlias = Annotated[str, AfterValidator(_valid_unicode)]
 
 
 class RequestModel(BaseModel):
-    """Base of what clients send: no conversions, no unknown fields."""
+    """Base of request models: no type conversions, no unknown fields."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True, allow_inf_nan=False)
 
@@ -88,57 +88,55 @@ class DocumentIn(RequestModel):
     """A text to annotate."""
 
     id: Text | None = Field(
-        default=None, description="Given back in the answer; its position by default."
+        default=None,
+        description="Returned with the answer; the position of the document by default.",
     )
-    text: Text = Field(description="Any text; the offsets of the answer count its code points.")
+    text: Text = Field(description="The text; offsets count its Unicode code points.")
     mentions: list[MentionIn] | None = Field(
         default=None,
-        description="Mentions to link, none overlapping, in place of those that the model would "
-        "find: each is in the answer, with its best entity whatever the score; null where there "
-        "is no candidate.",
+        description="Mentions to link, without overlaps; the model then detects none itself. The "
+        "answer has each of them with its best entity, whatever the score, or null if there is no "
+        "candidate.",
     )
 
 
 class AnnotateRequest(RequestModel):
-    """What to annotate, and how."""
+    """Documents to annotate, and options."""
 
     documents: list[DocumentIn] = Field(description="Texts; the answer keeps their order.")
     tasks: list[Task] = Field(
         default=["entities", "relations"],
         min_length=1,
-        description="Linked entities, triples, or both. With relations alone, spans are the "
-        "ends of triples.",
+        description="Entity linking, relation extraction, or both. With relations alone, the "
+        "answer has only the spans of triples.",
     )
     top_k: int | None = Field(
         default=None, ge=1, le=MAX_TOP_K, description="Entity candidates per window of text."
     )
     threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Least score of a span; the model's own by default."
+        default=None, ge=0, le=1, description="Minimum score of a span; by default the bundle's."
     )
     relation_threshold: float | None = Field(
-        default=None, ge=0, le=1, description="Least score of a triple; the model's own by default."
+        default=None, ge=0, le=1, description="Minimum score of a triple; by default the bundle's."
     )
     explain: bool = Field(
         default=False, description="Add the description and the candidates of each span."
     )
     types: list[Text] = Field(
-        default=[], description="Keep only entities of these types; all where empty."
+        default=[], description="Return only entities of these types; empty for all."
     )
     pretokenised: bool = Field(
         default=False,
-        description="The texts come in words with white space between; mentions consist of them.",
+        description="Tokens of the texts are separated by white space, and mentions consist of "
+        "whole tokens.",
     )
     on_overflow: Literal["window", "error"] = Field(
         default="window",
-        description="A text longer than one window is read in windows, or refused.",
+        description="Whether a text longer than one window is split into windows or refused.",
     )
 
     def options(self) -> AnnotateOptions:
-        """Return what is asked of the pipeline.
-
-        Returns:
-            The options.
-        """
+        """Return the options of the pipeline."""
         return AnnotateOptions(
             entities="entities" in self.tasks,
             relations="relations" in self.tasks,
@@ -151,22 +149,14 @@ class AnnotateRequest(RequestModel):
         )
 
     def to_documents(self) -> list[Document]:
-        """Return the documents, named by their position where they have no id.
-
-        Returns:
-            The documents, in order.
-        """
+        """Return the documents, in order; one without an id gets its position as id."""
         return [
             Document(doc_id=str(index) if each.id is None else each.id, text=each.text)
             for index, each in enumerate(self.documents)
         ]
 
     def mentions(self) -> list[list[Span] | None]:
-        """Return the mentions of each document; None where they are to be found.
-
-        Returns:
-            One list for each document, in order.
-        """
+        """Return the given mentions of each document, in order; None for a document without."""
         return [
             None if each.mentions is None else [Span(m.start, m.end) for m in each.mentions]
             for each in self.documents
@@ -174,7 +164,7 @@ class AnnotateRequest(RequestModel):
 
 
 class CandidateOut(BaseModel):
-    """An entity that was weighed for a span."""
+    """A candidate entity of a span."""
 
     entity_id: str
     name: str | None
@@ -185,12 +175,12 @@ class CandidateOut(BaseModel):
 
 
 class SpanOut(BaseModel):
-    """A mention and the entity it names; `description` and `candidates` when asked to explain."""
+    """A mention and its entity; `description` and `candidates` only with `explain`."""
 
     start: int = Field(description="First code point.")
     end: int = Field(description="One past the last code point.")
     text: str
-    entity_id: str | None = Field(description="Null where the mention is of nothing known.")
+    entity_id: str | None = Field(description="Null for NIL: no entity of the knowledge base.")
     name: str | None
     score: float
     description: str | None = None
@@ -198,7 +188,7 @@ class SpanOut(BaseModel):
 
 
 class TripleOut(BaseModel):
-    """A relation between two spans, by their positions in `spans`."""
+    """A relation between two spans, given by their positions in `spans`."""
 
     subject: int
     relation_id: str
@@ -216,7 +206,7 @@ class CoverageOut(BaseModel):
 
 
 class FieldErrorOut(BaseModel):
-    """What is wrong with one field."""
+    """A wrong field of a request."""
 
     path: str
     message: str
@@ -250,7 +240,7 @@ class DocumentFailed(BaseModel):
 
 
 class Timing(BaseModel):
-    """Where the time went, in milliseconds."""
+    """Time in the queue, the retriever and the reader, in milliseconds."""
 
     queue_ms: float
     retrieve_ms: float
@@ -258,7 +248,7 @@ class Timing(BaseModel):
 
 
 class AnnotateResponse(BaseModel):
-    """An annotation, or an error, per document, in the order of the request."""
+    """An annotation or an error for each document, in the order of the request."""
 
     model: str
     kb_version: str
@@ -267,7 +257,7 @@ class AnnotateResponse(BaseModel):
 
 
 class LimitsOut(BaseModel):
-    """What a request may hold."""
+    """Limits of a request."""
 
     documents: int
     document_characters: int
@@ -278,7 +268,7 @@ class LimitsOut(BaseModel):
 
 
 class InfoResponse(BaseModel):
-    """What this server runs."""
+    """The model, the knowledge base and the limits of this server."""
 
     model: str
     kb_version: str
@@ -296,13 +286,10 @@ class Status(BaseModel):
 
 
 def parse_request(body: bytes) -> AnnotateRequest:
-    """Read a request from the bytes of its body.
+    """Parse the body of a request.
 
     Args:
         body: JSON in UTF-8.
-
-    Returns:
-        The request.
 
     Raises:
         MalformedBodyError: It is not JSON.
@@ -319,5 +306,5 @@ def parse_request(body: bytes) -> AnnotateRequest:
 def _field_error(error: ErrorDetails) -> FieldError:
     path = ".".join(str(part) for part in error["loc"])
     depth = len(error["loc"])
-    model = MentionIn if depth > _OF_MENTION else DocumentIn if depth > 1 else AnnotateRequest
+    model = MentionIn if depth > _MENTION_DEPTH else DocumentIn if depth > 1 else AnnotateRequest
     return field_error(error, path=path, fields=model.model_fields)

@@ -1,1 +1,1 @@
-"""Queues and workers that bring documents to the models in batches."""
+"""Dynamic batching: queues and worker threads between requests and models."""

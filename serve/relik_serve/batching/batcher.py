@@ -1,4 +1,4 @@
-"""Brings the documents of many requests to the two models, in batches, and the answers back."""
+"""The batcher: admission, dynamic batches over concurrent requests, deadlines and shutdown."""
 
 import asyncio
 import threading
@@ -19,8 +19,8 @@ from relik.types import (
     WindowCandidates,
 )
 from relik.windows import place_mentions
-from relik_serve.batching.pieces import Given, Piece, RetrievedWindow, Timer, Work
-from relik_serve.batching.pipeline_steps import GivenStages, Stages
+from relik_serve.batching.pieces import Admission, Given, Piece, RetrievedWindow, Timer, Work
+from relik_serve.batching.pipeline_steps import AnyGivenStages, AnyStages, View
 from relik_serve.batching.stage_worker import Stage
 from relik_serve.errors import (
     STOPPING,
@@ -36,13 +36,13 @@ RETRY_AFTER_S = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """How much the batcher takes on.
+    """Limits of the batcher.
 
     Args:
-        max_batch_tokens: Tokens in one call of a model.
+        max_batch_tokens: Tokens in one batch.
         max_concurrent_requests: Requests between admission and answer.
-        deadline_s: Seconds that a request may take.
-        threads: Threads that split and merge.
+        deadline_s: Seconds per request.
+        threads: Threads that split and merge documents.
     """
 
     max_batch_tokens: int
@@ -53,13 +53,13 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """The answer to one request.
+    """The result of one request.
 
     Args:
-        results: An annotation or an error per document, in the order given.
+        results: An annotation or an error for each document, in order.
         timing: `queue_ms`, `retrieve_ms`, `read_ms`.
-        retrieved: The windows of each document with their candidates, none for one that failed;
-            empty unless they were to be kept.
+        retrieved: The windows of each document with their candidates, empty for one that failed;
+            empty as a whole without `keep_candidates`.
     """
 
     results: tuple[Annotation | RelikError, ...]
@@ -68,18 +68,18 @@ class Outcome:
 
 
 class Batcher:
-    """Two stages, each with a queue and a thread that owns its device.
+    """Two stages, retrieve and read, each with a queue and a worker thread that owns its device.
 
-    While one batch is read the next is retrieved. A document that fails takes no other with
-    it, and what a document gets does not depend on what shares its batches.
+    The retriever works on one batch while the reader works on another. A failing document fails
+    alone, and no result depends on the other documents of a batch.
 
     Args:
-        stages: The pipeline.
-        limits: How much to take on.
-        given: The pipeline again, where it takes mentions from callers.
+        given: The same pipeline if it can link given mentions, else None.
     """
 
-    def __init__(self, stages: Stages, *, limits: Limits, given: GivenStages | None = None) -> None:
+    def __init__(
+        self, stages: AnyStages, *, limits: Limits, given: AnyGivenStages | None = None
+    ) -> None:
         self._stages = stages
         self._given = given
         self._limits = limits
@@ -100,7 +100,7 @@ class Batcher:
             call=self._call_retrieve,
             deliver=self._deliver_candidates,
             max_tokens=limits.max_batch_tokens,
-            # A name written in full in one window is evidence for its short form in another.
+            # The full name in one window is evidence for its short form in another.
             whole_documents=True,
         )
 
@@ -111,29 +111,25 @@ class Batcher:
 
     @property
     def n_running(self) -> int:
-        """Requests between admission and answer."""
+        """Number of requests between admission and answer."""
         return self._n_admitted
 
     @property
     def n_queued(self) -> int:
-        """Windows that wait for one of the models."""
+        """Number of windows in the two queues."""
         return self._retrieve.n_queued + self._read.n_queued
 
     def is_alive(self) -> bool:
-        """Tell whether requests would be worked on.
-
-        Returns:
-            True while both threads run and `close` has not been called.
-        """
+        """Tell whether both threads run and `close` has not been called."""
         return not self._closed and self._retrieve.is_alive() and self._read.is_alive()
 
     def close(self, *, timeout_s: float) -> None:
-        """Refuse new requests, finish the running ones, end the threads.
+        """Refuse new requests, finish the running ones, and end the threads.
 
-        Call it from a thread that is not the event loop's: the running requests need that one.
+        Do not call it on the event loop, which the running requests need.
 
         Args:
-            timeout_s: Seconds for the running requests; what has not ended then fails.
+            timeout_s: Seconds for the running requests; those that remain then fail.
         """
         with self._changed:
             self._closed = True
@@ -153,32 +149,38 @@ class Batcher:
         on_overflow: Overflow = "window",
         keep_candidates: bool = False,
         mentions: Sequence[Sequence[Span] | None] | None = None,
+        view: View | None = None,
     ) -> Outcome:
         """Annotate the documents of one request.
 
-        Cancelling the call takes its documents out of the queues.
+        Cancelling the call removes its documents from the queues.
 
         Args:
-            documents: The documents.
-            options: Tasks, thresholds and the like.
-            on_overflow: `error` refuses a document of more than one window.
+            on_overflow: "error" refuses a document of more than one window.
             keep_candidates: Fill `Outcome.retrieved`.
             mentions: Mentions of each document; None where they are to be found.
+            view: Knowledge that every stage works from; None for that of the pipeline.
 
         Returns:
             A result per document, in order.
 
         Raises:
             NotReadyError: The server stops.
-            OverloadedError: As many requests as may run do.
-            DeadlineError: The answer took too long.
+            OverloadedError: The maximum of concurrent requests is reached.
+            DeadlineError: The deadline passed.
         """
         self._admit()
-        timer = Timer(time.monotonic())
+        now = time.monotonic()
+        admission = Admission(
+            options=options,
+            view=self._stages.view if view is None else view,
+            deadline=now + self._limits.deadline_s,
+            timer=Timer(now),
+        )
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                asked = zip(documents, mentions or [None] * len(documents), strict=True)
-                works, results = await self._run([*asked], options, on_overflow, timer)
+                each = zip(documents, mentions or [None] * len(documents), strict=True)
+                works, results = await self._run([*each], admission, on_overflow)
         except TimeoutError as error:
             raise self._deadline_error() from error
         finally:
@@ -189,7 +191,7 @@ class Batcher:
             raise self._deadline_error()
         return Outcome(
             results=tuple(results),
-            timing=timer.milliseconds(),
+            timing=admission.timer.milliseconds(),
             retrieved=_retrieved(works, results) if keep_candidates else (),
         )
 
@@ -200,7 +202,7 @@ class Batcher:
                 raise NotReadyError(STOPPING)
             if self._n_admitted >= limit:
                 raise OverloadedError(
-                    f"got a request while {limit} were running, which is the limit: "
+                    f"got a request while {limit} were running, expected fewer: "
                     f"try again in {RETRY_AFTER_S} s",
                     retry_after_s=RETRY_AFTER_S,
                 )
@@ -208,24 +210,22 @@ class Batcher:
 
     def _deadline_error(self) -> DeadlineError:
         return DeadlineError(
-            f"the answer was not ready in {self._limits.deadline_s:g} s: "
-            "send fewer or shorter documents, or try when there is less to do"
+            f"got no answer within the deadline of {self._limits.deadline_s:g} s: "
+            "send fewer or shorter documents, or retry when the load is lower"
         )
 
     async def _run(
         self,
-        asked: Sequence[tuple[Document, Sequence[Span] | None]],
-        options: AnnotateOptions,
+        documents: Sequence[tuple[Document, Sequence[Span] | None]],
+        admission: Admission,
         on_overflow: Overflow,
-        timer: Timer,
     ) -> tuple[list[Work | RelikError], list[Annotation | RelikError]]:
         loop = asyncio.get_running_loop()
-        deadline = time.monotonic() + self._limits.deadline_s
         works = await loop.run_in_executor(
             self._pool,
             lambda: [
-                self._split(document, given, options, on_overflow, deadline, timer)
-                for document, given in asked
+                self._split(document, given, admission, on_overflow)
+                for document, given in documents
             ],
         )
         started = [work for work in works if isinstance(work, Work)]
@@ -240,7 +240,7 @@ class Batcher:
             with self._changed:
                 self._running.difference_update(started)
         results = await loop.run_in_executor(
-            self._pool, lambda: [self._merge(work, options) for work in works]
+            self._pool, lambda: [self._merge(work) for work in works]
         )
         return works, results
 
@@ -254,59 +254,55 @@ class Batcher:
         self,
         document: Document,
         mentions: Sequence[Span] | None,
-        options: AnnotateOptions,
+        admission: Admission,
         on_overflow: Overflow,
-        deadline: float,
-        timer: Timer,
     ) -> Work | RelikError:
         try:
             windows = self._stages.split(document)
             if on_overflow == "error" and len(windows) > 1:
                 return TextTooLongError(
                     f"got a text of {len(windows)} windows, expected 1: "
-                    'shorten it, or ask for "on_overflow": "window"'
+                    'shorten it, or send "on_overflow": "window"'
                 )
             costs = [self._stages.count_tokens(window) for window in windows]
             given = None if mentions is None else self._placed(document, windows, mentions)
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "split")
-        return Work(
-            document,
-            windows,
-            costs=costs,
-            options=options,
-            deadline=deadline,
-            timer=timer,
-            given=given,
-        )
+        return Work(document, windows, costs=costs, admission=admission, given=given)
 
     def _placed(
         self, document: Document, windows: Sequence[Window], mentions: Sequence[Span]
     ) -> Given:
         if self._given is None:
             raise InputError(
-                "got mentions, expected none: this pipeline finds them itself; leave them out"
+                "got mentions, expected none: leave them out, this pipeline cannot link given ones"
             )
         placed = place_mentions(document, windows, mentions)
         return Given(mentions=mentions, placed=placed)
 
-    def _merge(self, work: Work | RelikError, options: AnnotateOptions) -> Annotation | RelikError:
+    def _merge(self, work: Work | RelikError) -> Annotation | RelikError:
         if not isinstance(work, Work):
             return work
         try:
             found = work.future.result()
             if work.given is not None and self._given is not None:
                 return self._given.merge(
-                    work.document, found, options=options, mentions=work.given.mentions
+                    work.document,
+                    found,
+                    options=work.admission.options,
+                    mentions=work.given.mentions,
+                    view=work.admission.view,
                 )
-            return self._stages.merge(work.document, found, options=options)
+            return self._stages.merge(
+                work.document, found, options=work.admission.options, view=work.admission.view
+            )
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "merge")
 
-    def _call_retrieve(
-        self, pieces: Sequence[Piece], options: AnnotateOptions
-    ) -> list[WindowCandidates]:
-        return self._stages.retrieve([piece.window for piece in pieces], options=options)
+    def _call_retrieve(self, pieces: Sequence[Piece]) -> list[WindowCandidates]:
+        asked = pieces[0].work.admission
+        windows = [piece.window for piece in pieces]
+        return self._stages.retrieve(windows, options=asked.options, view=asked.view)
 
     def _deliver_candidates(
         self, pieces: Sequence[Piece], candidates: Sequence[WindowCandidates]
@@ -321,15 +317,16 @@ class Batcher:
         for piece, each in zip(pieces, annotations, strict=True):
             piece.work.keep_annotation(piece.index, each)
 
-    def _call_read(
-        self, pieces: Sequence[Piece], options: AnnotateOptions
-    ) -> list[WindowAnnotation]:
+    def _call_read(self, pieces: Sequence[Piece]) -> list[WindowAnnotation]:
+        asked = pieces[0].work.admission
         windows = [piece.window for piece in pieces]
         candidates = [piece.work.take_candidates(piece.index) for piece in pieces]
         mentions = [piece.mentions for piece in pieces]
         if self._given is None or all(own is None for own in mentions):
-            return self._stages.read(windows, candidates, options=options)
-        return self._given.read(windows, candidates, options=options, mentions=mentions)
+            return self._stages.read(windows, candidates, options=asked.options, view=asked.view)
+        return self._given.read(
+            windows, candidates, options=asked.options, mentions=mentions, view=asked.view
+        )
 
 
 def _retrieved(

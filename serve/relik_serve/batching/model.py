@@ -1,4 +1,4 @@
-"""Opens and warms the model while the server already answers, and closes it at the end."""
+"""Loading of the model in the background: open, warm up, hand out, close."""
 
 import logging
 import threading
@@ -9,7 +9,7 @@ from relik.find_pipeline import PipelineSource
 from relik.pipeline import Pipeline
 from relik.types import AnnotateOptions, Document
 from relik_serve.batching.batcher import Batcher, Limits
-from relik_serve.batching.pipeline_steps import Served, Stages
+from relik_serve.batching.pipeline_steps import AnyStages, Served
 from relik_serve.errors import NotReadyError
 from relik_serve.settings import Settings
 
@@ -25,12 +25,9 @@ def open_served(source: PipelineSource, *, backend: str) -> Served:
         source: A bundle, or a converted or released pipeline.
         backend: "onnx", "torch", or "auto".
 
-    Returns:
-        The pipeline, and how much it knows.
-
     Raises:
         BundleError: A model or an index cannot be used.
-        ConfigError: There is no such backend, or it cannot run the pipeline.
+        ConfigError: The backend is unknown, or cannot run the pipeline.
     """
     pipeline = source.pipeline(backend)
     return Served(
@@ -43,25 +40,19 @@ def open_served(source: PipelineSource, *, backend: str) -> Served:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedModel:
-    """A warm model and the batcher that feeds it.
-
-    Args:
-        served: The pipeline.
-        batcher: Its batcher, started.
-    """
+    """A warm model and its batcher."""
 
     served: Served
     batcher: Batcher
 
 
 class ModelSlot:
-    """Where the model is, once it is there.
+    """The model of the server, which a thread opens and warms up while the server is live.
 
     Args:
         open_model: Opens the pipeline; may take long.
-        settings: Settings of the server.
-        on_ready: Called from the loading thread when the model is warm.
-        on_failure: Called from the loading thread when it cannot be opened or warmed.
+        on_ready: Called from the loading thread once the model is warm.
+        on_failure: Called from the loading thread if the model cannot be opened or warmed up.
     """
 
     def __init__(
@@ -79,20 +70,17 @@ class ModelSlot:
         self._lock = threading.Lock()
         self._model: LoadedModel | None = None
         self._closed = False
-        self._state = "the model is being opened: try again in a moment"
+        self._state = "the model is loading: retry in a moment"
 
     def start(self) -> None:
-        """Open and warm the model in a thread of its own."""
+        """Open and warm up the model in a new thread."""
         threading.Thread(target=self._load, name="relik-load", daemon=True).start()
 
     def ready(self) -> LoadedModel:
         """Return the model.
 
-        Returns:
-            The warm model.
-
         Raises:
-            NotReadyError: It is not there yet, or not any more.
+            NotReadyError: It is not warm yet, or the server stops.
         """
         with self._lock:
             if self._model is None:
@@ -117,7 +105,7 @@ class ModelSlot:
         except Exception as error:
             log.debug("the model could not be opened", exc_info=True)
             with self._lock:
-                self._state = "the model could not be opened; the log has the reason"
+                self._state = "the model could not be opened: see the log of the server"
             self._on_failure(error)
             return
         with self._lock:
@@ -130,14 +118,16 @@ class ModelSlot:
             self._on_ready(served)
 
 
-def _warm(stages: Stages) -> None:
+def _warm(stages: AnyStages) -> None:
     """Run every step once: first calls allocate, and failures belong to the start."""
     options = AnnotateOptions()
     windows = stages.split(WARM_UP)
     for window in windows:
         stages.count_tokens(window)
-    found = stages.read(windows, stages.retrieve(windows, options=options), options=options)
-    stages.merge(WARM_UP, found, options=options)
+    view = stages.view
+    candidates = stages.retrieve(windows, options=options, view=view)
+    found = stages.read(windows, candidates, options=options, view=view)
+    stages.merge(WARM_UP, found, options=options, view=view)
 
 
 def _limits(settings: Settings) -> Limits:

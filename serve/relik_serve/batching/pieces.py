@@ -1,4 +1,4 @@
-"""One document on its way through the stages, and the pieces that it is cut into."""
+"""Units of work of the batcher: a document, its windows as pieces, and the timer of a request."""
 
 import threading
 import time
@@ -14,14 +14,15 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import DeadlineError
 
 
 class Timer:
-    """Where the time of one request went; written by the stages, read once at the end.
+    """Timing of one request, by stage.
 
     Args:
-        clock: Seconds at admission, of `time.monotonic`.
+        clock: Seconds of `time.monotonic` at admission.
     """
 
     def __init__(self, clock: float) -> None:
@@ -31,23 +32,23 @@ class Timer:
         self._spent = {"retrieve": 0.0, "read": 0.0}
 
     def add(self, stage: str, *, start: float, end: float) -> None:
-        """Count one call of a model that served this request.
+        """Add a batch that had windows of this request.
 
         Args:
-            stage: `retrieve` or `read`.
-            start: Seconds when the call began.
-            end: Seconds when it ended.
+            stage: "retrieve" or "read".
+            start: Seconds of `time.monotonic` at which the call began.
+            end: Seconds at which it ended.
         """
         with self._lock:
             self._first = start if self._first is None else min(self._first, start)
             self._spent[stage] += end - start
 
     def milliseconds(self) -> dict[str, float]:
-        """Return the time in the queue, in the retriever and in the reader.
+        """Return the time in the queue, the retriever and the reader.
 
         Returns:
-            `queue_ms`, from admission to the first call of a model; `retrieve_ms` and
-            `read_ms`, the length of all calls that this request had a part in.
+            `queue_ms`, from admission to the first batch; `retrieve_ms` and `read_ms`, the
+            duration of all batches that had windows of this request.
         """
         with self._lock:
             waited = 0.0 if self._first is None else self._first - self._admitted
@@ -60,7 +61,7 @@ class Timer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """The mentions of a document that its caller gave.
+    """The given mentions of a document.
 
     Args:
         mentions: All of them.
@@ -73,30 +74,38 @@ class Given:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrievedWindow:
-    """A window and what was retrieved for it.
-
-    Args:
-        window: The window.
-        candidates: What the reader could choose from.
-    """
+    """A window and its candidates."""
 
     window: Window
     candidates: WindowCandidates
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """What all documents of a request share from its admission to its answer.
+
+    Args:
+        options: What the caller asked for.
+        view: Knowledge that every stage works from.
+        deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
+        timer: Where to count its time.
+    """
+
+    options: AnnotateOptions
+    view: View
+    deadline: float
+    timer: Timer
+
+
 class Work:
     """A document between admission and its answer.
 
-    `future` ends exactly once: with a window annotation per window, with an error, or
-    cancelled by the caller, whichever comes first.
+    `future` ends exactly once: with an annotation for each window, with an error, or because the
+    caller cancelled it.
 
     Args:
-        document: The document.
-        windows: Its windows, in order.
         costs: Tokens of each window.
-        options: What the caller asked for.
-        deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
-        timer: Where to count the time of its request.
+        admission: What it shares with the other documents of its request.
         given: Its mentions; None where they are to be found.
     """
 
@@ -106,19 +115,15 @@ class Work:
         windows: Sequence[Window],
         *,
         costs: Sequence[int],
-        options: AnnotateOptions,
-        deadline: float,
-        timer: Timer,
+        admission: Admission,
         given: Given | None = None,
     ) -> None:
         self.document = document
         self.given = given
         self.windows = tuple(windows)
         self.costs = tuple(costs)
-        self.options = options
-        self.timer = timer
+        self.admission = admission
         self.future: Future[list[WindowAnnotation]] = Future()
-        self._deadline = deadline
         self._lock = threading.Lock()
         self._ended = False
         self._candidates: dict[int, WindowCandidates] = {}
@@ -127,12 +132,13 @@ class Work:
             self._end([])
 
     def pieces(self) -> list["Piece"]:
-        """Return one piece per window, in order.
-
-        Returns:
-            The pieces.
-        """
+        """Return one piece per window, in order."""
         return [Piece(work=self, index=index) for index in range(len(self.windows))]
+
+    def goes_with(self, other: "Work") -> bool:
+        """Tell whether pieces of both may share a batch: same options, same view."""
+        mine, theirs = self.admission, other.admission
+        return mine.view is theirs.view and mine.options == theirs.options
 
     def is_wanted(self) -> bool:
         """Tell whether somebody still waits; past the deadline, end it with an error.
@@ -140,38 +146,26 @@ class Work:
         Returns:
             False where the answer is of no use any more.
         """
-        if not self._ended and not self.future.cancelled() and time.monotonic() > self._deadline:
+        if (
+            not self._ended
+            and not self.future.cancelled()
+            and time.monotonic() > self.admission.deadline
+        ):
             self.fail(DeadlineError("the deadline passed while the document waited for the model"))
         return not (self._ended or self.future.cancelled())
 
     def keep_candidates(self, index: int, candidates: WindowCandidates) -> None:
-        """Keep what was retrieved for a window.
-
-        Args:
-            index: Which window.
-            candidates: What was retrieved.
-        """
+        """Store the candidates of a window."""
         with self._lock:
             self._candidates[index] = candidates
 
     def take_candidates(self, index: int) -> WindowCandidates:
-        """Return what was retrieved for a window.
-
-        Args:
-            index: Which window.
-
-        Returns:
-            What `keep_candidates` was given.
-        """
+        """Return the candidates of a window."""
         with self._lock:
             return self._candidates[index]
 
     def retrieved(self) -> tuple[RetrievedWindow, ...]:
-        """Return the windows with what was retrieved for them, once the future has its result.
-
-        Returns:
-            One for each window, in order.
-        """
+        """Return the windows with their candidates, in order, once the future has its result."""
         with self._lock:
             return tuple(
                 RetrievedWindow(window=window, candidates=self._candidates[index])
@@ -179,12 +173,7 @@ class Work:
             )
 
     def keep_annotation(self, index: int, annotation: WindowAnnotation) -> None:
-        """Keep what was read in a window; the last one ends the work.
-
-        Args:
-            index: Which window.
-            annotation: What was read.
-        """
+        """Store the annotation of a window; the last one completes the work."""
         with self._lock:
             self._found[index] = annotation
             complete = len(self._found) == len(self.windows)
@@ -192,11 +181,7 @@ class Work:
             self._end([self._found[index] for index in range(len(self.windows))])
 
     def fail(self, error: Exception) -> None:
-        """End the work with an error, unless it has ended.
-
-        Args:
-            error: Why there is no answer.
-        """
+        """End the work with an error, unless it has already ended."""
         self._end(error)
 
     def _end(self, outcome: "list[WindowAnnotation] | Exception") -> None:
@@ -204,7 +189,7 @@ class Work:
             if self._ended:
                 return
             self._ended = True
-        # False where the caller cancelled first; from here on the caller cannot.
+        # False if the caller has cancelled; after this call it no longer can.
         if not self.future.set_running_or_notify_cancel():
             return
         if isinstance(outcome, Exception):
@@ -215,12 +200,7 @@ class Work:
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Piece:
-    """One window of a work: what is put into batches.
-
-    Args:
-        work: The document that it belongs to.
-        index: Which of its windows.
-    """
+    """One window of a document, the unit of batches."""
 
     work: Work
     index: int
@@ -232,7 +212,7 @@ class Piece:
 
     @property
     def mentions(self) -> Sequence[Span] | None:
-        """Its mentions; None where they are to be found."""
+        """Its given mentions; None if the reader detects them."""
         return None if self.work.given is None else self.work.given.placed[self.index]
 
     @property

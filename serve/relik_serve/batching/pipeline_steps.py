@@ -1,8 +1,8 @@
-"""What the server asks of a pipeline: its four steps, each callable on its own."""
+"""The protocol of a served pipeline: the steps split, retrieve, read and merge."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from relik.types import (
     AnnotateOptions,
@@ -17,53 +17,12 @@ from relik.types import (
 )
 
 
-class Stages(Protocol):
-    """`relik.pipeline.Pipeline`, as far as the server uses it.
-
-    `retrieve` and `read` are each called from one thread of their own, at the same time as
-    each other; everything else may be called from any thread.
-    """
+class View(Protocol):
+    """One version of the knowledge; a request keeps the view that it was admitted with."""
 
     @property
-    def model(self) -> str:
-        """Name of the model."""
-
-    @property
-    def kb_version(self) -> str:
-        """Version of the knowledge base."""
-
-    def split(self, document: Document) -> list[Window]:
-        """Split a document into windows; an empty text has none."""
-
-    def count_tokens(self, window: Window) -> int:
-        """Return about how many tokens a window costs."""
-
-    def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
-    ) -> list[WindowCandidates]:
-        """Return the candidates of each window, same length and order.
-
-        The windows of a document are given all together, in order: they are evidence for
-        each other.
-        """
-
-    def read(
-        self,
-        windows: Sequence[Window],
-        candidates: Sequence[WindowCandidates],
-        *,
-        options: AnnotateOptions,
-    ) -> list[WindowAnnotation]:
-        """Return what is found in each window, same length and order, each looked at alone."""
-
-    def merge(
-        self,
-        document: Document,
-        window_annotations: Sequence[WindowAnnotation],
-        *,
-        options: AnnotateOptions,
-    ) -> Annotation:
-        """Join what was found in the windows of one document."""
+    def version(self) -> str:
+        """Version of the knowledge base, for the answer."""
 
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity, or None where the id is unknown."""
@@ -72,8 +31,62 @@ class Stages(Protocol):
         """Return a relation, or None where the id is unknown."""
 
 
-class GivenStages(Protocol):
-    """Those two steps of a pipeline that can take mentions from the caller, once more."""
+V = TypeVar("V", bound=View)
+V_contra = TypeVar("V_contra", bound=View, contravariant=True)
+
+
+class Stages(Protocol[V]):
+    """`relik.pipeline.Pipeline`, as far as the server uses it.
+
+    `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
+    others.
+    """
+
+    @property
+    def model(self) -> str:
+        """Name of the model."""
+
+    @property
+    def view(self) -> V:
+        """The view that the pipeline was opened with."""
+
+    def split(self, document: Document) -> list[Window]:
+        """Split a document into windows; an empty text has none."""
+
+    def count_tokens(self, window: Window) -> int:
+        """Estimate the tokens of a window."""
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: V
+    ) -> list[WindowCandidates]:
+        """Return the candidates of each window, same length and order.
+
+        A batch has all windows of a document, in order, because they are evidence for each other.
+        """
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+        view: V,
+    ) -> list[WindowAnnotation]:
+        """Return the annotation of each window, same length and order, each read independently."""
+
+    def merge(
+        self,
+        document: Document,
+        window_annotations: Sequence[WindowAnnotation],
+        *,
+        options: AnnotateOptions,
+        view: V,
+    ) -> Annotation:
+        """Merge the annotations of the windows of one document."""
+
+
+class GivenStages(Protocol[V_contra]):
+    """The two steps of a pipeline that can take mentions from the caller."""
 
     def read(
         self,
@@ -82,8 +95,9 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
+        view: V_contra,
     ) -> list[WindowAnnotation]:
-        """Return what is found in each window; mentions of a window with None are to be found."""
+        """Return the annotation of each window; in one with mentions None, detect mentions."""
 
     def merge(
         self,
@@ -92,22 +106,25 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span],
+        view: V_contra,
     ) -> Annotation:
-        """Join what was found in the windows of one document, whose mentions were given."""
+        """Merge the annotations of the windows of one document with given mentions."""
+
+
+# A view goes back only to the pipeline that it came from, so its own type is nobody's business.
+AnyStages: TypeAlias = Stages[Any]
+AnyGivenStages: TypeAlias = GivenStages[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Served:
-    """A pipeline and how much it knows.
+    """A pipeline and the sizes of its knowledge bases.
 
     Args:
-        stages: The pipeline.
-        n_entities: Entities of its knowledge base.
-        n_relations: Relations of its knowledge base.
-        given: The pipeline again, where it takes mentions; None where it finds them itself.
+        given: The same pipeline if it can link given mentions, else None.
     """
 
-    stages: Stages
+    stages: AnyStages
     n_entities: int
     n_relations: int
-    given: GivenStages | None = None
+    given: AnyGivenStages | None = None

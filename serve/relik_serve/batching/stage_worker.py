@@ -1,4 +1,4 @@
-"""A queue of pieces and the one thread that takes batches from it and calls a model."""
+"""A stage of the batcher: a queue of pieces, and the thread that runs a model on batches."""
 
 import logging
 import threading
@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from relik.errors import InferenceError, InputError
-from relik.types import AnnotateOptions
 from relik_serve.batching.pieces import Piece, Work
 from relik_serve.errors import STOPPING, NotReadyError, as_relik_error
 
@@ -19,26 +18,26 @@ R = TypeVar("R")
 
 
 class Stage(Generic[R]):
-    """One of the two models with its queue and its thread.
+    """A model with its queue and its thread.
 
-    A batch holds pieces of many requests, up to a number of tokens, all with the same
-    options. Documents take turns, so that a long one does not hold up the short ones: piece by
-    piece where the model looks at each window alone, whole where it looks across the windows
+    A batch holds pieces of many requests, up to a number of tokens, all with the same options and
+    knowledge view. Documents take turns, so that a long one does not hold up the short ones: piece
+    by piece where the model looks at each window alone, whole where it looks across the windows
     of a document, whose result would otherwise depend on where a batch ends.
 
     Args:
-        name: `retrieve` or `read`; also the name of its clock in `Timer`.
+        name: "retrieve" or "read", as in `Timer`.
         call: Runs the model on a batch; one result per piece, same order.
-        deliver: Takes the results of a batch to where they go next.
-        max_tokens: Tokens of a batch; what cannot be divided and has more is a batch alone.
-        whole_documents: Never divide a document between batches.
+        deliver: Passes the results of a batch on.
+        max_tokens: Tokens of a batch; a larger unit is a batch of its own.
+        whole_documents: Never split a document between batches.
     """
 
     def __init__(
         self,
         name: str,
         *,
-        call: Callable[[Sequence[Piece], AnnotateOptions], Sequence[R]],
+        call: Callable[[Sequence[Piece]], Sequence[R]],
         deliver: Callable[[Sequence[Piece], Sequence[R]], None],
         max_tokens: int,
         whole_documents: bool,
@@ -59,24 +58,16 @@ class Stage(Generic[R]):
 
     @property
     def n_queued(self) -> int:
-        """Pieces that wait."""
+        """Number of pieces in the queue."""
         with self._changed:
             return sum(len(lane) for lane in self._lanes.values())
 
     def is_alive(self) -> bool:
-        """Tell whether the thread runs.
-
-        Returns:
-            False before `start`, and after the thread has ended.
-        """
+        """Tell whether the thread runs."""
         return self._thread.is_alive()
 
     def put(self, pieces: Sequence[Piece]) -> None:
-        """Queue pieces; once closed, end their works with an error instead.
-
-        Args:
-            pieces: Pieces, those of one work in order.
-        """
+        """Queue pieces, those of one document in order; a closed stage fails them instead."""
         with self._changed:
             closed = self._closed
             if not closed:
@@ -88,11 +79,7 @@ class Stage(Generic[R]):
                 piece.work.fail(NotReadyError(STOPPING))
 
     def close(self, *, timeout_s: float) -> None:
-        """Let the thread end once the queue is empty, and wait for it.
-
-        Args:
-            timeout_s: Seconds to wait at most.
-        """
+        """End the thread once the queue is empty, and wait for it at most `timeout_s` seconds."""
         with self._changed:
             self._closed = True
             self._changed.notify()
@@ -103,13 +90,13 @@ class Stage(Generic[R]):
         while batch := self._take():
             try:
                 self._work_on(batch)
-            except Exception as error:  # the edge of the thread: it must live on
+            except Exception as error:  # the thread must survive any error
                 log.exception("the %s stage failed outside of its model", self._name)
                 for piece in batch:
                     piece.work.fail(as_relik_error(error, self._name))
 
     def _take(self) -> list[Piece]:
-        """Wait for pieces and return a batch; empty once closed and drained."""
+        """Wait for pieces and return a batch; an empty one once closed and drained."""
         with self._changed:
             while True:
                 self._drop_unwanted()
@@ -124,8 +111,8 @@ class Stage(Generic[R]):
             del self._lanes[work]
 
     def _next_batch(self) -> list[Piece]:
-        options = next(iter(self._lanes)).options
-        works = [work for work in self._lanes if work.options == options]
+        first = next(iter(self._lanes))
+        works = [work for work in self._lanes if work.goes_with(first)]
         taken: dict[Work, list[Piece]] = {work: [] for work in works}
         tokens = 0
         turn = deque(works)
@@ -187,14 +174,16 @@ class Stage(Generic[R]):
     def _timed_call(self, batch: Sequence[Piece]) -> Sequence[R]:
         start = time.monotonic()
         try:
-            results = self._call(batch, batch[0].work.options)
+            results = self._call(batch)
         finally:
             end = time.monotonic()
-            for timer in {id(piece.work.timer): piece.work.timer for piece in batch}.values():
+            for timer in {
+                id(piece.work.admission.timer): piece.work.admission.timer for piece in batch
+            }.values():
                 timer.add(self._name, start=start, end=end)
         if len(results) != len(batch):
             raise InferenceError(
-                f"the {self._name} stage gave {len(results)} results, expected {len(batch)}, "
-                "one per window: this is a bug of the pipeline"
+                f"got {len(results)} results from the {self._name} stage, expected {len(batch)}, "
+                "one per window: report this bug of the pipeline"
             )
         return results

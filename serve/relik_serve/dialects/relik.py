@@ -1,4 +1,4 @@
-"""`/api/relik`: the one path of upstream's server, answered by the pipeline of this one."""
+"""`/api/relik`: the path of upstream's server (ReLiK 1.0.7)."""
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ from relik_serve.api.requests import (
 )
 from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
-from relik_serve.batching.pipeline_steps import Served
+from relik_serve.batching.pipeline_steps import Served, View
 from relik_serve.dialects.relik_answer import Records, RelikAnswer, Shape, answer_of
 from relik_serve.dialects.relik_request import (
     EXAMPLE,
@@ -36,8 +36,8 @@ from relik_serve.settings import Settings
 
 PATH = "/api/relik"
 ABOUT = (
-    "For clients of the server of ReLiK 1.0.7. Texts are answered all together: where one fails, "
-    "the answer is the problem of the first that does."
+    "For clients of the server of ReLiK 1.0.7. If a text fails, the whole request fails with the "
+    "problem of the first such text."
 )
 
 router = APIRouter(tags=["ReLiK 1.0.7"])
@@ -77,7 +77,7 @@ def _parameters() -> list[dict[str, Any]]:
 
 @router.get(
     PATH,
-    summary="Annotate, as ReLiK's own server does",
+    summary="Annotate texts, as the server of ReLiK does",
     description=ABOUT,
     response_model=list[RelikAnswer],
     responses=problem_responses(*(each for each in STATUSES if each != 400)),
@@ -86,13 +86,13 @@ def _parameters() -> list[dict[str, Any]]:
 async def annotate_query(request: Request) -> Response:
     """Annotate the texts of a query."""
     model = ready_model(request)
-    asked = await asyncio.to_thread(parse_query, request.scope["query_string"])
-    return await _answer(request, model, asked)
+    parsed = await asyncio.to_thread(parse_query, request.scope["query_string"])
+    return await _answer(request, model, parsed)
 
 
 @router.post(
     PATH,
-    summary="Annotate, with the same fields as JSON",
+    summary="Annotate texts, with the same fields in a JSON body",
     description=ABOUT,
     response_model=list[RelikAnswer],
     responses=problem_responses(*STATUSES),
@@ -116,61 +116,65 @@ async def annotate_body(request: Request) -> Response:
     """Annotate the texts of a JSON body."""
     model = ready_model(request)
     body = await read_body(request, limit=settings_of(request).max_body_bytes)
-    asked = await asyncio.to_thread(parse_body, body)
-    return await _answer(request, model, asked)
+    parsed = await asyncio.to_thread(parse_body, body)
+    return await _answer(request, model, parsed)
 
 
-async def _answer(request: Request, model: LoadedModel, asked: RelikRequest) -> Response:
-    texts = await asyncio.to_thread(_texts, asked, settings_of(request))
+async def _answer(request: Request, model: LoadedModel, parsed: RelikRequest) -> Response:
+    texts = await asyncio.to_thread(_texts, parsed, settings_of(request))
     documents = [Document(doc_id=str(i), text=each.text) for i, each in enumerate(texts)]
+    view = model.served.stages.view
     work = model.batcher.annotate(
         documents,
-        options=asked.options(),
-        on_overflow="window" if asked.window_size is None else "error",
+        options=parsed.options(),
+        on_overflow="window" if parsed.window_size is None else "error",
         keep_candidates=True,
+        view=view,
     )
     outcome = await unless_client_leaves(request, work)
-    content = await asyncio.to_thread(_render, model.served, texts, outcome, asked)
+    content = await asyncio.to_thread(_render, model.served, view, texts, outcome, parsed)
     return Response(content, media_type="application/json")
 
 
-def _texts(asked: RelikRequest, settings: Settings) -> list[Words]:
-    """Cut the texts into words, once it is known that there are not too many."""
+def _texts(parsed: RelikRequest, settings: Settings) -> list[Words]:
+    """Check the limits, then split the texts into words."""
     given = (
-        [" ".join(words) for words in asked.word_lists()]
-        if asked.is_split_into_words
-        else asked.plain_texts()
+        [" ".join(words) for words in parsed.word_lists()]
+        if parsed.is_split_into_words
+        else parsed.plain_texts()
     )
     check_size([len(text) for text in given], settings, field="text", noun="texts")
     for i, text in enumerate(given):
         error = too_long(len(text), settings, where=f"text.{i}: ")
         if error is not None:
             raise error
-    if asked.is_split_into_words:
-        return [join_words(words) for words in asked.word_lists()]
+    if parsed.is_split_into_words:
+        return [join_words(words) for words in parsed.word_lists()]
     return [split_words(text) for text in given]
 
 
-def _found(i: int, result: Annotation | RelikError, asked: RelikRequest) -> Annotation:
+def _annotation_of(i: int, result: Annotation | RelikError, parsed: RelikRequest) -> Annotation:
     if isinstance(result, Annotation):
         return result
-    if isinstance(result, TextTooLongError) and asked.window_size is not None:
-        message = f'text.{i} does not fit one window, expected one that does with "none": leave '
+    if isinstance(result, TextTooLongError) and parsed.window_size is not None:
+        message = f'got text.{i} of several windows, expected one window with "none": leave '
         message += "window_size out, or send the text in parts"
         raise InvalidRequestError([FieldError(path="window_size", message=message)])
     raise result
 
 
-def _render(served: Served, texts: Sequence[Words], outcome: Outcome, asked: RelikRequest) -> bytes:
-    found = [_found(i, result, asked) for i, result in enumerate(outcome.results)]
+def _render(
+    served: Served, view: View, texts: Sequence[Words], outcome: Outcome, parsed: RelikRequest
+) -> bytes:
+    found = [_annotation_of(i, result, parsed) for i, result in enumerate(outcome.results)]
     shape = Shape(
-        count_words=asked.annotation_type == "word",
-        nil=not asked.remove_nmes,
-        windows=asked.return_windows,
+        count_words=parsed.annotation_type == "word",
+        nil=not parsed.remove_nmes,
+        windows=parsed.return_windows,
         entities=served.n_entities > 0,
         relations=served.n_relations > 0,
     )
-    records = Records(served.stages)
+    records = Records(view)
     answers = []
     for i, (words, annotation) in enumerate(zip(texts, found, strict=True)):
         answer = answer_of(
@@ -181,6 +185,6 @@ def _render(served: Served, texts: Sequence[Words], outcome: Outcome, asked: Rel
             records=records,
             shape=shape,
         )
-        # Candidates are many times the text: no more of them are spelled out than one text has.
+        # Candidates are much longer than the text: encoded per text, to save memory.
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())
     return b"[" + b",".join(answers) + b"]"

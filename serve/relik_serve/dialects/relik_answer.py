@@ -1,4 +1,4 @@
-"""What `/api/relik` answers: upstream's JSON, made of annotations."""
+"""Answers of `/api/relik`: annotations in upstream's JSON."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from relik.types import Annotation, Candidate, EntitySpan, Span, Triple, Window
 from relik.wire.document import SCORE_DIGITS
 from relik_serve.batching.pieces import RetrievedWindow
-from relik_serve.batching.pipeline_steps import Stages
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.dialects.relik_words import Words
 
 NIL_LABEL = "--NME--"
@@ -18,23 +18,23 @@ SpanRow: TypeAlias = tuple[int, int, str, str]
 
 
 class CandidateOut(BaseModel):
-    """An entity or a relation that the reader could choose."""
+    """A candidate entity or relation."""
 
-    text: str = Field(description="Its name, which is the label of spans or of triplets.")
+    text: str = Field(description="Its name, which is the label in spans and triplets.")
     id: str = Field(description="Its id in the knowledge base.")
     metadata: dict[str, Any] = Field(description="`description`, and `types` of an entity.")
 
 
 class CandidatesOut(BaseModel):
-    """What the reader could choose from."""
+    """The candidates of the reader."""
 
     span: list[list[list[CandidateOut]]] = Field(
-        description="One list, with the entities retrieved for each window, best first; none "
-        "where the server has no entities."
+        description="One list, with the entities retrieved for each window, best first; empty "
+        "if the server has no entities."
     )
     triplet: list[list[list[CandidateOut]]] = Field(
-        description="One list, with the relations retrieved for each window, best first; none "
-        "where the server has no relations."
+        description="One list, with the relations retrieved for each window, best first; empty "
+        "if the server has no relations."
     )
 
 
@@ -63,19 +63,19 @@ class RelikAnswer(BaseModel):
         description="Subject, label, object and confidence."
     )
     candidates: CandidatesOut
-    windows: list[WindowOut] = Field(default=[], description="Only where asked for.")
+    windows: list[WindowOut] = Field(default=[], description="Only with `return_windows`.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """How an answer is written.
+    """Format of an answer.
 
     Args:
         count_words: Offsets count words, not code points.
-        nil: Keep mentions of nothing known.
-        windows: Give the windows.
-        entities: There are entities to choose from.
-        relations: There are relations to choose from.
+        nil: Include NIL mentions.
+        windows: Include the windows.
+        entities: The server has entities.
+        relations: The server has relations.
     """
 
     count_words: bool
@@ -89,25 +89,22 @@ class Records:
     """What the knowledge bases say of ids; each is looked up once.
 
     Args:
-        stages: Have the knowledge bases.
+        view: The knowledge that the answer is from.
     """
 
-    def __init__(self, stages: Stages) -> None:
-        self._stages = stages
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._entities: dict[str, dict[str, Any]] = {}
         self._relations: dict[str, dict[str, Any]] = {}
 
     def entity(self, entity_id: str) -> dict[str, Any]:
-        """Describe an entity.
-
-        Args:
-            entity_id: Its id; where it is unknown, it is the name too.
+        """Describe an entity; an unknown id is also its name.
 
         Returns:
-            A JSON object like `CandidateOut`, shared by all who ask.
+            A JSON object like `CandidateOut`, not to be changed: later calls return it again.
         """
         if entity_id not in self._entities:
-            found = self._stages.entity(entity_id)
+            found = self._view.entity(entity_id)
             self._entities[entity_id] = (
                 _record(entity_id, entity_id)
                 if found is None
@@ -118,16 +115,13 @@ class Records:
         return self._entities[entity_id]
 
     def relation(self, relation_id: str) -> dict[str, Any]:
-        """Describe a relation.
-
-        Args:
-            relation_id: Its id; where it is unknown, it is the name too.
+        """Describe a relation; an unknown id is also its name.
 
         Returns:
-            A JSON object like `CandidateOut`, shared by all who ask.
+            A JSON object like `CandidateOut`, not to be changed: later calls return it again.
         """
         if relation_id not in self._relations:
-            found = self._stages.relation(relation_id)
+            found = self._view.relation(relation_id)
             self._relations[relation_id] = (
                 _record(relation_id, relation_id)
                 if found is None
@@ -145,27 +139,15 @@ def answer_of(
     records: Records,
     shape: Shape,
 ) -> dict[str, object]:
-    """Write the answer for one text.
-
-    Args:
-        doc_id: Its position in the request.
-        words: The text.
-        annotation: What was found in it.
-        retrieved: Its windows with their candidates.
-        records: Have the names of entities and relations.
-        shape: How to write it.
-
-    Returns:
-        A JSON object like `RelikAnswer`.
-    """
+    """Return the answer for one text, a JSON object like `RelikAnswer`."""
     ends = {end for triple in annotation.triples for end in (triple.subject, triple.object)}
     rows = {
         found.span: _span_row(found, words, records=records, count_words=shape.count_words)
         for found in annotation.spans
         if shape.nil or found.entity_id is not None or found.span in ends
     }
-    entities = [_listed(each.candidates.entities, records.entity) for each in retrieved]
-    relations = [_listed(each.candidates.relations, records.relation) for each in retrieved]
+    entities = [_describe_all(each.candidates.entities, records.entity) for each in retrieved]
+    relations = [_describe_all(each.candidates.relations, records.relation) for each in retrieved]
     answer: dict[str, object] = {
         "text": words.text,
         "tokens": words.tokens(),
@@ -196,7 +178,7 @@ def _triplet_row(
     return rows[triple.subject], label, rows[triple.object], confidence
 
 
-def _listed(
+def _describe_all(
     candidates: Iterable[Candidate], describe: Callable[[str], dict[str, Any]]
 ) -> list[dict[str, Any]]:
     return [describe(candidate.entity_id) for candidate in candidates]

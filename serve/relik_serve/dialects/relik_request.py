@@ -1,4 +1,4 @@
-"""What a request to `/api/relik` may say, in the query of a GET or the JSON body of a POST."""
+"""Requests to `/api/relik`: the query string of a GET, or the JSON body of a POST."""
 
 import json
 from collections.abc import Callable
@@ -23,12 +23,12 @@ EXAMPLE_OPTIONS = {
 }
 EXAMPLE_WORDS = {"text": ["Ada", "was", "born", "in", "London"], "is_split_into_words": True}
 
-_WINDOWS = "leave it out: windows are cut as the bundle's pipeline.toml says under [windows]"
-_SPEED = "Concerns speed alone, and the server makes its own batches: checked, and not used."
+_WINDOWS = "leave it out: the bundle's pipeline.toml sets the windows under [windows]"
+_SPEED = "Validated and ignored: it affects speed only, and the server makes its own batches."
 
 
 def _refuse_unless(allowed: Callable[[Any], bool], *, do: str) -> AfterValidator:
-    """Refuse what the pipeline cannot change from one request to the next."""
+    """Refuse values of options that are fixed when the pipeline is opened."""
 
     def check(value: Any) -> Any:
         if allowed(value):
@@ -46,7 +46,7 @@ _WindowSize: TypeAlias = Annotated[
     int | str | None,
     _refuse_unless(
         lambda size: size in (None, "none"),
-        do=f'{_WINDOWS}, or send "none" for texts that fit into one of them',
+        do=f'{_WINDOWS}, or send "none" for texts that fit into one window',
     ),
 ]
 _WindowStride: TypeAlias = Annotated[
@@ -56,34 +56,34 @@ _UseDocTopic: TypeAlias = Annotated[
     bool,
     _refuse_unless(
         lambda use: not use,
-        do="leave it out: candidates are looked for with the whole document as evidence",
+        do="leave it out: retrieval already uses the whole document",
     ),
 ]
 
 
 class RelikRequest(RequestModel):
-    """Texts to annotate, and how, in upstream's words."""
+    """Texts to annotate, and options, with upstream's field names."""
 
     text: list[Text | list[Text]] = Field(
         min_length=1,
-        description="The texts. With `is_split_into_words`, the words of one text or, in a POST, "
-        "a list of words for each text.",
+        description="One or more texts. With `is_split_into_words`, the words of one text or, in "
+        "a POST, a list of words for each text.",
     )
     top_k: int | None = Field(
         default=None, ge=1, le=MAX_TOP_K, description="Entity candidates per window of text."
     )
     window_size: _WindowSize = Field(
         default=None,
-        description='Windows are those of the bundle. `"none"` reads each text in one of them '
-        "and refuses a text that does not fit; anything else is refused.",
+        description='`"none"` reads each text in one window and refuses a text that does not fit. '
+        "Other values are refused: the bundle sets the windows.",
     )
     window_stride: _WindowStride = Field(
-        default=None, description="Windows are those of the bundle: any value is refused."
+        default=None, description="Any value is refused: the bundle sets the windows."
     )
     is_split_into_words: bool = Field(
         default=False,
-        description="`text` is words. The text is then the words with a space between each two, "
-        "and `tokens` are the words.",
+        description="`text` is a list of words. The text is the words joined by spaces, and "
+        "`tokens` are the words.",
     )
     retriever_batch_size: int | None = Field(default=None, ge=1, description=_SPEED)
     reader_batch_size: int | None = Field(default=None, ge=1, description=_SPEED)
@@ -91,26 +91,22 @@ class RelikRequest(RequestModel):
     return_windows: bool = Field(default=False, description="Add `windows` to each answer.")
     use_doc_topic: _UseDocTopic = Field(default=False, description="True is refused.")
     annotation_type: Literal["char", "word"] = Field(
-        default="char", description="Whether offsets count code points of `text`, or `tokens`."
+        default="char", description="Whether offsets count code points of `text` or `tokens`."
     )
     relation_threshold: float | None = Field(
         default=None,
         ge=0,
         le=1,
-        description="Least confidence of a triplet; the model's own by default.",
+        description="Minimum confidence of a triplet; by default the bundle's.",
     )
     remove_nmes: bool = Field(
         default=True,
-        description="Leave out mentions of nothing known. Where they stay, and where a triplet "
-        "ends in them, their label is `--NME--`.",
+        description="Leave out NIL mentions. Those that remain, because a triplet has them or "
+        "this is false, have the label `--NME--`.",
     )
 
     def options(self) -> AnnotateOptions:
-        """Return what is asked of the pipeline.
-
-        Returns:
-            The options.
-        """
+        """Return the options of the pipeline."""
         return AnnotateOptions(
             top_k=self.top_k,
             relation_threshold=self.relation_threshold,
@@ -118,10 +114,7 @@ class RelikRequest(RequestModel):
         )
 
     def word_lists(self) -> list[list[str]]:
-        """Return the words of each text, where they are given.
-
-        Returns:
-            One list a text.
+        """Return the words of each text of a request with `is_split_into_words`.
 
         Raises:
             InvalidRequestError: Words and lists of words are mixed.
@@ -133,26 +126,23 @@ class RelikRequest(RequestModel):
                 [
                     FieldError(
                         path="text",
-                        message=f"got {len(words)} words beside {len(lists)} lists of words: "
-                        "send words, or a list of words for each text",
+                        message=f"got {len(words)} words and {len(lists)} lists of words, expected "
+                        "one kind: send words, or a list of words for each text",
                     )
                 ]
             )
         return lists or [words]
 
     def plain_texts(self) -> list[str]:
-        """Return the texts, where they are not given as words.
-
-        Returns:
-            The texts, in order.
+        """Return the texts of a request without `is_split_into_words`.
 
         Raises:
-            InvalidRequestError: One is given as words.
+            InvalidRequestError: A text is a list of words.
         """
         wrong = [
             FieldError(
                 path=f"text.{i}",
-                message="got a list, expected a string: send is_split_into_words with words",
+                message="got a list, expected a string: set is_split_into_words for words",
             )
             for i, each in enumerate(self.text)
             if not isinstance(each, str)
@@ -163,13 +153,10 @@ class RelikRequest(RequestModel):
 
 
 def parse_body(body: bytes) -> RelikRequest:
-    """Read a request from the body of a POST.
+    """Parse the body of a POST.
 
     Args:
         body: JSON in UTF-8.
-
-    Returns:
-        The request.
 
     Raises:
         MalformedBodyError: It is not JSON.
@@ -182,13 +169,7 @@ def parse_body(body: bytes) -> RelikRequest:
 
 
 def parse_query(query: bytes) -> RelikRequest:
-    """Read a request from the query of a GET.
-
-    Args:
-        query: What follows the question mark, as it was sent.
-
-    Returns:
-        The request.
+    """Parse the query string of a GET.
 
     Raises:
         InvalidRequestError: It is not UTF-8, or a field is unknown, missing, repeated, or has a
@@ -197,7 +178,10 @@ def parse_query(query: bytes) -> RelikRequest:
     try:
         pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
-        message = "got a query that is not UTF-8 once %xx is read: encode the text as UTF-8"
+        message = (
+            "got a query that is not UTF-8 after percent-decoding, expected UTF-8: encode the "
+            "text as UTF-8"
+        )
         raise InvalidRequestError([FieldError(path="", message=message)]) from error
     values: dict[str, object] = {}
     texts = [value for name, value in pairs if name == "text"]
@@ -207,7 +191,7 @@ def parse_query(query: bytes) -> RelikRequest:
         if name == "text":
             continue
         if name in values:
-            message = "got it more than once: send it once; only text can be repeated"
+            message = "got it more than once, expected it once: only text can be repeated"
             raise InvalidRequestError([FieldError(path=printable(name), message=message)])
         values[name] = value
     return _validated(values, strict=False)
@@ -219,7 +203,7 @@ def _validated(values: object, *, strict: bool) -> RelikRequest:
     except ValidationError as error:
         found = error.errors(include_url=False)
         fields = [_field_error(each) for each in found]
-        # Each way of reading a text that fails has an error of its own, with the same path.
+        # pydantic reports an error for each member of a union, all with the same path.
         first = {field.path: field for field in reversed(fields)}
         raise InvalidRequestError([*first.values()][::-1][:MAX_ERRORS]) from error
 

@@ -1,4 +1,4 @@
-"""Words of a text with their places, for answers that count in words."""
+"""Words of a text with their offsets, for answers whose offsets count words."""
 
 import re
 import unicodedata
@@ -17,7 +17,6 @@ class Words:
     """A text and its words.
 
     Args:
-        text: The text.
         starts: First code point of each word, ascending.
         ends: One past the last code point of each.
     """
@@ -27,42 +26,21 @@ class Words:
     ends: tuple[int, ...]
 
     def tokens(self, first: int = 0, last: int | None = None) -> list[str]:
-        """Return the words themselves.
-
-        Args:
-            first: The first of them.
-            last: One past the last of them; None for all.
-
-        Returns:
-            Their texts, in order.
-        """
+        """Return the words from `first` to before `last`; None for all that follow."""
         starts, ends = self.starts[first:last], self.ends[first:last]
         return [self.text[start:end] for start, end in zip(starts, ends, strict=True)]
 
     def range_of(self, span: Span) -> tuple[int, int]:
-        """Find the words that a span touches.
-
-        Args:
-            span: A span of the text.
-
-        Returns:
-            First word and one past the last.
-        """
+        """Return the first word that a span touches, and one past the last."""
         first = bisect_right(self.ends, span.start)
         return first, max(first, bisect_left(self.starts, span.end))
 
 
 def split_words(text: str) -> Words:
-    """Cut a text into words.
+    """Split a text into words.
 
-    A word is a run of letters, digits and underscores, with the marks that combine with them;
-    every other code point that is not white space is a word alone.
-
-    Args:
-        text: Any text.
-
-    Returns:
-        Its words.
+    A word is a run of letters, digits and underscores with their combining marks; any other code
+    point that is not white space is a word.
     """
     starts: list[int] = []
     ends: list[int] = []
@@ -77,14 +55,7 @@ def split_words(text: str) -> Words:
 
 
 def join_words(words: Sequence[str]) -> Words:
-    """Make a text of words, with a space between each two.
-
-    Args:
-        words: The words.
-
-    Returns:
-        The text with them.
-    """
+    """Join words with spaces to a text."""
     starts: list[int] = []
     ends: list[int] = []
     end = -1
@@ -96,7 +67,7 @@ def join_words(words: Sequence[str]) -> Words:
 
 
 def _continues(text: str, start: int) -> bool:
-    """Tell whether a piece belongs to the one that ends where it starts."""
+    """Tell whether a piece continues the word before it."""
     first, before = text[start], text[start - 1]
     if _combines(first):
         return True

@@ -253,7 +253,7 @@ def test_only_a_converted_bundle_is_replaced_and_only_when_asked(
 
 def test_a_bundle_of_ours_is_not_converted_again(released: Path, tmp_path: Path) -> None:
     out = convert(released, tmp_path / "out")
-    with pytest.raises(InputError, match="bundle of ours already"):
+    with pytest.raises(InputError, match="is already a bundle"):
         convert(out, tmp_path / "again")
 
 

@@ -71,7 +71,7 @@ def test_a_byte_order_mark_quotes_line_ends_and_blank_rows_are_taken(tmp_path: P
         (b"", "is empty, expected a first row"),
         (b"\n\n", "is empty, expected a first row"),
         (HEADER, "no rows, expected one or more"),
-        (b"key,name\n", "line 1: got no column 'id', it has key, name"),
+        (b"key,name\n", "line 1: got no column 'id', expected one of key, name"),
         (b"\nkey,name\n", "line 2: got no column 'id'"),
         (b"id,nam\nT1,x\n", "line 1: got no column 'name', did you mean 'nam'"),
         (b"id;name\nT1;x\n", "separated by ';': give that as the delimiter"),

@@ -44,13 +44,21 @@ def test_a_name_of_a_field_can_always_be_cited(name):
 @pytest.mark.parametrize(
     ("request_", "path", "message"),
     [
-        ({"documents": "x"}, "documents", 'got "x", expected a list: put what there is in'),
+        ({"documents": "x"}, "documents", 'got "x", expected a list: put it in brackets'),
         ({"documents": ["x"]}, "documents.0", 'got "x", expected an object: send one in braces'),
         ({"documents": [{"text": 5}]}, "documents.0.text", "got 5, expected a string: put it in"),
         ({}, "documents", "got nothing, expected this field: add it"),
-        ({"documents": [], "top_k": 0}, "top_k", "got 0, expected at least 1: send such a number"),
+        (
+            {"documents": [], "top_k": 0},
+            "top_k",
+            "got 0, expected at least 1: send a larger",
+        ),
         ({"documents": [], "top_k": 1.5}, "top_k", "got 1.5, expected a whole number: send one"),
-        ({"documents": [], "threshold": 2}, "threshold", "got 2, expected at most 1.0: send such"),
+        (
+            {"documents": [], "threshold": 2},
+            "threshold",
+            "got 2, expected at most 1.0: send a",
+        ),
         ({"documents": [], "threshold": 10**400}, "threshold", "got a number of many digits, ex"),
         ({"documents": [], "explain": None}, "explain", "got null, expected true or false: send"),
         ({"documents": [], "tasks": []}, "tasks", "got a list of 0, expected at least 1 of them"),

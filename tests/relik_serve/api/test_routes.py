@@ -170,7 +170,7 @@ def test_a_pipeline_that_finds_mentions_itself_takes_none(open_client):
             return (await client.post("/v1/annotate", json={"documents": documents})).json()
 
     refused, found = asyncio.run(ask())["documents"]
-    assert "this pipeline finds them itself" in refused["error"]["detail"]
+    assert "this pipeline cannot link given ones" in refused["error"]["detail"]
     assert [span["text"] for span in found["spans"]] == ["Bob"]
 
 

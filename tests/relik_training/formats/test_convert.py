@@ -15,7 +15,7 @@ from relik.errors import ConfigError, InputError
 from relik_training.data_cli import app
 from relik_training.formats.conversion_report import MAX_EXAMPLES, Report
 from relik_training.formats.convert import Conversion, convert
-from relik_training.formats.extras import needed
+from relik_training.formats.extras import import_optional
 from relik_training.formats.table import FORMATS
 
 GOOD = {
@@ -141,7 +141,7 @@ def test_half_of_a_character_is_refused(tmp_path: Path) -> None:
     source.write_text('{"doc_id": "\\ud800", "text": "Ann", "spans": []}\n')
     code, _, error = run(source, tmp_path / "b.jsonl")
     assert code == 2
-    assert "'\\ud800' has half of a character" in error
+    assert "half of a surrogate pair in document '\\ud800'" in error
 
 
 def convert_from(name: str, source: Path) -> None:
@@ -216,7 +216,7 @@ def test_a_line_of_our_own_shape_is_checked(tmp_path: Path, row: dict[str, Any])
 
 def test_a_package_that_is_missing_is_named_with_its_command() -> None:
     with pytest.raises(ConfigError, match=r"format nif needs .* run pip install no_such_package"):
-        needed("no_such_package", "nif")
+        import_optional("no_such_package", "nif")
 
 
 def test_progress_is_told_to_the_end_of_long_files(tmp_path: Path) -> None:

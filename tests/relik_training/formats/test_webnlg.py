@@ -91,7 +91,9 @@ def test_triples_are_written_and_found_again(read: "Read", write: "Write") -> No
 
 def test_texts_without_triples_cannot_be_written(write: "Write") -> None:
     row = {"doc_id": "d", "text": "Ann", "spans": [[0, 3, "Q1", "Ann"]]}
-    with pytest.raises(InputError, match="none of 1 documents has anything that webnlg holds"):
+    with pytest.raises(
+        InputError, match="none of 1 documents has anything that webnlg can represent"
+    ):
         write("webnlg", row)
 
 

@@ -1,4 +1,4 @@
-"""Annotated texts in the formats of others: one module a format, and what they share.
+"""Converters of annotated data sets: one module per format, and their common parts.
 
-`table.FORMATS` names them, `convert.convert` runs a conversion. Nothing here imports torch.
+`table.FORMATS` lists the formats, `convert.convert` runs a conversion. No module imports torch.
 """

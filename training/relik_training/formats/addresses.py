@@ -1,4 +1,4 @@
-"""Names of entities as others write them: addresses, titles, and YAGO's escapes."""
+"""Entity ids in other data sets: Wikipedia titles, DBpedia and Wikidata addresses, YAGO names."""
 
 import re
 import unicodedata
@@ -19,25 +19,18 @@ _PLAIN = re.compile(r"[^!-~]|\\")
 
 
 def is_page(name: str) -> bool:
-    """Tell whether a name is the address of a page of Wikipedia or DBpedia.
-
-    Args:
-        name: Any name.
-
-    Returns:
-        True if it is.
-    """
+    """Tell whether a name is the address of a page of Wikipedia or DBpedia."""
     return _PAGE.match(name) is not None
 
 
 def id_and_title(address: str) -> tuple[str, dict[str, object]]:
-    """Give the id that an address ends in.
+    """Convert an address to an id.
 
     Args:
-        address: Address of a Wikidata entity, or of a page of Wikipedia or DBpedia; or any id.
+        address: Address of a Wikidata entity or of a page of Wikipedia or DBpedia; or any id.
 
     Returns:
-        The QID, the title, or what was given; and `{"title": ...}` where it is a title.
+        The QID, the title, or the argument itself; and `{"title": ...}` for a title.
     """
     item = _ITEM.fullmatch(address)
     if item:
@@ -49,13 +42,10 @@ def id_and_title(address: str) -> tuple[str, dict[str, object]]:
 
 
 def plain_title(name: str) -> str:
-    """Give a title as Wikipedia shows it.
+    """Return the title of a page as Wikipedia displays it.
 
     Args:
-        name: A title, perhaps with underscores, or the address of a page.
-
-    Returns:
-        The title: percent-decoded, with spaces.
+        name: A title, with underscores or spaces, or the address of a page.
     """
     page = _PAGE.match(name)
     decoded = unquote(page.group(1)) if page else name
@@ -63,14 +53,14 @@ def plain_title(name: str) -> str:
 
 
 def named(addresses: Sequence[str]) -> tuple[str | None, dict[str, object]]:
-    """Choose among addresses of the same thing.
+    """Choose one of several addresses of an entity.
 
     Args:
-        addresses: Addresses; those of no page at all stand for nothing known.
+        addresses: Addresses; those in the namespace of GERBIL for unknown entities are ignored.
 
     Returns:
-        As `id_and_title`, of Wikidata's address if there is one, else of the first; None and
-        nothing if there is none.
+        As `id_and_title`, of the Wikidata address if there is one, else of the first; None and an
+        empty object for NIL.
     """
     known = [each for each in addresses if not each.startswith(_UNKNOWN)]
     if not known:
@@ -82,13 +72,10 @@ def named(addresses: Sequence[str]) -> tuple[str | None, dict[str, object]]:
 
 
 def address_of(mention: Mention) -> str:
-    """Give an address that `named` gives the id of a mention for.
-
-    Args:
-        mention: A mention with an id.
+    """Return an address for the id of a mention, of which `named` returns the id again.
 
     Returns:
-        Its address at Wikidata or DBpedia, its id if that is an address, or one of our own.
+        An address at Wikidata or DBpedia, the id itself if it is an address, or a URN.
     """
     entity_id = mention.entity_id or ""
     if _ITEM.fullmatch(entity_id):
@@ -101,13 +88,10 @@ def address_of(mention: Mention) -> str:
 
 
 def to_yago(name: str) -> str:
-    """Write a name as YAGO does.
+    r"""Escape a name as YAGO does: UTF-16 units as `\uXXXX` for other than printable ASCII.
 
     Args:
-        name: A name, with underscores for spaces.
-
-    Returns:
-        The name, with UTF-16 units in hexadecimal for what is not plain ASCII.
+        name: A name with underscores for spaces.
     """
     return _PLAIN.sub(
         lambda found: "".join(
@@ -119,13 +103,6 @@ def to_yago(name: str) -> str:
 
 
 def from_yago(name: str) -> str:
-    """Read a name as YAGO writes it.
-
-    Args:
-        name: A name with escapes.
-
-    Returns:
-        The name without.
-    """
+    """Undo the escapes of a YAGO name."""
     units = _ESCAPED.sub(lambda found: chr(int(found.group(1), 16)), name)
     return units.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

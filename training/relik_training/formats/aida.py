@@ -1,4 +1,4 @@
-"""AIDA CoNLL-YAGO: a token a line, B and I, and the Wikipedia page of each mention."""
+"""AIDA CoNLL-YAGO: one token per line, B and I tags, and the Wikipedia page of each mention."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -34,9 +34,9 @@ class Aida:
     )
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; the id is the title of the page, as the id of the document its name.
+        """Read documents; the id of a mention is the title of its page.
 
-        The field `split` is train, testa or testb, where the name of the document says it.
+        The field `split` is train, testa or testb, by the name of the document.
         """
         doc_id: str | None = None
         lines: list[list[list[str]]] = []
@@ -60,12 +60,12 @@ class Aida:
             yield _record(doc_id, lines, report)
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep the longest of overlapping mentions, and no triple."""
+        """Drop triples, and all but the longest of overlapping mentions."""
         kept = in_tokens(without_triples(record, report, "aida holds no triples"), report)
         return None if kept is None else without_overlaps(kept, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tokens; a line end of the text ends a sentence."""
+        """Write tokens; each line of the text is a sentence."""
         with written(path) as out:
             for number, record in enumerate(records):
                 name = " ".join(record.doc_id.split())

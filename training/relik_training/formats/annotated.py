@@ -1,4 +1,4 @@
-"""One annotated document between two formats, checked where it is built."""
+"""The annotated document of all converters, its checked builder, and the protocol of a format."""
 
 from bisect import bisect_left
 from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
@@ -11,13 +11,13 @@ from relik_training.formats.conversion_report import Report
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mention:
-    """A span of a text and what it names.
+    """A mention of an entity.
 
     Args:
         start: First code point.
         end: One past the last code point; after `start`.
-        entity_id: Its id, or None where it has none.
-        extra: What else is known: `type`, `title`, `cluster` and the like.
+        entity_id: Its entity; None for NIL or an unlinked mention.
+        extra: Further fields: `type`, `title`, `cluster` and the like.
     """
 
     start: int
@@ -26,15 +26,7 @@ class Mention:
     extra: Mapping[str, object] = field(default_factory=dict)
 
     def text(self, key: str, default: str = "") -> str:
-        """Give something of `extra` that is a text.
-
-        Args:
-            key: Its name.
-            default: Given where it is absent, empty or no text.
-
-        Returns:
-            The text.
-        """
+        """Return a field of `extra`, or the default if it is not a non-empty string."""
         value = self.extra.get(key)
         return value if isinstance(value, str) and value else default
 
@@ -44,12 +36,10 @@ class Record:
     """An annotated document.
 
     Args:
-        doc_id: Its name.
-        text: Offsets of the mentions index it.
         mentions: In the order of the file; they may overlap.
         triples: Index of the subject's mention, relation, index of the object's mention.
-        clusters: Indices of mentions of the same thing; None where nobody grouped them.
-        fields: What else the file says of the document.
+        clusters: Indices of coreferent mentions; None if the file has no coreference.
+        fields: Further fields of the document.
     """
 
     doc_id: str
@@ -60,14 +50,7 @@ class Record:
     fields: Mapping[str, object] = field(default_factory=dict)
 
     def surface(self, mention: Mention) -> str:
-        """Give the text of a mention.
-
-        Args:
-            mention: One of `mentions`.
-
-        Returns:
-            A part of `text`.
-        """
+        """Return the surface form of a mention."""
         return self.text[mention.start : mention.end]
 
 
@@ -76,50 +59,33 @@ class Format(Protocol):
 
     @property
     def loses(self) -> str:
-        """What a file in this format cannot hold, in words; empty for nothing."""
+        """What this format cannot represent, as a message; "" for nothing."""
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents, one after the other.
+        """Read documents in the order of the file.
 
         Args:
-            path: The file; gzip where its name ends in .gz.
-            report: Counts what cannot be aligned.
-
-        Yields:
-            Documents in the order of the file.
+            path: The file; gzip if its name ends in .gz.
+            report: Counts mentions that cannot be aligned with the text.
 
         Raises:
             InputError: The file cannot be read, or has another shape.
         """
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Leave out what this format cannot hold.
-
-        Args:
-            record: A document.
-            report: Counts what is left out.
-
-        Returns:
-            What can be written, or None if nothing can.
-        """
+        """Drop what this format cannot represent; None if nothing is left."""
 
     def write(self, records: Iterable[Record], path: Path) -> None:
         """Write documents.
 
         Args:
-            records: Documents as `keep` gives them.
-            path: The file to fill; gzip where its name ends in .gz.
+            records: Documents returned by `keep`.
+            path: The file; gzip if its name ends in .gz.
         """
 
 
 class RecordBuilder:
-    """Builds a record of what a file says, and drops what does not fit the text.
-
-    Args:
-        doc_id: Name of the document.
-        text: Its text.
-        report: Counts what is dropped.
-    """
+    """Builds a record from the annotations of a file, and drops those that do not fit the text."""
 
     def __init__(self, doc_id: str, text: str, report: Report) -> None:
         if not isinstance(text, str):
@@ -133,19 +99,19 @@ class RecordBuilder:
         self._triples: list[tuple[int, str, int]] = []
 
     def mention(self, key: Hashable, mention: Mention, surface: object = None) -> None:
-        """Add a mention, if it fits the text.
+        """Add a mention, or drop it if it does not fit the text.
 
         Args:
-            key: What the file's triples and clusters call it; the first one of a key counts.
-            mention: Where it lies and what it names.
-            surface: Its text as the file says it; None where it says nothing.
+            key: Key by which the triples and clusters of the file refer to it; of several mentions
+                with one key they mean the first.
+            surface: Surface form by the file, to check the offsets; None if the file has none.
 
         Raises:
-            TypeError: The offsets are no whole numbers, or the id is no string.
+            TypeError: The offsets are not whole numbers, or the id is not a string.
         """
         span = (mention.start, mention.end)
         if not all(type(offset) is int for offset in span):
-            raise TypeError(f"span {list(span)} is not of whole numbers")
+            raise TypeError(f"offsets {list(span)} are not whole numbers")
         if not (mention.entity_id is None or isinstance(mention.entity_id, str)):
             raise TypeError(f"id {mention.entity_id!r} is neither a string nor null")
         self._spans.setdefault(key, span)
@@ -160,11 +126,6 @@ class RecordBuilder:
     def triple(self, subject: Hashable, relation: object, object_: Hashable) -> None:
         """Add a triple, if both its mentions were added.
 
-        Args:
-            subject: Key of a mention.
-            relation: Id of the relation.
-            object_: Key of a mention.
-
         Raises:
             TypeError: The relation is no string.
         """
@@ -176,12 +137,7 @@ class RecordBuilder:
             self.drop("triple without one of its spans", self._spans.get(subject))
 
     def drop(self, reason: str, span: tuple[int, int] | None = None) -> None:
-        """Count something that this document does not get.
-
-        Args:
-            reason: Why.
-            span: Its offsets as the file gave them.
-        """
+        """Count something that this document does not get."""
         self._report.drop(reason, doc_id=self._doc_id, span=span)
 
     def build(
@@ -189,15 +145,12 @@ class RecordBuilder:
         fields: Mapping[str, object] | None = None,
         clusters: Iterable[Iterable[Hashable]] | None = None,
     ) -> Record:
-        """Give the record.
+        """Return the record.
 
         Args:
-            fields: What else the file says of the document.
-            clusters: Keys of mentions of the same thing, or None where nobody grouped them;
-                those that were not added are passed over.
-
-        Returns:
-            What was added.
+            fields: Further fields of the document.
+            clusters: Keys of coreferent mentions, or None if the file has no coreference; keys of
+                dropped mentions are ignored.
         """
         groups = None
         if clusters is not None:
@@ -219,46 +172,35 @@ def select(record: Record, kept: Sequence[bool], report: Report) -> Record:
     """Keep some mentions of a record, and the triples between them.
 
     Args:
-        record: A document.
-        kept: For each mention whether it stays; who says no counts why.
+        kept: For each mention, whether to keep it; the caller reports those that it drops.
         report: Counts the triples that lose a mention.
-
-    Returns:
-        The document with the rest.
     """
     if all(kept):
         return record
-    place = {old: new for new, old in enumerate(i for i, stays in enumerate(kept) if stays)}
+    index_of = {
+        old: new for new, old in enumerate(i for i, keep_mention in enumerate(kept) if keep_mention)
+    }
     triples = []
     for subject, relation, object_ in record.triples:
-        if subject in place and object_ in place:
-            triples.append((place[subject], relation, place[object_]))
+        if subject in index_of and object_ in index_of:
+            triples.append((index_of[subject], relation, index_of[object_]))
         else:
             span = (record.mentions[subject].start, record.mentions[subject].end)
             report.drop("triple without one of its spans", doc_id=record.doc_id, span=span)
     clusters = record.clusters
     if clusters is not None:
-        remaining = (tuple(place[i] for i in group if i in place) for group in clusters)
+        remaining = (tuple(index_of[i] for i in group if i in index_of) for group in clusters)
         clusters = tuple(group for group in remaining if group)
     return replace(
         record,
-        mentions=tuple(record.mentions[i] for i in place),
+        mentions=tuple(record.mentions[i] for i in index_of),
         triples=tuple(triples),
         clusters=clusters,
     )
 
 
 def without_triples(record: Record, report: Report, reason: str) -> Record:
-    """Drop the triples of a record.
-
-    Args:
-        record: A document.
-        report: Counts them.
-        reason: Why.
-
-    Returns:
-        The document without.
-    """
+    """Drop the triples of a record, and report each with the reason."""
     for subject, _, _ in record.triples:
         span = (record.mentions[subject].start, record.mentions[subject].end)
         report.drop(reason, doc_id=record.doc_id, span=span)
@@ -266,28 +208,20 @@ def without_triples(record: Record, report: Report, reason: str) -> Record:
 
 
 def without_overlaps(record: Record, report: Report) -> Record:
-    """Drop mentions that overlap another: the longest stays, then the first.
-
-    Args:
-        record: A document.
-        report: Counts them.
-
-    Returns:
-        The document without.
-    """
+    """Keep only the longest, then the first, of overlapping mentions."""
     mentions = record.mentions
     order = sorted(
         range(len(mentions)),
         key=lambda i: (mentions[i].start - mentions[i].end, mentions[i].start, i),
     )
     kept = [False] * len(mentions)
-    taken: list[tuple[int, int]] = []
+    spans: list[tuple[int, int]] = []
     for i in order:
         span = (mentions[i].start, mentions[i].end)
-        at = bisect_left(taken, span)
-        clear = at == 0 or taken[at - 1][1] <= span[0]
-        if clear and (at == len(taken) or span[1] <= taken[at][0]):
-            taken.insert(at, span)
+        at = bisect_left(spans, span)
+        clear = at == 0 or spans[at - 1][1] <= span[0]
+        if clear and (at == len(spans) or span[1] <= spans[at][0]):
+            spans.insert(at, span)
             kept[i] = True
         else:
             report.drop("span overlaps another", doc_id=record.doc_id, span=span)

@@ -1,4 +1,4 @@
-"""BLINK and KILT: one mention a line, with its context on both sides."""
+"""BLINK and KILT: one mention per line, with its left and right context."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -9,7 +9,7 @@ from relik_training.formats.addresses import plain_title
 from relik_training.formats.annotated import Mention, Record, RecordBuilder, without_triples
 from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import expecting, read_objects, write_objects
-from relik_training.formats.tokens import stands_apart
+from relik_training.formats.tokens import is_pretokenised
 
 _SHAPE = (
     'BLINK {"context_left", "mention", "context_right", "label_id"} or KILT {"input": '
@@ -21,10 +21,10 @@ _OPENING = "([{\"'\u201c\u2018\u00ab-/@#$"
 
 
 class Blink:
-    """Lines of one mention each; neighbours of the same text become one document.
+    """Lines of one mention each; consecutive lines with the same text are one document.
 
     Args:
-        kilt: Write KILT's `input` and `output` in place of BLINK's three parts.
+        kilt: Write KILT's `input` and `output` instead of BLINK's three parts.
     """
 
     loses = "triples, types, clusters, other fields, documents without spans"
@@ -33,7 +33,7 @@ class Blink:
         self._kilt = kilt
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read BLINK or KILT; an id that is a row number gives way to the title."""
+        """Read BLINK or KILT; a title replaces an id that is a row number."""
         parts = (_part(where, row) for where, row in read_objects(path, report))
         for (doc_id, text), group in groupby(parts, key=lambda part: part[0]):
             builder: RecordBuilder | None = None
@@ -45,7 +45,7 @@ class Blink:
                 yield builder.build()
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep documents with mentions, and no triple."""
+        """Drop triples, and documents without mentions."""
         record = without_triples(record, report, "blink and kilt hold no triples")
         if not record.mentions:
             report.drop("document without spans", doc_id=record.doc_id)
@@ -56,7 +56,7 @@ class Blink:
         return record
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line a mention."""
+        """Write one line per mention."""
         row = _kilt_row if self._kilt else _blink_row
         write_objects(
             (
@@ -73,25 +73,29 @@ def _part(where: str, row: dict[str, Any]) -> tuple[tuple[str | None, str], str,
         left, surface, right = _kilt_context(row) if "input" in row else _blink_context(row)
         if not surface:
             raise ValueError("the mention is empty")
-        given = row.get("doc_id")
+        doc_id_field = row.get("doc_id")
         name = row.get("query_id", row.get("id", where.rpartition(" ")[2]))
         entity_id, extra = _entity(row)
         mention = Mention(
             start=len(left), end=len(left) + len(surface), entity_id=entity_id, extra=extra
         )
-    key = (None if given is None else str(given), left + surface + right)
+    key = (None if doc_id_field is None else str(doc_id_field), left + surface + right)
     return key, str(name), mention
 
 
 def _blink_context(row: dict[str, Any]) -> tuple[str, str, str]:
     left, surface, right = row["context_left"], row["mention"], row["context_right"]
-    # BLINK strips its contexts; ours say by `start` that they are whole.
+    # BLINK strips white space from the contexts; `start` shows that they are complete.
     if row.get("start") != len(left):
-        # At the seam nobody can tell; a letter there keeps its punctuation from counting.
-        apart = stands_apart(f"{left}x") or stands_apart(f"x{right}")
-        if left and not left[-1].isspace() and (apart or left[-1] not in _OPENING):
+        # Punctuation at the cut may have lost its space: a letter keeps it from counting.
+        pretokenised = is_pretokenised(f"{left}x") or is_pretokenised(f"x{right}")
+        if left and not left[-1].isspace() and (pretokenised or left[-1] not in _OPENING):
             left += " "
-        if right and not right[0].isspace() and (apart or right[0].isalnum() or right[0] == "("):
+        if (
+            right
+            and not right[0].isspace()
+            and (pretokenised or right[0].isalnum() or right[0] == "(")
+        ):
             right = f" {right}"
     return left, surface, right
 

@@ -1,17 +1,17 @@
-"""What a conversion did: how much was written, and what was dropped, and why."""
+"""The report of a conversion: counts of what was written, and of what was dropped by reason."""
 
 from collections import Counter
 from collections.abc import Callable
 from typing import TypeAlias
 
-Tell: TypeAlias = Callable[[int, int], None]
-"""Called with how much of the input is done, and how much there is."""
+ProgressCallback: TypeAlias = Callable[[int, int], None]
+"""Called with how much of the input is read, and its size, in the same unit."""
 
 MAX_EXAMPLES = 20
 
 
-def _untold(_done: int, _total: int) -> None:
-    """Leave progress unsaid."""
+def _no_progress(_done: int, _total: int) -> None:
+    """Ignore progress."""
 
 
 class Report:
@@ -21,7 +21,7 @@ class Report:
         progress: Called while the input is read.
     """
 
-    def __init__(self, progress: Tell = _untold) -> None:
+    def __init__(self, progress: ProgressCallback = _no_progress) -> None:
         self.progress = progress
         self.documents = 0
         self.spans = 0
@@ -33,16 +33,15 @@ class Report:
 
     @property
     def dropped(self) -> int:
-        """How many spans, links, triples and documents were not written."""
+        """Number of spans, links, triples and documents that were not written."""
         return self._dropped.total()
 
     def drop(self, reason: str, *, doc_id: str, span: tuple[int, int] | None = None) -> None:
-        """Count one thing that is not written.
+        """Count a span, link, triple or document that is not written.
 
         Args:
-            reason: Why; the same words for the same reason.
-            doc_id: Document it belongs to.
-            span: Its offsets as the file gave them; None where it is no span.
+            reason: Key of the count.
+            span: Its offsets in the file; None for a document.
         """
         self._dropped[reason] += 1
         if len(self._examples) < MAX_EXAMPLES:
@@ -50,32 +49,26 @@ class Report:
             self._examples.append({"doc_id": doc_id, "span": place, "reason": reason})
 
     def note(self, what: str) -> None:
-        """Count one thing that was written otherwise than it was read.
+        """Count a change that is no loss.
 
         Args:
-            what: What happened; the same words for the same thing.
+            what: Key of the count.
         """
         self._notes[what] += 1
 
     def count(self, *, spans: int, linked: int, triples: int) -> None:
-        """Count one document that is written.
-
-        Args:
-            spans: How many spans it has.
-            linked: How many of them have an id.
-            triples: How many triples it has.
-        """
+        """Count a written document."""
         self.documents += 1
         self.spans += spans
         self.linked += linked
         self.triples += triples
 
     def as_dict(self) -> dict[str, object]:
-        """Give the report as JSON values.
+        """Return the report as JSON values.
 
         Returns:
-            Counts of what was written; what was dropped by reason, most frequent first; the
-            first examples of it; and what was written otherwise, by kind.
+            Counts of what was written; `dropped` by reason, most frequent first; `examples`, the
+            first of these; and `notes`, changes by kind.
         """
         return {
             "documents": self.documents,

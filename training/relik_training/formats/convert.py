@@ -1,4 +1,4 @@
-"""One conversion: read, link, leave out what the target cannot hold, count, write."""
+"""The conversion of a data set: read, link, drop what the target cannot represent, write."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,15 +14,12 @@ from relik_training.formats.titles import EntityMap, read_entity_map
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
-    """What is to be converted.
+    """Source, target and options of a conversion.
 
     Args:
-        source: File to read.
-        target: File to make or replace.
-        source_format: Name of its format.
-        target_format: Name of its format.
-        entities: File of ids by title, or None.
-        strict: Make no file if anything is dropped.
+        target: File to create or replace.
+        entities: File of entity ids by Wikipedia title; None to keep the ids of the source.
+        strict: Write no file if anything is dropped.
     """
 
     source: Path
@@ -34,14 +31,10 @@ class Conversion:
 
 
 def convert(conversion: Conversion, report: Report) -> None:
-    """Run a conversion; the target is there when all of it is.
-
-    Args:
-        conversion: What to convert.
-        report: Filled with counts.
+    """Run a conversion; the target appears when it is complete.
 
     Raises:
-        InputError: A file or the name of a format is wrong, nothing can be kept, or something was
+        InputError: A file or the name of a format is wrong, no document is left, or something was
             dropped and `strict` is set.
         ConfigError: A format needs a package that is not installed.
     """
@@ -49,25 +42,25 @@ def convert(conversion: Conversion, report: Report) -> None:
     target = format_named(conversion.target_format)
     if conversion.source.resolve() == conversion.target.resolve():
         raise InputError(
-            f"{conversion.target}: got the file that is read, expected another: what is dropped "
-            "would be lost"
+            f"{conversion.target}: got the file that is read, expected another: give a new file "
+            "name"
         )
     ids = None if conversion.entities is None else read_entity_map(conversion.entities)
     with written_aside(conversion.target) as draft:
-        passed = _Passed()
-        records = _kept(source.read(conversion.source, report), ids, target, report, passed)
+        position = _Position()
+        records = _kept(source.read(conversion.source, report), ids, target, report, position)
         try:
             target.write(records, draft)
         except UnicodeEncodeError as error:
             raise InputError(
-                f"{conversion.source}: document {passed.doc_id!r} has half of a character "
-                f"({error.reason}): write its text anew"
+                f"{conversion.source}: got half of a surrogate pair in document "
+                f"{position.doc_id!r} ({error.reason}), expected Unicode text: correct it"
             ) from error
-        _check(conversion, report, passed)
+        _check(conversion, report, position)
 
 
-class _Passed:
-    """How much was read so far."""
+class _Position:
+    """Number of documents read so far, and the id of the last."""
 
     def __init__(self) -> None:
         self.documents = 0
@@ -79,11 +72,11 @@ def _kept(
     ids: EntityMap | None,
     target: Format,
     report: Report,
-    passed: _Passed,
+    position: _Position,
 ) -> Iterator[Record]:
     for record in records:
-        passed.documents += 1
-        passed.doc_id = record.doc_id
+        position.documents += 1
+        position.doc_id = record.doc_id
         linked = record if ids is None else ids.link(record, report)
         kept = target.keep(linked, report)
         if kept is None:
@@ -96,20 +89,20 @@ def _kept(
         yield kept
 
 
-def _check(conversion: Conversion, report: Report, passed: _Passed) -> None:
-    if not passed.documents:
+def _check(conversion: Conversion, report: Report, position: _Position) -> None:
+    if not position.documents:
         raise InputError(
-            f"{conversion.source}: got no documents, expected {conversion.source_format}: give a "
-            "file that has some"
+            f"{conversion.source}: got no documents, expected one or more in the format "
+            f"{conversion.source_format}: give another file"
         )
     if not report.documents:
         raise InputError(
-            f"{conversion.source}: none of {passed.documents} documents has anything that "
-            f"{conversion.target_format} holds: convert to another format"
+            f"{conversion.source}: none of {position.documents} documents has anything that "
+            f"{conversion.target_format} can represent: convert to another format"
         )
     if conversion.strict and report.dropped:
         raise InputError(
-            f"{conversion.source}: {report.dropped} things cannot be written as "
-            f"{conversion.target_format}, expected none with --strict: {conversion.target} was "
-            "not made; correct them, or leave --strict away"
+            f"{conversion.source}: got {report.dropped} annotations that "
+            f"{conversion.target_format} cannot represent, expected none with --strict: correct "
+            f"them, or leave --strict out; {conversion.target} was not written"
         )

@@ -1,4 +1,4 @@
-"""spaCy's DocBin: documents with named entities and their ids, as `spacy train` reads them."""
+"""spaCy's DocBin: documents with named entities and their ids, the input of `spacy train`."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,7 +13,7 @@ from relik_training.formats.annotated import (
     without_triples,
 )
 from relik_training.formats.conversion_report import Report
-from relik_training.formats.extras import needed
+from relik_training.formats.extras import import_optional
 from relik_training.formats.spert import UNTYPED
 from relik_training.formats.streams import read_bytes, written
 from relik_training.formats.tokens import cut, in_tokens
@@ -31,13 +31,13 @@ class DocBin:
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
         """Read documents; spans are those of `Doc.ents`."""
-        spacy = needed("spacy", "docbin")
-        tokens = needed("spacy.tokens", "docbin")
-        packed = read_bytes(path)
-        if not packed:
+        spacy = import_optional("spacy", "docbin")
+        tokens = import_optional("spacy.tokens", "docbin")
+        content = read_bytes(path)
+        if not content:
             return
         try:
-            documents = tokens.DocBin().from_bytes(packed)
+            documents = tokens.DocBin().from_bytes(content)
             vocabulary = spacy.blank("xx").vocab
             for number, doc in enumerate(documents.get_docs(vocabulary)):
                 report.progress(number + 1, len(documents))
@@ -48,14 +48,14 @@ class DocBin:
             ) from error
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep the longest of overlapping mentions, and no triple."""
+        """Drop triples, and all but the longest of overlapping mentions."""
         kept = in_tokens(without_triples(record, report, "docbin holds no triples"), report)
         return None if kept is None else without_overlaps(kept, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tokens cut at white space, mentions and punctuation; the text stays as it is."""
-        spacy = needed("spacy", "docbin")
-        tokens = needed("spacy.tokens", "docbin")
+        """Write tokens, split at white space, mentions and punctuation; the text is unchanged."""
+        spacy = import_optional("spacy", "docbin")
+        tokens = import_optional("spacy.tokens", "docbin")
         vocabulary = spacy.blank("xx").vocab
         documents = tokens.DocBin(store_user_data=True)
         for record in records:
@@ -83,7 +83,7 @@ def _doc(tokens: Any, vocabulary: Any, record: Record) -> Any:
     end = 0
     for start, stop in [*cut(record).offsets, (len(record.text), len(record.text))]:
         gap = record.text[end:start]
-        # spaCy keeps one space with the word before it; other white space is a word.
+        # In spaCy one space belongs to the token before it; other white space is a token.
         if gap and words and gap[0] == " ":
             spaces[-1] = True
             gap = gap[1:]

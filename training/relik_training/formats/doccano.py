@@ -13,7 +13,7 @@ _SHAPE = (
     '{"text", "label": [[start, end, label]]} or {"text", "entities": [{"id", "start_offset", '
     '"end_offset", "label"}], "relations": [{"from_id", "to_id", "type"}]}'
 )
-# Doccano keeps what it does not know, such as this, and exports it again.
+# Doccano stores unknown fields such as this one, and exports them again.
 _IDS = "entity_ids"
 
 
@@ -21,8 +21,8 @@ class Doccano:
     """Lines of documents; offsets count code points, unless the project counts graphemes."""
 
     loses = (
-        "clusters, other fields; spans without a type get the label Entity; ids stand beside the "
-        "spans, and are lost where an annotator moves one"
+        "clusters, other fields; spans without a type get the label Entity; an id is lost if an "
+        "annotator moves its span"
     )
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
@@ -37,7 +37,7 @@ class Doccano:
         return record
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line a document, in the shape with relations."""
+        """Write one line per document, in the shape with relations."""
         write_objects((_row(record) for record in records), path)
 
 
@@ -49,11 +49,11 @@ def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
         for start, end, entity_id in row.get(_IDS, ()):
             ids.setdefault((start, end), []).append(entity_id)
         for entity in row["entities"]:
-            place = (entity["start_offset"], entity["end_offset"])
+            span = (entity["start_offset"], entity["end_offset"])
             mention = Mention(
-                start=place[0],
-                end=place[1],
-                entity_id=ids[place].pop(0) if ids.get(place) else None,
+                start=span[0],
+                end=span[1],
+                entity_id=ids[span].pop(0) if ids.get(span) else None,
                 extra={"type": str(entity["label"])},
             )
             builder.mention(entity["id"], mention)

@@ -18,23 +18,23 @@ _DOC_ID = "_doc_id"
 
 
 class Docred:
-    """One JSON array; a triple is between things, each a cluster of mentions."""
+    """One JSON array; a triple relates entities, each a cluster of mentions."""
 
     loses = "ids, other fields, which mentions a triple names; spans without a type get MISC"
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; a triple is placed between the closest mentions of its two things."""
+        """Read documents; a triple relates the closest mentions of its two entities."""
         for where, row in read_objects(path, report):
             with expecting(where, _SHAPE):
                 record = _record(row, report)
             yield record
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep what tokens can hold, in documents that have some."""
+        """Strip white space from mentions, and drop documents without tokens."""
         return in_tokens(record, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write clusters; a mention without one is its own."""
+        """Write clusters; a mention without one becomes a cluster."""
         write_array((_row(record) for record in records), path)
 
 
@@ -52,19 +52,21 @@ def _record(row: dict[str, Any], report: Report) -> Record:
             if _add(builder, key, mention, begins, tokens):
                 keys.append(key)
         clusters.append(keys)
-    places = {
+    first_token = {
         (number, position): begins[mention["sent_id"]] + mention["pos"][0]
         for number, vertex in enumerate(row["vertexSet"])
         for position, mention in enumerate(vertex)
         if (number, position) in clusters[number]
     }
-    things = dict(enumerate(clusters))
+    entities = dict(enumerate(clusters))
     for label in row.get("labels") or ():
-        pairs = list(product(things[label["h"]], things[label["t"]]))
-        # A mention is not related to itself unless the thing has no other.
-        apart = [(head, tail) for head, tail in pairs if head != tail] or pairs
+        pairs = list(product(entities[label["h"]], entities[label["t"]]))
+        # A mention is related to itself only if its entity has no other mention.
+        distinct = [(head, tail) for head, tail in pairs if head != tail] or pairs
         closest = min(
-            apart, key=lambda pair: abs(places[pair[0]] - places[pair[1]]), default=(None, None)
+            distinct,
+            key=lambda pair: abs(first_token[pair[0]] - first_token[pair[1]]),
+            default=(None, None),
         )
         builder.triple(closest[0], str(label["r"]), closest[1])
     return builder.build({"title": str(row["title"])}, clusters)
@@ -127,7 +129,7 @@ def _row(record: Record) -> dict[str, object]:
 
 
 def _clusters(record: Record) -> list[list[int]]:
-    """Give each mention one cluster: that of the record, or its own."""
+    """Return the clusters of the record, and one more for each mention without a cluster."""
     groups: list[list[int]] = []
     placed: set[int] = set()
     for group in record.clusters or ():

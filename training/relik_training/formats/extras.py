@@ -1,4 +1,4 @@
-"""Packages that only one format needs."""
+"""Import of optional packages that a single format needs."""
 
 from importlib import import_module
 from typing import Any
@@ -6,18 +6,11 @@ from typing import Any
 from relik.errors import ConfigError
 
 
-def needed(package: str, format_name: str) -> Any:
-    """Import a package that a plain install lacks.
-
-    Args:
-        package: Its name.
-        format_name: The format that needs it.
-
-    Returns:
-        The module.
+def import_optional(package: str, format_name: str) -> Any:
+    """Import an optional package.
 
     Raises:
-        ConfigError: It is not installed; the message says how to install it.
+        ConfigError: It is not installed; the message has the command that installs it.
     """
     try:
         return import_module(package)

@@ -1,8 +1,7 @@
 """Label Studio JSON: tasks with results of type labels, choices or taxonomy, and relation.
 
-Label Studio has counted code points since its text regions were fixed for emoji in October 2021
-(its pull request 1559), and UTF-16 units before. An export repeats the text of each region, which
-says which of the two a task has.
+Offsets count code points since October 2021 (pull request 1559 of Label Studio), and UTF-16 units
+before. An export repeats the text of each region, which shows the unit of its offsets.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,7 @@ from relik_training.formats.streams import expecting, read_objects, write_array
 _SHAPE = '{"data": {"text"}, "annotations": [{"result": [{"id", "type": "labels", "value"}]}]}'
 _LABELS = ("labels", "hypertextlabels")
 _IDS = ("choices", "taxonomy")
-# What an arrow without a label says.
+# Relation of an arrow without a label.
 _UNLABELLED = "related"
 
 
@@ -28,7 +27,7 @@ class LabelStudio:
     loses = "clusters, other fields; spans without a type get the label Entity"
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read an export; of several annotations of a task the first that was not cancelled."""
+        """Read an export; of a task with several annotations, the first not cancelled."""
         for number, (where, task) in enumerate(read_objects(path, report)):
             with expecting(where, _SHAPE):
                 record = _record(task, str(number), report)
@@ -39,7 +38,7 @@ class LabelStudio:
         return record
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tasks with one annotation; offsets count code points, as Label Studio's do."""
+        """Write tasks with one annotation; offsets count code points."""
         write_array((_task(record) for record in records), path)
 
 
@@ -89,14 +88,14 @@ def _regions(results: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
 
 
 def _claim(value: dict[str, Any], text: str) -> tuple[int, int, str | None]:
-    # Offsets of an HTML region are paths; beside them stand those in the whole text.
-    place = value.get("globalOffsets", value)
+    # Offsets of an HTML region are relative to an XPath; globalOffsets are relative to the text.
+    offsets = value.get("globalOffsets", value)
     surface = value.get("text")
     if not isinstance(surface, str):
-        return place["start"], place["end"], None
-    # The line ends of a region are written as a backslash and an n.
+        return offsets["start"], offsets["end"], None
+    # Label Studio escapes the line ends of a region as a backslash and an n.
     surface = surface if "\\n" in text else surface.replace("\\n", "\n")
-    return place["start"], place["end"], surface
+    return offsets["start"], offsets["end"], surface
 
 
 def _entity_id(value: dict[str, Any]) -> str | None:
@@ -118,16 +117,16 @@ def _relate(builder: RecordBuilder, relation: dict[str, Any]) -> None:
 def _task(record: Record) -> dict[str, object]:
     results: list[dict[str, object]] = []
     for number, mention in enumerate(record.mentions):
-        place = {
+        offsets = {
             "start": mention.start,
             "end": mention.end,
             "text": record.surface(mention),
         }
         region = {"id": f"span{number}", "to_name": "text"}
-        labels = {**place, "labels": [mention.text("type", UNTYPED)]}
+        labels = {**offsets, "labels": [mention.text("type", UNTYPED)]}
         results.append({**region, "from_name": "label", "type": "labels", "value": labels})
         if mention.entity_id is not None:
-            taxonomy = {**place, "taxonomy": [[mention.entity_id]]}
+            taxonomy = {**offsets, "taxonomy": [[mention.entity_id]]}
             results.append({**region, "from_name": "entity", "type": "taxonomy", "value": taxonomy})
     results.extend(
         {

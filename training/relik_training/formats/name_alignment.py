@@ -1,4 +1,4 @@
-"""Finds names of a knowledge base in a text that says them its own way."""
+"""Alignment of entity names with a text that writes them differently, as in WebNLG."""
 
 import re
 import unicodedata
@@ -7,22 +7,22 @@ from collections.abc import Iterable, Iterator
 from relik_training.formats.addresses import plain_title
 
 _QUOTED = re.compile(r'^"(.*)"(?:@\w+|\^\^\S+)?$')
-_APART = re.compile(r"(?: ?\([^()]*\)|, .*)$")
+_QUALIFIER = re.compile(r"(?: ?\([^()]*\)|, .*)$")
 _ZEROS = re.compile(r"(?<=\d)\.0+$")
 
 
 def align(text: str, names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
-    """Find names in a text, whatever their case, accents, punctuation and underscores.
+    """Find names in a text, regardless of case, accents, punctuation and underscores.
 
-    Longer names are placed first, and a shorter one where none lies already, if it can.
+    Longer names are placed first; a shorter name avoids their spans if it can. The text may omit
+    a qualifier such as `(mascot)` or `, Texas`.
 
     Args:
-        text: The text.
-        names: As WebNLG writes them: `Aarhus_Airport`, `"a literal"@en`, `2776.0`.
+        names: Names as WebNLG writes them: `Aarhus_Airport`, `"a literal"@en`, `2776.0`.
 
     Returns:
-        Start and end of each name in code points, in the order first given; None where it is not
-        in the text. What tells a name from others, `(mascot)` or `, Texas`, may be missing there.
+        Start and end of each name in code points, in order of first occurrence; None for a name
+        that is not in the text.
     """
     words = _words(text)
     found: dict[str, tuple[int, int] | None] = dict.fromkeys(names)
@@ -38,17 +38,17 @@ def align(text: str, names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
 
 def _forms(name: str) -> Iterator[list[str]]:
     plain = plain_title(_QUOTED.sub(r"\1", name))
-    for form in (plain, _APART.sub("", plain), _ZEROS.sub("", plain)):
+    for form in (plain, _QUALIFIER.sub("", plain), _ZEROS.sub("", plain)):
         yield [word for word, _, _ in _words(form)]
 
 
-def _places(words: list[tuple[str, int, int]], wanted: list[str]) -> list[tuple[int, int]]:
-    if not wanted:
+def _places(words: list[tuple[str, int, int]], name: list[str]) -> list[tuple[int, int]]:
+    if not name:
         return []
     return [
-        (words[at][1], words[at + len(wanted) - 1][2])
-        for at in range(len(words) - len(wanted) + 1)
-        if all(words[at + i][0] == word for i, word in enumerate(wanted))
+        (words[at][1], words[at + len(name) - 1][2])
+        for at in range(len(words) - len(name) + 1)
+        if all(words[at + i][0] == word for i, word in enumerate(name))
     ]
 
 
@@ -66,5 +66,5 @@ def _words(text: str) -> list[tuple[str, int, int]]:
 
 
 def _folded(word: str) -> str:
-    apart = unicodedata.normalize("NFKD", word.casefold())
-    return "".join(character for character in apart if not unicodedata.combining(character))
+    decomposed = unicodedata.normalize("NFKD", word.casefold())
+    return "".join(character for character in decomposed if not unicodedata.combining(character))

@@ -1,4 +1,4 @@
-"""NIF 2.0 in Turtle, in which GERBIL and its data sets exchange linked texts; read by rdflib."""
+"""NIF 2.0 in Turtle, the format of GERBIL and its data sets; parsed by rdflib."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ from relik_training.formats.annotated import (
     without_triples,
 )
 from relik_training.formats.conversion_report import Report
-from relik_training.formats.extras import needed
+from relik_training.formats.extras import import_optional
 from relik_training.formats.offsets import CODE_POINTS, in_code_points
 from relik_training.formats.streams import expecting, read_text, written
 
@@ -25,13 +25,13 @@ _DOCUMENT = "urn:relik:document:"
 
 
 class Nif:
-    """Contexts with their text, and phrases of them with offsets and what they name."""
+    """Contexts with their text, and phrases with offsets and the address of their entity."""
 
     loses = "triples, types, clusters, other fields, a second span at the same place"
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
         """Read contexts in the order of their addresses; the whole file is held in memory."""
-        rdflib = needed("rdflib", "nif")
+        rdflib = import_optional("rdflib", "nif")
         graph = _parsed(rdflib, path, report)
         terms = _Terms(rdflib)
         of_context: dict[Any, list[Any]] = {}
@@ -49,21 +49,21 @@ class Nif:
             yield record
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep one mention at each place, and no triple."""
+        """Drop triples, and all but the first mention of each span."""
         record = without_triples(record, report, "nif holds no triples")
-        places: set[tuple[int, int]] = set()
+        spans: set[tuple[int, int]] = set()
         kept = []
         for mention in record.mentions:
             span = (mention.start, mention.end)
-            kept.append(span not in places)
-            if span in places:
+            kept.append(span not in spans)
+            if span in spans:
                 report.drop("second span at the same place", doc_id=record.doc_id, span=span)
-            places.add(span)
+            spans.add(span)
         return select(record, kept, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write Turtle of one statement a line; offsets count code points, as NIF has it."""
-        rdflib = needed("rdflib", "nif")
+        """Write Turtle, one statement per line; offsets count code points, as NIF defines them."""
+        rdflib = import_optional("rdflib", "nif")
         terms = _Terms(rdflib)
         with written(path) as out:
             for number, record in enumerate(records):
@@ -75,7 +75,7 @@ class Nif:
 
 
 class _Terms:
-    """The words of NIF that we read and write."""
+    """The terms of NIF that are read and written."""
 
     def __init__(self, rdflib: Any) -> None:
         self.kind = rdflib.RDF.type
@@ -92,7 +92,7 @@ class _Terms:
 
 
 def _parsed(rdflib: Any, path: Path, report: Report) -> Any:
-    syntax = needed("rdflib.plugins.parsers.notation3", "nif")
+    syntax = import_optional("rdflib.plugins.parsers.notation3", "nif")
     text = read_text(path, report)
     try:
         return rdflib.Graph().parse(data=text, format="turtle")

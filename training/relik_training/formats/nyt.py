@@ -1,4 +1,4 @@
-"""NYT as JSON Lines of mentions without offsets, and the variant of CopyRE and CasRel."""
+"""NYT JSON Lines: mentions without offsets, and the variant of CopyRE and CasRel."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -23,7 +23,7 @@ class Nyt:
     loses = "ids, offsets (a span is the first match of its text), clusters, other fields"
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; a span is the first match of its text, a whole word if there is one."""
+        """Read documents; a span is the first match of its text, as whole words if there is one."""
         for number, (where, row) in enumerate(read_objects(path, report)):
             with expecting(where, _SHAPE):
                 record = _record(row, str(number), report)
@@ -31,14 +31,14 @@ class Nyt:
             yield record
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep the first mention of each text, and the triples between texts."""
-        found = {record.surface(mention) for mention in record.mentions}
-        for _ in range(len(record.mentions) - len(found)):
+        """Keep everything; mentions with the same surface form become one when written."""
+        surfaces = {record.surface(mention) for mention in record.mentions}
+        for _ in range(len(record.mentions) - len(surfaces)):
             report.note("spans that share their text with another, written once")
         return record
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line a document."""
+        """Write one line per document."""
         write_objects((_row(record) for record in records), path)
 
 
@@ -71,19 +71,11 @@ def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
 
 
 def first_match(text: str, surface: str) -> int:
-    """Find the first place of a string: as whole words if there is one, else anywhere.
-
-    Args:
-        text: Where to look.
-        surface: What to find.
-
-    Returns:
-        Its first code point, or -1.
-    """
+    """Return the start of the first match, as whole words if there is one; -1 without a match."""
     if not surface:
         return -1
-    found = re.search(rf"(?<!\w){re.escape(surface)}(?!\w)", text)
-    return found.start() if found else text.find(surface)
+    surfaces = re.search(rf"(?<!\w){re.escape(surface)}(?!\w)", text)
+    return surfaces.start() if surfaces else text.find(surface)
 
 
 def _row(record: Record) -> dict[str, object]:

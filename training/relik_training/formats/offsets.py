@@ -1,7 +1,7 @@
-"""Offsets that count UTF-16 units or UTF-8 bytes, as offsets that count code points.
+"""Conversion of offsets in UTF-16 units or UTF-8 bytes to code points.
 
-JavaScript and Java count UTF-16 units, Go and Rust UTF-8 bytes. Where a file repeats the text of
-each span, what it counts can be told from whether those texts are found.
+JavaScript and Java count UTF-16 units, Go and Rust UTF-8 bytes. If a file repeats the text of each
+span, the unit is the one whose offsets match those texts.
 """
 
 from collections.abc import Sequence
@@ -15,16 +15,14 @@ _UNITS = (CODE_POINTS, UTF_16, UTF_8)
 def in_code_points(
     text: str, claims: Sequence[tuple[int, int, str | None]]
 ) -> tuple[str, list[tuple[int, int]]]:
-    """Tell what the offsets of a document count, and convert them.
+    """Detect the unit of the offsets of a document, and convert them to code points.
 
     Args:
-        text: The text.
-        claims: Start, end and surface of each span as a file gives them; the surface is None
-            where it gives none.
+        claims: Start, end and surface form of each span by the file; None for no surface form.
 
     Returns:
-        What they count, and start and end in code points, in the order given. Offsets inside a
-        character, or after the text, come back as -1.
+        The unit, and start and end of each span in code points, in order. Offsets inside a
+        character, or after the text, are -1.
     """
     as_given = [(start, end) for start, end, _ in claims]
     if text.isascii():

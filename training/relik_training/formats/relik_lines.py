@@ -1,4 +1,4 @@
-"""Our own shape: JSON Lines of texts, spans with code-point offsets, and triples between spans."""
+"""ReLiK JSON Lines, the native format: texts, spans in code points, triples between spans."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,7 +18,7 @@ class Relik:
     loses = ""
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; spans whose surface is not at their offsets are dropped."""
+        """Read documents; drop spans whose surface form is not at their offsets."""
         for number, (where, row) in enumerate(read_objects(path, report)):
             with expecting(where, _SHAPE):
                 record = _record(row, str(number), report)
@@ -29,7 +29,7 @@ class Relik:
         return record
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line a document."""
+        """Write one line per document."""
         write_objects((_row(record) for record in records), path)
 
 

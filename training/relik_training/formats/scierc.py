@@ -14,26 +14,26 @@ _SHAPE = '{"doc_key", "sentences": [[token]], "ner": [[[first, last, type]]], "r
 
 
 class Scierc:
-    """Lines of documents; offsets count the tokens of the document, the last one is included."""
+    """Lines of documents; offsets count tokens of the document, and the end is inclusive."""
 
     loses = (
-        "ids, other fields, which of several spans at one place a triple or a cluster means; spans "
-        "without a type get the type Entity"
+        "ids, other fields, which of several identical spans a triple or a cluster refers to; "
+        "spans without a type get the type Entity"
     )
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; sentences are joined by line feeds, if the text is not kept."""
+        """Read documents; without the original text, join sentences by line feeds."""
         for number, (where, row) in enumerate(read_objects(path, report)):
             with expecting(where, _SHAPE):
                 record = _record(row, str(number), report)
             yield record
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep what tokens can hold, in documents that have some."""
+        """Strip white space from mentions, and drop documents without tokens."""
         return in_tokens(record, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line a document; a line of its text is a sentence, or more where triples go."""
+        """Write one line per document; lines of the text are sentences, joined for triples."""
         write_objects((_row(record) for record in records), path)
 
 

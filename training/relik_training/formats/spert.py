@@ -1,4 +1,4 @@
-"""SpERT JSON, as CoNLL04 and SciERC are given for SpERT: tokens, typed entities, relations."""
+"""SpERT JSON, in which SpERT distributes CoNLL04 and SciERC: tokens, typed entities, relations."""
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -13,27 +13,27 @@ _SHAPE = (
     '{"tokens", "entities": [{"type", "start", "end"}], "relations": [{"type", "head", "tail"}]}'
 )
 UNTYPED = "Entity"
-"""Type that mentions without one are written with."""
+"""Type that is written for mentions without a type."""
 
 
 class Spert:
-    """One JSON array; offsets count tokens, the end is one past the last."""
+    """One JSON array; offsets count tokens, and the end is exclusive."""
 
     loses = "ids, clusters, other fields; spans without a type get the type Entity"
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; their text is the tokens with a space between, if none is kept."""
+        """Read documents; without the original text, join tokens by spaces."""
         for number, (where, row) in enumerate(read_objects(path, report)):
             with expecting(where, _SHAPE):
                 record = _record(row, str(number), report)
             yield record
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep what tokens can hold, in documents that have some."""
+        """Strip white space from mentions, and drop documents without tokens."""
         return in_tokens(record, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tokens, and beside them the text that they were cut from."""
+        """Write tokens and, as a further field, the original text."""
         write_array((_row(record) for record in records), path)
 
 

@@ -1,4 +1,4 @@
-"""Documents in parts: some to train on, some to choose settings by, some to measure on."""
+"""Random split of documents into train, dev and test."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -17,17 +17,16 @@ PARTS = ("train", "dev", "test")
 def split_documents(
     source: Path, out: Path, *, dev: float, test: float, seed: int
 ) -> dict[str, list[dict[str, Any]]]:
-    """Draw which documents are trained on, and write each part to a file of its own.
+    """Split documents into train, dev and test, and write a file for each part.
 
-    Documents with the same text stay together, so that no text is measured that was trained on.
+    Documents with the same text are in the same part.
 
     Args:
         source: JSON Lines with a `text`, plain or .gz.
-        out: Folder of train.jsonl, dev.jsonl and test.jsonl, which are made or replaced; a part
-            whose share is 0 has no file.
-        dev: Share of the documents that settings are chosen by, 0..1.
-        test: Share of the documents that are measured, 0..1.
-        seed: Seed of the draw; the same one gives the same parts.
+        out: Folder for train.jsonl, dev.jsonl and test.jsonl, which are created or replaced; a
+            part whose share is 0 has no file.
+        dev: Share of the development set, 0..1.
+        test: Share of the test set, 0..1.
 
     Returns:
         Documents by part, in the order of the source.
@@ -45,24 +44,24 @@ def split_documents(
     rows = [_row(value, where) for where, value in read_objects(source, Report())]
     part_of = _drawn(rows, shares, np.random.default_rng(seed))
     parts = {name: [row for row in rows if part_of[row["text"]] == name] for name in PARTS}
-    for name, held in parts.items():
+    for name, documents in parts.items():
         wanted = name == "train" or shares[name] > 0
-        if wanted and not held:
+        if wanted and not documents:
             raise InputError(
                 f"{source}: got {len(part_of)} different texts, too few for a {name} part: "
                 "annotate more, or change the shares"
             )
-    for name, held in parts.items():
-        if held:
+    for name, documents in parts.items():
+        if documents:
             with written_aside(out / f"{name}.jsonl") as draft:
-                write_objects(held, draft)
+                write_objects(documents, draft)
     return parts
 
 
 def _row(value: dict[str, Any], where: str) -> dict[str, Any]:
     if not isinstance(value.get("text"), str):
         raise InputError(
-            f"{where}: got no text, expected a document: relik data convert makes them"
+            f"{where}: got no text, expected a document: relik data convert writes documents"
         )
     return value
 
@@ -70,7 +69,7 @@ def _row(value: dict[str, Any], where: str) -> dict[str, Any]:
 def _drawn(
     rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, str]:
-    """Give each text its part."""
+    """Draw the part of each text."""
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["text"]] = counts.get(row["text"], 0) + 1
@@ -78,7 +77,7 @@ def _drawn(
     part_of = dict.fromkeys(texts, "train")
     drawn = iter(rng.permutation(len(texts)))
     for name, share in shares.items():
-        # Rounded up at a half, whatever the parity.
+        # Unlike round(), which rounds a half to even.
         left = math.floor(share * len(rows) + 0.5)
         while left > 0 and (at := next(drawn, None)) is not None:
             part_of[texts[at]] = name
@@ -87,14 +86,7 @@ def _drawn(
 
 
 def counted(parts: Mapping[str, Sequence[Mapping[str, Any]]]) -> dict[str, dict[str, int]]:
-    """Count what each part has.
-
-    Args:
-        parts: Documents by part.
-
-    Returns:
-        By part: `documents`, `spans`, `linked` (spans with an id) and `triples`.
-    """
+    """Count `documents`, `spans`, `linked` (spans with an id) and `triples` of each part."""
     return {
         name: {
             "documents": len(rows),

@@ -1,4 +1,4 @@
-"""Files in and out: lines and JSON, plain or gzip, with errors that name the file and the line."""
+"""Reading and writing of text and JSON files, plain or gzip; errors name the file and the line."""
 
 import gzip
 import json
@@ -21,14 +21,13 @@ def read_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
     """Read the lines of a file; only line feeds end a line.
 
     Args:
-        path: The file; gzip where its name ends in .gz.
-        report: Told how far the reading is.
+        path: The file; gzip if its name ends in .gz.
 
     Yields:
-        Where the line stands, for messages, and the line with its end.
+        File and line number for messages, and the line with its end.
 
     Raises:
-        InputError: The file cannot be read, is cut off, or is not UTF-8.
+        InputError: The file cannot be read, is truncated, or is not UTF-8.
     """
     number = 0
     try:
@@ -43,35 +42,22 @@ def read_lines(path: Path, report: Report) -> Iterator[tuple[str, str]]:
             report.progress(size, size)
     except (OSError, EOFError, zlib.error) as error:
         raise InputError(
-            f"{path}, line {number + 1}: cannot be read ({error}): give a whole file, with a name "
-            "that ends in .gz if and only if it is gzip"
+            f"{path}, line {number + 1}: cannot be read ({error}): give a complete file, whose "
+            "name ends in .gz if and only if it is gzip"
         ) from error
 
 
 def read_text(path: Path, report: Report) -> str:
-    """Read a whole file.
-
-    Args:
-        path: The file; gzip where its name ends in .gz.
-        report: Told how far the reading is.
-
-    Returns:
-        Its text, line ends as they are.
+    """Read a text file; gzip if its name ends in .gz.
 
     Raises:
-        InputError: The file cannot be read, is cut off, or is not UTF-8.
+        InputError: The file cannot be read, is truncated, or is not UTF-8.
     """
     return "".join(line for _, line in read_lines(path, report))
 
 
 def read_bytes(path: Path) -> bytes:
-    """Read a whole file that is no text.
-
-    Args:
-        path: The file; gzip where its name ends in .gz.
-
-    Returns:
-        Its bytes.
+    """Read a binary file; gzip if its name ends in .gz.
 
     Raises:
         InputError: The file cannot be read.
@@ -80,28 +66,27 @@ def read_bytes(path: Path) -> bytes:
         raw = path.read_bytes()
         return gzip.decompress(raw) if path.suffix == ".gz" else raw
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(f"{path}: cannot be read ({error}): give a whole file") from error
+        raise InputError(f"{path}: cannot be read ({error}): give a complete file") from error
 
 
 def read_objects(path: Path, report: Report) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read JSON objects, one a line or as one array; an array is held in memory.
+    """Read JSON objects, one per line, or in one array, which is held in memory.
 
     Args:
-        path: The file; gzip where its name ends in .gz.
-        report: Told how far the reading is.
+        path: The file; gzip if its name ends in .gz.
 
     Yields:
-        Where the object stands, for messages, and the object.
+        File and line or document number for messages, and the object.
 
     Raises:
-        InputError: The file cannot be read, or holds something else.
+        InputError: The file cannot be read, or has another shape.
     """
     lines = ((where, line) for where, line in read_lines(path, report) if line.strip())
     first = next(lines, None)
     if first is None:
         return
     if first[1].lstrip().startswith("["):
-        # Blank lines count in messages, so the file is read again as it is.
+        # Read again with blank lines, which line numbers of messages count.
         values = parse_json(read_text(path, report), path)
         for number, value in enumerate(values, start=1):
             report.progress(number, len(values))
@@ -112,14 +97,10 @@ def read_objects(path: Path, report: Report) -> Iterator[tuple[str, dict[str, An
 
 
 def parse_json(text: str, path: Path) -> Any:
-    """Parse the JSON of a whole file.
+    """Parse the JSON of a file.
 
     Args:
-        text: Its text.
         path: The file, for messages.
-
-    Returns:
-        The value.
 
     Raises:
         InputError: It is not JSON; the message names the line.
@@ -132,16 +113,12 @@ def parse_json(text: str, path: Path) -> Any:
             "format that the file has"
         ) from error
     except RecursionError as error:
-        raise InputError(f"{path}: is JSON nested too deeply: correct it") from error
+        raise InputError(f"{path}: got JSON that is nested too deeply: correct it") from error
 
 
 @contextmanager
 def expecting(where: str, shape: str) -> Iterator[None]:
-    """Turn the errors of reading a value of another shape into one that says where it is.
-
-    Args:
-        where: The file and the line.
-        shape: What was expected.
+    """Convert errors on a value of another shape to an `InputError` that names its line.
 
     Raises:
         InputError: The value has another shape.
@@ -157,16 +134,10 @@ def expecting(where: str, shape: str) -> Iterator[None]:
 
 @contextmanager
 def written_aside(path: Path) -> Iterator[Path]:
-    """Let a file be written beside its place, and move it there when it is whole.
-
-    Args:
-        path: The file to make or replace.
-
-    Yields:
-        The file to write.
+    """Yield a draft file beside the target, and rename it to the target at the end.
 
     Raises:
-        InputError: It cannot be written.
+        InputError: The file cannot be written.
     """
     draft = path.parent / f".{os.getpid()}.{path.name}"
     try:
@@ -182,41 +153,24 @@ def written_aside(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def written(path: Path) -> Iterator[IO[bytes]]:
-    """Open a file to write.
-
-    Args:
-        path: The file; gzip, always with the same bytes, where its name ends in .gz.
-
-    Yields:
-        The open file.
-    """
+    """Open a file for writing; gzip, with reproducible bytes, if its name ends in .gz."""
     with path.open("wb") as raw:
         if path.suffix != ".gz":
             yield raw
             return
-        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as packed:
-            yield cast(IO[bytes], packed)
+        with gzip.GzipFile(filename="", fileobj=raw, mode="wb", mtime=0) as compressed:
+            yield cast(IO[bytes], compressed)
 
 
 def write_objects(values: Iterable[object], path: Path) -> None:
-    """Write JSON values, one a line.
-
-    Args:
-        values: JSON values.
-        path: The file.
-    """
+    """Write JSON values, one per line."""
     with written(path) as out:
         for value in values:
             out.write(to_json(value) + b"\n")
 
 
 def write_array(values: Iterable[object], path: Path) -> None:
-    """Write one JSON array, a value a line.
-
-    Args:
-        values: JSON values.
-        path: The file.
-    """
+    """Write one JSON array, with one value per line."""
     with written(path) as out:
         out.write(b"[")
         for number, value in enumerate(values):
@@ -225,14 +179,7 @@ def write_array(values: Iterable[object], path: Path) -> None:
 
 
 def to_json(value: object) -> bytes:
-    """Give a value as JSON in UTF-8.
-
-    Args:
-        value: A JSON value.
-
-    Returns:
-        JSON in one line.
-    """
+    """Encode a value as one line of JSON in UTF-8."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 

@@ -1,4 +1,4 @@
-"""The formats by name."""
+"""The table of formats by name."""
 
 from collections.abc import Mapping
 from difflib import get_close_matches
@@ -39,20 +39,16 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
 
 
 def format_named(name: str) -> Format:
-    """Find a format.
-
-    Args:
-        name: One of `FORMATS`.
-
-    Returns:
-        The format.
+    """Return a format of `FORMATS`.
 
     Raises:
-        InputError: There is none of that name.
+        InputError: No format has this name.
     """
     found = FORMATS.get(name)
     if found is None:
-        near = get_close_matches(name, FORMATS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise InputError(f"got the format {name!r}, {hint}expected one of {', '.join(FORMATS)}")
+        similar = get_close_matches(name, FORMATS, n=1)
+        hint = f"did you mean {similar[0]!r}? " if similar else ""
+        raise InputError(
+            f"got the format {name!r}, {hint}expected one of {', '.join(FORMATS)}: choose one"
+        )
     return found

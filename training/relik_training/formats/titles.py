@@ -1,4 +1,4 @@
-"""Titles and addresses of Wikipedia pages as ids of a knowledge base."""
+"""The map from Wikipedia titles to entity ids of a knowledge base."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,38 +12,28 @@ _SHAPE = '{"title": "London", "id": "Q84"}'
 
 
 class EntityMap:
-    """Ids by title.
-
-    Args:
-        ids: Title -> id.
-    """
+    """Entity ids by Wikipedia title."""
 
     def __init__(self, ids: dict[str, str]) -> None:
         self._ids = {plain_title(title): entity_id for title, entity_id in ids.items()}
 
     def find(self, name: str) -> str | None:
-        """Find the id of a page.
+        """Return the id of a page, or None; the case of the first letter does not matter.
 
         Args:
             name: A title, or the address of a page.
-
-        Returns:
-            Its id, or None; the first letter may be small, as Wikipedia has it.
         """
         title = plain_title(name)
         return self._ids.get(title) or self._ids.get(title[:1].upper() + title[1:])
 
     def link(self, record: Record, report: Report) -> Record:
-        """Give mentions the ids of the pages they are linked to.
+        """Set the ids of mentions by the titles that they are linked to.
 
-        A mention with an id of its own that is no title keeps it where the map has none.
+        If the map lacks a title, a mention keeps an id that is not itself a title.
 
         Args:
             record: A document whose mentions have a title, or an id that is one.
-            report: Counts titles that are not in the map.
-
-        Returns:
-            The document with ids of the map.
+            report: Counts titles that the map lacks.
         """
         mentions = tuple(self._linked(mention, record, report) for mention in record.mentions)
         return replace(record, mentions=mentions)
@@ -55,9 +45,11 @@ class EntityMap:
         found = self.find(name)
         if found is not None:
             return replace(mention, entity_id=found)
-        own = mention.entity_id
-        only_title = own is not None and (is_page(own) or own == mention.text("title"))
-        if own is None or not only_title:
+        entity_id = mention.entity_id
+        only_title = entity_id is not None and (
+            is_page(entity_id) or entity_id == mention.text("title")
+        )
+        if entity_id is None or not only_title:
             return mention
         span = (mention.start, mention.end)
         report.drop("title is not in --entities", doc_id=record.doc_id, span=span)
@@ -65,13 +57,10 @@ class EntityMap:
 
 
 def read_entity_map(path: Path) -> EntityMap:
-    """Read ids by title.
+    """Read a map of titles.
 
     Args:
-        path: Lines of {"title", "id"}; gzip where its name ends in .gz.
-
-    Returns:
-        The map.
+        path: JSON Lines of {"title", "id"}; gzip if its name ends in .gz.
 
     Raises:
         InputError: The file cannot be read, or a line has another shape.
@@ -81,6 +70,6 @@ def read_entity_map(path: Path) -> EntityMap:
         with expecting(where, _SHAPE):
             title, entity_id = row["title"], row["id"]
             if not (isinstance(title, str) and isinstance(entity_id, str)):
-                raise TypeError("title and id are strings")
+                raise TypeError("title and id must be strings")
             ids[title] = entity_id
     return EntityMap(ids)

@@ -1,4 +1,4 @@
-"""Texts as tokens and tokens as texts, for the formats that count tokens."""
+"""Tokenisation and detokenisation for the formats whose offsets count tokens."""
 
 import re
 import unicodedata
@@ -10,23 +10,22 @@ from relik_training.formats.annotated import Record, select
 from relik_training.formats.conversion_report import Report
 
 TEXT_KEY = "_text"
-"""Where our own files keep the text that tokens were cut from; readers of others pass over it."""
+"""Field for the original text in files that we write; other readers ignore it."""
 
 _WORD = re.compile(r"\S+")
-# What is left of Ann's behind a mention of Ann; else an apostrophe is a quotation mark.
+# The clitic that follows a mention, as in Ann's; any other apostrophe is a quotation mark.
 _CLITIC = re.compile(r"['\u2019](?:s|d|m|ll|re|ve)", re.IGNORECASE)
 _STANDS_ALONE = re.compile(r"(?<!\S)[.,;:!?](?!\S)")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tokens:
-    """A document in tokens.
+    """The tokens of a document.
 
     Args:
-        texts: The tokens; none has white space when we cut them.
-        offsets: Start and end of each in code points of the text.
-        first: Start of a token -> its index.
-        last: End of a token -> its index.
+        offsets: Start and end of each token in code points of the text.
+        first: Index of a token by its start.
+        last: Index of a token by its end.
     """
 
     texts: tuple[str, ...]
@@ -35,39 +34,35 @@ class Tokens:
     last: dict[int, int]
 
     def span(self, start: int, end: int) -> tuple[int, int]:
-        """Give a mention in tokens.
+        """Convert a span in code points to its first token and one past its last.
 
         Args:
-            start: Its first code point, which begins a token.
-            end: One past its last code point, which ends a token.
-
-        Returns:
-            Its first token, and one past its last.
+            start: Start of a token.
+            end: End of a token.
         """
         return self.first[start], self.last[end] + 1
 
 
 def cut(record: Record) -> Tokens:
-    """Cut the text of a record into tokens: at white space, at mentions, at punctuation.
+    """Split the text of a record into tokens at white space, mentions and punctuation.
 
-    A text whose punctuation stands alone already was cut by others, and is cut at white space
-    and mentions only.
+    A text that is already tokenised is split at white space and mentions only.
 
     Args:
         record: A document whose mentions neither begin nor end with white space.
 
     Returns:
-        Its tokens; every mention is whole tokens.
+        Its tokens; every mention consists of whole tokens.
     """
     text = record.text
     edges = {edge for mention in record.mentions for edge in (mention.start, mention.end)}
-    loose = not stands_apart(text)
+    is_untokenised = not is_pretokenised(text)
     points: list[tuple[int, int]] = []
     for word in _WORD.finditer(text):
         inner = sorted(edge for edge in edges if word.start() < edge < word.end())
         cuts = {word.start(), *inner, word.end()}
-        if loose:
-            # Of each piece: joined by spaces again they are words, and are cut as such.
+        if is_untokenised:
+            # By piece, so that splitting the tokens joined by spaces gives the same tokens.
             for start, end in pairwise([word.start(), *inner, word.end()]):
                 cuts.update(_punctuation_edges(text, start, end))
         points.extend(pairwise(sorted(cuts)))
@@ -75,17 +70,17 @@ def cut(record: Record) -> Tokens:
 
 
 def join(sentences: Sequence[Sequence[str]], text: object = None) -> tuple[str, Tokens]:
-    """Make a text of tokens: a space between tokens, a line feed between sentences.
+    """Join tokens by spaces and sentences by line feeds.
 
     Args:
         sentences: Tokens of each sentence.
-        text: The text they were cut from, if it is known; it is taken if it has these tokens.
+        text: The original text, which is used if it has exactly these tokens.
 
     Returns:
         The text and its tokens.
 
     Raises:
-        TypeError: A token is no string.
+        TypeError: A token is not a string.
     """
     if isinstance(text, str):
         points = _found(text, [token for sentence in sentences for token in sentence])
@@ -105,23 +100,21 @@ def join(sentences: Sequence[Sequence[str]], text: object = None) -> tuple[str, 
 
 
 def sentences(text: str, tokens: Tokens, whole: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Find the sentences of a text: its lines, but never a line end inside something whole.
+    """Split the tokens of a text into sentences at line ends.
 
     Args:
-        text: The text.
-        tokens: Its tokens.
-        whole: First token and one past the last of what stays in one sentence.
+        whole: Token ranges, first and one past the last, that no sentence boundary may split.
 
     Returns:
         First token and one past the last of each sentence.
     """
-    held = [0] * (len(tokens.offsets) + 1)
+    depth_change = [0] * (len(tokens.offsets) + 1)
     for start, end in whole:
-        held[start + 1] += 1
-        held[end] -= 1
+        depth_change[start + 1] += 1
+        depth_change[end] -= 1
     found, begin, depth = [], 0, 0
     for index in range(1, len(tokens.offsets)):
-        depth += held[index]
+        depth += depth_change[index]
         between = text[tokens.offsets[index - 1][1] : tokens.offsets[index][0]]
         if depth == 0 and ("\n" in between or "\r" in between):
             found.append((begin, index))
@@ -131,27 +124,19 @@ def sentences(text: str, tokens: Tokens, whole: Iterable[tuple[int, int]]) -> li
     return found
 
 
-def stands_apart(text: str) -> bool:
-    """Tell whether the punctuation of a text stands alone, as tokens joined by spaces have it.
-
-    Args:
-        text: A text.
-
-    Returns:
-        True if some mark of punctuation has white space on both sides.
-    """
+def is_pretokenised(text: str) -> bool:
+    """Tell whether a text is tokens joined by spaces: some punctuation has space on both sides."""
     return _STANDS_ALONE.search(text) is not None
 
 
 def in_tokens(record: Record, report: Report) -> Record | None:
-    """Take white space off the edges of mentions, which tokens cannot hold.
+    """Strip white space from mentions, because tokens have none.
 
     Args:
-        record: A document.
         report: Counts the mentions that change, and those that are only white space.
 
     Returns:
-        The document with the rest, or None if it has no token.
+        The document, or None if it has no tokens.
     """
     if not record.text.strip():
         report.drop("document without text", doc_id=record.doc_id)
@@ -182,7 +167,7 @@ def _tokens(text: str, points: list[tuple[int, int]]) -> Tokens:
 
 
 def _punctuation_edges(text: str, start: int, end: int) -> list[int]:
-    """Say where the punctuation around a word is cut off; "..." stays one token."""
+    """Return where to split punctuation off a word; a run such as "..." stays one token."""
     found: list[int] = []
     if _CLITIC.fullmatch(text, start, end):
         return found

@@ -1,4 +1,4 @@
-"""WebNLG: texts that say given triples, in JSON (2020) or XML; spans are found by their names."""
+"""WebNLG, in JSON (2020) or XML: texts for given triples, whose spans are found by name."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,9 +16,9 @@ from relik_training.formats.streams import expecting, parse_json, read_text, to_
 
 _SHAPE = '{"entries": [{"1": {"lexicalisations": [{"lex"}], "modifiedtripleset": [...]}}]}'
 _DOC_ID = "_doc_id"
-# Texts in quotes, numbers and dates name nothing.
+# Quoted strings, numbers and dates are literals, not entities.
 _LITERAL = re.compile(r'".*"(?:@\w+|\^\^\S+)?|[-+\d.,:/ ]+')
-# Ids of this kind are never words of a text.
+# Ids such as Q42 or prefix:name, which no text contains.
 _OPAQUE = re.compile(r"[A-Z]+\d+|[\w.-]+:\S+")
 
 
@@ -31,7 +31,7 @@ class Webnlg:
     )
 
     def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read JSON or XML; subjects and objects that are not found in the text are dropped."""
+        """Read JSON or XML; drop subjects and objects that are not found in the text."""
         text = read_text(path, report)
         entries = _xml_entries if text.lstrip().startswith("<") else _json_entries
         for number, (where, entry) in enumerate(entries(text, path), start=1):
@@ -40,11 +40,11 @@ class Webnlg:
             yield from records
 
     def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep the mentions of triples, in documents that have some."""
+        """Drop mentions without a triple, and documents without triples."""
         used = {i for subject, _, object_ in record.triples for i in (subject, object_)}
         kept = [i in used for i in range(len(record.mentions))]
-        for mention, stays in zip(record.mentions, kept, strict=True):
-            if not stays:
+        for mention, is_kept in zip(record.mentions, kept, strict=True):
+            if not is_kept:
                 span = (mention.start, mention.end)
                 report.drop("span without a triple", doc_id=record.doc_id, span=span)
         if not used:
@@ -53,7 +53,7 @@ class Webnlg:
         return select(record, kept, report)
 
     def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write JSON as of 2020, an entry a document."""
+        """Write the JSON of 2020, one entry per document."""
         with written(path) as out:
             out.write(b'{"entries":[')
             for number, record in enumerate(records, start=1):
@@ -82,7 +82,7 @@ def _json_entries(text: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
 
 def _xml_entries(text: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     if "<!DOCTYPE" in text:
-        raise InputError(f"{path}: got a document type, expected plain XML: take it out")
+        raise InputError(f"{path}: got a document type, expected XML without one: remove it")
     try:
         root = ElementTree.fromstring(text)  # noqa: S314  # without a document type no entities
     except ElementTree.ParseError as error:
@@ -117,8 +117,8 @@ def _records(entry: dict[str, Any], fallback_id: str, report: Report) -> Iterato
     name = entry.get(_DOC_ID) or f"{category}:{size}:{entry.get('xml_id', fallback_id)}"
     for lexicalisation in entry["lexicalisations"]:
         text = lexicalisation["lex"]
-        own = "" if _DOC_ID in entry else f":{lexicalisation.get('xml_id', '')}"
-        builder = RecordBuilder(f"{name}{own}", text, report)
+        entity_id = "" if _DOC_ID in entry else f":{lexicalisation.get('xml_id', '')}"
+        builder = RecordBuilder(f"{name}{entity_id}", text, report)
         names = [end for s, _, o in entry["triples"] for end in (s, o)]
         for found, span in align(text, names).items():
             if span is None:
@@ -154,7 +154,7 @@ def _entry(record: Record, number: int) -> dict[str, object]:
 
 
 def _name(record: Record, mention: Mention) -> str:
-    own = (
+    entity_id = (
         mention.entity_id if mention.entity_id and not _OPAQUE.fullmatch(mention.entity_id) else ""
     )
-    return (mention.text("title") or own or record.surface(mention)).replace(" ", "_")
+    return (mention.text("title") or entity_id or record.surface(mention)).replace(" ", "_")

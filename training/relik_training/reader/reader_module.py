@@ -77,19 +77,13 @@ class ReaderModule(lightning.LightningModule):
                 model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
 
     def watch(self, watcher: lightning.Callback) -> None:
-        """Have a run of this module watched.
+        """Add a callback to the run of this module; one of the same state takes its place."""
+        kept = [each for each in self._watchers if each.state_key != watcher.state_key]
+        self._watchers = [*kept, watcher]
 
-        Args:
-            watcher: Its state becomes part of the checkpoints.
-        """
-        self._watchers.append(watcher)
-
-    def configure_callbacks(self) -> list[lightning.Callback]:
-        """Give those that watch.
-
-        Returns:
-            Callbacks beside those that every run has.
-        """
+    @property
+    def watchers(self) -> list[lightning.Callback]:
+        """Return the callbacks beside those that every run has."""
         return self._watchers
 
     def transfer_batch_to_device(

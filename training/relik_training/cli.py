@@ -133,6 +133,7 @@ def schema(
     from dataclasses import replace
 
     from relik_training.recipes.schema_settings import SchemaOverrides, read_schema_recipe
+    from relik_training.run.checkpoints import resumable
     from relik_training.schema.schema_seeds import train_seeds
 
     overrides = SchemaOverrides(
@@ -143,9 +144,9 @@ def schema(
         settings=tuple(settings or ()),
     )
     recipe = read_schema_recipe(config, overrides)
-    _print(
-        train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds), as_json=as_json
-    )
+    with resumable():
+        report = train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds)
+    _print(report, as_json=as_json)
 
 
 @app.command()
@@ -259,11 +260,13 @@ def _console() -> Console:
 
 def _train(run: "Run", *, as_json: bool) -> None:
     """Train a run, make its bundle, print what came out."""
+    from relik_training.run.checkpoints import resumable
     from relik_training.run.metrics import budget_table, end_run
     from relik_training.run.trainer import train
 
-    folder = train(run)
-    made, metrics = end_run(run.config, run.end)
+    with resumable():
+        folder = train(run)
+        made, metrics = end_run(run.config, run.end)
     report = {"run": str(folder), **made}
     if as_json:
         typer.echo(json.dumps({**report, "metrics": metrics.as_dict()}))

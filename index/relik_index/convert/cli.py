@@ -29,7 +29,7 @@ def convert(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Convert a released ReLiK pipeline to a bundle that needs no torch."""
+    """Convert a released ReLiK pipeline to a bundle that is served without torch."""
     from relik.upstream.checkpoint.extra import missing_library
 
     try:

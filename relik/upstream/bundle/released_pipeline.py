@@ -58,17 +58,21 @@ class Encoder(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedView:
-    """The indexes of a released pipeline by task, pinned by a request."""
+    """The indexes of a released pipeline, as the knowledge that a request is answered from.
+
+    Args:
+        indexes: Index of each task.
+    """
 
     indexes: Mapping[Task, Index]
 
     @property
     def version(self) -> str:
-        """Version of the index of entities, or of relations where it has no entities."""
+        """Version of the index of entities; of relations, where there are no entities."""
         return next(iter(self.indexes.values())).version
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, with the text of a document as name, or None for an unknown id."""
+        """Return an entity, named by the text of a document and described by its definition."""
         document = self.document("span", entity_id)
         return None if document is None else split_document(document, entity_id)[0]
 
@@ -119,7 +123,8 @@ class ReleasedConfig:
 class ReleasedPipeline:
     """Annotates documents, without state between calls.
 
-    One thread may call `retrieve` while another calls `read`.
+    One thread may call `retrieve` while another calls `read`. Each step takes the view that it
+    works from; without one it takes the view that the pipeline was opened with.
     """
 
     def __init__(self, parts: ReleasedParts, config: ReleasedConfig, view: ReleasedView) -> None:
@@ -136,7 +141,7 @@ class ReleasedPipeline:
 
     @property
     def view(self) -> ReleasedView:
-        """Default view of the pipeline."""
+        """The view that it was opened with."""
         return self._view
 
     @property
@@ -146,12 +151,12 @@ class ReleasedPipeline:
 
     @property
     def entities(self) -> Sized:
-        """Its entities; only their number is public."""
+        """Its entities, to be counted."""
         return self._view.indexes.get("span", ())
 
     @property
     def relations(self) -> Sized:
-        """Its relations; only their number is public."""
+        """Its relations, to be counted."""
         return self._view.indexes.get("triplet", ())
 
     def annotate(
@@ -199,9 +204,6 @@ class ReleasedPipeline:
     ) -> list[WindowCandidates]:
         """Propose the entities and relations that the options ask for.
 
-        Args:
-            view: Indexes to search; None uses the default view.
-
         Returns:
             Candidates of each window; the best of a window has score 1, the last 0, and ties keep
             the order of rows.
@@ -239,9 +241,6 @@ class ReleasedPipeline:
         view: ReleasedView | None = None,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
-
-        Args:
-            view: Indexes of the candidates; None uses the default view.
 
         Returns:
             An annotation for each window; empty and `truncated` where a single word is too long

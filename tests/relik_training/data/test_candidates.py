@@ -117,7 +117,7 @@ def test_a_search_that_was_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     find, retriever, examples, _ = world
-    monkeypatch.setattr("relik_training.data.candidates._KEEP_EVERY", 1)
+    monkeypatch.setattr("relik_training.data.candidates._SAVE_EVERY", 1)
     cache, whole = tmp_path / "run" / "candidates.safetensors", find()
     searched = type(retriever).retrieve
 

@@ -1,5 +1,9 @@
 """The ablation takes what is not labelled for nothing, and leaves the rest alone."""
 
+import pytest
+
+pytest.importorskip("lightning")
+
 from relik_training.reader.reader_windows import taken_as_whole
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+pytest.importorskip("lightning")
+
 from relik_training.recipes.recipe import RetrieverTraining
 from relik_training.run.metrics import (
     PLAN,

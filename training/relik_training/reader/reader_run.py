@@ -126,17 +126,17 @@ class ReaderRun:
         examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
 
         def ready(chosen: Sequence[Example]) -> BatchSource:
-            return _source(
-                config, module, _data(config, layout, backbone.tokenizer, chosen, source)
-            )
+            data = _data(config, layout, backbone.tokenizer, chosen, source)
+            return _source(config, module, data)
 
         def evaluation() -> Measure | None:
+            settings = serving_settings(config, backbone.layers.config.to_diff_dict())
             served = Served(
                 source=source(),
                 tokenizer=backbone.tokenizer,
                 layout=layout,
                 embeddings=words_of_run(Path(config.out), Path(config.base)),
-                config=serving_settings(config, backbone.layers.config.to_diff_dict()),
+                config=settings,
             )
             texts = apart or _development(config, examples)
             most = config.evaluation.windows

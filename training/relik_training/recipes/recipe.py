@@ -114,7 +114,6 @@ class RetrieverTraining:
         augmentation: Which windows are told again with other names.
         held_out: As in `ReaderTraining`.
         held_out_source: As in `ReaderTraining`.
-        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -215,7 +214,6 @@ class ReaderTraining:
         packing: Compute no padding (`relik.models.packed_bert`).
         held_out: Share of windows of each relation kept out of training, for measuring.
         held_out_source: The data set of which that share is kept out.
-        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.

@@ -72,7 +72,6 @@ class RelationTraining:
         warmup_steps: Steps of warm-up.
         learning_rate: Peak learning rate.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
-        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything but the draw.

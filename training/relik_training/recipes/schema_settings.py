@@ -103,7 +103,6 @@ class SchemaTraining:
         lora: Adapters in the place of whole layers, for a large backbone.
         frozen_layers: Lowest layers that stay as they start, of use behind `start`.
         with_dev: Train on `dev` too, with the thresholds of a run without it, of the first seed.
-        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.

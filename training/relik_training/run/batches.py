@@ -39,11 +39,7 @@ class StepBatches(Generic[T]):
         self._start = start
 
     def __iter__(self) -> Iterator[T]:
-        """Yield the batches from the current step on.
-
-        Returns:
-            Batches in step order.
-        """
+        """Yield the batches from the current step on, in step order."""
         for step in range(self._start(), self._max_steps):
             yield self._make(step)
 

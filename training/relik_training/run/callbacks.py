@@ -1,16 +1,20 @@
 """Callbacks that watch a run: its clock, its progress, its memory."""
 
 import dataclasses
+import time
 from pathlib import Path
 
 import lightning
 import torch
 
-from relik_training.run.progress import progress_bar
-from relik_training.run.run_clock import TRAIN, tick
+from relik_training.run.progress import StepProgress
+from relik_training.run.run_clock import TRAIN, give_back, tick
 
 LOGGED = 10
 """Steps between two that are logged."""
+# Seconds between two times that memory is given back: it costs some milliseconds, and taking it
+# again costs more.
+_SECONDS = 10.0
 
 
 def count_tokens(batch: object) -> int:
@@ -85,21 +89,17 @@ class Counting(lightning.Callback):
         tick(self._out, TRAIN, done)
 
 
-class ProgressBar(lightning.Callback):
+class ShowingProgress(lightning.Callback):
     """Shows steps and losses on standard error, so that standard output has the answer alone."""
 
-    def __init__(self, max_steps: int) -> None:
-        self._max_steps = max_steps
-        self._progress = progress_bar()
+    def __init__(self, max_steps: int, batch_size: int) -> None:
+        self._progress = StepProgress(max_steps, batch_size)
 
     def on_train_start(
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
         """Begin."""
-        self._task = self._progress.add_task(
-            "steps", total=self._max_steps, completed=trainer.global_step
-        )
-        self._progress.start()
+        self._progress.begin(trainer.global_step)
 
     def on_train_batch_end(
         self,
@@ -108,13 +108,28 @@ class ProgressBar(lightning.Callback):
         *_outcome: object,
     ) -> None:
         """Show a step."""
-        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
-        self._progress.update(
-            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
-        )
+        self._progress.step(trainer.global_step, trainer.progress_bar_metrics)
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
     ) -> None:
         """End."""
-        self._progress.stop()
+        self._progress.end()
+
+
+class GivingBack(lightning.Callback):
+    """Gives free memory of the heap back to the machine now and then."""
+
+    def __init__(self) -> None:
+        self._given = time.monotonic()
+
+    def on_train_batch_end(
+        self,
+        _trainer: lightning.Trainer,
+        _module: lightning.LightningModule,
+        *_outcome: object,
+    ) -> None:
+        """Give back after a step, where the last time is some seconds ago."""
+        if time.monotonic() - self._given >= _SECONDS:
+            give_back()
+            self._given = time.monotonic()

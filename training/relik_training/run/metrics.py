@@ -9,8 +9,16 @@ from pathlib import Path
 
 from rich.table import Table
 
-from relik_training.run.memory import give_back
-from relik_training.run.run_clock import BUNDLE, DONE, PREPARE, TRAIN, Spent, spent, tick
+from relik_training.run.run_clock import (
+    BUNDLE,
+    DONE,
+    PREPARE,
+    TRAIN,
+    Spent,
+    give_back,
+    spent,
+    tick,
+)
 from relik_training.run.run_files import Training, read_figures, settings_key
 
 METRICS, PLAN = "metrics.json", "plan.json"

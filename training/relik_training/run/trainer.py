@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from safetensors.torch import save_file
 from torch import nn
@@ -23,9 +22,9 @@ from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.run.backbone import best_precision
 from relik_training.run.batches import BatchSource, StepBatches, plan_batches
 from relik_training.run.best_weights import BEST_DEV, CHECKPOINTS, DEV_F1, Best, KeepBest, Measure
-from relik_training.run.callbacks import LOGGED, Counting, ProgressBar
+from relik_training.run.callbacks import LOGGED, Counting, GivingBack, ShowingProgress
+from relik_training.run.checkpoints import LAST, SaveCheckpoints, Stopped
 from relik_training.run.lora import merged
-from relik_training.run.memory import GivingBack
 from relik_training.run.run_clock import DONE, tick
 from relik_training.run.run_files import Training, begin, check_files
 from relik_training.run.run_logs import open_logs
@@ -47,23 +46,21 @@ def fit(
         module: What to train.
         batches: Iterable of batches that starts at the module's step.
         out: Folder of the run; checkpoints go to `out/checkpoints`.
-        max_steps: Steps of the whole run.
+        max_steps: Steps of the run.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision, or "auto".
         watchers: What looks on; the logs of every run where None.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM came; the last step is saved.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     folder = out / CHECKPOINTS
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename="step",
-        save_last=True,
-        save_top_k=0,
-        every_n_train_steps=checkpoint_steps,
-        enable_version_counter=False,
-    )
-    last = folder / "last.ckpt"
+    saver = SaveCheckpoints(folder, every=checkpoint_steps, max_steps=max_steps)
+    last = folder / LAST
     watching = watchers or Watchers(loggers=open_logs(out))
+    # They may change the weights that are measured.
+    first = getattr(module, "watchers", ())
     torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
@@ -74,14 +71,7 @@ def fit(
             devices=1,
             precision=best_precision() if precision == "auto" else precision,
             gradient_clip_val=1.0,
-            # What a module asks for comes first: it may change the weights that are measured.
-            callbacks=[
-                *getattr(module, "watchers", ()),
-                *watching.callbacks,
-                ProgressBar(max_steps),
-                GivingBack(),
-                saver,
-            ],
+            callbacks=[*first, *watching.callbacks, GivingBack(), saver],
             logger=list(watching.loggers) or False,
             log_every_n_steps=LOGGED,
             enable_model_summary=False,
@@ -94,6 +84,12 @@ def fit(
             trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
         finally:
             torch.set_flush_denormal(False)
+    if saver.signum is not None:
+        raise Stopped(
+            saver.signum,
+            f"stopped at step {trainer.global_step} of {max_steps}, which is saved: give the same "
+            "command again to go on",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -214,15 +210,7 @@ def open_measure(run: OpenRun, config: RunSettings) -> Measure | None:
 
 
 def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
-    """Plan the batches of a run by its seed.
-
-    Args:
-        data: Its examples.
-        config: Settings of the run.
-
-    Returns:
-        Positions of the examples of each step.
-    """
+    """Plan the batches of a run by its seed: positions of the examples of each step."""
     return plan_batches(
         data.lengths,
         config.batch_size,
@@ -241,7 +229,10 @@ def run_steps(
     """Train on batches that are planned by the seed; keep the weights that measure best."""
     plan = plan_steps(data, config)
     out = Path(config.out)
-    watching: list[lightning.Callback] = [Counting(out, config.batch_size)]
+    watching: list[lightning.Callback] = [
+        Counting(out, config.batch_size),
+        ShowingProgress(config.max_steps, config.batch_size),
+    ]
     if measure is not None:
         best = Best(
             figure=DEV_F1,

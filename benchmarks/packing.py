@@ -21,7 +21,7 @@ from torch import nn
 from relik.models.packed_bert import PackedBert
 from relik_training.reader.reader_data import ReaderBatch
 from relik_training.reader.reader_module import ReaderModule
-from relik_training.reader.reader_run import open_reader_run
+from relik_training.reader.reader_run import ReaderRun
 from relik_training.recipes.recipe import Overrides, read_reader_recipe
 from relik_training.run.backbone import best_precision
 from relik_training.run.trainer import plan_steps
@@ -33,7 +33,7 @@ def _batches(
     """Return the module, a sample of batches, and the share of padding in all batches."""
     overrides = Overrides(data=arguments.data, out=str(out))
     config = dataclasses.replace(read_reader_recipe(arguments.config, overrides), packing=False)
-    run = open_reader_run(config)
+    run = ReaderRun(config=config).open()
     groups = itertools.groupby(run.examples, key=lambda example: example.doc_id)
     documents = [list(group) for _, group in groups]
     order = np.random.default_rng(config.seed).permutation(len(documents))

@@ -3,9 +3,10 @@
 Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--triples]
            [--bundle DIR] [--kb DIR] [--limit N]
 
-SETTING is one of `[reader]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is JSON: 3,
-true, '["P19"]'. Nothing is trained. FILE is gold for `relik evaluate entities`, whose `inkb` and
-`with_nil` are printed for each value; with --triples, for `relik evaluate triples --entity-ids`.
+SETTING is one of `[reader]` or `[rules]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is
+JSON: 3, true, '["P19"]'. Nothing is trained. FILE is gold for `relik evaluate entities`, and
+`inkb` and `with_nil` are printed for each value; with --triples, it is gold for `relik evaluate
+triples --entity-ids`.
 """
 
 import argparse
@@ -14,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relik.bundle import open_bundle
+from relik.config import PipelineConfig
 from relik.evaluation.gold import read_gold
 from relik.evaluation.score import evaluate_entities, evaluate_triples
 from relik.types import AnnotateOptions
@@ -34,9 +36,7 @@ def main() -> None:
     gold = read_gold(arguments.file, limit=arguments.limit)
     figures_by_value = {}
     for value in arguments.values:
-        kind = type(getattr(bundle.config.reader, arguments.setting))
-        reader = replace(bundle.config.reader, **{arguments.setting: kind(value)})
-        changed = replace(bundle, config=replace(bundle.config, reader=reader))
+        changed = replace(bundle, config=_with(bundle.config, arguments.setting, value))
         pipeline = changed.pipeline("onnx", entities=arguments.kb)
         known, options = pipeline.entities, AnnotateOptions()
         if arguments.triples:
@@ -51,6 +51,13 @@ def main() -> None:
             {"setting": arguments.setting, "documents": len(gold), "values": figures_by_value}
         )
     )
+
+
+def _with(config: PipelineConfig, setting: str, value: object) -> PipelineConfig:
+    name = "rules" if hasattr(config.rules, setting) else "reader"
+    table = getattr(config, name)
+    kind = type(getattr(table, setting))
+    return replace(config, **{name: replace(table, **{setting: kind(value)})})
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.index.query_encoder import UpstreamEncoder
 from relik.upstream.reader.labels import sigmoid
 from relik.upstream.reader.marked_rows import InputBuilder, ReaderRow, ReaderShape
-from relik.upstream.reader.released_model import Places, UpstreamReaderModel
+from relik.upstream.reader.released_model import BatchSpans, UpstreamReaderModel
 from relik.upstream.text.subwords import ReaderTokenizer
 from relik.upstream.text.token_windows import Windowing, split, tokenize
 
@@ -383,7 +383,7 @@ def _relations(model: UpstreamReaderModel, rows: list[ReaderRow]) -> np.ndarray:
     found = []
     for row in rows:
         at = np.array([1, min(2, row.tokens.n_text)], dtype=np.int64)
-        places = Places(rows=np.zeros(2, dtype=np.int64), starts=at, ends=at)
+        places = BatchSpans(rows=np.zeros(2, dtype=np.int64), starts=at, ends=at)
         encoded = model.encode([row.tokens])
         types = sigmoid(model.link(encoded, places)) if row.entities else None
         for _, _, scores in model.relate(encoded, places, types=types, n_relations=N_RELATIONS):

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from relik.pipeline import Pipeline
     from relik.upstream.dropin.relik import Relik
 
-__version__ = "0.1.0"
+__version__ = "0.12.0"
 
 __all__ = [
     "AnnotateOptions",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import PipelineConfig, read_pipeline
 from relik.errors import (
     BundleCorruptError,
     BundleError,
@@ -19,6 +19,7 @@ from relik.errors import (
     DimensionMismatchError,
 )
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import KIND, LAYOUT
 from relik.manifest import (
     MANIFEST,
@@ -32,7 +33,7 @@ from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.open_reader import open_reader
 from relik.retriever.encoder import open_encoder
 from relik.retriever.pairs import PairRelater
-from relik.retriever.window_retriever import open_retrievers
+from relik.retriever.window_retriever import open_retriever
 from relik.sources import DEFAULT, default_folder, fetch, parse_hub_id
 from relik.text import open_tokenizer
 from relik.types import TextEncoder
@@ -177,7 +178,8 @@ class Bundle:
             relations: Knowledge index of relations to use in place of the bundle's own.
 
         Returns:
-            A pipeline that is ready to annotate.
+            A pipeline that is ready to annotate; of a bundle whose reader is not trained yet, one
+            that can split and retrieve.
 
         Raises:
             BundleError: A model or an index cannot be used.
@@ -187,26 +189,17 @@ class Bundle:
         relation_folder = relations or self.path / LAYOUT.relations
         for folder in (entity_folder, relation_folder):
             self.check_index(folder)
-        knowledge = KnowledgeBase.open(entity_folder), KnowledgeBase.open(relation_folder)
-        entity_retriever, relation_retriever = open_retrievers(
-            self.path, backend, config=self.config.retriever, knowledge=knowledge
+        view = KnowledgeView(
+            entities=KnowledgeBase.open(entity_folder),
+            relations=KnowledgeBase.open(relation_folder),
         )
-        return Pipeline(
-            PipelineParts(
-                entity_retriever=entity_retriever,
-                relation_retriever=relation_retriever,
-                reader=open_reader(
-                    self.path,
-                    backend=backend,
-                    config=self.config,
-                    tokenizer=self.tokenizer(),
-                    knowledge=knowledge,
-                ),
-                entities=knowledge[0],
-                relations=knowledge[1],
-            ),
-            self.config,
-        )
+        retriever = open_retriever(self.path, backend, config=self.config.retriever, view=view)
+        reader = None
+        if f"{LAYOUT.reader}/{LAYOUT.config}" in self.manifest.files:
+            reader = open_reader(
+                self.path, backend=backend, config=self.config, tokenizer=self.tokenizer()
+            )
+        return Pipeline(PipelineParts(retriever=retriever, reader=reader), self.config, view)
 
 
 def open_bundle(
@@ -262,7 +255,7 @@ def _opened(
     bundle = Bundle(
         path=folder,
         manifest=manifest,
-        config=read_toml(PipelineConfig, folder / LAYOUT.pipeline),
+        config=read_pipeline(folder / LAYOUT.pipeline),
         revision=revision,
     )
     for index in (LAYOUT.entities, LAYOUT.relations):

@@ -1,6 +1,6 @@
-"""`relik`: finds its subcommands by entry point, and turns errors into one line and an exit code.
+"""The command `relik`: subcommands from entry points, errors as one line and an exit code.
 
-A subcommand is imported only when it is the one asked for, so `relik --help` imports none.
+It imports only the subcommand that runs, so `relik --help` imports none.
 """
 
 import sys
@@ -19,12 +19,12 @@ _SUMMARIES = {
     "annotate": "Link entities and find triples in texts, files or standard input.",
     "convert": "Turn a released ReLiK pipeline into a bundle.",
     "data": "Convert data sets from and to other formats, and split them.",
-    "evaluate": "Measure a bundle on a file of gold documents.",
+    "evaluate": "Evaluate a bundle on a file of gold documents.",
     "index": "Build, verify and inspect knowledge indexes.",
     "serve": "Serve annotations over HTTP.",
     "train": "Train a retriever or a reader.",
 }
-# Packages that a plain install leaves out, and the extra that brings them.
+# Packages that a plain install lacks, and the extra that installs them.
 _EXTRAS = {
     "torch": "gpu",
     "transformers": "gpu",
@@ -43,10 +43,10 @@ _EXIT_CODES: tuple[tuple[type[RelikError], int], ...] = (
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line and leave with its exit code.
+    """Run the command line and exit with its code.
 
     Args:
-        argv: Arguments after the name of the program; those of the process by default.
+        argv: Arguments after the name of the program; None takes those of the process.
 
     Raises:
         SystemExit: Always: 0 done, 1 failed, 2 wrong usage, settings or input, 3 a bundle that
@@ -68,44 +68,29 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typer:
-    """Make the application, with one subcommand imported and the others named only.
-
-    Args:
-        commands: Entry points of functions or typer applications.
-        asked: Name of the subcommand to import, if any.
-
-    Returns:
-        The application.
-    """
+    """Build the application; import the subcommand `asked`, and only list the others."""
     app = typer.Typer(
         no_args_is_help=True,
         add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode="markdown",
-        help="Text in; entities of a knowledge base and the triples between them out.",
+        help="Link entities in text to a knowledge base and extract triples between them.",
     )
     app.callback()(_root)
     for command in sorted(commands, key=lambda each: each.name):
         if command.name == asked:
             _add(app, command)
         else:
-            app.command(command.name, help=_summary(command))(_unasked)
+            app.command(command.name, help=_summary(command))(_placeholder)
     return app
 
 
 def exit_code(error: RelikError) -> int:
-    """Return the documented exit code of an error.
-
-    Args:
-        error: Any error of the library.
-
-    Returns:
-        2 for settings and input, 3 for bundles, 1 for the rest.
-    """
+    """Return the exit code of an error: 2 for settings and input, 3 for bundles, 1 for the rest."""
     return next(code for kind, code in _EXIT_CODES if isinstance(error, kind))
 
 
-def _version(asked: bool) -> None:
+def _print_version(asked: bool) -> None:
     if asked:
         typer.echo(f"relik {__version__}")
         raise typer.Exit
@@ -115,11 +100,11 @@ def _root(
     version: Annotated[
         bool,
         typer.Option(
-            "--version", help="Print the version and leave.", callback=_version, is_eager=True
+            "--version", help="Print the version and exit.", callback=_print_version, is_eager=True
         ),
     ] = False,
 ) -> None:
-    """Take the options that stand before a subcommand; `_version` acts on the only one."""
+    """Accept the options before a subcommand; `_print_version` handles the only one."""
 
 
 def _add(app: typer.Typer, command: EntryPoint) -> None:
@@ -129,7 +114,7 @@ def _add(app: typer.Typer, command: EntryPoint) -> None:
         if _top_name(error) == command.value.partition(".")[0]:
             raise
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-        stand_in = _refusal(_install_line(command.name, error))
+        stand_in = _fail_with(_install_line(command.name, error))
         app.command(
             command.name,
             help=_summary(command),
@@ -143,11 +128,11 @@ def _add(app: typer.Typer, command: EntryPoint) -> None:
         app.command(command.name)(loaded)
 
 
-def _unasked() -> None:
-    """Stand for a command that only `--help` names."""
+def _placeholder() -> None:
+    """Stand in for a command that does not run, so that `--help` lists it."""
 
 
-def _refusal(message: str) -> Callable[[], None]:
+def _fail_with(message: str) -> Callable[[], None]:
     def refuse() -> None:
         _fail(message, 1)
 
@@ -165,7 +150,7 @@ def _install_line(command: str, error: ModuleNotFoundError) -> str:
     package = f"'relik-server[{extra}]'" if extra else "--force-reinstall relik-server"
     return (
         f"relik {command} needs the package {missing}, which is not installed: "
-        f"run pip install {package}"
+        f"run `pip install {package}`"
     )
 
 

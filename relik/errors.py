@@ -1,4 +1,4 @@
-"""Every exception the library raises.
+"""Exceptions of the library.
 
     RelikError
     ├── ConfigError              a setting is wrong                      CLI exit 2
@@ -11,7 +11,7 @@
     │   └── DimensionMismatchError
     └── InferenceError           we failed                               CLI exit 1, HTTP 500
 
-A message says what was received, what was expected, and what to do.
+A message says what was got, what was expected, and what to do.
 """
 
 __all__ = [
@@ -29,7 +29,7 @@ __all__ = [
 
 
 class RelikError(Exception):
-    """Base of every error that this library raises on purpose."""
+    """Base class of the library's errors."""
 
 
 class ConfigError(RelikError):
@@ -41,7 +41,7 @@ class InputError(RelikError):
 
 
 class TextTooLongError(InputError):
-    """A document has more text than the limit that applies to it."""
+    """A document has more text than its limit."""
 
 
 class BundleError(RelikError):
@@ -49,7 +49,7 @@ class BundleError(RelikError):
 
 
 class BundleNotFoundError(BundleError):
-    """Nothing is where the bundle should be."""
+    """There is no bundle at the path or name."""
 
 
 class BundleVersionError(BundleError):
@@ -61,7 +61,7 @@ class BundleCorruptError(BundleError):
 
 
 class DimensionMismatchError(BundleError):
-    """Vectors of one width were given to something built for another width."""
+    """Vectors have another width than the index or model."""
 
 
 class InferenceError(RelikError):

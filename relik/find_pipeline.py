@@ -1,4 +1,4 @@
-"""Opens what `--bundle` names: a bundle, a converted pipeline or a released one."""
+"""Lookup of the pipeline that `--bundle` names: a bundle, a converted or a released pipeline."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,24 +16,19 @@ if TYPE_CHECKING:
     from relik.upstream.bundle.released import ConvertedSource, ReleasedFolder
     from relik.upstream.bundle.released_pipeline import ReleasedPipeline
 
-PipelineSource: TypeAlias = Union[Bundle, "OtherKnowledge", "ConvertedSource", "ReleasedFolder"]
-"""What has a method `pipeline(backend)`."""
+PipelineSource: TypeAlias = Union[Bundle, "BundleWithIndex", "ConvertedSource", "ReleasedFolder"]
+"""A pipeline whose files were checked; its method `pipeline(backend)` opens it."""
 
 AnyPipeline: TypeAlias = Union["Pipeline", "ReleasedPipeline"]
-"""What such a method gives."""
+"""An open pipeline."""
 
 RELEASED = "config.yaml"
-"""The file by which a released pipeline is known."""
+"""The file that marks the folder of a released pipeline."""
 
 
 @dataclass(frozen=True, slots=True)
-class OtherKnowledge:
-    """A bundle over a knowledge index in place of its own.
-
-    Args:
-        bundle: The bundle.
-        entities: Folder of the knowledge index.
-    """
+class BundleWithIndex:
+    """A bundle with another knowledge index of entities in place of its own."""
 
     bundle: Bundle
     entities: Path
@@ -44,9 +39,6 @@ class OtherKnowledge:
         Args:
             backend: "onnx", "torch" or "auto".
 
-        Returns:
-            The pipeline.
-
         Raises:
             BundleError: A file is missing or altered.
             ConfigError: There is no such backend, or it cannot run the bundle.
@@ -55,16 +47,13 @@ class OtherKnowledge:
 
 
 def find_pipeline(name: str = DEFAULT, *, kb: Path | None = None) -> PipelineSource:
-    """Find a pipeline and check its files; models are opened by its method `pipeline`.
+    """Find a pipeline and check its files, without opening its models.
 
     Args:
         name: "default" for the bundle in the package; the folder of a bundle, of a pipeline that
             `relik convert` wrote, or of a released one; or "org/name@revision" of any of these on
             the Hugging Face Hub.
-        kb: Knowledge index of entities in place of the bundle's own.
-
-    Returns:
-        The pipeline, not yet open.
+        kb: Folder of a knowledge index of entities in place of the bundle's own.
 
     Raises:
         BundleNotFoundError: Nothing is there, or it cannot be fetched.
@@ -77,12 +66,12 @@ def find_pipeline(name: str = DEFAULT, *, kb: Path | None = None) -> PipelineSou
         return found
     if not isinstance(found, Bundle):
         raise ConfigError(
-            f"{name}: got a knowledge index for a released pipeline, expected a bundle: a released "
-            "pipeline reads what is in its own index"
+            f"{name}: got a knowledge index for a released pipeline, expected a bundle, since a "
+            "released pipeline reads only its own index: leave the knowledge index out"
         )
     found.check_index(kb)
     KnowledgeBase.open(kb, verify=True)
-    return OtherKnowledge(found, kb)
+    return BundleWithIndex(found, kb)
 
 
 def _find(name: str) -> PipelineSource:
@@ -90,34 +79,34 @@ def _find(name: str) -> PipelineSource:
         return open_bundle()
     folder = Path(name)
     if folder.exists():
-        return _found(folder, name)
+        return _open_folder(folder, name)
     named = parse_hub_id(name)
     if named is None or named.revision is None:
-        # Has the message for either.
+        # Raises the error for a missing folder, or for a Hub id without a revision.
         return open_bundle(name)
-    # What it is decides what is fetched.
+    # The kind of pipeline decides which files to fetch.
     peek = fetch(named.repository, named.revision, (MANIFEST, RELEASED))
     if _kind(peek) == KIND:
         return open_bundle(name)
     if not (peek / MANIFEST).is_file():
-        return _released(name, peek)
+        return _find_released(name, peek)
     fetched = fetch(named.repository, named.revision, [f"*{suffix}" for suffix in SUFFIXES])
-    return _converted(fetched, within=fetched.parent.parent, revision=fetched.name)
+    return _open_converted(fetched, within=fetched.parent.parent, revision=fetched.name)
 
 
-def _found(folder: Path, name: str) -> PipelineSource:
+def _open_folder(folder: Path, name: str) -> PipelineSource:
     if (folder / MANIFEST).is_file():
         if _kind(folder) == KIND:
             return open_bundle(folder)
-        return _converted(folder)
-    return _released(name, folder)
+        return _open_converted(folder)
+    return _find_released(name, folder)
 
 
 def _kind(folder: Path) -> str | None:
     return read_manifest(folder).kind if (folder / MANIFEST).is_file() else None
 
 
-def _converted(
+def _open_converted(
     folder: Path, *, within: Path | None = None, revision: str | None = None
 ) -> "ConvertedSource":
     from relik.upstream.bundle.converted import KIND as CONVERTED
@@ -133,11 +122,11 @@ def _converted(
     return ConvertedSource(open_converted(folder, within=within, revision=revision))
 
 
-def _released(name: str, folder: Path) -> "ReleasedFolder":
+def _find_released(name: str, folder: Path) -> "ReleasedFolder":
     if not (folder / RELEASED).is_file():
         raise BundleNotFoundError(
-            f"{name}: has neither {MANIFEST} nor {RELEASED}, expected the folder of a bundle or of "
-            "a released pipeline: check the path"
+            f"{name}: has neither {MANIFEST} nor {RELEASED}, expected the folder of a bundle or a "
+            "released pipeline: check the path"
         )
     from relik.upstream.bundle.released import find_released
 

@@ -1,4 +1,4 @@
-"""Where the files of a bundle lie."""
+"""Paths of the files in a bundle."""
 
 from dataclasses import dataclass
 
@@ -9,25 +9,17 @@ KIND = "bundle"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BundleLayout:
-    """Where things lie in a bundle, as paths relative to it, with forward slashes.
+    """Paths relative to the bundle, with forward slashes.
 
-    Encoder and reader share one tokenizer and, unless the reader is of another backbone, one frozen
-    table of word embeddings. Model files come as ONNX graphs, as safetensors, or both.
+    Encoder and reader share one tokenizer and, unless the reader has another backbone, one frozen
+    table of word embeddings. Model files are ONNX graphs, safetensors, or both.
 
     Args:
-        manifest: Sizes, checksums, sources, recipe and figures.
-        pipeline: Settings, read as `PipelineConfig`.
-        tokenizer: The tokenizer of encoder and reader.
-        word_embeddings: The table of encoder and reader.
-        query_encoder: Folder of the model that encodes windows and records.
-        reader: Folder of the model that reads windows with their candidates.
         reader_embeddings: The reader's own table, where it does not share the encoder's.
         config: Settings of a model, in its folder.
         weights: Weights for the torch backend, in the folder of a model.
         encoder_graph: Graph of the query encoder, in its folder.
         reader_graphs: Graphs of the reader's stages, in its folder.
-        entities: Knowledge index of entities.
-        relations: Knowledge index of relations.
     """
 
     manifest: str = MANIFEST

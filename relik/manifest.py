@@ -1,7 +1,6 @@
-"""The manifest of a built folder: written last, read first, and what its files are checked against.
+"""The manifest of a bundle or knowledge index: kind, format version and checksums of its files.
 
-A bundle and a knowledge index both carry one. It lists the size and SHA-256 of every file beside
-it and seals itself with a digest, so that an altered manifest is noticed as an altered file is.
+It is written last and read first, and has a digest of itself, so that altering it is noticed too.
 """
 
 import hashlib
@@ -26,25 +25,21 @@ T = TypeVar("T")
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
-# The kinds of file that this library opens: only these are fetched, and none may lie unlisted.
+# Files that this library opens: only these are fetched, and the manifest must list all of them.
 SUFFIXES = (".json", ".toml", ".safetensors", ".onnx", ".trie", ".arrow", ".faiss", ".rows")
-# Holds edits made since the folder was built, so it cannot be sealed.
+# Folder of edits made after the build, which the manifest therefore leaves out.
 OVERLAY = "overlay"
 
-# Where the next manifest is written before it takes the place of the last.
-_ASIDE = f".{MANIFEST}.part"
+# Name under which a manifest is written before it is renamed.
+_TEMPORARY = f".{MANIFEST}.part"
 _RESERVED = ("digest", "files", "format_version", "kind")
 _HASHING_THREADS = 4
+_REBUILD = "fetch or build it again"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileEntry:
-    """What a file was when it was built.
-
-    Args:
-        size: Bytes.
-        sha256: Lower-case hex.
-    """
+    """Size in bytes and SHA-256, in lower-case hex, of a file."""
 
     size: int
     sha256: str
@@ -52,13 +47,13 @@ class FileEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a built folder says of itself.
+    """The content of a manifest.
 
     Args:
-        kind: What the folder is, such as "bundle".
-        format_version: The layout it was written in, from 1.
-        files: Every sealed file by its path in the folder, with forward slashes.
-        fields: The rest: sources, licences, recipe, figures, and what the kind needs.
+        kind: Kind of the folder, such as "bundle".
+        format_version: From 1.
+        files: Entries by path in the folder, with forward slashes.
+        fields: Everything else: sources, licences, recipe, figures, and fields of the kind.
     """
 
     kind: str
@@ -67,14 +62,7 @@ class Manifest:
     fields: Mapping[str, object]
 
     def value(self, name: str, kind: type[T]) -> T:
-        """Return a field that has to be there.
-
-        Args:
-            name: Name of the field.
-            kind: The type it has to have.
-
-        Returns:
-            Its value.
+        """Return a required field.
 
         Raises:
             BundleCorruptError: It is missing or has another type.
@@ -89,17 +77,12 @@ class Manifest:
 
 
 def write_manifest(folder: Path, *, kind: str, fields: Mapping[str, object]) -> Manifest:
-    """Seal a folder: write the manifest of every file in it, replacing an older one.
+    """Write the manifest of a folder, replacing an older one.
 
-    The manifest itself and anything in a folder named `overlay` is not listed.
+    It lists every file but itself and those in a folder named `overlay`.
 
     Args:
-        folder: The built folder.
-        kind: What it is.
-        fields: What else the manifest says; JSON values.
-
-    Returns:
-        The manifest as it will be read back.
+        fields: JSON values; `_RESERVED` names are refused.
 
     Raises:
         InputError: A field has a reserved name or is not a JSON value.
@@ -108,13 +91,14 @@ def write_manifest(folder: Path, *, kind: str, fields: Mapping[str, object]) -> 
     taken = sorted(set(fields) & set(_RESERVED))
     if taken:
         raise InputError(
-            f"got a manifest field named {taken[0]!r}, which is reserved: choose another name"
+            f"got a manifest field {taken[0]!r}, expected none of the reserved names "
+            f"{', '.join(_RESERVED)}: choose another name"
         )
-    names = _present(folder)
+    names = _list_files(folder)
     for name in names:
         if (folder / name).is_symlink():
             raise BundleCorruptError(
-                f"{folder / name} is a link, expected a file: copy what it points to"
+                f"{folder / name}: is a link, expected a file: copy its target"
             )
     sums = _hash_all(folder, names)
     content: dict[str, object] = {
@@ -130,25 +114,21 @@ def write_manifest(folder: Path, *, kind: str, fields: Mapping[str, object]) -> 
         plain = json.loads(json.dumps(content, allow_nan=False))
     except (TypeError, ValueError) as error:
         raise InputError(
-            f"got manifest fields that JSON cannot hold ({error}): "
-            "give strings, finite numbers, lists and dicts"
+            f"got manifest fields that are not JSON values ({error}), expected strings, finite "
+            "numbers, lists and dicts: convert them"
         ) from error
     plain["digest"] = _digest(plain)
     text = json.dumps(plain, indent=2, ensure_ascii=False) + "\n"
-    (folder / _ASIDE).write_text(text, encoding="utf-8")
-    os.replace(folder / _ASIDE, folder / MANIFEST)
-    return _parsed(plain, folder / MANIFEST)
+    (folder / _TEMPORARY).write_text(text, encoding="utf-8")
+    os.replace(folder / _TEMPORARY, folder / MANIFEST)
+    return _parse(plain, folder / MANIFEST)
 
 
 def read_manifest(folder: Path, *, kind: str | None = None) -> Manifest:
-    """Read the manifest of a built folder. Its files are not looked at: see `verify_files`.
+    """Read the manifest of a folder, without checking its files; see `verify_files`.
 
     Args:
-        folder: The folder.
-        kind: What the folder has to be; None takes any kind.
-
-    Returns:
-        The manifest.
+        kind: Required kind of the folder; None accepts any.
 
     Raises:
         BundleNotFoundError: There is no folder or no manifest in it.
@@ -169,13 +149,15 @@ def read_manifest(folder: Path, *, kind: str | None = None) -> Manifest:
             f"{path}: cannot be read ({error.strerror}): check its permissions"
         ) from error
     except (ValueError, RecursionError) as error:
-        raise BundleCorruptError(f"{path}: is not JSON ({error}): {_AGAIN}") from error
+        raise BundleCorruptError(f"{path}: is not JSON ({error}): {_REBUILD}") from error
     if not isinstance(content, dict):
-        raise BundleCorruptError(f"{path}: got a {type(content).__name__}, expected an object")
+        raise BundleCorruptError(
+            f"{path}: got a {type(content).__name__}, expected an object: {_REBUILD}"
+        )
     _check_version(content.get("format_version"), path)
     if content.get("digest") != _digest(content):
-        raise BundleCorruptError(f"{path}: was altered after it was written: {_AGAIN}")
-    manifest = _parsed(content, path)
+        raise BundleCorruptError(f"{path}: was altered after it was written: {_REBUILD}")
+    manifest = _parse(content, path)
     if kind is not None and manifest.kind != kind:
         raise BundleError(
             f"{folder}: got a folder of kind {manifest.kind}, expected kind {kind}: check the path"
@@ -184,12 +166,10 @@ def read_manifest(folder: Path, *, kind: str | None = None) -> Manifest:
 
 
 def check_files(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
-    """Check what can be checked of a folder's files without reading them.
+    """Check the presence and sizes of a folder's files without reading them.
 
     Args:
-        folder: The folder.
-        manifest: Its manifest.
-        within: What links may not leave; None is the folder itself.
+        within: Folder that links must stay in; None is `folder`.
 
     Raises:
         BundleCorruptError: A file is missing, has another size, or is a link out of the folder;
@@ -199,29 +179,27 @@ def check_files(folder: Path, manifest: Manifest, *, within: Path | None = None)
     for name in (MANIFEST, *manifest.files):
         if not (folder / name).resolve().is_relative_to(limit):
             raise BundleCorruptError(
-                f"{folder / name}: is a link out of the folder, expected a file: {_AGAIN}"
+                f"{folder / name}: is a link out of the folder, expected a file: {_REBUILD}"
             )
     for name, entry in sorted(manifest.files.items()):
         _check_size(folder / name, entry.size)
 
 
 def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
-    """Check that the files of a folder are exactly those that were sealed.
+    """Check that a folder has exactly the files of its manifest, with the same checksums.
 
     Args:
-        folder: The folder.
-        manifest: Its manifest.
-        within: What links may not leave; None is the folder itself.
+        within: Folder that links must stay in; None is `folder`.
 
     Raises:
         BundleCorruptError: A file is missing, truncated, altered, not listed, or a link out of
             the folder; the message names the first such file.
     """
     check_files(folder, manifest, within=within)
-    for name in _present(folder):
+    for name in _list_files(folder):
         if name not in manifest.files and name.endswith(SUFFIXES):
             raise BundleCorruptError(
-                f"{folder / name}: is not listed in {MANIFEST}: remove it, or {_AGAIN}"
+                f"{folder / name}: is not listed in {MANIFEST}: remove it, or {_REBUILD}"
             )
     names = sorted(manifest.files)
     for name, found in zip(names, _hash_all(folder, names), strict=True):
@@ -229,28 +207,25 @@ def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None
         if found != expected:
             raise BundleCorruptError(
                 f"{folder / name}: was altered (sha256 is {found[:12]}..., "
-                f"expected {expected[:12]}...): {_AGAIN}"
+                f"expected {expected[:12]}...): {_REBUILD}"
             )
 
 
 def publish(temporary: Path, target: Path, *, replace: bool = False) -> None:
-    """Put a finished folder where it is looked for, by renaming it.
+    """Rename a finished folder to its final path.
 
-    Readers of the folder that is replaced keep what they have mapped.
-
-    Args:
-        temporary: The finished folder; on the same file system as the target.
-        target: Where it shall be.
-        replace: Take the place of what is there.
+    Readers of a replaced folder keep the files that they have mapped.
 
     Raises:
-        InputError: Something is there already and `replace` is false.
+        InputError: The path exists and `replace` is false.
     """
     if not target.exists():
         os.rename(temporary, target)
         return
     if not replace:
-        raise InputError(f"{target}: is there already: remove it, or choose another place")
+        raise InputError(
+            f"{target}: exists, expected a free path: remove it, or choose another path"
+        )
     aside = target.with_name(f".{target.name}.replaced-{os.getpid()}")
     os.rename(target, aside)
     try:
@@ -264,18 +239,15 @@ def publish(temporary: Path, target: Path, *, replace: bool = False) -> None:
         aside.unlink()
 
 
-_AGAIN = "fetch or build it again"
-
-
 def _check_version(version: object, path: Path) -> None:
     if not isinstance(version, int) or isinstance(version, bool) or version < 1:
         raise BundleCorruptError(
-            f"{path}: got format_version {version!r}, expected a positive whole number: {_AGAIN}"
+            f"{path}: got format_version {version!r}, expected a positive whole number: {_REBUILD}"
         )
     if version > FORMAT_VERSION:
         raise BundleVersionError(
-            f"{path}: got format version {version}, this version of relik-server reads up to "
-            f"{FORMAT_VERSION}: run `pip install --upgrade relik-server`"
+            f"{path}: got format version {version}, expected at most {FORMAT_VERSION}: run "
+            "`pip install --upgrade relik-server`"
         )
 
 
@@ -285,59 +257,59 @@ def _digest(content: Mapping[str, object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _parsed(content: Mapping[str, object], path: Path) -> Manifest:
+def _parse(content: Mapping[str, object], path: Path) -> Manifest:
     kind, version, listed = (content.get(key) for key in ("kind", "format_version", "files"))
     if not (isinstance(kind, str) and isinstance(version, int) and isinstance(listed, dict)):
         raise BundleCorruptError(
-            f"{path}: expected a string kind and an object files, "
-            f"got {type(kind).__name__} and {type(listed).__name__}: {_AGAIN}"
+            f"{path}: got {type(kind).__name__} and {type(listed).__name__}, expected a string "
+            f"`kind` and an object `files`: {_REBUILD}"
         )
     return Manifest(
         kind=kind,
         format_version=version,
-        files={name: _entry(name, entry, path) for name, entry in sorted(listed.items())},
+        files={name: _parse_entry(name, entry, path) for name, entry in sorted(listed.items())},
         fields={key: value for key, value in content.items() if key not in _RESERVED},
     )
 
 
-def _entry(name: str, entry: object, path: Path) -> FileEntry:
+def _parse_entry(name: str, entry: object, path: Path) -> FileEntry:
     pure = PurePosixPath(name)
     clean = not pure.is_absolute() and ".." not in pure.parts and str(pure) == name
     if not clean or name == "." or any(char in name for char in "\\:\0"):
         raise BundleCorruptError(
-            f"{path}: lists {name!r}, expected a path inside the folder: {_AGAIN}"
+            f"{path}: lists {name!r}, expected a path inside the folder: {_REBUILD}"
         )
     size, sha256 = (entry.get("size"), entry.get("sha256")) if isinstance(entry, dict) else (0, 0)
     if not (isinstance(size, int) and isinstance(sha256, str)):
         raise BundleCorruptError(
-            f"{path}: got {entry!r} for {name}, expected its size and sha256: {_AGAIN}"
+            f"{path}: got {entry!r} for {name}, expected its size and sha256: {_REBUILD}"
         )
     return FileEntry(size=size, sha256=sha256)
 
 
 def _check_size(path: Path, expected: int) -> None:
     if not path.is_file():
-        raise BundleCorruptError(f"{path}: is missing: {_AGAIN}")
+        raise BundleCorruptError(f"{path}: is missing, expected a file of the build: {_REBUILD}")
     found = path.stat().st_size
     if found < expected:
         raise BundleCorruptError(
-            f"{path}: was truncated (has {found} bytes, expected {expected}): {_AGAIN}"
+            f"{path}: was truncated (has {found} bytes, expected {expected}): {_REBUILD}"
         )
     if found > expected:
         raise BundleCorruptError(
-            f"{path}: was altered (has {found} bytes, expected {expected}): {_AGAIN}"
+            f"{path}: was altered (has {found} bytes, expected {expected}): {_REBUILD}"
         )
 
 
-def _present(folder: Path) -> list[str]:
+def _list_files(folder: Path) -> list[str]:
     paths = (path for path in folder.rglob("*") if path.is_symlink() or path.is_file())
     relative = (path.relative_to(folder) for path in paths)
     names = (path.as_posix() for path in relative if OVERLAY not in path.parts[:-1])
-    return sorted(name for name in names if name not in (MANIFEST, _ASIDE))
+    return sorted(name for name in names if name not in (MANIFEST, _TEMPORARY))
 
 
 def _hash_all(folder: Path, names: list[str]) -> list[str]:
-    # Hashing lets go of the interpreter lock, so threads read files side by side.
+    # Hashing releases the interpreter lock, so threads run in parallel.
     with ThreadPoolExecutor(_HASHING_THREADS) as pool:
         return list(pool.map(lambda name: _sha256(folder / name), names))
 

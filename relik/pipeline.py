@@ -2,16 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 
 from relik import windows as windowing
 from relik.config import PipelineConfig
 from relik.document.abbreviations import with_abbreviations
 from relik.document.consistency import refined
-from relik.document.mention_reading import merge_given, read_given
+from relik.document.mention_reading import read_given, with_blank_mentions
 from relik.document.term_consistency import with_document
-from relik.errors import InputError
+from relik.errors import ConfigError, InputError
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.reader.reader import TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
 from relik.types import (
@@ -36,32 +36,30 @@ class PipelineParts:
     """What a pipeline is made of.
 
     Args:
-        entity_retriever: Proposes entities.
-        relation_retriever: Proposes relations.
-        reader: Reads windows with candidates.
-        entities: Knowledge base of entities.
-        relations: Knowledge base of relations.
+        retriever: Proposes entities and relations.
+        reader: Reads windows with candidates; None in a bundle whose reader is not trained yet.
     """
 
-    entity_retriever: WindowRetriever
-    relation_retriever: WindowRetriever
-    reader: TransformerReader
-    entities: KnowledgeBase
-    relations: KnowledgeBase
+    retriever: WindowRetriever
+    reader: TransformerReader | None
 
 
 class Pipeline:
     """Annotates documents; keeps nothing between calls.
 
+    Each step takes the knowledge view that it works from; without one it takes the view that the
+    pipeline was opened with.
+
     Args:
         parts: Its stages.
         config: Settings of the bundle.
+        view: The view that it was opened with.
     """
 
-    def __init__(self, parts: PipelineParts, config: PipelineConfig) -> None:
+    def __init__(self, parts: PipelineParts, config: PipelineConfig, view: KnowledgeView) -> None:
         self._parts = parts
         self._config = config
-        self._refine = partial(refined, kb=parts.entities, config=config.reader)
+        self._view = view
 
     @property
     def model(self) -> str:
@@ -69,19 +67,24 @@ class Pipeline:
         return self._config.model
 
     @property
+    def view(self) -> KnowledgeView:
+        """The knowledge view that it was opened with."""
+        return self._view
+
+    @property
     def kb_version(self) -> str:
-        """Version of the knowledge base of entities."""
-        return self._parts.entities.version
+        """Version of that view."""
+        return self._view.version
 
     @property
     def entities(self) -> KnowledgeBase:
-        """Knowledge base of entities."""
-        return self._parts.entities
+        """Knowledge base of entities of that view."""
+        return self._view.entities
 
     @property
     def relations(self) -> KnowledgeBase:
-        """Knowledge base of relations."""
-        return self._parts.relations
+        """Knowledge base of relations of that view."""
+        return self._view.relations
 
     @property
     def config(self) -> PipelineConfig:
@@ -93,25 +96,23 @@ class Pipeline:
         documents: Sequence[Document],
         *,
         options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
+        view: KnowledgeView | None = None,
     ) -> list[Annotation]:
         """Annotate documents; each answer depends on its document alone.
-
-        Args:
-            documents: Documents.
-            options: Tasks, thresholds, candidates.
 
         Returns:
             One annotation a document, same order.
 
         Raises:
             InputError: A text has half of a surrogate pair, or an option is out of range.
+            ConfigError: The bundle has no reader.
         """
         split = [self.split(document) for document in documents]
         flat = [window for windows in split for window in windows]
-        candidates = self.retrieve(flat, options=options)
-        read = iter(self.read(flat, candidates, options=options))
+        candidates = self.retrieve(flat, options=options, view=view)
+        read = iter(self.read(flat, candidates, options=options, view=view))
         return [
-            self.merge(document, [next(read) for _ in windows], options=options)
+            self.merge(document, [next(read) for _ in windows], options=options, view=view)
             for document, windows in zip(documents, split, strict=True)
         ]
 
@@ -121,22 +122,25 @@ class Pipeline:
         mentions: Sequence[Sequence[Span]],
         *,
         options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
+        view: KnowledgeView | None = None,
     ) -> list[Annotation]:
-        """Link mentions that are given, and relate them where triples are asked for.
+        """Link given mentions, and relate them where triples are asked for.
 
         Args:
             documents: Documents.
             mentions: Spans of each document, none overlapping.
-            options: With `nil`, a mention may be linked to nothing; `threshold` does not apply.
+            options: With `nil`, a mention may be NIL; `threshold` does not apply.
+            view: Knowledge to link to.
 
         Returns:
             One annotation a document, with exactly its mentions. One longer than a window is
             linked by the part that the window has; one of nothing but white space, or without
-            any candidate, is linked to nothing.
+            any candidate, is NIL.
 
         Raises:
             InputError: A mention reaches past the end of its text or overlaps another, a text
                 has half of a surrogate pair, or an option is out of range.
+            ConfigError: The bundle has no reader.
         """
         if len(documents) != len(mentions):
             raise InputError(
@@ -148,18 +152,21 @@ class Pipeline:
         for document, windows, given in zip(documents, split, mentions, strict=True):
             placed.extend(windowing.place_mentions(document, windows, given))
         flat = [window for windows in split for window in windows]
-        candidates = self.retrieve(flat, options=options)
-        read = iter(self.read(flat, candidates, options=options, mentions=placed))
+        candidates = self.retrieve(flat, options=options, view=view)
+        read = iter(self.read(flat, candidates, options=options, mentions=placed, view=view))
         return [
-            self.merge(document, [next(read) for _ in windows], options=options, mentions=given)
+            self.merge(
+                document,
+                [next(read) for _ in windows],
+                options=options,
+                mentions=given,
+                view=view,
+            )
             for document, windows, given in zip(documents, split, mentions, strict=True)
         ]
 
     def split(self, document: Document) -> list[Window]:
         """Cut a document into windows that the reader can read whole.
-
-        Args:
-            document: A document.
 
         Returns:
             Windows in order; none for blank text.
@@ -168,29 +175,29 @@ class Pipeline:
             InputError: The text has half of a surrogate pair.
         """
         windowing.check_text(document)
-        fitting = self._fitted(document, windowing.split(document, self._config.windows))
-        return [replace(window, index=i) for i, window in enumerate(fitting)]
+        windows = windowing.split(document, self._config.windows)
+        if self._parts.reader is not None:
+            windows = _fitted(document, windows, self._parts.reader)
+        return [replace(window, index=i) for i, window in enumerate(windows)]
 
     def count_tokens(self, window: Window) -> int:
-        """Estimate what a window costs the reader.
-
-        Args:
-            window: A window.
-
-        Returns:
-            Tokens of text and candidates, roughly.
-        """
+        """Estimate the tokens of text and candidates that the reader gets for a window."""
         config = self._config.retriever
         return len(window.text) // 4 + 9 * config.entity_top_k + 5 * config.relation_top_k
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self,
+        windows: Sequence[Window],
+        *,
+        options: AnnotateOptions,
+        view: KnowledgeView | None = None,
     ) -> list[WindowCandidates]:
         """Propose entities, and relations where triples are asked for.
 
         Args:
             windows: Windows; those of one document stand together, in order.
             options: `top_k`, `types` and tasks.
+            view: Knowledge to propose from.
 
         Returns:
             Candidates of each window, same order.
@@ -199,20 +206,16 @@ class Pipeline:
             InputError: `top_k` is below 1, or a threshold is not from 0 to 1.
         """
         _check_options(options)
-        top_k = self._config.retriever.entity_top_k if options.top_k is None else options.top_k
-        if not windows:
-            return []
-        parts = self._parts
-        vectors = parts.entity_retriever.encode(windows)
+        view = view or self._view
+        config = self._config.retriever
+        top_k = config.entity_top_k if options.top_k is None else options.top_k
         wide = top_k * TYPED_FACTOR if options.types else top_k
-        entities = parts.entity_retriever.retrieve_encoded(windows, vectors, top_k=wide)
+        relation_top_k = config.relation_top_k if options.relations else 0
+        entities, relations = self._parts.retriever.retrieve(
+            windows, view, top_k=(wide, relation_top_k)
+        )
         if options.types:
-            entities = [self._of_types(found, options.types, top_k) for found in entities]
-        relations: list[tuple[Candidate, ...]] = [() for _ in windows]
-        if options.relations and len(parts.relations):
-            relations = parts.relation_retriever.retrieve_encoded(
-                windows, vectors, top_k=self._config.retriever.relation_top_k
-            )
+            entities = [_of_types(found, options.types, top_k, view) for found in entities]
         return [
             WindowCandidates(entities=found, relations=related)
             for found, related in zip(entities, relations, strict=True)
@@ -225,22 +228,38 @@ class Pipeline:
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None] | None = None,
+        view: KnowledgeView | None = None,
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
 
         Args:
             windows: Windows.
-            candidates: Candidates of each.
+            candidates: Candidates of each, from the same view.
             options: Thresholds and tasks.
             mentions: Given mentions of each, of `relik.windows.place_mentions`; None where they
                 are to be found.
+            view: Knowledge that the candidates are from.
 
         Returns:
             One annotation a window, same order.
+
+        Raises:
+            ConfigError: The bundle has no reader.
         """
-        reader, entities, config = self._parts.reader, self._parts.entities, self._config.reader
+        reader = self._parts.reader
+        if reader is None:
+            raise ConfigError(
+                f"{self.model}: got a bundle without a reader, expected one: measure it by "
+                "`relik evaluate retrieval`, or train its reader"
+            )
         return read_given(
-            reader, entities, windows, candidates, mentions, config=config, options=options
+            reader,
+            view or self._view,
+            windows,
+            candidates,
+            mentions,
+            config=self._config.reader,
+            options=options,
         )
 
     def merge(
@@ -250,87 +269,67 @@ class Pipeline:
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span] | None = None,
+        view: KnowledgeView | None = None,
     ) -> Annotation:
         """Join what was read in the windows of a document.
 
-        Mentions that are linked to nothing are kept where they were given or asked for, and
-        where a triple ends in them. Without the task of entities only the ends of triples are
-        kept.
+        NIL mentions are kept where they were given or asked for, and where a triple ends in them.
+        Without the task of entities only the ends of triples are kept.
 
         Args:
             document: The document.
             window_annotations: What was read.
             options: Tasks and `nil`.
             mentions: Its mentions, where they were given.
-
-        Returns:
-            The answer.
+            view: Knowledge that was read with.
         """
-        if mentions is not None:
-            return merge_given(
-                document, window_annotations, mentions, options=options, refine=self._refine
-            )
+        entities = (view or self._view).entities
         merged = windowing.merge(document, window_annotations, nil=True)
-        if self.entities.any_case:  # a list of terms, which texts abbreviate
+        if mentions is None and entities.any_case:  # a list of terms, which texts abbreviate
             merged = with_abbreviations(merged, document.text)
-            merged = with_document(merged, document.text, self.entities)
-        merged = self._refine(merged, document.text)
+            merged = with_document(merged, document.text, entities)
+        merged = refined(merged, document.text, kb=entities, config=self._config)
+        if mentions is not None:
+            merged = with_blank_mentions(merged, document, mentions)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
+        nil = options.nil or mentions is not None
         spans = tuple(
             found
             for found in merged.spans
-            if found.span in ends
-            or (options.entities and (options.nil or found.entity_id is not None))
+            if found.span in ends or (options.entities and (nil or found.entity_id is not None))
         )
         return replace(merged, spans=spans)
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            The record, or None where the id is unknown.
-        """
-        row = self.entities.row_of(entity_id)
-        return None if row is None else self.entities.record(row)
+        """Return an entity of the pipeline's own view, or None where the id is unknown."""
+        return self._view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation.
+        """Return a relation of the pipeline's own view, or None where the id is unknown."""
+        return self._view.relation(relation_id)
 
-        Args:
-            relation_id: Its id.
 
-        Returns:
-            The record, or None where the id is unknown.
-        """
-        if (row := self.relations.row_of(relation_id)) is None:
-            return None
-        one = self.relations.record(row)
-        return Relation(relation_id=relation_id, name=one.name, description=one.description)
+def _of_types(
+    found: tuple[Candidate, ...], types: tuple[str, ...], top_k: int, view: KnowledgeView
+) -> tuple[Candidate, ...]:
+    wanted = set(types)
+    kept: list[Candidate] = []
+    for candidate in found:
+        if (entity := view.entity(candidate.entity_id)) and wanted & set(entity.types):
+            kept.append(replace(candidate, rank=len(kept)))
+    return tuple(kept[:top_k])
 
-    def _of_types(
-        self, found: tuple[Candidate, ...], types: tuple[str, ...], top_k: int
-    ) -> tuple[Candidate, ...]:
-        wanted = set(types)
-        kept: list[Candidate] = []
-        for candidate in found:
-            if (entity := self.entity(candidate.entity_id)) and wanted & set(entity.types):
-                kept.append(replace(candidate, rank=len(kept)))
-        return tuple(kept[:top_k])
 
-    def _fitted(self, document: Document, windows: list[Window]) -> list[Window]:
-        """Halve windows until their tokens fit: few words can be very many tokens."""
-        reader = self._parts.reader
-        counts = reader.count_text_tokens([window.text for window in windows])
-        fitting: list[Window] = []
-        for window, count in zip(windows, counts, strict=True):
-            if count <= reader.max_text_tokens or len(window.text) < 2:
-                fitting.append(window)
-            else:
-                fitting.extend(self._fitted(document, [*windowing.halve(document, window)]))
-        return fitting
+def _fitted(document: Document, windows: list[Window], reader: TransformerReader) -> list[Window]:
+    """Halve windows until their tokens fit: few words can be very many tokens."""
+    counts = reader.count_text_tokens([window.text for window in windows])
+    fitting: list[Window] = []
+    for window, count in zip(windows, counts, strict=True):
+        if count <= reader.max_text_tokens or len(window.text) < 2:
+            fitting.append(window)
+        else:
+            fitting.extend(_fitted(document, [*windowing.halve(document, window)], reader))
+    return fitting
 
 
 def _check_options(options: AnnotateOptions) -> None:

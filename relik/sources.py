@@ -1,4 +1,4 @@
-"""Where bundles come from: the package, a folder, or the Hugging Face Hub."""
+"""Sources of bundles besides folders: the package and the Hugging Face Hub."""
 
 import re
 from collections.abc import Sequence
@@ -16,32 +16,20 @@ _HUB_ID = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w./-]+)
 
 @dataclass(frozen=True, slots=True)
 class HubId:
-    """A repository on the Hugging Face Hub.
-
-    Args:
-        repository: "org/name".
-        revision: Commit, tag or branch, or None where the name has none.
-    """
+    """A repository "org/name" on the Hugging Face Hub, at a commit, tag or branch if it has one."""
 
     repository: str
     revision: str | None
 
 
 def parse_hub_id(name: str) -> HubId | None:
-    """Read the name of a repository on the Hub.
-
-    Args:
-        name: "org/name" or "org/name@revision".
-
-    Returns:
-        Its parts; None for anything else.
-    """
+    """Parse "org/name" or "org/name@revision"; return None for anything else."""
     found = _HUB_ID.fullmatch(name)
     return None if found is None else HubId(found["repository"], found["revision"])
 
 
 def default_folder() -> Path:
-    """Return the folder of the bundle in the package.
+    """Return the folder of the default bundle in the package.
 
     Raises:
         BundleNotFoundError: The installation has none.
@@ -49,22 +37,19 @@ def default_folder() -> Path:
     folder = Path(str(files("relik").joinpath("data", DEFAULT)))
     if not (folder / MANIFEST).is_file():
         raise BundleNotFoundError(
-            f"{folder}: this installation has no default bundle: install a release of "
-            "relik-server, make one with `relik train` and `relik index build`, or name a folder"
+            f"{folder}: is missing, expected the default bundle: install a release of "
+            "relik-server, name the folder of another bundle, or make one with `relik train` and "
+            "`relik index build`"
         )
     return folder
 
 
 def fetch(repository: str, revision: str, patterns: Sequence[str]) -> Path:
-    """Fetch files of a repository on the Hugging Face Hub.
+    """Fetch files of a repository on the Hugging Face Hub; return the folder of the snapshot.
 
     Args:
         repository: "org/name".
-        revision: Commit, tag or branch.
-        patterns: Names of the files, with wildcards.
-
-    Returns:
-        The folder of the snapshot; it is named by its commit.
+        patterns: File names, with wildcards.
 
     Raises:
         BundleNotFoundError: They cannot be fetched, or huggingface_hub is not installed.
@@ -73,8 +58,8 @@ def fetch(repository: str, revision: str, patterns: Sequence[str]) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise BundleNotFoundError(
-            f"{repository}: is on the Hugging Face Hub, which needs one more package: "
-            "run `pip install huggingface_hub`, or give a folder"
+            f"{repository}: got a name on the Hugging Face Hub, expected huggingface_hub to be "
+            "installed: run `pip install huggingface_hub`, or use a folder"
         ) from error
     try:
         fetched = snapshot_download(

@@ -1,8 +1,9 @@
-"""Deterministic fakes of the stages, for tests of what is built around them. Public."""
+"""Deterministic fakes of pipeline, knowledge base and encoder for tests, part of the public API."""
 
 import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 from zlib import crc32
 
@@ -31,31 +32,49 @@ from relik.types import (
 _CAPITALISED = re.compile(r"[A-Z]\w*")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FakeView:
+    """The knowledge of a `FakePipeline`: every capitalised word is an entity.
+
+    Args:
+        version: Its version.
+        prefix: Ids are `<prefix>:<word>`.
+    """
+
+    version: str = "fake-1"
+    prefix: str = "E"
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return the entity, or None where the id begins with another prefix."""
+        if not entity_id.startswith(f"{self.prefix}:"):
+            return None
+        name = entity_id.removeprefix(f"{self.prefix}:")
+        return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return the relation, or None for any id but `R:follows`."""
+        known = relation_id == "R:follows"
+        return Relation(relation_id="R:follows", name="follows") if known else None
+
+
 class FakePipeline:
-    """A pipeline without a model: every capitalised word is a mention of the entity it spells.
+    """A pipeline without a model: every capitalised word is a mention of the entity of that name.
 
     Each mention has the relation `follows` to the one before it in its window. Windows are
-    runs of whole words. Ids are `E:<word>`; there is one relation, `R:follows`.
+    runs of whole words. Ids are those of the view; there is one relation, `R:follows`.
 
     Args:
         window_words: Words per window.
     """
 
     model = "fake"
-    kb_version = "fake-1"
 
     def __init__(self, *, window_words: int = 8) -> None:
+        self.view = FakeView()
         self._words = re.compile(rf"\S+(?:\s+\S+){{0,{window_words - 1}}}")
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document every `window_words` words.
-
-        Args:
-            document: Any document.
-
-        Returns:
-            Windows that do not overlap; none where the text has no words.
-        """
+        """Cut a document every `window_words` words."""
         return [
             Window(
                 doc_id=document.doc_id,
@@ -67,32 +86,18 @@ class FakePipeline:
         ]
 
     def count_tokens(self, window: Window) -> int:
-        """Count the words of a window.
-
-        Args:
-            window: Any window.
-
-        Returns:
-            Its words.
-        """
+        """Count the words of a window."""
         return len(window.text.split())
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: FakeView | None = None
     ) -> list[WindowCandidates]:
-        """Propose the entity of every capitalised word.
-
-        Args:
-            windows: Any windows.
-            options: Only `top_k` matters.
-
-        Returns:
-            Candidates of each window, in order.
-        """
+        """Propose the entity of every capitalised word, `top_k` at most."""
+        prefix = (view or self.view).prefix
         return [
             WindowCandidates(
                 entities=tuple(
-                    Candidate(entity_id=f"E:{word}", score=1.0, rank=rank, source="lexical")
+                    Candidate(entity_id=f"{prefix}:{word}", score=1.0, rank=rank, source="lexical")
                     for rank, word in enumerate(
                         sorted(set(_CAPITALISED.findall(window.text)))[: options.top_k]
                     )
@@ -107,19 +112,12 @@ class FakePipeline:
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: FakeView | None = None,
     ) -> list[WindowAnnotation]:
-        """Link every capitalised word to its candidate, or to nothing.
-
-        Args:
-            windows: Any windows.
-            candidates: Candidates of each.
-            options: Tasks and `explain`.
-
-        Returns:
-            One annotation a window, in order.
-        """
+        """Link every capitalised word to its candidate, else to NIL."""
+        prefix = (view or self.view).prefix
         return [
-            self._read_window(window, found, options)
+            _read_window(window, found, prefix, options)
             for window, found in zip(windows, candidates, strict=True)
         ]
 
@@ -129,17 +127,9 @@ class FakePipeline:
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: FakeView | None = None,
     ) -> Annotation:
-        """Join the windows of a document.
-
-        Args:
-            document: The document.
-            window_annotations: What was read in its windows, in order.
-            options: Without entities, only the ends of triples stay.
-
-        Returns:
-            The annotation.
-        """
+        """Join the windows of a document; without entities, only the ends of triples stay."""
         triples = tuple(triple for each in window_annotations for triple in each.triples)
         ends = {end for triple in triples for end in (triple.subject, triple.object)}
         return Annotation(
@@ -159,15 +149,7 @@ class FakePipeline:
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions | None = None
     ) -> list[Annotation]:
-        """Annotate documents, one after the other.
-
-        Args:
-            documents: Any documents.
-            options: What to return.
-
-        Returns:
-            One annotation a document, in order.
-        """
+        """Annotate documents, one after the other."""
         chosen = AnnotateOptions() if options is None else options
         answers = []
         for document in documents:
@@ -177,76 +159,47 @@ class FakePipeline:
             answers.append(self.merge(document, found, options=chosen))
         return answers
 
-    def entity(self, entity_id: str) -> Entity | None:
-        """Look up an entity.
 
-        Args:
-            entity_id: Any id.
-
-        Returns:
-            The entity, or None where the id does not begin with `E:`.
-        """
-        if not entity_id.startswith("E:"):
-            return None
-        name = entity_id.removeprefix("E:")
-        return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
-
-    def relation(self, relation_id: str) -> Relation | None:
-        """Look up a relation.
-
-        Args:
-            relation_id: Any id.
-
-        Returns:
-            The relation, or None for any id but `R:follows`.
-        """
-        known = relation_id == "R:follows"
-        return Relation(relation_id="R:follows", name="follows") if known else None
-
-    def _read_window(
-        self, window: Window, candidates: WindowCandidates, options: AnnotateOptions
-    ) -> WindowAnnotation:
-        known = {candidate.entity_id for candidate in candidates.entities}
-        spans = [
-            EntitySpan(
-                span=Span(window.span.start + found.start(), window.span.start + found.end()),
-                entity_id=entity_id if (entity_id := f"E:{found.group()}") in known else None,
-                score=0.87654321,
-                candidates=candidates.entities if options.explain else (),
-            )
-            for found in _CAPITALISED.finditer(window.text)
-        ]
-        triples = [
-            Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
-            for earlier, later in pairwise(spans)
-        ]
-        return WindowAnnotation(
-            window=window,
-            spans=tuple(spans),
-            triples=tuple(triples) if options.relations else (),
+def _read_window(
+    window: Window, candidates: WindowCandidates, prefix: str, options: AnnotateOptions
+) -> WindowAnnotation:
+    known = {candidate.entity_id for candidate in candidates.entities}
+    spans = [
+        EntitySpan(
+            span=Span(window.span.start + found.start(), window.span.start + found.end()),
+            entity_id=entity_id if (entity_id := f"{prefix}:{found.group()}") in known else None,
+            score=0.87654321,
+            candidates=candidates.entities if options.explain else (),
         )
+        for found in _CAPITALISED.finditer(window.text)
+    ]
+    triples = [
+        Triple(subject=later.span, relation_id="R:follows", object=earlier.span, score=0.5)
+        for earlier, later in pairwise(spans)
+    ]
+    return WindowAnnotation(
+        window=window,
+        spans=tuple(spans),
+        triples=tuple(triples) if options.relations else (),
+    )
 
 
 class FakeNames:
-    """Names in a dict, with the methods of `NameTrie`.
-
-    Args:
-        matches: Records by normalised name.
-    """
+    """A name trie on a dict of records by normalised name."""
 
     def __init__(self, matches: Mapping[str, Sequence[NameMatch]]) -> None:
         self._matches = matches
 
     def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name, the most frequent first."""
+        """Return the records of a normalised name, the most frequent first."""
         return sorted(self._matches.get(key, ()), key=lambda match: (-match.count, match.row))
 
     def has_prefix(self, prefix: str) -> bool:
-        """Tell whether some normalised name begins so."""
+        """Tell whether some normalised name starts with a prefix."""
         return any(key.startswith(prefix) for key in self._matches)
 
     def continuations(self, prefix: str) -> list[str]:
-        """Return what follows a prefix in the keys that begin with it, sorted."""
+        """Return the rest of each key after a prefix, sorted."""
         return sorted(key.removeprefix(prefix) for key in self._matches if key.startswith(prefix))
 
 
@@ -254,9 +207,9 @@ class FakeKnowledgeBase:
     """A knowledge base in memory.
 
     Args:
-        entities: Its records, in the order of their rows.
-        counts: How often a surface form means an id: 1 for names and aliases not given.
-        any_case: Whether its names are terms, which text has in lower case.
+        entities: Records in the order of their rows.
+        counts: Uses by (surface form, id); 1 for names and aliases that are not in it.
+        any_case: Whether its names are terms, which text writes in lower case.
     """
 
     def __init__(
@@ -305,12 +258,10 @@ class FakeKnowledgeBase:
 
 
 class FakeNamePipeline:
-    """A pipeline that links names from a list and relates what it is told to.
+    """A pipeline that links aliases and finds known triples between linked mentions.
 
     Args:
-        entities: Its entities, found by name or alias.
-        relations: Its relations.
-        facts: Relation ids by (subject id, object id), found where both are named in a window.
+        facts: Relation ids by (subject id, object id), found where a window names both.
     """
 
     def __init__(
@@ -339,7 +290,7 @@ class FakeNamePipeline:
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Link given mentions."""
+        """Link given mentions of each document."""
         return self._links.link(documents, mentions, options=options)
 
     def split(self, document: Document) -> list[Window]:
@@ -363,11 +314,7 @@ class FakeNamePipeline:
 
 
 class HashEncoder:
-    """An encoder without a model: a text is the bag of its hashed runs of three characters.
-
-    Args:
-        dim: Width of the vectors.
-    """
+    """An encoder without a model: a vector counts the hashed character trigrams of a text."""
 
     def __init__(self, dim: int) -> None:
         self._dim = dim
@@ -378,14 +325,7 @@ class HashEncoder:
         return self._dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts, each on its own.
-
-        Args:
-            texts: Any strings.
-
-        Returns:
-            Float32, (n_texts, dim), L2-normalised.
-        """
+        """Encode texts, each alone: float32, (n_texts, dim), L2-normalised."""
         vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             padded = f"  {text.casefold()} "

@@ -1,9 +1,14 @@
-"""The text entrance: how a text is prepared before any tokenizer or name lookup sees it."""
+"""The text entrance: what every tokenizer gets of a text, in training as in serving.
+
+Words that line ends divide are joined, special tokens that a text spells out are ordinary text,
+and half of a surrogate pair is a question mark. Code points keep their places.
+"""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 from relik.errors import BundleCorruptError
 
@@ -53,3 +58,56 @@ def open_tokenizer(path: Path) -> Tokenizer:
     # The file cannot say so: [SEP] in a text is ordinary text.
     tokenizer.encode_special_tokens = True
     return tokenizer
+
+
+def prepared(text: str) -> str:
+    """Prepare a text for a tokenizer; the answer has the same length, so offsets stay right."""
+    # Half of a surrogate pair is a valid string but no text: tokenizers refuse it.
+    valid = text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
+    return rejoined(valid)
+
+
+class TextTokenizer:
+    """Turns texts into tokens: whoever trains, indexes or serves a model asks this class.
+
+    Args:
+        tokenizer: Subwords. What is set on it stays as it is, and has no effect here.
+    """
+
+    __slots__ = ("_tokenizer",)
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        plain = tokenizer
+        cuts_or_pads = plain.truncation is not None or plain.padding is not None
+        # One that is right as it is needs no copy, which takes as long as opening a tokenizer.
+        if cuts_or_pads or not plain.encode_special_tokens:
+            plain = Tokenizer.from_str(tokenizer.to_str())
+            plain.no_truncation()
+            plain.no_padding()
+            plain.encode_special_tokens = True
+        self._tokenizer = plain
+
+    def __reduce__(self) -> tuple[type["TextTokenizer"], tuple[Tokenizer]]:
+        """Make copies by the constructor, since a copied tokenizer forgets special tokens."""
+        return type(self), (self._tokenizer,)
+
+    def tokenise(self, texts: Sequence[str]) -> list[Encoding]:
+        """Tokenise texts without special tokens; offsets are code points of the texts as given."""
+        return self._tokenizer.encode_batch(list(map(prepared, texts)), add_special_tokens=False)
+
+    def rows(self, texts: Sequence[str], *, max_tokens: int) -> list[list[int]]:
+        """Give the token ids that an encoder reads.
+
+        Args:
+            texts: Any strings.
+            max_tokens: Most tokens of a row, special tokens included; at least 1.
+
+        Returns:
+            Ids of each text, special tokens added by the tokenizer's post-processor; the
+            separator that ends a text ends a cut one too.
+        """
+        encodings = self._tokenizer.encode_batch_fast(list(map(prepared, texts)))
+        rows = [encoding.ids for encoding in encodings]
+        return [
+            ids if len(ids) <= max_tokens else [*ids[: max_tokens - 1], ids[-1]] for ids in rows
+        ]

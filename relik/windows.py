@@ -1,4 +1,4 @@
-"""Documents into overlapping windows of words, and what was read in them back into one answer."""
+"""Splitting documents into overlapping windows of words, and merging annotations of windows."""
 
 import re
 import unicodedata
@@ -24,19 +24,16 @@ from relik.types import (
 
 _WORD = re.compile(r"\S+")
 _LONGEST_WORD = 100
-# A piece counts as one word, so it has about the length of one: text written without spaces
-# then gives windows as long as those of other text, which the models can read whole.
+# Code points of a piece of a long run, about those of a word: text without spaces then gets
+# windows as long as those of other text, which fit into the models.
 _PIECE = 8
-# Windows shorter than this are never halved: what is left would lack context.
-_FEW_WORDS = 24
+# Shorter windows are never halved, since the halves would lack context.
+_MIN_HALVED_WORDS = 24
 _ZERO_WIDTH_JOINER = "\u200d"
 
 
 def check_text(document: Document) -> None:
     """Refuse a text that cannot be written in UTF-8.
-
-    Args:
-        document: The document.
 
     Raises:
         InputError: The text has half of a surrogate pair.
@@ -46,19 +43,15 @@ def check_text(document: Document) -> None:
     except UnicodeEncodeError as error:
         raise InputError(
             f"document {document.doc_id!r}: got half of a surrogate pair at character "
-            f"{error.start}, expected Unicode text: decode the text as it was encoded"
+            f"{error.start}, expected Unicode text: decode the text in its own encoding"
         ) from error
 
 
 def check_mentions(document: Document, mentions: Sequence[Span]) -> None:
-    """Refuse mentions that cannot be those of a document.
-
-    Args:
-        document: The document.
-        mentions: Its mentions, in any order.
+    """Refuse mentions that do not fit a document.
 
     Raises:
-        InputError: A mention ends behind the text or overlaps another.
+        InputError: A mention ends after the text or overlaps another.
     """
     for span in mentions:
         if span.end > len(document.text):
@@ -77,15 +70,7 @@ def check_mentions(document: Document, mentions: Sequence[Span]) -> None:
 
 
 def is_blank(document: Document, span: Span) -> bool:
-    """Tell whether there is nothing but white space in a span.
-
-    Args:
-        document: The document.
-        span: A span of it.
-
-    Returns:
-        True if so; no window need have it.
-    """
+    """Tell whether a span is white space alone, which need not be in any window."""
     return not document.text[span.start : span.end].strip()
 
 
@@ -93,12 +78,8 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
     """Cut a document into windows of words.
 
     A word is a run of non-space code points; a run of more than 100 counts as several. The last
-    window is as long as the others wherever the text has that many words. Windows with more
-    names than `config.max_names` are halved.
-
-    Args:
-        document: The document.
-        config: Words per window, words from one start to the next, and names per window.
+    window starts early enough to be as long as the others. Windows with more names than
+    `config.max_names` are halved.
 
     Returns:
         Windows in order, every non-space code point in at least one; none for blank text.
@@ -107,10 +88,10 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
     if not words:
         return []
     last = max(0, len(words) - config.size)
-    places: dict[tuple[int, int], None] = {}
+    ranges: dict[tuple[int, int], None] = {}
     for first in [*range(0, last, config.stride), last]:
         window = first, min(first + config.size, len(words))
-        places |= dict.fromkeys(_halves(document.text, words, window, config))
+        ranges |= dict.fromkeys(_halves(document.text, words, window, config))
     return [
         Window(
             doc_id=document.doc_id,
@@ -118,19 +99,15 @@ def split(document: Document, config: WindowConfig) -> list[Window]:
             span=Span(words[first][0], words[end - 1][1]),
             text=document.text[words[first][0] : words[end - 1][1]],
         )
-        for index, (first, end) in enumerate(sorted(places))
+        for index, (first, end) in enumerate(sorted(ranges))
     ]
 
 
 def halve(document: Document, window: Window) -> tuple[Window, Window]:
-    """Cut a window in two, between words where its first half has a space.
+    """Cut a window in two, at the last space of its first half if there is one.
 
     Args:
-        document: The document that the window was cut from.
         window: A window of at least two code points.
-
-    Returns:
-        The halves, with the index of the whole.
     """
     half = len(window.text) // 2
     space = window.text.rfind(" ", 1, half)
@@ -145,19 +122,14 @@ def halve(document: Document, window: Window) -> tuple[Window, Window]:
 def place_mentions(
     document: Document, windows: Sequence[Window], mentions: Sequence[Span]
 ) -> list[list[Span]]:
-    """Give each mention to the window that has it whole, with most context on both sides.
-
-    Args:
-        document: A document.
-        windows: Its windows.
-        mentions: Spans of it.
+    """Assign each mention to the window that contains it with most context on both sides.
 
     Returns:
-        For each window its mentions, in the order given. A mention that no window has whole goes
-        to the one that misses least of it, a blank one to none.
+        The mentions of each window, in the order of `mentions`. A mention that no window contains
+        goes to the window that cuts off least of it, a blank one to none.
 
     Raises:
-        InputError: A mention ends behind the text or overlaps another.
+        InputError: A mention ends after the text or overlaps another.
     """
     check_mentions(document, mentions)
     placed: list[list[Span]] = [[] for _ in windows]
@@ -173,17 +145,15 @@ def place_mentions(
 def merge(
     document: Document, windows: Sequence[WindowAnnotation], *, nil: bool = False
 ) -> Annotation:
-    """Join what was read in overlapping windows into the answer for a document.
+    """Merge the annotations of overlapping windows, in any order, into that of a document.
 
-    Where spans overlap, the best score wins, then the longer, then the earlier. Mentions of
-    nothing known (NIL) take part, so that a sure NIL suppresses a doubtful link. A triple whose
-    end lost to an overlapping span of the same entity moves to that span; any other triple that
-    lost an end is dropped.
+    Where spans overlap, the best score wins, then the longer, then the earlier. NIL mentions take
+    part, so that a NIL with a high score suppresses a link with a low one. A triple whose end lost
+    to an overlapping span of the same entity moves to that span; any other triple that lost an end
+    is dropped.
 
     Args:
-        document: The document the windows were cut from.
-        windows: What was read in each; their order does not matter.
-        nil: Keep mentions that are linked to nothing.
+        nil: Keep NIL mentions.
 
     Returns:
         Sorted spans without overlap, sorted triples between them, and coverage.
@@ -194,7 +164,7 @@ def merge(
     return Annotation(
         doc_id=document.doc_id,
         spans=tuple(winners),
-        triples=_join_triples(windows, _Survivors(winners)),
+        triples=_merge_triples(windows, _MergedSpans(winners)),
         coverage=_coverage(document, windows),
     )
 
@@ -202,14 +172,14 @@ def merge(
 def _halves(
     text: str, words: Sequence[tuple[int, int]], window: tuple[int, int], config: WindowConfig
 ) -> list[tuple[int, int]]:
-    """Give the halves of a window, first word and one past the last, if it has many names."""
+    """Return a range of words, first and one past the last, or its halves if it has many names."""
     first, end = window
     overlap = config.size - config.stride
-    # Halves that are nearly as long as the whole would win nothing.
-    if not config.max_names or end - first < 4 * overlap or end - first < _FEW_WORDS:
+    # Halves nearly as long as the whole would not help.
+    if not config.max_names or end - first < 4 * overlap or end - first < _MIN_HALVED_WORDS:
         return [window]
-    named = [text[start].isupper() for start, _ in words[first:end]]
-    names = sum(named) - sum(one and other for one, other in pairwise(named))
+    capitalised = [text[start].isupper() for start, _ in words[first:end]]
+    names = sum(capitalised) - sum(one and other for one, other in pairwise(capitalised))
     if names <= config.max_names:
         return [window]
     middle = (first + end) // 2
@@ -228,7 +198,7 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _cut(text: str, start: int) -> int:
-    """Return the end of a piece, moved back where it would part what is seen as one character."""
+    """Return the end of a piece, moved back where it would split a grapheme."""
     cut = start + _PIECE
     while cut > start and _continues(text, cut):
         cut -= 1
@@ -247,8 +217,8 @@ def _continues(text: str, at: int) -> bool:
 
 
 def _choose(document: Document, windows: Sequence[WindowAnnotation]) -> list[EntitySpan]:
-    # Marks of taken code points: looking for one in a range is a single fast scan, which keeps
-    # the whole at the cost of the sort.
+    # One byte per code point that a span covers: testing a range is one fast scan, so that the
+    # sort dominates the cost.
     taken = bytearray(len(document.text))
     winners = []
     for found in sorted((span for window in windows for span in window.spans), key=_preference):
@@ -266,13 +236,13 @@ def _preference(found: EntitySpan) -> tuple[object, ...]:
         found.span.start,
         found.entity_id is None,
         found.entity_id or "",
-        # Last resort, so that the order of the windows cannot show in the answer.
+        # Last, so that the answer does not depend on the order of the windows.
         [(c.rank, c.entity_id, c.score, c.source) for c in found.candidates],
     )
 
 
-class _Survivors:
-    """The spans of the answer, found by position."""
+class _MergedSpans:
+    """The spans of a merged annotation, searched by position."""
 
     def __init__(self, spans: Sequence[EntitySpan]) -> None:
         self._spans = spans
@@ -281,7 +251,7 @@ class _Survivors:
         self._known = {found.span for found in spans}
 
     def place(self, span: Span, entity_id: str | None) -> Span | None:
-        """Return where a span lives on: itself, its stand-in for the same entity, or nowhere."""
+        """Return the span itself, an overlapping span of the same entity, or None."""
         if span in self._known:
             return span
         if entity_id is None:
@@ -295,17 +265,17 @@ def _shared(one: Span, other: Span) -> int:
     return min(one.end, other.end) - max(one.start, other.start)
 
 
-def _join_triples(windows: Sequence[WindowAnnotation], survivors: _Survivors) -> tuple[Triple, ...]:
+def _merge_triples(windows: Sequence[WindowAnnotation], merged: _MergedSpans) -> tuple[Triple, ...]:
     best: dict[tuple[Span, str, Span], float] = {}
     for window in windows:
         if not window.triples:
             continue
-        # A window may hold one span twice, as two entities: the one that was surer speaks.
+        # A window may have one span twice, for two entities: the better score counts.
         ranked = sorted(window.spans, key=_preference, reverse=True)
         entity_of = {found.span: found.entity_id for found in ranked}
         for triple in window.triples:
-            subject = survivors.place(triple.subject, entity_of.get(triple.subject))
-            object_ = survivors.place(triple.object, entity_of.get(triple.object))
+            subject = merged.place(triple.subject, entity_of.get(triple.subject))
+            object_ = merged.place(triple.object, entity_of.get(triple.object))
             if subject is None or object_ is None:
                 continue
             if subject == object_ and triple.subject != triple.object:

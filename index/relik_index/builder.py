@@ -23,6 +23,7 @@ from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
 from relik.kb.records import RecordTable, candidate_text, encoder_text, schema
 from relik.manifest import publish, write_manifest
 from relik.names.trie import NameMatch
+from relik.text import TextTokenizer
 from relik.types import Entity, FloatArray, TextEncoder
 from relik.vectors.exact import ExactIndex
 from relik.vectors.faiss_index import (
@@ -220,13 +221,9 @@ def _write_records(
 ) -> tuple[int, str]:
     """Write records and ids; return the number of rows and the tokenizer's fingerprint."""
     saved = tokenizer.to_str()
-    # A copy, so that the caller's settings neither cut these tokens nor are lost.
-    plain = Tokenizer.from_str(saved)
-    # A name such as [SEP] is text here, not the token.
-    plain.encode_special_tokens = True
-    plain.no_truncation()
-    plain.no_padding()
-    wide = max(plain.get_vocab(with_added_tokens=True).values(), default=0) > _MOST_TOKENS_NARROW
+    plain = TextTokenizer(tokenizer)
+    largest = max(tokenizer.get_vocab(with_added_tokens=True).values(), default=0)
+    wide = largest > _MOST_TOKENS_NARROW
     columns = schema(wide=wide)
     total = source.path.stat().st_size if source.path.exists() else 0
     ids: list[str] = []
@@ -244,12 +241,11 @@ def _write_records(
 
 
 def _record_batch(
-    records: list[SourceRecord], tokenizer: Tokenizer, columns: pa.Schema, candidate_tokens: int
+    records: list[SourceRecord], tokenizer: TextTokenizer, columns: pa.Schema, candidate_tokens: int
 ) -> pa.RecordBatch:
     entities = [record.entity for record in records]
     texts = [candidate_text(entity) for entity in entities]
-    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
-    tokens = [encoding.ids[:candidate_tokens] for encoding in encodings]
+    tokens = [encoding.ids[:candidate_tokens] for encoding in tokenizer.tokenise(texts)]
     return record_batch(entities, [record.count for record in records], tokens, columns)
 
 

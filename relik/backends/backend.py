@@ -1,4 +1,4 @@
-"""What a model must be able to do, whichever library does the arithmetic."""
+"""Protocols of encoder and reader that ONNX Runtime and torch both implement, and their opening."""
 
 import importlib.util
 from pathlib import Path
@@ -34,8 +34,8 @@ class EncoderBackend(Protocol):
 class ReaderBackend(Protocol):
     """Runs the four stages of the reader; see `relik.models.reader_module.ReaderModel`.
 
-    The hidden states stay where they were computed: they are only ever handed back to the
-    backend that made them.
+    `hidden` is opaque and stays on the device: only the backend that computed it reads it. `rows`,
+    `starts` and `ends` are int64, (n_spans,): the row of each span, its first and its last token.
     """
 
     def encode(
@@ -53,10 +53,10 @@ class ReaderBackend(Protocol):
             token_type_ids: Int64, (batch, n_tokens).
             attention_mask: Int64, (batch, n_tokens), 1 on tokens, 0 on padding.
             entity_positions: Int64, (batch, n_entities), padded with any token.
-            relation_positions: Int64, (batch, n_relations), likewise; may have no column.
+            relation_positions: Int64, (batch, n_relations), padded alike; may have no column.
 
         Returns:
-            Hidden states, opaque; start logits (batch, n_tokens, 2); entity vectors
+            Hidden states; start logits (batch, n_tokens, 2); entity vectors
             (batch, n_entities, 2L); relation vectors (batch, n_relations, L); float32.
 
         Raises:
@@ -66,14 +66,10 @@ class ReaderBackend(Protocol):
     def ends(
         self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
     ) -> FloatArray:
-        """Score the first tokens of its row as the end of each start.
+        """Score the first `n_tokens` tokens of its row as the end of each start.
 
         Args:
-            hidden: From `encode`.
-            rows: Int64, (n_starts,), row of each start.
-            starts: Int64, (n_starts,), token of each start, below `n_tokens`.
-            n_tokens: Tokens to score, since ends lie in the text and the candidates behind it
-                need no score; None scores all.
+            n_tokens: Tokens of the text, where ends may lie; None scores the candidates too.
 
         Returns:
             Logits, float32, (n_starts, n_tokens).
@@ -91,13 +87,6 @@ class ReaderBackend(Protocol):
         entity_vectors: FloatArray,
     ) -> FloatArray:
         """Score the entities of its row for each span.
-
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,), first token.
-            ends: Int64, (n_spans,), last token.
-            entity_vectors: From `encode`.
 
         Returns:
             Logits, float32, (n_spans, n_entities); padding is not masked.
@@ -119,13 +108,8 @@ class ReaderBackend(Protocol):
         """Score the relations of its row for each ordered pair of spans.
 
         Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,), first token.
-            ends: Int64, (n_spans,), last token.
             subjects: Int64, (n_pairs,), position of the subject among the spans.
-            objects: Int64, (n_pairs,), likewise.
-            relation_vectors: From `encode`.
+            objects: Int64, (n_pairs,), position of the object among them.
 
         Returns:
             Logits of no and yes, float32, (n_pairs, n_relations, 2).
@@ -139,18 +123,14 @@ def open_encoder_backend(folder: Path, backend: str, *, threads: int = 0) -> Enc
     """Open a query encoder.
 
     Args:
-        folder: With config.json and the files of the backend.
         backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
         threads: Threads of the ONNX backend, 0 for one per core.
-
-    Returns:
-        The encoder.
 
     Raises:
         BundleError: The folder has no encoder for that backend.
         ConfigError: There is no such backend, or it is not installed.
     """
-    if _chosen(backend) == "torch":
+    if _resolve(backend) == "torch":
         from relik.backends.torch_backend import TorchEncoder
 
         return TorchEncoder.open(folder)
@@ -160,21 +140,13 @@ def open_encoder_backend(folder: Path, backend: str, *, threads: int = 0) -> Enc
 
 
 def open_reader_backend(folder: Path, backend: str, *, threads: int = 0) -> ReaderBackend:
-    """Open a reader.
-
-    Args:
-        folder: With config.json and the files of the backend.
-        backend: "onnx", "torch", or "auto": torch where there is a GPU for it, else ONNX.
-        threads: Threads of the ONNX backend, 0 for one per core.
-
-    Returns:
-        The reader.
+    """Open a reader; arguments are those of `open_encoder_backend`.
 
     Raises:
         BundleError: The folder has no reader for that backend.
         ConfigError: There is no such backend, or it is not installed.
     """
-    if _chosen(backend) == "torch":
+    if _resolve(backend) == "torch":
         from relik.backends.torch_backend import TorchReader
 
         return TorchReader.open(folder)
@@ -183,10 +155,11 @@ def open_reader_backend(folder: Path, backend: str, *, threads: int = 0) -> Read
     return OnnxReader.open(folder, threads=threads)
 
 
-def _chosen(backend: str) -> str:
+def _resolve(backend: str) -> str:
     if backend not in BACKENDS:
         raise ConfigError(
-            f"got the backend {backend!r}, expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
+            f"got the backend {backend!r}, expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}: "
+            "choose one of them"
         )
     installed = all(importlib.util.find_spec(name) for name in ("torch", "transformers"))
     if backend == "auto":
@@ -197,7 +170,7 @@ def _chosen(backend: str) -> str:
         return "torch" if has_gpu() else "onnx"
     if backend == "torch" and not installed:
         raise ConfigError(
-            "the backend 'torch' is not installed: run `pip install 'relik-server[gpu]'`, "
-            "or use the backend 'onnx'"
+            "got the backend 'torch', expected torch and transformers to be installed: run "
+            "`pip install 'relik-server[gpu]'`, or use the backend 'onnx'"
         )
     return backend

@@ -1,4 +1,4 @@
-"""Models on ONNX Runtime, on the CPU."""
+"""Encoder and reader on ONNX Runtime, batches of padded rows on the CPU."""
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,11 +23,7 @@ _Feed: TypeAlias = dict[str, NDArray[np.generic]]
 
 @dataclass(frozen=True, slots=True)
 class OnnxEncoder:
-    """The query encoder.
-
-    Args:
-        session: Its graph.
-    """
+    """The query encoder."""
 
     session: ort.InferenceSession
 
@@ -36,30 +32,18 @@ class OnnxEncoder:
         """Open the encoder of a folder.
 
         Args:
-            folder: With the graph and its weights.
             threads: Threads to compute with, 0 for one per core.
-
-        Returns:
-            The encoder.
 
         Raises:
             BundleError: A file is missing or broken.
         """
-        (session,) = _sessions(folder, (ENCODER,), threads)
+        (session,) = _open_sessions(folder, (ENCODER,), threads)
         return cls(session)
 
     def encode(
         self, inputs_embeds: FloatArray, token_type_ids: IntArray, attention_mask: IntArray
     ) -> FloatArray:
         """Encode token embeddings into unit vectors; see `EncoderBackend`.
-
-        Args:
-            inputs_embeds: Float32, (batch, n_tokens, hidden).
-            token_type_ids: Int64, (batch, n_tokens).
-            attention_mask: Int64, (batch, n_tokens).
-
-        Returns:
-            Float32, (batch, hidden), L2-normalised.
 
         Raises:
             InferenceError: ONNX Runtime failed.
@@ -76,14 +60,7 @@ class OnnxEncoder:
 
 @dataclass(frozen=True, slots=True)
 class OnnxReader:
-    """The four stages of the reader; hidden states are numpy arrays.
-
-    Args:
-        encode_session: Graph of `encode`.
-        ends_session: Graph of `ends`.
-        link_session: Graph of `link`.
-        relate_session: Graph of `relate`.
-    """
+    """The four stages of the reader; hidden states are numpy arrays."""
 
     encode_session: ort.InferenceSession
     ends_session: ort.InferenceSession
@@ -95,16 +72,12 @@ class OnnxReader:
         """Open the reader of a folder.
 
         Args:
-            folder: With the graphs and their weights.
             threads: Threads to compute with, 0 for one per core.
-
-        Returns:
-            The reader.
 
         Raises:
             BundleError: A file is missing or broken.
         """
-        return cls(*_sessions(folder, READER, threads))
+        return cls(*_open_sessions(folder, READER, threads))
 
     def encode(
         self,
@@ -115,16 +88,6 @@ class OnnxReader:
         relation_positions: IntArray,
     ) -> tuple[object, FloatArray, FloatArray, FloatArray]:
         """Read text and candidates; see `ReaderBackend`.
-
-        Args:
-            inputs_embeds: Float32, (batch, n_tokens, hidden).
-            token_type_ids: Int64, (batch, n_tokens).
-            attention_mask: Int64, (batch, n_tokens).
-            entity_positions: Int64, (batch, n_entities).
-            relation_positions: Int64, (batch, n_relations).
-
-        Returns:
-            Hidden states, start logits, entity vectors, relation vectors.
 
         Raises:
             InferenceError: ONNX Runtime failed.
@@ -145,15 +108,6 @@ class OnnxReader:
     ) -> FloatArray:
         """Score the first tokens as the end of each start; see `ReaderBackend`.
 
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_starts,).
-            starts: Int64, (n_starts,).
-            n_tokens: Tokens to score; None scores all.
-
-        Returns:
-            Logits, float32, (n_starts, n_tokens).
-
         Raises:
             InferenceError: ONNX Runtime failed.
         """
@@ -171,16 +125,6 @@ class OnnxReader:
         entity_vectors: FloatArray,
     ) -> FloatArray:
         """Score the entities of its row for each span; see `ReaderBackend`.
-
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,).
-            ends: Int64, (n_spans,).
-            entity_vectors: From `encode`.
-
-        Returns:
-            Logits, float32, (n_spans, n_entities).
 
         Raises:
             InferenceError: ONNX Runtime failed.
@@ -204,18 +148,6 @@ class OnnxReader:
     ) -> FloatArray:
         """Score the relations of its row for each pair; see `ReaderBackend`.
 
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,).
-            ends: Int64, (n_spans,).
-            subjects: Int64, (n_pairs,).
-            objects: Int64, (n_pairs,).
-            relation_vectors: From `encode`.
-
-        Returns:
-            Logits of no and yes, float32, (n_pairs, n_relations, 2).
-
         Raises:
             InferenceError: ONNX Runtime failed.
         """
@@ -228,31 +160,31 @@ class OnnxReader:
         return _run(self.relate_session, feed)[0]
 
 
-def _sessions(folder: Path, names: Sequence[str], threads: int) -> list[ort.InferenceSession]:
+def _open_sessions(folder: Path, names: Sequence[str], threads: int) -> list[ort.InferenceSession]:
     # Opening a graph dequantises its weights, outside the interpreter lock.
     with ThreadPoolExecutor(len(names)) as pool:
-        return list(pool.map(lambda name: _session(folder / name, threads), names))
+        return list(pool.map(lambda name: _open_session(folder / name, threads), names))
 
 
-def _session(path: Path, threads: int) -> ort.InferenceSession:
+def _open_session(path: Path, threads: int) -> ort.InferenceSession:
     if not path.is_file():
         raise BundleError(
-            f"{path}: is missing, which the backend 'onnx' needs: export the model to ONNX, "
-            "or use the backend 'torch'"
+            f"{path}: is missing, expected a graph for the backend 'onnx': export the model to "
+            "ONNX, or use the backend 'torch'"
         )
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.log_severity_level = _ERRORS_ONLY
-    # Shapes differ from batch to batch, so there is no pattern of memory to plan for.
+    # Memory patterns need constant shapes, and shapes differ from batch to batch.
     options.enable_mem_pattern = False
-    # Threads that spin while they wait would take the cores from the next graph.
+    # Spinning threads would take cores from the next graph.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     try:
         return ort.InferenceSession(
             path,
             options,
             providers=["CPUExecutionProvider"],
-            # Which would put the slow operator back that the graphs do without.
+            # It would restore the slow operator that the graphs avoid.
             disabled_optimizers=["SkipLayerNormFusion"],
         )
     # ONNX Runtime's exceptions share no base below Exception.
@@ -275,10 +207,13 @@ def _run(session: ort.InferenceSession, feed: _Feed) -> list[FloatArray]:
 
 def _states(hidden: object) -> FloatArray:
     if not isinstance(hidden, np.ndarray):
-        raise TypeError(f"got hidden states of type {type(hidden).__name__}, give what encode gave")
+        raise TypeError(
+            f"got hidden states of type {type(hidden).__name__}, expected a numpy array: "
+            "pass those that `encode` returned"
+        )
     return hidden
 
 
 def _at_least_one(positions: IntArray) -> IntArray:
-    """Point an empty list of positions at token 0, since kernels expect something to gather."""
+    """Point an empty list of positions at token 0, since kernels must gather something."""
     return positions if positions.shape[1] else np.zeros((len(positions), 1), dtype=np.int64)

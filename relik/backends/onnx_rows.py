@@ -1,8 +1,7 @@
-"""Readers and encoders on ONNX Runtime, one row of tokens at a time, on the CPU.
+"""Converted readers and encoders on ONNX Runtime, one row of tokens at a time, on the CPU.
 
-A row alone needs no padding, and its answer cannot depend on other rows. Rows are shared out
-between threads, each of which takes a graph from its first to its last operation, since waiting
-for each other at every operation costs more than it gains.
+A single row needs no padding, and its result cannot depend on other rows. Each thread runs the
+whole graph on a row of its own: threads that share a graph wait for each other at every operation.
 """
 
 import json
@@ -35,8 +34,8 @@ ENCODE, ENDS, LINK, SIDES, COMPARE = (
 FORMAT = 1
 
 _ERRORS_ONLY = 3
-# Tokens from which the threads of one row gain more than they lose by waiting for each other.
-_LONG = 64
+# From this many tokens on, a single row is faster on all threads than on one.
+_LONG_ROW = 64
 
 Feed = Mapping[str, NDArray[np.generic]]
 In = TypeVar("In")
@@ -45,16 +44,16 @@ Out = TypeVar("Out")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowShape:
-    """What has to be known of a backbone to feed its graph.
+    """Inputs that the graph of a backbone takes.
 
     Args:
         words: Name of the table of word embeddings among the weights.
-        hidden: Width.
-        types: It reads token types.
-        relative: It reads distances between tokens.
-        buckets: Distances that are told apart to each side; 0 for each on its own.
+        hidden: Width of the states.
+        types: Whether it takes token types.
+        relative: Whether it takes distances between tokens.
+        buckets: Buckets of distances to each side; 0 gives each distance a bucket of its own.
         farthest: Distance that shares the last bucket with all larger ones.
-        positions: Most tokens of a row; 0 where any number will do.
+        positions: Most tokens of a row; 0 for no limit.
         weights: "float32" or "int8".
     """
 
@@ -69,13 +68,7 @@ class RowShape:
 
     @classmethod
     def read(cls, folder: Path) -> "RowShape":
-        """Read it from the folder of a model.
-
-        Args:
-            folder: With `graphs.json`.
-
-        Returns:
-            The shape.
+        """Read `graphs.json` in the folder of a model.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -87,35 +80,34 @@ class RowShape:
             content = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError as error:
             raise BundleNotFoundError(
-                f"{path}: is missing, expected what a converted model needs: convert it again"
+                f"{path}: is missing, expected the shape of a converted model: convert it again"
             ) from error
         except (OSError, ValueError) as error:
             raise BundleCorruptError(f"{path}: is not JSON ({error}): convert it again") from error
-        stated = content.pop("format", None) if isinstance(content, dict) else None
-        if not isinstance(stated, int) or stated > FORMAT:
+        version = content.pop("format", None) if isinstance(content, dict) else None
+        if not isinstance(version, int) or version > FORMAT:
             raise BundleVersionError(
-                f"{path}: got format {stated!r}, expected at most {FORMAT}: upgrade relik-server"
+                f"{path}: got format {version!r}, expected at most {FORMAT}: upgrade relik-server"
             )
-        kinds = {name: kind for name, kind in cls.__annotations__.items()}
-        fits = content.keys() == kinds.keys() and all(
-            type(content[name]) is kind for name, kind in kinds.items()
+        types = dict(cls.__annotations__)
+        fits = content.keys() == types.keys() and all(
+            type(content[name]) is expected for name, expected in types.items()
         )
         if not fits:
             raise BundleCorruptError(
-                f"{path}: got {', '.join(content)}, expected {', '.join(kinds)}: convert it again"
+                f"{path}: got {', '.join(content)}, expected {', '.join(types)}: convert it again"
             )
         return cls(**content)
 
 
 class RowModel:
-    """A backbone and what follows it, as graphs that read one row.
+    """A backbone and its heads, as graphs that read one row.
 
     Args:
-        sessions: Graphs by file name.
-        shape: How to feed them.
-        words: Float32, (n_words, hidden), mapped.
-        threads: Rows that are read side by side.
-        open_wide: Opens a graph for all threads at once, for a row that is alone.
+        sessions: Graphs by file name, one thread each.
+        words: Float32, (n_words, hidden), mapped: the word embeddings.
+        threads: Rows that are read in parallel.
+        open_threaded: Opens a graph that runs one row on all threads.
     """
 
     def __init__(
@@ -125,15 +117,15 @@ class RowModel:
         words: FloatArray,
         *,
         threads: int,
-        open_wide: Callable[[str], ort.InferenceSession],
+        open_threaded: Callable[[str], ort.InferenceSession],
     ) -> None:
         self._sessions = sessions
         self._shape = shape
         self._words = words
-        self._open_wide = open_wide
-        self._wide: dict[str, ort.InferenceSession] = {}
+        self._open_threaded = open_threaded
+        self._threaded: dict[str, ort.InferenceSession] = {}
         self._opening = threading.Lock()
-        self._alone = threading.local()
+        self._local = threading.local()
         self._relative = np.zeros((0, 0), dtype=np.int64)
         self.threads = threads
 
@@ -142,11 +134,7 @@ class RowModel:
         """Open the graphs of a folder.
 
         Args:
-            folder: With graphs, weights and `graphs.json`.
-            threads: Rows to read side by side; 0 for as many as there are cores.
-
-        Returns:
-            The model.
+            threads: Rows to read in parallel; 0 for one per core.
 
         Raises:
             BundleError: A file is missing or broken.
@@ -160,14 +148,14 @@ class RowModel:
             )
         names = sorted(path.name for path in folder.glob("*.onnx"))
         with ThreadPoolExecutor(max(1, len(names))) as pool:
-            opened = list(pool.map(lambda name: _session(folder / name), names))
-        threads = threads or _cores()
+            opened = list(pool.map(lambda name: _open_session(folder / name), names))
+        threads = threads or _n_cores()
         return cls(
             dict(zip(names, opened, strict=True)),
             shape,
             words.view(np.float32),
             threads=threads,
-            open_wide=lambda name: _session(folder / name, threads=threads),
+            open_threaded=lambda name: _open_session(folder / name, threads=threads),
         )
 
     @property
@@ -182,41 +170,23 @@ class RowModel:
 
     @property
     def positions(self) -> int | None:
-        """Most tokens of a row, or None where any number will do."""
+        """Most tokens of a row, or None for no limit."""
         return self._shape.positions or None
 
     def has(self, name: str) -> bool:
-        """Tell whether there is a graph.
-
-        Args:
-            name: Its file name.
-
-        Returns:
-            True if it is there.
-        """
+        """Tell whether there is a graph of that file name."""
         return name in self._sessions
 
     def takes(self, name: str, value: str) -> bool:
-        """Tell whether a graph has an input.
-
-        Args:
-            name: Its file name.
-            value: Name of the input.
-
-        Returns:
-            True if it has.
-        """
+        """Tell whether the graph of that file name has an input `value`."""
         return any(one.name == value for one in self._sessions[name].get_inputs())
 
     def feed(self, ids: IntArray, types: IntArray) -> dict[str, NDArray[np.generic]]:
-        """Look up what the graph of the backbone reads.
+        """Return the inputs of the backbone's graph by name.
 
         Args:
             ids: Int64, (n_tokens,), each below `n_words`.
             types: Int64, (n_tokens,), token types.
-
-        Returns:
-            Inputs by name.
         """
         inputs: dict[str, NDArray[np.generic]] = {"inputs_embeds": self._words[ids]}
         if self._shape.types:
@@ -226,14 +196,7 @@ class RowModel:
         return inputs
 
     def run(self, name: str, feed: Feed) -> list[FloatArray]:
-        """Run a graph.
-
-        Args:
-            name: Its file name.
-            feed: Its inputs.
-
-        Returns:
-            Its outputs, in order.
+        """Run the graph of that file name and return its outputs in order.
 
         Raises:
             InferenceError: ONNX Runtime failed.
@@ -249,39 +212,35 @@ class RowModel:
         return outputs
 
     def each(self, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
-        """Do something for each of many rows, side by side.
+        """Apply a function to rows in parallel and return its results in the same order.
 
         Args:
-            work: What to do; may be called from any thread.
-            items: The rows.
-
-        Returns:
-            What it gave, in the same order.
+            work: Called from any thread.
         """
         if self.threads == 1:
             return [work(item) for item in items]
         if len(items) < 2:
-            self._alone.value = True
+            self._local.single_row = True
             try:
                 return [work(item) for item in items]
             finally:
-                self._alone.value = False
+                self._local.single_row = False
         with ThreadPoolExecutor(min(self.threads, len(items))) as pool:
             return list(pool.map(work, items))
 
     def _session(self, name: str, feed: Feed) -> ort.InferenceSession:
-        """Choose a graph: that of all threads for a long row that is alone."""
+        """Choose the graph of one thread, or that of all threads for a long single row."""
         words = feed.get("inputs_embeds")
-        alone = getattr(self._alone, "value", False)
-        if not alone or words is None or len(words) < _LONG:
+        single_row = getattr(self._local, "single_row", False)
+        if not single_row or words is None or len(words) < _LONG_ROW:
             return self._sessions[name]
         with self._opening:
-            if name not in self._wide:
-                self._wide[name] = self._open_wide(name)
-            return self._wide[name]
+            if name not in self._threaded:
+                self._threaded[name] = self._open_threaded(name)
+            return self._threaded[name]
 
     def _distances(self, count: int) -> IntArray:
-        """Return the row of the table of distances for each pair of tokens, (count, count)."""
+        """Return `distance_rows`, computed anew only for a longer row than before."""
         if len(self._relative) < count:
             self._relative = distance_rows(
                 count, buckets=self._shape.buckets, farthest=self._shape.farthest
@@ -290,21 +249,20 @@ class RowModel:
 
 
 def distance_rows(count: int, *, buckets: int, farthest: int) -> IntArray:
-    """Give each pair of tokens its row in a table of distances.
+    """Return the row of each pair of tokens in a table of relative positions.
 
-    Near distances have a row each, far ones share one by their logarithm. Source: He et al. 2021,
+    Near distances have a row each, far ones share rows by their logarithm. Source: He et al. 2021,
     and the implementation of DeBERTa-v2 in transformers.
 
     Args:
-        count: Tokens.
-        buckets: Rows to each side; 0 to tell all distances below `farthest` apart.
+        buckets: Rows to each side; 0 gives each distance below `farthest` its own.
         farthest: Distance that shares the last row with all larger ones.
 
     Returns:
-        Int64, (count, count), by the asking token and the one that is looked at.
+        Int64, (count, count), by query token and key token.
     """
-    places = np.arange(count, dtype=np.int64)
-    distance = places[:, np.newaxis] - places[np.newaxis, :]
+    positions = np.arange(count, dtype=np.int64)
+    distance = positions[:, np.newaxis] - positions[np.newaxis, :]
     span = buckets or farthest
     if buckets:
         middle = buckets // 2
@@ -316,21 +274,21 @@ def distance_rows(count: int, *, buckets: int, farthest: int) -> IntArray:
     return np.clip(distance + span, 0, 2 * span - 1)
 
 
-def _session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
+def _open_session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
-    # Threads that spin while they wait would take the cores from other graphs.
+    # Spinning threads would take cores from other graphs.
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     options.log_severity_level = _ERRORS_ONLY
-    # Shapes differ from row to row, so there is no pattern of memory to plan for.
+    # Memory patterns need constant shapes, and shapes differ from row to row.
     options.enable_mem_pattern = False
     try:
         return ort.InferenceSession(
             path,
             options,
             providers=["CPUExecutionProvider"],
-            # On the CPU its operator is several times slower than an addition and a norm.
+            # On the CPU its operator is several times slower than addition and LayerNorm.
             disabled_optimizers=["SkipLayerNormFusion"],
         )
     # ONNX Runtime's exceptions share no base below Exception.
@@ -340,6 +298,6 @@ def _session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
         ) from error
 
 
-def _cores() -> int:
-    # Cores that this process may use, which in a container are fewer than there are.
+def _n_cores() -> int:
+    # Cores that this process may use: in a container often fewer than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,8 +1,8 @@
-"""Tensors of a safetensors file, mapped rather than read, and the int8 form of large matrices.
+"""Memory-mapped tensors of a safetensors file, and int8 quantisation of large matrices.
 
 Both backends use one file of weights: torch reads tensors by name, the ONNX graphs refer to the
 same bytes by offset. A matrix NAME (out, in) may be stored as int8 with NAME.scale, float16,
-(out, in / block): each run of `block` weights of one output shares a scale.
+(out, in / block): each block of weights of one output shares a scale.
 """
 
 import json
@@ -27,7 +27,7 @@ _DTYPES: dict[str, np.dtype[np.generic]] = {
     "U8": np.dtype("u1"),
 }
 _MAX_HEADER = 1 << 24
-# A scale below the smallest normal float16 loses precision, and zero could not be divided by.
+# A smaller scale would lose precision as float16, and division by zero fails.
 _LEAST_SCALE = np.float32(np.finfo(np.float16).tiny)
 
 
@@ -37,9 +37,7 @@ class TensorEntry:
 
     Args:
         dtype: Element type, little-endian.
-        shape: Sizes.
         offset: First byte, from the start of the file.
-        n_bytes: Length in bytes.
     """
 
     dtype: np.dtype[np.generic]
@@ -50,13 +48,7 @@ class TensorEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TensorFile(Mapping[str, NDArray[np.generic]]):
-    """The tensors of a safetensors file, by name; values are views of the mapped file.
-
-    Args:
-        path: The file.
-        entries: Where each tensor lies.
-        data: Uint8, the mapped file.
-    """
+    """The tensors of a safetensors file by name, as views of the mapped file."""
 
     path: Path
     entries: Mapping[str, TensorEntry]
@@ -65,12 +57,6 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
     @classmethod
     def open(cls, path: Path) -> "TensorFile":
         """Map a file.
-
-        Args:
-            path: A safetensors file.
-
-        Returns:
-            Its tensors.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -87,7 +73,7 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
                 f"{path}: cannot be mapped ({error}): fetch or build it again"
             ) from error
         try:
-            entries = _entries(data)
+            entries = _read_header(data)
         except (ValueError, KeyError, TypeError, AttributeError, struct.error) as error:
             raise BundleCorruptError(
                 f"{path}: is not a safetensors file ({error!r}): fetch or build it again"
@@ -110,13 +96,7 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
         return len(self.entries)
 
     def float32(self, name: str) -> FloatArray:
-        """Read one tensor in full precision, dequantising it where it was quantised.
-
-        Args:
-            name: Its name; not that of a scale.
-
-        Returns:
-            Float32, a copy.
+        """Copy one tensor as float32, dequantised where it was quantised.
 
         Raises:
             BundleCorruptError: There is no such tensor, or its scale does not fit.
@@ -133,10 +113,7 @@ class TensorFile(Mapping[str, NDArray[np.generic]]):
         return dequantise(values.astype(np.int8, copy=False), scale.astype(np.float16, copy=False))
 
     def weights(self) -> dict[str, FloatArray]:
-        """Read every tensor in full precision.
-
-        Returns:
-            Float32 tensors by name, without the scales.
+        """Copy every tensor but the scales as float32, by name.
 
         Raises:
             BundleCorruptError: A scale does not fit its matrix.
@@ -151,7 +128,7 @@ def quantise(
 
     Args:
         matrix: Float32, (out, in).
-        block: Weights that share a scale; the largest divisor of `in` up to it is used.
+        block: Most weights that share a scale; the largest divisor of `in` up to it is used.
 
     Returns:
         Int8, (out, in), and float16 scales, (out, in / block).
@@ -161,28 +138,20 @@ def quantise(
     blocks = matrix.reshape(rows, width // block, block)
     scale = np.maximum(np.abs(blocks).max(axis=2) / np.float32(127), _LEAST_SCALE)
     stored = scale.astype(np.float16)
-    # Round with the scale that will be read back, so that its own rounding costs nothing.
+    # Round with the stored scale, so that its own rounding adds no error.
     steps = np.rint(blocks / stored.astype(np.float32)[:, :, np.newaxis])
     return np.clip(steps, -127, 127).astype(np.int8).reshape(rows, width), stored
 
 
 def dequantise(values: NDArray[np.int8], scale: NDArray[np.float16]) -> FloatArray:
-    """Undo `quantise`.
-
-    Args:
-        values: Int8, (out, in).
-        scale: Float16, (out, in / block).
-
-    Returns:
-        Float32, (out, in); each weight is off by at most half its scale.
-    """
+    """Undo `quantise`: float32, (out, in), each weight off by at most half its scale."""
     rows, width = values.shape
     blocks = values.reshape(rows, scale.shape[1], -1).astype(np.float32)
     blocks *= scale.astype(np.float32)[:, :, np.newaxis]
     return blocks.reshape(rows, width)
 
 
-def _entries(data: NDArray[np.uint8]) -> dict[str, TensorEntry]:
+def _read_header(data: NDArray[np.uint8]) -> dict[str, TensorEntry]:
     (length,) = struct.unpack("<Q", data[:8].tobytes())
     if length > min(_MAX_HEADER, len(data) - 8):
         raise ValueError(f"a header of {length} bytes in a file of {len(data)}")

@@ -1,6 +1,6 @@
-"""Models on torch: on a GPU where there is one, else on the CPU.
+"""Encoder and reader on torch: on a GPU where there is one, else on the CPU.
 
-The weights are the quantised ones that the ONNX graphs use, so that both backends decide alike.
+They use the quantised weights of the ONNX graphs, so that both backends decide alike.
 """
 
 import json
@@ -22,27 +22,18 @@ from relik.types import FloatArray, IntArray
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
-# The layers only ever see embeddings that were looked up; their own table has one unused row.
+# Word embeddings are looked up outside the model, whose own table has one unused row.
 _UNUSED_TABLE = "backbone.embeddings.word_embeddings.weight"
 
 
 def has_gpu() -> bool:
-    """Tell whether torch finds a GPU.
-
-    Returns:
-        True where it does.
-    """
+    """Tell whether torch finds a GPU."""
     return bool(torch.cuda.is_available())
 
 
 @dataclass(frozen=True, slots=True)
 class TorchEncoder:
-    """The query encoder.
-
-    Args:
-        model: In evaluation mode.
-        device: Where it lies.
-    """
+    """The query encoder, in evaluation mode."""
 
     model: EncoderModel
     device: torch.device
@@ -51,30 +42,16 @@ class TorchEncoder:
     def open(cls, folder: Path) -> "TorchEncoder":
         """Open the encoder of a folder.
 
-        Args:
-            folder: With config.json and model.safetensors.
-
-        Returns:
-            The encoder.
-
         Raises:
             BundleError: A file is missing or broken.
         """
-        model = _filled(folder, lambda config: EncoderModel(_backbone(config)))
+        model = _load_model(folder, lambda config: EncoderModel(_build_backbone(config)))
         return cls(model, _device())
 
     def encode(
         self, inputs_embeds: FloatArray, token_type_ids: IntArray, attention_mask: IntArray
     ) -> FloatArray:
         """Encode token embeddings into unit vectors; see `EncoderBackend`.
-
-        Args:
-            inputs_embeds: Float32, (batch, n_tokens, hidden).
-            token_type_ids: Int64, (batch, n_tokens).
-            attention_mask: Int64, (batch, n_tokens).
-
-        Returns:
-            Float32, (batch, hidden), L2-normalised.
 
         Raises:
             InferenceError: torch failed.
@@ -87,12 +64,7 @@ class TorchEncoder:
 
 @dataclass(frozen=True, slots=True)
 class TorchReader:
-    """The four stages of the reader; hidden states are tensors that stay on the device.
-
-    Args:
-        model: In evaluation mode.
-        device: Where it lies.
-    """
+    """The four stages of the reader; hidden states are tensors that stay on the device."""
 
     model: ReaderModel
     device: torch.device
@@ -101,16 +73,10 @@ class TorchReader:
     def open(cls, folder: Path) -> "TorchReader":
         """Open the reader of a folder.
 
-        Args:
-            folder: With config.json and model.safetensors.
-
-        Returns:
-            The reader.
-
         Raises:
             BundleError: A file is missing or broken.
         """
-        return cls(_filled(folder, _reader), _device())
+        return cls(_load_model(folder, _build_reader), _device())
 
     def encode(
         self,
@@ -121,16 +87,6 @@ class TorchReader:
         relation_positions: IntArray,
     ) -> tuple[object, FloatArray, FloatArray, FloatArray]:
         """Read text and candidates; see `ReaderBackend`.
-
-        Args:
-            inputs_embeds: Float32, (batch, n_tokens, hidden).
-            token_type_ids: Int64, (batch, n_tokens).
-            attention_mask: Int64, (batch, n_tokens).
-            entity_positions: Int64, (batch, n_entities).
-            relation_positions: Int64, (batch, n_relations).
-
-        Returns:
-            Hidden states, start logits, entity vectors, relation vectors.
 
         Raises:
             InferenceError: torch failed.
@@ -145,15 +101,6 @@ class TorchReader:
         self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
     ) -> FloatArray:
         """Score the first tokens as the end of each start; see `ReaderBackend`.
-
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_starts,).
-            starts: Int64, (n_starts,).
-            n_tokens: Tokens to score; None scores all.
-
-        Returns:
-            Logits, float32, (n_starts, n_tokens).
 
         Raises:
             InferenceError: torch failed.
@@ -172,16 +119,6 @@ class TorchReader:
         entity_vectors: FloatArray,
     ) -> FloatArray:
         """Score the entities of its row for each span; see `ReaderBackend`.
-
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,).
-            ends: Int64, (n_spans,).
-            entity_vectors: From `encode`.
-
-        Returns:
-            Logits, float32, (n_spans, n_entities).
 
         Raises:
             InferenceError: torch failed.
@@ -204,18 +141,6 @@ class TorchReader:
     ) -> FloatArray:
         """Score the relations of its row for each pair; see `ReaderBackend`.
 
-        Args:
-            hidden: From `encode`.
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,).
-            ends: Int64, (n_spans,).
-            subjects: Int64, (n_pairs,).
-            objects: Int64, (n_pairs,).
-            relation_vectors: From `encode`.
-
-        Returns:
-            Logits of no and yes, float32, (n_pairs, n_relations, 2).
-
         Raises:
             InferenceError: torch failed.
         """
@@ -226,8 +151,8 @@ class TorchReader:
         return _to_numpy(_run(self.model.relate, inputs, self.device))
 
 
-def _backbone(config: dict[str, Any]) -> nn.Module:
-    # Imported late, since "auto" asks this module for a GPU and often needs no model from it.
+def _build_backbone(config: dict[str, Any]) -> nn.Module:
+    # Imported late: the backend "auto" often only calls `has_gpu`.
     from transformers import BertConfig, BertModel
 
     if config["backbone"].get("model_type") == "mpnet":
@@ -237,23 +162,23 @@ def _backbone(config: dict[str, Any]) -> nn.Module:
     settings = BertConfig.from_dict(config["backbone"] | {"vocab_size": 1, "pad_token_id": 0})
     model = BertModel(settings, add_pooling_layer=False)
     if has_gpu():
-        # In float32 a GPU has no kernel for rows of all lengths: one row after another is slower.
+        # In float32 a GPU has no kernel for variable lengths, and row by row would be slower.
         return model
     from relik.models.packed_bert import PackedBert
 
     return PackedBert(model)
 
 
-def _reader(config: dict[str, Any]) -> ReaderModel:
+def _build_reader(config: dict[str, Any]) -> ReaderModel:
     markers = config["markers"]
     return ReaderModel(
-        _backbone(config),
+        _build_backbone(config),
         HeadConfig(**config["heads"]),
         n_markers=1 + int(markers["n_entities"]) + int(markers["n_relations"]),
     )
 
 
-def _filled(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
+def _load_model(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
     """Build a model from config.json and give it the weights of the folder."""
     weights = {
         name: torch.from_numpy(value)
@@ -267,7 +192,7 @@ def _filled(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
     # RuntimeError is how torch says that weights do not fit.
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise BundleCorruptError(
-            f"{path}: is not the settings of {WEIGHTS} beside it ({error}): "
+            f"{path}: does not fit {WEIGHTS} ({error}), expected the settings of that model: "
             "fetch or build the bundle again"
         ) from error
     return model.eval().to(_device())
@@ -301,5 +226,8 @@ def _to_numpy(tensor: torch.Tensor) -> FloatArray:
 
 def _states(hidden: object) -> torch.Tensor:
     if not isinstance(hidden, torch.Tensor):
-        raise TypeError(f"got hidden states of type {type(hidden).__name__}, give what encode gave")
+        raise TypeError(
+            f"got hidden states of type {type(hidden).__name__}, expected a tensor: "
+            "pass those that `encode` returned"
+        )
     return hidden

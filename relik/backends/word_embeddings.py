@@ -1,4 +1,4 @@
-"""The table of word embeddings that encoder and reader share, kept as int8 and looked up by row."""
+"""The table of word embeddings that encoder and reader share, stored as int8."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,13 +27,7 @@ class WordEmbeddings:
 
     @classmethod
     def open(cls, path: Path) -> "WordEmbeddings":
-        """Map a table.
-
-        Args:
-            path: A safetensors file with `weight` and `scale`.
-
-        Returns:
-            The table.
+        """Map the table in a safetensors file.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -60,45 +54,35 @@ class WordEmbeddings:
         return len(self.weight)
 
     def lookup(self, ids: IntArray) -> FloatArray:
-        """Return the rows of tokens.
+        """Return the embeddings of tokens: float32, (..., hidden).
 
         Args:
             ids: Int64, of any shape, each below the size of the vocabulary.
-
-        Returns:
-            Float32, (..., hidden).
         """
         rows = self.weight[ids].astype(np.float32)
         rows *= self.scale[ids].astype(np.float32)[..., np.newaxis]
         return rows
 
     def lookup_with_markers(self, ids: IntArray, markers: FloatArray) -> FloatArray:
-        """Return the rows of tokens, where ids beyond the vocabulary are markers.
+        """Return the embeddings of tokens and markers: float32, (..., hidden).
 
         Args:
             ids: Int64, of any shape; `len(self) + k` is marker k.
             markers: Float32, (n_markers, hidden).
-
-        Returns:
-            Float32, (..., hidden).
         """
-        vocabulary = len(self)
-        is_marker = ids >= vocabulary
+        n_words = len(self)
+        is_marker = ids >= n_words
         rows = self.lookup(np.where(is_marker, 0, ids))
-        rows[is_marker] = markers[ids[is_marker] - vocabulary]
+        rows[is_marker] = markers[ids[is_marker] - n_words]
         return rows
 
     def dense(self) -> FloatArray:
-        """Return the whole table.
-
-        Returns:
-            Float32, (vocabulary, hidden).
-        """
+        """Return the whole table: float32, (vocabulary, hidden)."""
         return dequantise(self.weight, self.scale[:, np.newaxis])
 
 
 def quantise_table(table: FloatArray) -> tuple[NDArray[np.int8], NDArray[np.float16]]:
-    """Quantise a table with one scale a row.
+    """Quantise a table with one scale per row.
 
     Args:
         table: Float32, (vocabulary, hidden).
@@ -111,13 +95,7 @@ def quantise_table(table: FloatArray) -> tuple[NDArray[np.int8], NDArray[np.floa
 
 
 def open_markers(path: Path) -> FloatArray:
-    """Read the trained embeddings of a reader's markers.
-
-    Args:
-        path: The reader's weights.
-
-    Returns:
-        Float32, (n_markers, hidden).
+    """Read the trained embeddings of a reader's markers: float32, (n_markers, hidden).
 
     Raises:
         BundleNotFoundError: There is no such file.

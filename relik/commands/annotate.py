@@ -1,4 +1,4 @@
-"""`relik annotate`: texts in, annotations out, as JSON Lines or laid out for a terminal."""
+"""`relik annotate`: annotate texts, as JSON Lines or laid out for a terminal."""
 
 import json
 import sys
@@ -24,7 +24,6 @@ _CHUNK_DOCUMENTS = 64
 _CHUNK_CHARACTERS = 500_000
 _PROGRESS_AFTER_S = 2.0
 
-
 Texts = Annotated[
     list[str] | None,
     typer.Argument(help="Texts, or files that exist, or - for standard input."),
@@ -43,11 +42,14 @@ Types = Annotated[str, typer.Option(help="Keep only these coarse types: person,p
 Explain = Annotated[bool, typer.Option("--explain", help="Add descriptions and candidates.")]
 Pretokenised = Annotated[
     bool,
-    typer.Option("--pretokenised", help="Mentions consist of what stands between white space."),
+    typer.Option(
+        "--pretokenised",
+        help="White space separates tokens, and mentions consist of whole tokens.",
+    ),
 ]
-Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions that are linked to nothing.")]
+Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions without an entity (NIL).")]
 JsonLines = Annotated[
-    bool, typer.Option("--json", help="JSON Lines, as always where output is no terminal.")
+    bool, typer.Option("--json", help="Print JSON Lines: the default where output is no terminal.")
 ]
 BundleName = Annotated[
     str, typer.Option("--bundle", help="Folder or name of a bundle or released ReLiK pipeline.")
@@ -60,7 +62,7 @@ Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 
 
 class Annotator(Protocol):
-    """What the command needs of a pipeline."""
+    """The methods of a pipeline that the command calls."""
 
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
@@ -92,8 +94,8 @@ def annotate(
 ) -> None:
     """Link entities and find triples in texts, files or standard input.
 
-    An input whose first character is { has a JSON object with a text field on each line, and may
-    give each an id; any other input is one plain text.
+    An input that starts with { is JSON Lines: objects with a text field and optionally an id. Any
+    other input is one plain text.
     """
     chosen = _chosen_tasks(tasks)
     options = AnnotateOptions(
@@ -104,7 +106,7 @@ def annotate(
         relation_threshold=relation_threshold,
         explain=explain,
         nil=nil,
-        types=tuple(_listed(types)),
+        types=tuple(_split_list(types)),
         pretokenised=pretokenised,
     )
     arguments = _arguments(texts or (), file or ())
@@ -124,13 +126,10 @@ def write_annotations(
     options: AnnotateOptions,
     console: Console | None,
 ) -> None:
-    """Annotate a stream of documents and write each as soon as its chunk is done.
+    """Annotate a stream of documents and write them chunk by chunk.
 
     Args:
-        pipeline: What annotates.
-        documents: Documents; only one chunk is held at a time.
-        options: Tasks and thresholds.
-        console: Where to lay documents out; JSON Lines go to standard output where it is None.
+        console: Shows documents laid out; None writes JSON Lines to standard output.
 
     Raises:
         InputError: A document cannot be read.
@@ -155,7 +154,7 @@ def write_annotations(
 
 
 class _Counter:
-    """Counts documents on standard error once the work has taken a while."""
+    """Shows the number of documents on standard error once the work has taken a while."""
 
     def __init__(self, *, shown: bool) -> None:
         self._shown = shown
@@ -176,7 +175,7 @@ class _Counter:
         self._stack.close()
 
     def add(self, documents: int) -> None:
-        """Count documents that are done."""
+        """Add annotated documents."""
         self._done += documents
         late = time.monotonic() - self._began > _PROGRESS_AFTER_S
         if self._progress is None and self._shown and late:
@@ -212,23 +211,24 @@ def _arguments(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
         return list(texts)
     if sys.stdin.isatty():
         raise InputError(
-            "got no text: give texts or files as arguments, or pipe a text in; "
-            "relik annotate --help tells more"
+            "got no text, expected texts or files as arguments, or text on standard input: "
+            "see `relik annotate --help`"
         )
     return [STDIN]
 
 
 def _chosen_tasks(tasks: str) -> list[str]:
-    chosen = _listed(tasks)
+    chosen = _split_list(tasks)
     unknown = next((each for each in chosen if each not in TASKS), None)
     if unknown is not None or not chosen:
         raise InputError(
-            f"--tasks: got {tasks!r}, expected {' or '.join(TASKS)}, or both joined by a comma"
+            f"--tasks: got {tasks!r}, expected {' or '.join(TASKS)}, or both joined by a comma: "
+            "correct the option"
         )
     return chosen
 
 
-def _listed(value: str) -> list[str]:
+def _split_list(value: str) -> list[str]:
     return [part.strip() for part in value.split(",") if part.strip()]
 
 
@@ -237,6 +237,6 @@ def _json_line(document: dict[str, object]) -> str:
     try:
         line.encode(sys.stdout.encoding)
     except UnicodeEncodeError:
-        # A terminal of another encoding, or half a surrogate pair in the text.
+        # The terminal has another encoding, or the text has a lone surrogate.
         line = json.dumps(document)
     return line + "\n"

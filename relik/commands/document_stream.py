@@ -16,15 +16,13 @@ _BOM = b"\xef\xbb\xbf"
 def read_documents(
     arguments: Sequence[str], *, files: Sequence[Path], stdin: IO[bytes]
 ) -> Iterator[Document]:
-    """Read documents one after the other; no file is held in memory but a plain text.
+    """Read documents one by one; only plain texts are read into memory whole.
 
     Args:
         arguments: Texts, or paths of files that exist, or "-" for standard input.
-        files: Files, read after the arguments.
-        stdin: Standard input, as bytes.
 
     Yields:
-        Documents in order. Where no id is given it is the path of a plain text, else the
+        Documents in order. A document without an id gets the path of its plain text, or its
         position in the whole input, from 1.
 
     Raises:
@@ -63,7 +61,8 @@ def _read_file(path: Path) -> Iterator[Document]:
             yield from _read_stream(stream, str(path), plain_id=str(path))
     except OSError as error:
         raise InputError(
-            f"{path}: cannot be read ({error.strerror}): give a file of text or JSON Lines"
+            f"{path}: cannot be read ({error.strerror}), expected text or JSON Lines: "
+            "check the path"
         ) from error
 
 
@@ -99,15 +98,17 @@ def _document(line: bytes, where: str) -> Document:
         raise InputError(_not_utf8(where, error)) from error
     except (ValueError, RecursionError) as error:
         raise InputError(
-            f'{where}: is not JSON ({error}): a file that begins with "{{" has a JSON object '
-            "a line; give other text another beginning, or as the text of such an object"
+            f"{where}: is not JSON ({error}), expected one JSON object per line in input that "
+            'starts with "{": correct the line, or pass the text as the "text" of an object'
         ) from error
     text = record.get("text") if isinstance(record, dict) else None
     if not isinstance(text, str):
-        raise InputError(f'{where}: got no text, expected {{"id"?: ..., "text": "..."}}')
+        raise InputError(
+            f'{where}: got no text, expected {{"id"?: ..., "text": "..."}}: correct the line'
+        )
     given = record.get("id")
     return Document(doc_id="" if given is None else str(given), text=text)
 
 
 def _not_utf8(where: str, error: UnicodeDecodeError) -> str:
-    return f"{where}: is not UTF-8 ({error.reason}): convert the file to UTF-8"
+    return f"{where}: is not UTF-8 ({error.reason}), expected UTF-8: convert the input"

@@ -1,4 +1,7 @@
-"""`relik evaluate`: how well a bundle does on gold documents, with intervals, beside another."""
+"""`relik evaluate`: figures of a bundle on gold documents, alone or compared with another bundle.
+
+The commands are `entities`, `triples`, `relations` and `retrieval`.
+"""
 
 import time
 from collections.abc import Sequence
@@ -8,7 +11,7 @@ from typing import Annotated
 
 import typer
 
-from relik.commands.measure import Asked, Source, Subject, evaluate, print_report
+from relik.commands.measure import Request, Source, Subject, evaluate, print_report
 from relik.errors import ConfigError, InputError
 from relik.evaluation import (
     GoldDocument,
@@ -39,7 +42,7 @@ Kb = Annotated[
     Path | None, typer.Option(help="Knowledge index of entities in place of the bundle's own.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Limit = Annotated[int | None, typer.Option(min=1, help="Read only so many documents.")]
+Limit = Annotated[int | None, typer.Option(min=1, help="Most documents to read.")]
 TopK = Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")]
 Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Least score of an entity.")]
 Baseline = Annotated[
@@ -48,12 +51,12 @@ Baseline = Annotated[
 Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 DenseOnly = Annotated[
     bool,
-    typer.Option("--dense-only", help="Rank candidates by the encoder: no names, no counts."),
+    typer.Option("--dense-only", help="Rank candidates by the encoder alone, without aliases."),
 ]
 Compare = Annotated[
     str | None,
     typer.Option(
-        help="Another bundle (B), measured too; --kb, --baseline and --dense-only are for A alone."
+        help="Bundle B to compare with; --kb, --baseline and --dense-only apply to A alone."
     ),
 ]
 Resamples = Annotated[int, typer.Option(min=1, help="For --compare: bootstrap resamples.")]
@@ -69,34 +72,32 @@ Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
-        help="Compare boundaries and types of both ends: gold spans have types, which are the ids "
-        "of a closed schema.",
+        help="Compare spans and types of both ends; gold spans have types of a closed schema.",
     ),
 ]
 Pretokenised = Annotated[
     bool,
     typer.Option(
         "--pretokenised",
-        help="Texts come in words with white space between, of which mentions consist.",
+        help="White space separates tokens, and mentions consist of whole tokens.",
     ),
 ]
 Facts = Annotated[
     Path | None,
-    typer.Option("--triples", help='For --baseline: known facts, lines of {"h", "r", "t"}.'),
+    typer.Option("--triples", help='For --baseline: known triples, lines of {"h", "r", "t"}.'),
 ]
 Page = Annotated[
-    Path | None, typer.Option("--report", help="Write a page of HTML with all of it and examples.")
+    Path | None, typer.Option("--report", help="Write an HTML report with all this and examples.")
 ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RelationSource:
-    """Where what relates comes from.
+    """The bundle that classifies relations.
 
     Args:
         bundle: Folder or name of the bundle.
         relations: Knowledge index of relations in place of the bundle's own.
-        backend: What runs the encoder.
     """
 
     bundle: str
@@ -115,21 +116,18 @@ def measure_relations(
     """Open a bundle and classify the pairs of gold documents.
 
     Args:
-        source: The bundle.
-        gold: Gold documents; those without a triple of a candidate are left out.
+        gold: Documents without a triple of a candidate are left out.
         candidates: Ids of the relations to choose from; empty for all of the index.
         threshold: Least score of an answer, 0..1.
-        wanted: Whether each relation is rated too.
 
     Returns:
-        The figures, and what made them: `bundle`, `kb_version` of the relations, `model`,
-        `documents`, `seconds`.
+        The figures, with `bundle`, `kb_version` of the relations, `model`, `documents`, `seconds`.
 
     Raises:
         InputError: No document has a triple of a candidate, or a candidate is not in the index.
         BundleError: The bundle cannot be used, or relations have no vectors.
     """
-    # Opening pulls in ONNX Runtime and Arrow; `--help` shall not wait for them.
+    # Imported late, so that `--help` does not wait for ONNX Runtime and Arrow.
     from relik.bundle import open_bundle
 
     bundle = open_bundle(source.bundle)
@@ -176,7 +174,7 @@ def entities(
     baseline: Baseline = False,
     dense_only: DenseOnly = False,
     errors: Annotated[
-        bool, typer.Option("--errors", help="Add why mentions were missed or wrong.")
+        bool, typer.Option("--errors", help="Add counts of why mentions were missed or wrong.")
     ] = False,
     breakdown: Breakdown = False,
     report: Page = None,
@@ -187,8 +185,8 @@ def entities(
 ) -> None:
     """Score linked mentions: exact span and id, micro-averaged.
 
-    Both readings restrict gold to ids in the knowledge base. A prediction that overlaps another
-    gold mention is neither right nor wrong in inkb, and wrong in with_nil.
+    Both readings restrict gold to ids in the knowledge base. A prediction that overlaps any other
+    gold mention is left out of inkb, and wrong in with_nil.
     """
 
     def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
@@ -202,10 +200,10 @@ def entities(
             wanted=subject.wanted,
         )
 
-    # A given mention is to be linked however unsure the model is, unless the caller says so.
+    # Given mentions are linked at any score, unless the caller sets a threshold.
     least = 0.0 if given_mentions and threshold is None else threshold
     source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, dense_only=dense_only)
-    asked = Asked(
+    request = Request(
         title="Linking of given mentions" if given_mentions else "Entity linking",
         file=file,
         limit=limit,
@@ -216,7 +214,7 @@ def entities(
         page=report,
         as_json=as_json,
     )
-    evaluate(source, asked, analyse)
+    evaluate(source, request, analyse)
 
 
 @app.command()
@@ -241,26 +239,26 @@ def triples(
     seed: Seed = 0,
     backend: Backend = "auto",
 ) -> None:
-    """Score triples: boundaries and relation, or with --entity-ids linked ids and relation.
+    """Score triples by spans and relation, or with --entity-ids by linked ids and relation.
 
-    With --entity-ids, inkb restricts gold to triples whose ends the knowledge base has, and marked
-    leaves out predictions with an end where gold marks no mention of it.
-    With --strict the types of both ends count too, triples without them are told as boundaries,
-    and mentions with their types as entities.
+    With --entity-ids, inkb restricts gold to triples whose ends are in the knowledge base, and
+    marked also leaves out predictions with an end outside every gold mention.
+    With --strict the types of both ends count too; boundaries scores triples without types, and
+    entities scores typed mentions.
     """
     if facts is not None and not baseline:
-        raise ConfigError("got --triples without --baseline, which alone uses them: add it")
+        raise ConfigError("got --triples without --baseline, expected both: add --baseline")
     if strict and (entity_ids or baseline or report is not None):
         raise ConfigError(
             "got --strict with --entity-ids, --baseline or --report, expected it alone: "
-            "leave the other out"
+            "leave out one of the two"
         )
 
     def analyse(subject: Subject, gold: Sequence[GoldDocument]) -> Analysis:
-        return _analysed(subject, gold, entity_ids=entity_ids, strict=strict)
+        return _analyse_triples(subject, gold, entity_ids=entity_ids, strict=strict)
 
     source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, facts=facts)
-    asked = Asked(
+    request = Request(
         title="Triples by linked ids" if entity_ids else "Triples by boundaries",
         file=file,
         typed=strict,
@@ -277,10 +275,10 @@ def triples(
         page=report,
         as_json=as_json,
     )
-    evaluate(source, asked, analyse)
+    evaluate(source, request, analyse)
 
 
-def _analysed(
+def _analyse_triples(
     subject: Subject, gold: Sequence[GoldDocument], *, entity_ids: bool, strict: bool
 ) -> Analysis:
     def name_of(relation_id: str) -> str:
@@ -311,10 +309,10 @@ def relations(
     file: File,
     bundle: BundleName = "default",
     relation_kb: Annotated[
-        Path | None, typer.Option(help="Knowledge index of relations, not the bundle's own.")
+        Path | None, typer.Option(help="Knowledge index of relations in place of the bundle's own.")
     ] = None,
     candidates: Annotated[
-        str, typer.Option(help="Relations to choose from, P57,P175; all of the index if empty.")
+        str, typer.Option(help="Candidate relations, such as P57,P175; empty for all.")
     ] = "",
     as_json: AsJson = False,
     limit: Limit = None,
@@ -322,10 +320,10 @@ def relations(
     breakdown: Breakdown = False,
     backend: Annotated[str, typer.Option(help="onnx or torch.")] = "onnx",
 ) -> None:
-    """Score the relation of given pairs of mentions, chosen among given ones by the encoder.
+    """Score zero-shot relation classification of the gold pairs of mentions by the encoder.
 
-    Each ordered pair that has one of the candidates in gold gets its best candidate; documents
-    without such a pair are left out. With --threshold 0 all three figures are the accuracy.
+    Each ordered pair with one of the candidates in gold gets its best candidate; documents without
+    such a pair are left out. With --threshold 0 all three figures equal the accuracy.
     """
     wanted = Wanted(breakdown=breakdown)
     print_report(
@@ -363,7 +361,7 @@ def retrieval(
         )
 
     source = Source(bundle=bundle, kb=kb, backend=backend, baseline=baseline, dense_only=dense_only)
-    asked = Asked(
+    request = Request(
         title="Retrieval",
         file=file,
         limit=limit,
@@ -373,4 +371,4 @@ def retrieval(
         bootstrap=Bootstrap(resamples=resamples, seed=seed),
         as_json=as_json,
     )
-    evaluate(source, asked, analyse)
+    evaluate(source, request, analyse)

@@ -1,4 +1,4 @@
-"""Opens bundles, measures one or two on gold documents, and reports what was found."""
+"""Evaluation of one or two bundles on gold documents, and its report on terminal and page."""
 
 import json
 import sys
@@ -34,7 +34,7 @@ from relik.kb import KnowledgeBase
 from relik.types import AnnotateOptions, Relation
 
 _HEADLINES = ("inkb", "triples")
-# As many as the baseline proposes for a window unless it is told.
+# Candidates per window that the baseline proposes by default.
 _BASELINE_TOP_K = 100
 
 
@@ -43,11 +43,11 @@ class Entities(NamedEntities, Records, KnownIds, Protocol):
 
 
 class Measurable(Annotator, Proposer, Protocol):
-    """What is measured."""
+    """A system that annotates, links and retrieves."""
 
 
 class Opened(Measurable, Protocol):
-    """What the commands need of a pipeline."""
+    """An open pipeline with its knowledge base."""
 
     @property
     def entities(self) -> Entities:
@@ -55,15 +55,15 @@ class Opened(Measurable, Protocol):
 
     @property
     def kb_version(self) -> str:
-        """Its version."""
+        """Version of the knowledge base."""
 
     @property
     def model(self) -> str:
-        """The name of the model."""
+        """Name of the model."""
 
 
 class Configured(Opened, Protocol):
-    """What comparing and explaining need of a pipeline besides."""
+    """An open pipeline with its settings, for comparisons and error analysis."""
 
     @property
     def config(self) -> PipelineConfig:
@@ -78,14 +78,13 @@ Measure: TypeAlias = Callable[[Measurable, Entities, Sequence[GoldDocument]], di
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where what is measured comes from.
+    """The system to evaluate.
 
     Args:
         bundle: Folder or name of the bundle.
-        kb: Knowledge index in place of the bundle's own.
-        backend: What runs the models.
-        baseline: Measure the longest alias match over the knowledge base instead.
-        facts: Known triples, for the baseline.
+        kb: Knowledge index of entities in place of the bundle's own.
+        baseline: Use the longest alias match over the knowledge base in place of the pipeline.
+        facts: File of known triples, for the baseline.
         dense_only: Rank candidates by the encoder alone.
     """
 
@@ -99,15 +98,13 @@ class Source:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subject:
-    """What is measured, opened.
+    """The open system to evaluate.
 
     Args:
-        pipeline: The pipeline of the bundle.
-        measured: What answers: the pipeline or the baseline.
+        measured: The pipeline, or the baseline over its knowledge base.
         known: Ids that are judged.
-        options: Thresholds and candidates; those of the bundle spelled out where there is more
-            to tell than figures.
-        wanted: What is asked for beside figures.
+        options: Thresholds and candidates; with the defaults of the bundle filled in where more
+            than figures is wanted.
     """
 
     pipeline: Configured
@@ -118,12 +115,11 @@ class Subject:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Measured:
-    """What was found, and with what.
+class Result:
+    """The results of one system.
 
     Args:
-        report: Figures, and what made them.
-        analysis: All that was found.
+        report: Figures, and the bundle, model and settings they belong to.
         options: As in `Subject`.
     """
 
@@ -136,19 +132,15 @@ Analyse: TypeAlias = Callable[[Subject, Sequence[GoldDocument]], Analysis]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What is to be told.
+class Request:
+    """What to evaluate on, and how to report it.
 
     Args:
         title: Title of the page.
         file: Gold documents.
-        limit: How many of them are read, or all.
-        options: Thresholds and candidates.
-        wanted: What is asked for beside figures.
+        limit: Most documents to read, or None for all.
         compare: Folder or name of a second bundle.
-        bootstrap: How documents are drawn to compare two.
-        page: Where a page is written.
-        as_json: Print JSON.
+        page: Path of the HTML page, if any.
         typed: Gold spans have types in place of ids.
     """
 
@@ -164,15 +156,10 @@ class Asked:
     typed: bool = False
 
 
-def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
-    """Measure one bundle, or two on the same documents, and print and write what was found.
+def evaluate(source: Source, request: Request, analyse: Analyse) -> None:
+    """Evaluate one bundle, or two on the same documents, and report the results.
 
-    Two are judged on the ids that both knowledge bases have.
-
-    Args:
-        source: What is measured.
-        asked: What is to be told.
-        analyse: What to count.
+    Two bundles are judged on the ids that both knowledge bases have.
 
     Raises:
         InputError: The file cannot be read or has no documents.
@@ -180,26 +167,29 @@ def evaluate(source: Source, asked: Asked, analyse: Analyse) -> None:
         BundleError: A bundle cannot be used.
     """
     if source.dense_only and source.baseline:
-        raise ConfigError("got --dense-only with --baseline, which has no encoder: leave one out")
-    if asked.page is not None:
-        check_report_path(asked.page)
-    gold = read_gold(asked.file, limit=asked.limit, typed=asked.typed)
-    if asked.compare is None:
-        one = _measured(source, asked, analyse, gold)
+        raise ConfigError(
+            "got --dense-only with --baseline, expected one of them, since the baseline has no "
+            "encoder: leave one out"
+        )
+    if request.page is not None:
+        check_report_path(request.page)
+    gold = read_gold(request.file, limit=request.limit, typed=request.typed)
+    if request.compare is None:
+        one = _measure(source, request, analyse, gold)
         report, systems, comparison = one.report, {"": one}, None
     else:
-        other = Source(bundle=asked.compare, backend=source.backend)
+        other = Source(bundle=request.compare, backend=source.backend)
         shared = _known_to_both(gold, source, other)
-        one = _measured(source, asked, analyse, gold, known=shared)
-        # A page has the errors of A alone.
-        rest = replace(asked, wanted=replace(asked.wanted, sections=False))
-        systems = {"A": one, "B": _measured(other, rest, analyse, gold, known=shared)}
-        report = comparison = _compared(systems["A"], systems["B"], asked.bootstrap)
-    if asked.page is not None:
+        one = _measure(source, request, analyse, gold, known=shared)
+        # The page shows the errors of A only.
+        rest = replace(request, wanted=replace(request.wanted, sections=False))
+        systems = {"A": one, "B": _measure(other, rest, analyse, gold, known=shared)}
+        report = comparison = _compare_results(systems["A"], systems["B"], request.bootstrap)
+    if request.page is not None:
         reports = {name: each.report for name, each in systems.items()}
         sections = [summary_section(reports, comparison), *one.analysis.sections]
-        write_report(asked.page, page(asked.title, _facts(asked, systems), sections))
-    print_report(report, as_json=asked.as_json)
+        write_report(request.page, page(request.title, _page_facts(request, systems), sections))
+    print_report(report, as_json=request.as_json)
 
 
 def run(
@@ -211,18 +201,10 @@ def run(
     baseline: bool = False,
     facts: Path | None = None,
 ) -> dict[str, object]:
-    """Measure a pipeline, or the baseline over its knowledge base.
-
-    Args:
-        opened: The pipeline.
-        gold: Gold documents, at least one.
-        measure: What to count.
-        bundle: The name that the report gives to the bundle.
-        baseline: Measure the longest alias match instead of the pipeline.
-        facts: Known triples, for the baseline.
+    """Evaluate a pipeline, or the baseline over its knowledge base.
 
     Returns:
-        The figures, and what made them: `bundle`, `kb_version`, `model`, `documents`, `seconds`.
+        The figures, with `bundle`, `kb_version`, `model`, `documents`, `seconds`.
 
     Raises:
         InputError: There are no documents.
@@ -245,23 +227,31 @@ def run(
     }
 
 
-def _measured(
+def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
+    """Print a report as JSON or as tables."""
+    if as_json:
+        sys.stdout.write(json.dumps(report) + "\n")
+        return
+    console = Console()
+    for table in tables(report):
+        console.print(table)
+    for line in about(report):
+        console.print(line, style="dim", markup=False)
+
+
+def _measure(
     source: Source,
-    asked: Asked,
+    request: Request,
     analyse: Analyse,
     gold: Sequence[GoldDocument],
     *,
     known: KnownIds | None = None,
-) -> Measured:
-    """Open a bundle, measure it and let go of it."""
-    from relik.commands.systems import open_measured
-
-    pipeline: Configured = open_measured(
-        source.bundle, source.backend, entities=source.kb, dense_only=source.dense_only
-    )
-    options = asked.options
-    if asked.wanted.anything:
-        options = _explicit(options, pipeline.config, baseline=source.baseline)
+) -> Result:
+    """Open a bundle, evaluate it and release it."""
+    pipeline: Configured = _open(source)
+    options = request.options
+    if request.wanted.anything:
+        options = _with_defaults(options, pipeline.config, baseline=source.baseline)
     found: list[Analysis] = []
 
     def measure(
@@ -272,7 +262,7 @@ def _measured(
             measured=measured,
             known=entities if known is None else known,
             options=options,
-            wanted=asked.wanted,
+            wanted=request.wanted,
         )
         found.append(analyse(subject, documents))
         return found[-1].figures
@@ -285,13 +275,13 @@ def _measured(
         baseline=source.baseline,
         facts=source.facts,
     )
-    return Measured(report=report, analysis=found[-1], options=options)
+    return Result(report=report, analysis=found[-1], options=options)
 
 
-def _explicit(
+def _with_defaults(
     options: AnnotateOptions, config: PipelineConfig, *, baseline: bool
 ) -> AnnotateOptions:
-    """Say what the settings of the bundle would decide. The baseline knows no threshold."""
+    """Fill in the settings of the bundle. The baseline has no threshold."""
     if baseline:
         return replace(options, threshold=0.0, top_k=options.top_k or _BASELINE_TOP_K)
     reader = config.reader
@@ -305,12 +295,23 @@ def _explicit(
     )
 
 
-def _chosen(asked: float | None, default: float) -> float:
-    return default if asked is None else asked
+def _chosen(request: float | None, default: float) -> float:
+    return default if request is None else request
+
+
+def _open(source: Source) -> Configured:
+    """Open a bundle; one without a reader can be measured by retrieval alone."""
+    from relik.bundle import open_bundle
+
+    bundle = open_bundle(source.bundle)
+    if source.dense_only:
+        dense = bundle.config.retriever.dense_only()
+        bundle = replace(bundle, config=replace(bundle.config, retriever=dense))
+    return bundle.pipeline(source.backend, entities=source.kb)
 
 
 def _known_to_both(gold: Sequence[GoldDocument], *sources: Source) -> frozenset[str]:
-    """Give the gold ids that every knowledge base has: the mentions that all are judged on."""
+    """Return the gold ids that every knowledge base has, on which all systems are judged."""
     from relik.bundle import open_bundle
     from relik.layout import LAYOUT
 
@@ -322,7 +323,7 @@ def _known_to_both(gold: Sequence[GoldDocument], *sources: Source) -> frozenset[
     return frozenset(ids)
 
 
-def _compared(a: Measured, b: Measured, bootstrap: Bootstrap) -> dict[str, object]:
+def _compare_results(a: Result, b: Result, bootstrap: Bootstrap) -> dict[str, object]:
     difference: dict[str, object] = {}
     for name, ratios in a.analysis.ratios.items():
         found = compare(ratios, b.analysis.ratios[name], bootstrap=bootstrap)
@@ -336,32 +337,15 @@ def _compared(a: Measured, b: Measured, bootstrap: Bootstrap) -> dict[str, objec
     }
 
 
-def _facts(asked: Asked, systems: Mapping[str, Measured]) -> list[tuple[str, str]]:
-    """Tell what made a page."""
-    facts = [("gold documents", asked.file.name), ("relik", __version__)]
+def _page_facts(request: Request, systems: Mapping[str, Result]) -> list[tuple[str, str]]:
+    """Return names and values of the models, documents and settings of a page."""
+    facts = [("gold documents", request.file.name), ("relik", __version__)]
     for name, each in systems.items():
         settings = ("top_k", "threshold", "relation_threshold")
         chosen = ((key, getattr(each.options, key)) for key in settings)
-        told = [
+        lines = [
             *((key, each.report[key]) for key in ABOUT),
             *((key, value) for key, value in chosen if value is not None),
         ]
-        facts += [(f"{name} {key}".strip().replace("_", " "), str(value)) for key, value in told]
+        facts += [(f"{name} {key}".strip().replace("_", " "), str(value)) for key, value in lines]
     return facts
-
-
-def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
-    """Print what was found.
-
-    Args:
-        report: Figures, and what made them.
-        as_json: Print one JSON object, not tables.
-    """
-    if as_json:
-        sys.stdout.write(json.dumps(report) + "\n")
-        return
-    console = Console()
-    for table in tables(report):
-        console.print(table)
-    for line in about(report):
-        console.print(line, style="dim", markup=False)

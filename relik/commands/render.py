@@ -1,4 +1,4 @@
-"""Annotated documents for people: the text with its mentions coloured, and two tables."""
+"""Annotated documents on a terminal: text with coloured mentions, and tables below it."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias, cast
@@ -10,7 +10,7 @@ from rich.text import Text
 WireDocument: TypeAlias = Mapping[str, object]
 _Record: TypeAlias = Mapping[str, object]
 
-# What a terminal would act on, or could not print, is shown as one character, so that offsets hold.
+# Control characters and surrogates become one character each, so that offsets stay right.
 _UNPRINTABLE = {
     **{code: "\ufffd" for code in (*range(0x20), *range(0x7F, 0xA0), *range(0xD800, 0xE000))},
     ord("\t"): "\t",
@@ -21,15 +21,7 @@ _COLOURS = ("cyan", "green", "yellow", "magenta", "blue", "red")
 
 
 def render(document: WireDocument, text: str) -> RenderableType:
-    """Lay out a document.
-
-    Args:
-        document: A document object of the wire format.
-        text: Its text.
-
-    Returns:
-        What rich prints: coloured text, then the entities and the triples that there are.
-    """
+    """Lay out a document: coloured text, then a table of entities and a table of triples."""
     spans = cast(Sequence[_Record], document["spans"])
     triples = cast(Sequence[_Record], document["triples"])
     colours = _colours(spans)
@@ -44,7 +36,7 @@ def render(document: WireDocument, text: str) -> RenderableType:
 
 
 def _colours(spans: Sequence[_Record]) -> list[str]:
-    """Give one colour an entity, and a faint one to mentions of nothing known."""
+    """Return a colour for each mention: one colour per entity, a dim one for NIL."""
     of_entity: dict[object, str] = {}
     styles = []
     for span in spans:
@@ -58,7 +50,7 @@ def _colours(spans: Sequence[_Record]) -> list[str]:
 
 
 def _coloured(text: str, spans: Sequence[_Record], colours: Sequence[str]) -> Text:
-    shown = _shown(text)
+    shown = _printable(text)
     for span, colour in zip(spans, colours, strict=True):
         style = colour if colour == "dim" else f"bold {colour}"
         shown.stylize(f"{style} underline", cast(int, span["start"]), cast(int, span["end"]))
@@ -70,10 +62,10 @@ def _entities(spans: Sequence[_Record], colours: Sequence[str]) -> Table:
     table = _table("Mention", "Entity", "Name", *(["Description"] if explained else []), "Score")
     for span, colour in zip(spans, colours, strict=True):
         cells: list[RenderableType] = [
-            _shown(str(span["text"]), colour),
-            _shown(str(span["entity_id"] or "NIL")),
-            _shown(str(span["name"] or "")),
-            *([_shown(str(span.get("description") or ""))] if explained else []),
+            _printable(str(span["text"]), colour),
+            _printable(str(span["entity_id"] or "NIL")),
+            _printable(str(span["name"] or "")),
+            *([_printable(str(span.get("description") or ""))] if explained else []),
             f"{span['score']:.2f}",
         ]
         table.add_row(*cells, style="dim" if colour == "dim" else None)
@@ -85,15 +77,15 @@ def _triples(spans: Sequence[_Record], triples: Sequence[_Record], colours: Sequ
     for triple in triples:
         subject, object_ = cast(int, triple["subject"]), cast(int, triple["object"])
         table.add_row(
-            _shown(str(spans[subject]["text"]), colours[subject]),
-            _shown(f"{triple['relation'] or ''} ({triple['relation_id']})".lstrip()),
-            _shown(str(spans[object_]["text"]), colours[object_]),
+            _printable(str(spans[subject]["text"]), colours[subject]),
+            _printable(f"{triple['relation'] or ''} ({triple['relation_id']})".lstrip()),
+            _printable(str(spans[object_]["text"]), colours[object_]),
             f"{triple['score']:.2f}",
         )
     return table
 
 
-def _shown(text: str, style: str = "") -> Text:
+def _printable(text: str, style: str = "") -> Text:
     return Text(text.translate(_UNPRINTABLE), style=style)
 
 

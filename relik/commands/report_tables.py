@@ -12,21 +12,14 @@ from relik.evaluation.taxonomy import GOLD_VERDICTS, PREDICTION_VERDICTS
 Report: TypeAlias = Mapping[str, object]
 
 ABOUT = ("bundle", "model", "kb_version", "documents", "seconds")
-"""What made a report, by its keys."""
+"""Keys of a report that identify the system and the data."""
 
 _READINGS = ("inkb", "with_nil", "marked", "relations", "triples", "boundaries", "entities")
 _MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
 
 
 def tables(report: Report) -> list[Table]:
-    """Lay out a report.
-
-    Args:
-        report: A report of one bundle, or of two and their difference.
-
-    Returns:
-        Its figures, then the errors, groups and differences that it has.
-    """
+    """Lay out a report: figures, then errors, groups and differences if it has them."""
     if "difference" not in report:
         return [_figures({"": report}), *_details(report, "")]
     systems = {"A": cast(Report, report["a"]), "B": cast(Report, report["b"])}
@@ -37,14 +30,7 @@ def tables(report: Report) -> list[Table]:
 
 
 def about(report: Report) -> list[str]:
-    """Say what made a report.
-
-    Args:
-        report: A report of one bundle, or of two.
-
-    Returns:
-        A line for each bundle.
-    """
+    """Return a line per bundle with the system and the data of a report."""
     if "difference" not in report:
         return [", ".join(f"{key} {report[key]}" for key in ABOUT)]
     return [
@@ -94,7 +80,7 @@ def _differences(report: Report) -> Table:
     resamples = cast(int, report["resamples"])
     for found in differences(cast(Report, report["difference"])):
         interval = f"{found.low:+.3f} to {found.high:+.3f}"
-        table.add_row(found.name, f"{found.delta:+.3f}", interval, found.told_p(resamples))
+        table.add_row(found.name, f"{found.delta:+.3f}", interval, found.p_text(resamples))
     return table
 
 
@@ -118,7 +104,7 @@ def _groups(title: str, rated: Mapping[str, Report]) -> Table:
     for group, figures in rated.items():
         name = f"{figures['name']} ({group})" if figures.get("name") else group
         rates = [f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")]
-        table.add_row(_shown(name), f"{figures['support']}", *rates)
+        table.add_row(_printable(name), f"{figures['support']}", *rates)
     return table
 
 
@@ -129,8 +115,8 @@ def _titled(title: str, *columns: str) -> Table:
     return table
 
 
-def _shown(name: str) -> Text:
-    """Take out of a name what a terminal would act on; a `Text` has no markup."""
+def _printable(name: str) -> Text:
+    """Remove control characters from a name; a `Text` has no markup."""
     return Text("".join(char if char.isprintable() else "\ufffd" for char in name))
 
 

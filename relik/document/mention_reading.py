@@ -1,11 +1,12 @@
 """Mentions that are given: placed in windows, linked and related there, and joined again."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from relik import windows as windowing
 from relik.config import ReaderConfig
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.names.normalise import normalise
 from relik.names.trie import CASED, PARTIAL
 from relik.reader.reader import TransformerReader
@@ -24,12 +25,10 @@ from relik.types import (
 
 _SHORTEST = 2
 
-Refine = Callable[[Annotation, str], Annotation]
-
 
 def read_free(
     reader: TransformerReader,
-    entities: KnowledgeBase,
+    view: KnowledgeView,
     windows: Sequence[Window],
     candidates: Sequence[WindowCandidates],
     *,
@@ -42,7 +41,7 @@ def read_free(
 
     Args:
         reader: The reader.
-        entities: Knowledge base of the candidates.
+        view: Knowledge that the candidates are from.
         windows: Windows.
         candidates: Candidates of each.
         config: `least_candidate`, `look_again` and `threshold`, which a mention must reach that is
@@ -55,14 +54,15 @@ def read_free(
         One annotation a window, same order.
     """
     worth = [worth_reading(found, config.least_candidate) for found in candidates]
-    read = reader.read(windows, worth, options=options)
+    entities = view.entities
+    read = reader.read(windows, worth, view, options=options)
     if not config.look_again or options.types or entities.any_case:
         return read
     asked: dict[int, WindowCandidates] = {}
     for i, (tried, told) in enumerate(zip(worth, read, strict=True)):
         if missed := list(_missed(told, tried, entities, config.threshold)):
             asked[i] = with_named(candidates[i], told.window, missed, entities)
-    again = reader.read([windows[i] for i in asked], list(asked.values()), options=options)
+    again = reader.read([windows[i] for i in asked], list(asked.values()), view, options=options)
     second = dict(zip(asked, again, strict=True))
     return [second.get(i, told) for i, told in enumerate(read)]
 
@@ -88,7 +88,7 @@ def _is_name(surface: str, entities: KnowledgeBase) -> bool:
 
 def read_given(
     reader: TransformerReader,
-    entities: KnowledgeBase,
+    view: KnowledgeView,
     windows: Sequence[Window],
     candidates: Sequence[WindowCandidates],
     mentions: Sequence[Sequence[Span] | None] | None,
@@ -104,7 +104,7 @@ def read_given(
 
     Args:
         reader: The reader.
-        entities: Knowledge base of the candidates.
+        view: Knowledge that the candidates are from.
         windows: Windows.
         candidates: Candidates of each.
         mentions: Mentions of each, in code points; None where the reader is to find them.
@@ -121,12 +121,13 @@ def read_given(
         [windows[i] for i, _ in bound],
         [candidates[i] for i, _ in bound],
         [own for _, own in bound],
-        None if options.types else entities,
+        None if options.types else view.entities,
     )
     linked = reader.link(
         [windows[bound[k][0]] for k, _, _ in asked],
         [proposed for _, _, proposed in asked],
         [own for _, own, _ in asked],
+        view,
         options=options,
     )
     spans: dict[int, list[EntitySpan]] = {}
@@ -135,7 +136,7 @@ def read_given(
         spans.setdefault(bound[k][0], []).extend(found.spans)
         triples.setdefault(bound[k][0], []).extend(found.triples)
     of_free = [windows[i] for i in free], [candidates[i] for i in free]
-    read = read_free(reader, entities, *of_free, config=config, options=options)
+    read = read_free(reader, view, *of_free, config=config, options=options)
     told = dict(zip(free, read, strict=True))
     return [
         told.get(i)
@@ -146,30 +147,10 @@ def read_given(
     ]
 
 
-def merge_given(
-    document: Document,
-    window_annotations: Sequence[WindowAnnotation],
-    mentions: Sequence[Span],
-    *,
-    options: AnnotateOptions,
-    refine: Refine,
+def with_blank_mentions(
+    annotation: Annotation, document: Document, mentions: Sequence[Span]
 ) -> Annotation:
-    """Join what was read in the windows of a document whose mentions were given.
-
-    Args:
-        document: The document.
-        window_annotations: What was read.
-        mentions: Its mentions.
-        options: Without the task of entities only the ends of triples are kept.
-        refine: Drops triples that cannot stand, given all of the document and its text.
-
-    Returns:
-        The answer; mentions of nothing but white space are linked to nothing.
-    """
-    merged = refine(windowing.merge(document, window_annotations, nil=True), document.text)
+    """Add the given mentions of nothing but white space, which no window has, as NIL."""
     blank = (span for span in mentions if windowing.is_blank(document, span))
-    spans = [*merged.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
-    if not options.entities:
-        ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
-        spans = [found for found in spans if found.span in ends]
-    return replace(merged, spans=tuple(sorted(spans, key=lambda found: found.span)))
+    spans = [*annotation.spans, *(EntitySpan(span=s, entity_id=None, score=0.0) for s in blank)]
+    return replace(annotation, spans=tuple(sorted(spans, key=lambda found: found.span)))

@@ -1,4 +1,4 @@
-"""One evaluation in full: its figures, and where asked errors, groups and sections of a page."""
+"""A whole evaluation: figures, and on request errors, figures by group and report sections."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,11 +19,12 @@ from relik.evaluation.counts import (
 from relik.evaluation.examples import NameOf, entity_examples, triple_examples
 from relik.evaluation.gold import GoldDocument
 from relik.evaluation.metrics import accuracy, precision_recall_f1, recall_at
-from relik.evaluation.reliability import scored_mentions, scored_triples
 from relik.evaluation.report import (
     breakdown_section,
     errors_section,
     examples_section,
+    scored_mentions,
+    scored_triples,
     scores_section,
 )
 from relik.evaluation.score import CUTOFFS, Annotator, KnownIds, Proposer
@@ -38,17 +39,17 @@ from relik.types import AnnotateOptions
 
 
 class Analysable(Annotator, Proposer, Protocol):
-    """What links, and proposes what it links to; a pipeline is one."""
+    """A system that links mentions and proposes candidates, such as a pipeline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for beside figures.
+    """What to compute besides figures.
 
     Args:
         errors: Counts of verdicts.
         breakdown: Figures by group.
-        sections: Sections of a page, with all of it and with examples.
+        sections: Sections of the HTML report, which include both and examples.
     """
 
     errors: bool = False
@@ -57,19 +58,19 @@ class Wanted:
 
     @property
     def anything(self) -> bool:
-        """Tell whether anything is."""
+        """Tell whether it asks for anything."""
         return self.errors or self.breakdown or self.sections
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Analysis:
-    """What an evaluation found.
+    """The results of an evaluation.
 
     Args:
-        figures: Of JSON types only: what `evaluate_entities`, `evaluate_triples` or
-            `evaluate_retrieval` returns, with `errors` and `breakdown` where asked for.
-        ratios: What `compare` needs, by name of the reading.
-        sections: HTML, where asked for.
+        figures: JSON types only: the result of `evaluate_entities`, `evaluate_triples` or
+            `evaluate_retrieval`, with `errors` and `breakdown` on request.
+        ratios: Input of `compare`, by name of the reading.
+        sections: HTML, on request.
     """
 
     figures: dict[str, object]
@@ -87,17 +88,11 @@ def analyse_entities(
     given_mentions: bool = False,
     wanted: Wanted = Wanted(),
 ) -> Analysis:
-    """Score linked mentions, and tell what went wrong.
+    """Score linked mentions and classify the errors.
 
     Args:
-        measured: What to evaluate.
-        gold: Gold documents.
-        known: Ids that are judged; mentions of other ids are left out.
-        records: The knowledge base, for names, types and counts.
-        options: Candidates and threshold. Mentions are told apart as under the threshold only
-            where it is given.
-        given_mentions: Give the gold boundaries and judge only the linking.
-        wanted: What is asked for beside figures.
+        options: Candidates and threshold. Only with a threshold is there the verdict
+            `below_threshold`.
 
     Returns:
         `inkb` and `with_nil`; `errors` as of `taxonomy`, with `top_k` and `threshold`;
@@ -120,8 +115,8 @@ def analyse_entities(
     if wanted.anything:
         proposed = propose(measured, gold, options=options)
         judged = [judge(*pair, known=known) for pair in zip(answers, proposed, strict=True)]
-        told, sections = _judged_parts(judged, records, wanted, options)
-        figures |= told
+        parts, sections = _judged_parts(judged, records, wanted, options)
+        figures |= parts
     return Analysis(
         figures=figures,
         ratios={name: ratios(counts) for name, counts in readings.items()},
@@ -139,16 +134,7 @@ def analyse_triples(
     known: KnownIds | None = None,
     wanted: Wanted = Wanted(),
 ) -> Analysis:
-    """Score triples, and rate each relation. Triples have no `errors`.
-
-    Args:
-        measured: What to evaluate.
-        gold: Gold documents.
-        name_of: Names of relations.
-        options: Candidates and thresholds.
-        entity_ids: Compare linked ids, not boundaries.
-        known: As of `evaluate_triples`.
-        wanted: What is asked for beside figures.
+    """Score triples and rate each relation; triples have no `errors`.
 
     Returns:
         As of `evaluate_triples`; `breakdown` by `relations`, each with its `name` or None.
@@ -193,17 +179,7 @@ def analyse_triples(
 def analyse_retrieval(
     proposer: Proposer, gold: Sequence[GoldDocument], *, known: KnownIds, options: AnnotateOptions
 ) -> Analysis:
-    """Score candidates.
-
-    Args:
-        proposer: What to evaluate.
-        gold: Gold documents.
-        known: Ids that are judged; mentions of other ids are left out.
-        options: `top_k` bounds the candidates.
-
-    Returns:
-        As of `evaluate_retrieval`.
-    """
+    """Score candidates."""
     deepest = options.top_k or max(CUTOFFS)
     cutoffs = [cutoff for cutoff in CUTOFFS if cutoff <= deepest] or [deepest]
     options = replace(options, top_k=deepest)
@@ -228,16 +204,16 @@ def _judged_parts(
 
     errors = taxonomy(judged)
     types, frequency = by_type(judged, records), by_frequency(judged, records)
-    told: dict[str, object] = {}
+    parts: dict[str, object] = {}
     if wanted.errors:
-        told["errors"] = {"top_k": options.top_k, "threshold": options.threshold, **errors}
+        parts["errors"] = {"top_k": options.top_k, "threshold": options.threshold, **errors}
     if wanted.breakdown:
-        told["breakdown"] = {"types": types, "frequency": frequency}
+        parts["breakdown"] = {"types": types, "frequency": frequency}
     if not wanted.sections:
-        return told, ()
+        return parts, ()
     meanings = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
     groups = {"By type of entity": types, "By links to the entity in the training text": frequency}
-    return told, (
+    return parts, (
         errors_section(errors, meanings),
         breakdown_section(groups),
         scores_section(scored_mentions(judged), threshold=options.threshold or None),

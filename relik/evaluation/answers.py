@@ -1,4 +1,4 @@
-"""What a pipeline answered over gold documents, kept so that one pass serves every question."""
+"""Answers of a pipeline to gold documents, kept so that one pass serves every metric."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -13,12 +13,11 @@ _CHUNK = 64
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A gold document and what was answered.
+    """A gold document and its annotation.
 
     Args:
-        gold: The document.
-        annotation: The answer at the threshold, with the mentions that are linked to nothing.
-        rejected: Mentions that only a lower threshold lets through, by position.
+        annotation: The answer at the threshold, including NIL mentions.
+        rejected: Mentions below the threshold, by position.
     """
 
     gold: GoldDocument
@@ -28,12 +27,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Proposed:
-    """What was retrieved for a document.
-
-    Args:
-        windows: Its windows.
-        candidates: Candidates of each.
-    """
+    """The windows of a document and the candidates of each."""
 
     windows: tuple[Window, ...]
     candidates: tuple[WindowCandidates, ...]
@@ -50,23 +44,15 @@ def answer_entities(
     """Link the mentions of gold documents as `evaluate_entities` does.
 
     Args:
-        annotator: What links.
-        gold: Gold documents.
-        options: Candidates and threshold; the tasks are set here.
-        threshold: Ask for every mention, and split them at this score, 0..1; None asks for what
-            `options` says and rejects nothing. A pipeline's answer at a threshold is its answer
-            at 0 without the mentions below: where mentions overlap the better score wins, so
-            none loses to one that is left out.
-        given_mentions: Give the gold boundaries; give no `threshold` then.
-
-    Returns:
-        One answer a document, same order.
+        threshold: Ask for every mention and split them at this score, 0..1; None uses `options`
+            and rejects nothing. The split equals the answer at that threshold: of overlapping
+            mentions the better score wins, so none loses to one below the threshold.
     """
     asked = options.threshold
     if threshold is not None or (given_mentions and asked is None):
         asked = 0.0
-    # Mentions linked to nothing compete for their place in either case; here they are kept,
-    # but among given mentions they would be one more choice.
+    # NIL mentions compete with overlapping ones in either case. Here they stay in the answer,
+    # but among given mentions NIL would be one more choice.
     options = replace(options, relations=False, nil=not given_mentions, threshold=asked)
     least = 0.0 if threshold is None else threshold
     answers: list[Answer] = []
@@ -88,18 +74,8 @@ def answer_triples(
     options: AnnotateOptions,
     entity_ids: bool = False,
 ) -> list[Answer]:
-    """Find the triples of gold documents as `evaluate_triples` does.
-
-    Args:
-        annotator: What finds them.
-        gold: Gold documents.
-        options: Candidates and thresholds; the tasks are set here.
-        entity_ids: Whether ends will be compared by their ids.
-
-    Returns:
-        One answer a document, same order.
-    """
-    # A mention of nothing known can be the end of a triple where only boundaries count.
+    """Find the triples of gold documents as `evaluate_triples` does."""
+    # A NIL mention can be the end of a triple where only spans are compared.
     options = replace(options, relations=True, nil=not entity_ids)
     answers: list[Answer] = []
     for chunk in _chunks(gold):
@@ -114,16 +90,7 @@ def answer_triples(
 def propose(
     proposer: Proposer, gold: Sequence[GoldDocument], *, options: AnnotateOptions
 ) -> list[Proposed]:
-    """Retrieve the entity candidates of gold documents.
-
-    Args:
-        proposer: What retrieves.
-        gold: Gold documents.
-        options: `top_k` bounds the candidates of a window.
-
-    Returns:
-        What was retrieved for each document, same order.
-    """
+    """Retrieve the entity candidates of gold documents."""
     options = replace(options, relations=False)
     answers: list[Proposed] = []
     for chunk in _chunks(gold):

@@ -1,7 +1,4 @@
-"""The plain baseline: the longest name in the text, linked to what that name mostly means.
-
-It has no model, so a figure beside its own says what the models earn.
-"""
+"""A baseline without a model: the longest alias match, linked to its most frequent entity."""
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import permutations
@@ -10,6 +7,7 @@ from typing import Protocol
 
 from relik.config import WindowConfig
 from relik.errors import InputError
+from relik.evaluation.counts import contains
 from relik.evaluation.gold import read_json_lines
 from relik.names.gazetteer import longest_terms
 from relik.names.normalise import normalise, tokenise_surface
@@ -31,26 +29,26 @@ from relik.windows import merge, split
 Facts = Mapping[tuple[str, str], tuple[str, ...]]
 
 _LONGEST_NAME = 12
-# What a name that was never seen as a link counts, so that it has a share of its uses at all.
+# Count of a name that was never seen as a link, so that its prior is above 0.
 _UNSEEN = 0.1
 
 
 class Names(Protocol):
-    """What the baseline needs of a name trie."""
+    """The methods of a name trie that the baseline calls."""
 
     def lookup(self, key: str) -> list[NameMatch]:
         """Return the records that have a normalised name."""
 
     def has_prefix(self, prefix: str) -> bool:
-        """Tell whether some normalised name begins so."""
+        """Tell whether some normalised name starts with a prefix."""
 
 
 class NamedEntities(Protocol):
-    """What the baseline needs of a knowledge base."""
+    """The methods of a knowledge base that the baseline calls."""
 
     @property
     def names(self) -> Names:
-        """Names and what they name."""
+        """Index from names to records."""
 
     def entity_id(self, row: int) -> str:
         """Return the id of a row."""
@@ -60,21 +58,20 @@ class NamedEntities(Protocol):
 
     @property
     def any_case(self) -> bool:
-        """Tell whether its names are terms, which text has in lower case."""
+        """Tell whether its names are terms, which text writes in lower case."""
 
 
 class AliasBaseline:
-    """Links the longest names from left to right, each to its most frequent meaning.
+    """Links the longest aliases from left to right, each to its most frequent entity.
 
-    It has the methods of a pipeline that evaluation calls. Parts of names, such as surnames, are
-    not names here. To be found in text a name must be written with a capital in both; one word
-    must also have been seen as a link, or every "In" and "The" is a work of that name.
+    It has the methods of a pipeline that evaluation calls. It does not match parts of names, such
+    as surnames. An alias matches only where both the alias and the text have a capital; a single
+    word must also have been seen as a link, or every "In" and "The" would match a work's title.
 
     Args:
-        entities: The knowledge base.
-        facts: Relations by (subject id, object id); a pair of linked mentions in one window is
-            given all of its relations. None are predicted without it.
-        split_document: Cuts a document into windows; those of the default settings if None.
+        facts: Relations by (subject id, object id); a pair of linked mentions in one window gets
+            all of its relations. Without it there are no triples.
+        split_document: Cuts a document into windows; None uses the default settings.
     """
 
     def __init__(
@@ -92,15 +89,7 @@ class AliasBaseline:
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
     ) -> list[Annotation]:
-        """Link the names in documents.
-
-        Args:
-            documents: Documents.
-            options: Only `relations` has a meaning here.
-
-        Returns:
-            One annotation a document, same order.
-        """
+        """Link the aliases in documents."""
         return [
             self._annotation(document, self._longest(document.text), options)
             for document in documents
@@ -113,16 +102,7 @@ class AliasBaseline:
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Link given mentions to the most frequent meaning of their whole text.
-
-        Args:
-            documents: Documents.
-            mentions: Mentions of each document.
-            options: Only `relations` has a meaning here.
-
-        Returns:
-            One annotation a document, same order, without the mentions whose text is no name.
-        """
+        """Link each given mention whose text is an alias to its most frequent entity."""
         answer = []
         for document, spans in zip(documents, mentions, strict=True):
             linked = []
@@ -134,27 +114,16 @@ class AliasBaseline:
         return answer
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document into windows.
-
-        Args:
-            document: A document.
-
-        Returns:
-            Its windows, in order.
-        """
+        """Cut a document into windows."""
         return self._split(document)
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Propose every record that has a name in the window, the likeliest by that name first.
+        """Propose every record with an alias in the window, the highest prior first.
 
         Args:
-            windows: Windows.
             options: `top_k` bounds the candidates, to 100 where it is None.
-
-        Returns:
-            Candidates of each window, same order.
         """
         return [
             WindowCandidates(entities=self._candidates(window.text, options.top_k or 100))
@@ -168,7 +137,7 @@ class AliasBaseline:
             return merge(document, [])
         triples: list[Triple] = []
         for window in self.split(document) if options.relations and self._facts else ():
-            triples += self._triples([f for f in linked if _holds(window.span, f.span)])
+            triples += self._triples([f for f in linked if contains(window.span, f.span)])
         whole = Span(0, len(document.text))
         read = WindowAnnotation(
             window=Window(doc_id=document.doc_id, index=0, span=whole, text=document.text),
@@ -215,7 +184,7 @@ class AliasBaseline:
     def _matches_at(
         self, text: str, tokens: Sequence[tuple[str, int, int]], at: int
     ) -> list[tuple[int, list[NameMatch]]]:
-        """Return the names that begin at a token, as numbers of tokens, shortest first."""
+        """Return the aliases that start at a token, by number of tokens, shortest first."""
         lower = text[tokens[at][1]].islower()
         found, key = [], ""
         for length, (token, _, _) in enumerate(tokens[at : at + _LONGEST_NAME], start=1):
@@ -261,13 +230,7 @@ class AliasBaseline:
 
 
 def read_triples(path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
-    """Read known facts, lines of `{"h": id, "r": [relation id, ...], "t": id}`.
-
-    Args:
-        path: The file, with gzip where the name ends in `.gz`.
-
-    Returns:
-        Relations by (subject id, object id).
+    """Read known triples, lines of `{"h": id, "r": [relation id, ...], "t": id}`.
 
     Raises:
         InputError: The file cannot be read, or a line has another shape.
@@ -277,7 +240,8 @@ def read_triples(path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
         head, relations, tail = record.get("h"), record.get("r"), record.get("t")
         if not (isinstance(head, str) and isinstance(tail, str) and isinstance(relations, list)):
             raise InputError(
-                f'{where}: got {dict(record)!r}, expected {{"h": id, "r": [relation id], "t": id}}'
+                f"{where}: got {dict(record)!r}, expected "
+                '{"h": id, "r": [relation id], "t": id}: correct the line'
             )
         facts[head, tail] = (*facts.get((head, tail), ()), *map(str, relations))
     return facts
@@ -287,12 +251,8 @@ def _default_split(document: Document) -> list[Window]:
     return split(document, WindowConfig())
 
 
-def _holds(outer: Span, inner: Span) -> bool:
-    return outer.start <= inner.start and inner.end <= outer.end
-
-
 def _span(text: str, tokens: Sequence[tuple[str, int, int]]) -> Span:
-    """Return the stretch of tokens, with the last full stop of initials such as U.S."""
+    """Return the span of tokens, with the last full stop of initials such as U.S."""
     start, end = tokens[0][1], tokens[-1][2]
     initials = len(tokens) > 1 and tokens[-1][2] - tokens[-1][1] == 1
     if initials and text[end - 2] == "." and text[end : end + 1] == ".":

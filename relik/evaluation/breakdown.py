@@ -12,55 +12,30 @@ from relik.types import Entity
 
 UNTYPED = "(none)"
 FREQUENCIES = {"0": 0, "1-9": 1, "10-99": 10, "100+": 100}
-"""Groups of entities by links in the text of the counts, and where each begins."""
+"""Groups of entities by number of links in the text that was counted, with their lower bounds."""
 
 
 class Records(Protocol):
-    """What is asked of a knowledge base; `KnowledgeBase` is one."""
+    """The methods of a knowledge base that a breakdown calls."""
 
     def row_of(self, entity_id: str) -> int | None:
-        """Return the row of a record, or None.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            The row.
-        """
+        """Return the row of a record, or None."""
 
     def record(self, row: int) -> Entity:
-        """Return a record.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The record.
-        """
+        """Return a record."""
 
     def count(self, row: int) -> int:
-        """Return how often a record is linked.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The number of links.
-        """
+        """Return how often a record is linked."""
 
 
 def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, dict[str, float]]:
     """Rate linked mentions for each type of entity.
 
-    A gold mention counts in the groups of its entity and a prediction in those of the entity that
-    was predicted. An entity of several types counts in each.
-
-    Args:
-        documents: Judged documents.
-        records: The knowledge base.
+    A gold mention counts for each type of its entity, a prediction for each type of the predicted
+    entity.
 
     Returns:
-        By type, as of `rate`; those with most gold mentions first. `(none)` has no type.
+        `rate` by type, most gold mentions first; entities without a type are `(none)`.
     """
 
     def types(entity_id: str) -> Sequence[str]:
@@ -73,15 +48,11 @@ def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, 
 def by_frequency(
     documents: Sequence[JudgedDocument], records: Records
 ) -> dict[str, dict[str, float]]:
-    """Rate linked mentions by how often their entity is linked in the text of the counts.
-
-    Args:
-        documents: Judged documents.
-        records: The knowledge base.
+    """Rate linked mentions by the number of links to their entity.
 
     Returns:
-        By group of `FREQUENCIES`, as of `rate`, all in that order. A prediction counts in the
-        group of the entity that was predicted.
+        `rate` by group of `FREQUENCIES`, in that order. A prediction counts in the group of the
+        predicted entity.
     """
 
     def frequency(entity_id: str) -> Sequence[str]:
@@ -98,12 +69,8 @@ def by_frequency(
 def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dict[str, float]]:
     """Rate triples for each relation that is in gold or was predicted.
 
-    Args:
-        answers: Answers with triples.
-        entity_ids: Compare linked ids, not boundaries.
-
     Returns:
-        By relation id, as of `rate`; those with most gold triples first.
+        `rate` by relation id, most gold triples first.
     """
     gold, found, right = (defaultdict[str, int](int) for _ in range(3))
     for answer in answers:
@@ -116,10 +83,7 @@ def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dic
 
 
 def rate(counts: Counts) -> dict[str, float]:
-    """Turn the counts of a group into figures.
-
-    Args:
-        counts: Its counts.
+    """Return the figures of a group.
 
     Returns:
         `support`, the gold items; `precision`, `recall`, `f1`, 0..1 and 0.0 where undefined.

@@ -1,4 +1,4 @@
-"""Two systems on the same documents: how far their figures differ, and whether by chance."""
+"""Differences between two systems on the same documents, with a paired bootstrap."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,19 +7,25 @@ from typing import cast
 import numpy as np
 
 from relik.errors import InputError
-from relik.evaluation.metrics import Bootstrap, Counts, Float64Array, resampled_sums, sign_flips
+from relik.evaluation.metrics import (
+    Bootstrap,
+    Counts,
+    Float64Array,
+    bootstrap_p_value,
+    resampled_sums,
+)
 
 MATCHES = ("f1", "precision", "recall")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ratios:
-    """Figures that are shares, taken apart by document so that documents can be drawn anew.
+    """Numerator and denominator of figures per document, for resampling.
 
     Args:
         names: Name of each figure.
-        parts: (n_documents, n_names), what counts.
-        wholes: (n_documents, n_names), what it is a share of.
+        parts: (n_documents, n_names), numerators.
+        wholes: (n_documents, n_names), denominators.
     """
 
     names: tuple[str, ...]
@@ -28,14 +34,7 @@ class Ratios:
 
 
 def match_ratios(documents: Sequence[Counts]) -> Ratios:
-    """Take apart precision, recall and F1.
-
-    Args:
-        documents: Counts of each document.
-
-    Returns:
-        Figures named as in `MATCHES`.
-    """
+    """Return precision, recall and F1 as ratios per document."""
     table = np.array([(d.right, d.wrong, d.missed) for d in documents], dtype=np.float64)
     right, wrong, missed = table.reshape(-1, 3).T
     return Ratios(
@@ -46,30 +45,19 @@ def match_ratios(documents: Sequence[Counts]) -> Ratios:
 
 
 def accuracy_ratios(documents: Sequence[Counts]) -> Ratios:
-    """Take apart an accuracy, under the three names that `metrics.accuracy` gives it.
-
-    Args:
-        documents: Counts of each document; `missed` is not used.
-
-    Returns:
-        Figures named as in `MATCHES`, all the accuracy.
-    """
-    # A wrong link is a miss as well: precision, recall and F1 then are the share that is right.
+    """Return an accuracy as ratios per document, under the three names of `metrics.accuracy`."""
+    # A wrong link is a miss too, so that precision, recall and F1 all equal the accuracy.
     return match_ratios([Counts(right=d.right, wrong=d.wrong, missed=d.wrong) for d in documents])
 
 
 def recall_ratios(
     hits: Sequence[Sequence[int]], totals: Sequence[int], *, cutoffs: Sequence[int]
 ) -> Ratios:
-    """Take apart recall at each cutoff.
+    """Return recall at each cutoff as ratios per document.
 
     Args:
         hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
-        totals: Per document, what was to be hit, (n_documents,).
-        cutoffs: The cutoffs.
-
-    Returns:
-        A figure for each cutoff, named as a string.
+        totals: Per document, gold items, (n_documents,).
     """
     parts = np.array(hits, dtype=np.float64).reshape(len(totals), len(cutoffs))
     whole = np.array(totals, dtype=np.float64)[:, None]
@@ -79,18 +67,16 @@ def recall_ratios(
 
 
 def compare(a: Ratios, b: Ratios, *, bootstrap: Bootstrap) -> dict[str, object]:
-    """Give the difference of each figure, A minus B, with a paired bootstrap over documents.
+    """Return the difference of each figure, A minus B, with a paired bootstrap over documents.
 
     Args:
-        a: Figures of the one system.
-        b: The same figures of the other, on the same documents in the same order.
-        bootstrap: How documents are drawn.
+        b: The same figures on the same documents in the same order as `a`.
 
     Returns:
         By name of the figure `delta`, -1..1; `ci95`, its interval; `p`, two-sided, 0..1.
 
     Raises:
-        InputError: The two have other figures or another number of documents.
+        InputError: The two have different figures or numbers of documents.
     """
     if a.names != b.names or a.parts.shape != b.parts.shape:
         raise InputError(
@@ -104,7 +90,7 @@ def compare(a: Ratios, b: Ratios, *, bootstrap: Bootstrap) -> dict[str, object]:
         name: {
             "delta": _rounded(observed[i]),
             "ci95": [_rounded(bound) for bound in np.percentile(drawn[:, i], [2.5, 97.5])],
-            "p": _rounded(sign_flips(float(observed[i]), drawn[:, i])),
+            "p": _rounded(bootstrap_p_value(float(observed[i]), drawn[:, i])),
         }
         for i, name in enumerate(a.names)
     }
@@ -112,13 +98,13 @@ def compare(a: Ratios, b: Ratios, *, bootstrap: Bootstrap) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """One difference of a comparison, to be shown.
+    """The difference of one figure.
 
     Args:
         name: The figure, such as `f1` or `with_nil f1`.
         delta: A minus B, -1..1.
         low: Lower end of its interval.
-        high: Upper end.
+        high: Upper end of its interval.
         p: Two-sided p-value, 0..1.
     """
 
@@ -128,28 +114,13 @@ class Difference:
     high: float
     p: float
 
-    def told_p(self, resamples: int) -> str:
-        """Give the p-value as far as so many resamples can tell it.
-
-        Args:
-            resamples: Number of resamples.
-
-        Returns:
-            The value, or what it is less than where no resample has the other sign.
-        """
+    def p_text(self, resamples: int) -> str:
+        """Return the p-value as text: as an upper bound where no resample has the other sign."""
         return f"{self.p:.3f}" if self.p else f"< {2 / resamples:.2g}"
 
 
 def differences(comparison: Mapping[str, object], prefix: str = "") -> list[Difference]:
-    """List the differences of a comparison, however deep they lie.
-
-    Args:
-        comparison: As of `compare`, or a mapping of names to such.
-        prefix: What names begin with.
-
-    Returns:
-        The differences, in order.
-    """
+    """List the differences in a nested comparison, in order."""
     found: list[Difference] = []
     for name, value in comparison.items():
         inside = cast(Mapping[str, object], value)
@@ -163,14 +134,7 @@ def differences(comparison: Mapping[str, object], prefix: str = "") -> list[Diff
 
 
 def _subtracted(sums: Float64Array) -> Float64Array:
-    """Divide the four equal blocks of columns pairwise and subtract.
-
-    Args:
-        sums: (n, 4 * n_names).
-
-    Returns:
-        (n, n_names).
-    """
+    """Return A minus B, (n, n_names), from parts and wholes of A and B, (n, 4 * n_names)."""
     part_a, whole_a, part_b, whole_b = np.split(sums, 4, axis=1)
     return _shares(part_a, whole_a) - _shares(part_b, whole_b)
 
@@ -180,5 +144,5 @@ def _shares(part: Float64Array, whole: Float64Array) -> Float64Array:
 
 
 def _rounded(value: float) -> float:
-    # Adding zero turns -0.0 into 0.0.
+    # Adding 0.0 turns -0.0 into 0.0.
     return round(float(value), 4) + 0.0

@@ -1,4 +1,4 @@
-"""What one document's answer got right: mentions, triples and candidates against gold."""
+"""Counts of one document: mentions, triples and candidates compared with gold."""
 
 from collections.abc import Container, Sequence, Set
 from typing import TypeAlias, TypeGuard
@@ -8,32 +8,16 @@ from relik.evaluation.metrics import Counts
 from relik.types import Annotation, Span, Triple, Window, WindowCandidates
 
 TripleKey: TypeAlias = tuple[Span | str, str, Span | str]
-"""Subject, relation id, object: the ends as boundaries, or as linked ids."""
+"""Subject, relation id, object; subject and object as spans, or as entity ids."""
 
 
-def holds(outer: Span, inner: Span) -> bool:
-    """Tell whether a span lies inside another as a whole.
-
-    Args:
-        outer: The longer one.
-        inner: The shorter one.
-
-    Returns:
-        True if so.
-    """
+def contains(outer: Span, inner: Span) -> bool:
+    """Tell whether a span contains another."""
     return outer.start <= inner.start and inner.end <= outer.end
 
 
 def known_mentions(gold: GoldDocument, known: Container[str]) -> set[tuple[Span, str]]:
-    """Give the mentions that a pipeline is asked to find.
-
-    Args:
-        gold: A gold document.
-        known: The ids of the knowledge base.
-
-    Returns:
-        Boundaries and id of each mention whose id is known.
-    """
+    """Return span and id of the gold mentions whose id is in the knowledge base."""
     return {
         (mention.span, mention.entity_id)
         for mention in gold.mentions
@@ -42,15 +26,7 @@ def known_mentions(gold: GoldDocument, known: Container[str]) -> set[tuple[Span,
 
 
 def unjudged_spans(gold: GoldDocument, known: Container[str]) -> list[Span]:
-    """Give the mentions on which a link can be neither right nor wrong.
-
-    Args:
-        gold: A gold document.
-        known: The ids of the knowledge base.
-
-    Returns:
-        Boundaries of each mention without an id that is known, in the order of the file.
-    """
+    """Return the spans of gold mentions without a known id, in the order of the file."""
     return [
         mention.span
         for mention in gold.mentions
@@ -61,16 +37,11 @@ def unjudged_spans(gold: GoldDocument, known: Container[str]) -> list[Span]:
 def entity_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
-    """Compare linked mentions by exact boundaries and id.
-
-    Args:
-        gold: A gold document.
-        annotation: Its answer; mentions that are linked to nothing do not count.
-        known: The ids of the knowledge base.
+    """Compare linked mentions by exact span and id.
 
     Returns:
-        Counts without the predictions that overlap a mention of no known id, and counts in which
-        these are wrong.
+        Counts that leave out predictions that overlap a mention without a known id, and counts
+        in which these are wrong.
     """
     wanted, unjudged = known_mentions(gold, known), unjudged_spans(gold, known)
     got = {(f.span, f.entity_id) for f in annotation.spans if f.entity_id is not None}
@@ -86,16 +57,11 @@ def entity_counts(
 def linking_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
-    """Count the given mentions that are linked as gold has them.
-
-    Args:
-        gold: A gold document.
-        annotation: The answer for its mentions.
-        known: The ids of the knowledge base.
+    """Count which gold mentions, given to the pipeline, it links as in gold.
 
     Returns:
-        Right and wrong over the mentions of a known id, and over all, where a mention of none
-        should be linked to nothing.
+        Right and wrong over mentions with a known id; and over all, where a mention without one
+        should be NIL.
     """
     answer = {found.span: found.entity_id for found in annotation.spans}
     linked = unlinked = right = right_unlinked = 0
@@ -116,15 +82,11 @@ def linking_counts(
 def gold_triples(
     gold: GoldDocument, *, entity_ids: bool, known: Container[str] | None = None
 ) -> dict[TripleKey, GoldTriple]:
-    """Give the triples that should be found.
+    """Return the triples of gold.
 
     Args:
-        gold: A gold document.
-        entity_ids: Name the ends by their ids; triples with an end of no id are left out.
-        known: The ids of the knowledge base: ends of other ids are as of no id; None takes all.
-
-    Returns:
-        Triples by what they are compared by, the first of each.
+        entity_ids: Compare ends by entity id; triples with an end without one are left out.
+        known: The ids of the knowledge base: other ids count as none; None accepts all.
     """
     keyed: dict[TripleKey, GoldTriple] = {}
     for triple in gold.triples:
@@ -141,15 +103,7 @@ def _is_known(entity_id: str | None, known: Container[str] | None) -> TypeGuard[
 
 
 def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey, Triple]:
-    """Give the triples of an answer as `gold_triples` gives those of gold.
-
-    Args:
-        annotation: An answer.
-        entity_ids: Name the ends by their ids; triples with an end of no id are left out.
-
-    Returns:
-        Triples by what they are compared by, the best score of each.
-    """
+    """Return the triples of an answer; see `gold_triples`."""
     entity_of = {found.span: found.entity_id for found in annotation.spans}
     keyed: dict[TripleKey, Triple] = {}
     for triple in sorted(annotation.triples, key=lambda triple: -triple.score):
@@ -163,15 +117,7 @@ def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey
 
 
 def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
-    """Compare triples.
-
-    Args:
-        wanted: Triples of gold.
-        got: Triples of the answer.
-
-    Returns:
-        The counts.
-    """
+    """Count triples that are right, wrong and missed."""
     right = len(wanted & got)
     return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
 
@@ -179,18 +125,12 @@ def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
 def known_triple_counts(
     gold: GoldDocument, annotation: Annotation, known: Container[str]
 ) -> tuple[Counts, Counts]:
-    """Compare triples by ids, where gold has only those of a knowledge base.
-
-    Args:
-        gold: A gold document.
-        annotation: Its answer.
-        known: The ids of the knowledge base.
+    """Compare triples by entity id with the gold triples whose ids are in the knowledge base.
 
     Returns:
-        Counts without the triples of an end that overlaps a mention of no known id, which are
-        neither right nor wrong, as in `entity_counts`; and counts without those of an end that
-        overlaps no mention of a known id either, for sets that mark some mentions: hyperlinks of
-        Wikipedia, where a country that is named in passing is none.
+        Counts that leave out triples with an end that overlaps a mention without a known id, as in
+        `entity_counts`; and counts that also leave out triples with an end outside every gold
+        mention, for data that marks only some mentions, such as hyperlinks of Wikipedia.
     """
     wanted = gold_triples(gold, entity_ids=True, known=known).keys()
     marked = [span for span, _ in known_mentions(gold, known)]
@@ -219,23 +159,17 @@ def retrieval_ranks(
     proposed: Sequence[WindowCandidates],
     known: Container[str],
 ) -> tuple[list[int], int]:
-    """Find gold entities among the candidates of the windows that hold their mentions.
-
-    Args:
-        gold: A gold document.
-        windows: Its windows.
-        proposed: Candidates of each.
-        known: The ids of the knowledge base.
+    """Rank gold entities among the candidates of the windows that contain their mentions.
 
     Returns:
-        Ranks from 0 of the (window, entity) pairs that were proposed, and the number of pairs. A
-        mention that no window holds as a whole is one pair that was not.
+        Ranks, from 0, of the (window, entity) pairs whose entity was proposed, and the number of
+        pairs. A mention that no window contains counts as one pair that was not proposed.
     """
     mentions = known_mentions(gold, known)
     ranks, total, held = [], 0, set()
     for window, candidates in zip(windows, proposed, strict=True):
         rank_of = {c.entity_id: rank for rank, c in enumerate(candidates.entities)}
-        inside = {(span, entity_id) for span, entity_id in mentions if holds(window.span, span)}
+        inside = {(span, entity_id) for span, entity_id in mentions if contains(window.span, span)}
         held |= inside
         entity_ids = {entity_id for _, entity_id in inside}
         total += len(entity_ids)

@@ -1,4 +1,4 @@
-"""Example errors with the sentence they stand in, spread over verdicts and documents."""
+"""Example errors in their sentences, spread over verdicts and documents."""
 
 import re
 from collections.abc import Callable, Mapping, Sequence
@@ -27,27 +27,26 @@ TRIPLE_VERDICTS = {
     MISSED: "in gold, and not predicted",
     WRONG: "predicted, and not in gold",
 }
-"""What can be wrong with a triple, and what it means."""
+"""Errors of triples and their meaning."""
 
-# The full stop of an initial, as in U.S., ends no sentence.
+# The full stop of an initial, as in U.S., does not end a sentence.
 _SENTENCE_END = re.compile(r"(?<!\b[A-Z])[.!?][\"')\]]*\s+|\n+")
-# How far a sentence is shown to either side, in code points.
-_REACH = 160
+# Most code points of a sentence to show on either side of a mention.
+_CONTEXT = 160
 _NOTHING = "nothing"
 
 _Ends: TypeAlias = tuple[Span, str, Span]
 NameOf: TypeAlias = Callable[[str], str]
-"""Gives the name of an id, empty where it has none."""
+"""Returns the name of an id, "" where it has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Piece:
-    """A stretch of text that is shown alike.
+    """A piece of text inside or outside of mentions.
 
     Args:
-        text: The text.
-        gold: It lies in a mention of gold.
-        found: It lies in a mention that was predicted.
+        gold: Whether it lies in a gold mention.
+        found: Whether it lies in a predicted mention.
     """
 
     text: str
@@ -57,14 +56,13 @@ class Piece:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Example:
-    """An error.
+    """An error in its sentence.
 
     Args:
-        verdict: What was wrong.
-        doc_id: Where.
-        pieces: The sentence, or where ends lie apart the sentences.
-        gold: What should have been found, in words.
-        found: What was found, in words.
+        verdict: Kind of the error.
+        pieces: The sentence, or the sentences of subject and object.
+        gold: The gold entity or relations, as text.
+        found: The predicted entity or relations, as text.
     """
 
     verdict: str
@@ -77,15 +75,10 @@ class Example:
 def entity_examples(
     documents: Sequence[JudgedDocument], name_of: NameOf, *, most: int = MOST
 ) -> list[Example]:
-    """Choose gold mentions that were missed, and predictions where gold has none.
-
-    Args:
-        documents: Judged documents.
-        name_of: Names of entities.
-        most: How many to choose.
+    """Choose missed gold mentions, and predictions where gold has no mention.
 
     Returns:
-        At most so many, by verdict and then in the order of the documents; equally many of each
+        At most `most`, by verdict and then in the order of the documents; equally many of each
         verdict where there are enough.
     """
     errors: dict[str, list[tuple[JudgedDocument, JudgedMention | JudgedPrediction]]]
@@ -103,17 +96,7 @@ def entity_examples(
 def triple_examples(
     answers: Sequence[Answer], name_of: NameOf, *, entity_ids: bool, most: int = MOST
 ) -> list[Example]:
-    """Choose triples that were missed and triples that are not in gold.
-
-    Args:
-        answers: Answers with triples.
-        name_of: Names of relations.
-        entity_ids: Compare linked ids, not boundaries.
-        most: How many to choose.
-
-    Returns:
-        As `entity_examples`.
-    """
+    """Choose missed triples and triples that are not in gold; see `entity_examples`."""
     errors: dict[str, list[tuple[str, Answer, _Ends]]] = {
         verdict: [] for verdict in TRIPLE_VERDICTS
     }
@@ -132,15 +115,10 @@ def triple_examples(
 
 
 def spread(groups: Mapping[str, Sequence[T]], most: int) -> list[T]:
-    """Choose from groups, equally many from each, and from all over each.
-
-    Args:
-        groups: Items by group.
-        most: How many to choose.
+    """Choose equally many items from each group, at regular distances.
 
     Returns:
-        At most so many items, by group and in their order; groups that run out leave their share
-        to the others.
+        At most `most` items, by group and in their order; small groups leave room to the others.
     """
     shares = dict.fromkeys(groups, 0)
     left = most
@@ -157,16 +135,7 @@ def spread(groups: Mapping[str, Sequence[T]], most: int) -> list[T]:
 
 
 def shown(text: str, gold: Sequence[Span], found: Sequence[Span]) -> tuple[Piece, ...]:
-    """Cut out the sentences of some mentions, with the mentions marked.
-
-    Args:
-        text: Text of a document.
-        gold: Mentions of gold.
-        found: Mentions that were predicted.
-
-    Returns:
-        Pieces in order; an ellipsis stands for what is left out between sentences.
-    """
+    """Cut out the sentences of mentions, in order, with an ellipsis between them."""
     pieces: list[Piece] = []
     for start, end in _merged(sorted(_sentence(text, span) for span in (*gold, *found))):
         cuts = {start, end}
@@ -241,7 +210,7 @@ def _named(record_id: str, name_of: NameOf) -> str:
 
 
 def _sentence(text: str, span: Span) -> tuple[int, int]:
-    left, right = max(0, span.start - _REACH), min(len(text), span.end + _REACH)
+    left, right = max(0, span.start - _CONTEXT), min(len(text), span.end + _CONTEXT)
     start = left
     if left:
         space = text.find(" ", left, span.start)

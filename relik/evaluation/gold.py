@@ -1,4 +1,4 @@
-"""Gold documents: texts with the mentions and triples that people, or links, say are in them."""
+"""Gold documents: texts with annotated mentions and triples, and the JSON Lines they come from."""
 
 import gzip
 import json
@@ -15,12 +15,7 @@ from relik.types import Document, Span
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldMention:
-    """A mention and what it names.
-
-    Args:
-        span: Where it lies.
-        entity_id: Its id, or None where the annotator gave none.
-    """
+    """A mention with its entity id, or None where the annotator gave none."""
 
     span: Span
     entity_id: str | None
@@ -28,13 +23,7 @@ class GoldMention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldTriple:
-    """A relation between two mentions of `GoldDocument.mentions`.
-
-    Args:
-        subject: Mention of the subject.
-        relation_id: The relation.
-        object: Mention of the object.
-    """
+    """A relation between two mentions of `GoldDocument.mentions`."""
 
     subject: GoldMention
     relation_id: str
@@ -43,13 +32,7 @@ class GoldTriple:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoldDocument:
-    """A document and what should be found in it.
-
-    Args:
-        document: The text.
-        mentions: In the order of the file; they may overlap.
-        triples: In the order of the file.
-    """
+    """A document with its mentions, which may overlap, and triples, in the order of the file."""
 
     document: Document
     mentions: tuple[GoldMention, ...]
@@ -57,38 +40,27 @@ class GoldDocument:
 
 
 def read_gold(path: Path, *, limit: int | None = None, typed: bool = False) -> list[GoldDocument]:
-    """Read a file of one JSON object a line, with gzip where the name ends in `.gz`.
+    """Read gold documents from JSON Lines, with gzip where the name ends in `.gz`.
 
-    An object has `text`, `spans` of `[start, end, id or null, surface, ...]`, and maybe `doc_id`
+    A line has `text`, `spans` of `[start, end, id or null, surface, ...]`, and optionally `doc_id`
     and `triples` of `[subject span index, relation id, object span index]`. Offsets count code
     points and are checked against the surface.
 
     Args:
-        path: The file.
-        limit: Read at most so many documents, or all of them.
-        typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
-
-    Returns:
-        The documents, in the order of the file.
+        limit: Most documents to read; None reads all.
+        typed: Use the type of a span, `{"type": ...}` after its surface, as its id.
 
     Raises:
-        InputError: The file cannot be read, or a line of it has another shape.
+        InputError: The file cannot be read, or a line has another shape.
     """
     return list(islice(read_gold_lines(path, typed=typed), limit))
 
 
 def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument]:
-    """Read a file as `read_gold` does, one document after the other.
-
-    Args:
-        path: The file.
-        typed: Take the type of a span, `{"type": ...}` behind its surface, for its id.
-
-    Yields:
-        The documents, in the order of the file.
+    """Read gold documents one by one; see `read_gold`.
 
     Raises:
-        InputError: The file cannot be read, or a line of it has another shape.
+        InputError: The file cannot be read, or a line has another shape.
     """
     for number, (where, record) in enumerate(read_json_lines(path)):
         try:
@@ -96,19 +68,17 @@ def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument
         except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
             raise InputError(
                 f"{where}: is not a gold document ({type(error).__name__}: {error}), expected "
-                '{"text", "spans": [[start, end, id or null, surface]], "triples"?}: correct it'
+                '{"text", "spans": [[start, end, id or null, surface]], "triples"?}: '
+                "correct the line"
             ) from error
         yield document
 
 
 def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """Read the JSON objects of a file, one a line, with gzip where the name ends in `.gz`.
-
-    Args:
-        path: The file.
+    """Read JSON Lines, with gzip where the name ends in `.gz`, and skip blank lines.
 
     Yields:
-        Where the object stands, for messages, and the object; blank lines are passed over.
+        File and line number for error messages, and the object of the line.
 
     Raises:
         InputError: The file cannot be read, or a line is not a JSON object.
@@ -121,7 +91,8 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
                     yield where, _object(line, where)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(
-            f"{path}: cannot be read ({error}): give a UTF-8 file of one JSON object a line"
+            f"{path}: cannot be read ({error}), expected UTF-8 with one JSON object per line: "
+            "check the path and the encoding"
         ) from error
 
 
@@ -135,9 +106,11 @@ def _object(line: str, where: str) -> Mapping[str, object]:
     try:
         record = json.loads(line)
     except ValueError as error:
-        raise InputError(f"{where}: is not JSON ({error}): correct it") from error
+        raise InputError(f"{where}: is not JSON ({error}): correct the line") from error
     if not isinstance(record, dict):
-        raise InputError(f"{where}: got a {type(record).__name__}, expected a JSON object")
+        raise InputError(
+            f"{where}: got a {type(record).__name__}, expected a JSON object: correct the line"
+        )
     return record
 
 
@@ -164,14 +137,14 @@ def _rows(value: object, name: str) -> list[list[object]]:
 def _typed(row: list[object]) -> list[object]:
     about = row[4] if len(row) > 4 else None
     if not isinstance(about, dict) or not isinstance(about.get("type"), str):
-        raise ValueError(f'span {row[:4]} has no type: write {{"type": ...}} behind its surface')
+        raise ValueError(f'span {row[:4]} has no type: write {{"type": ...}} after its surface')
     return [*row[:2], about["type"], row[3]]
 
 
 def _mention(row: list[object], text: str) -> GoldMention:
     start, end, entity_id, surface = row[:4]
     if not (isinstance(start, int) and isinstance(end, int)):
-        raise TypeError(f"span {row[:2]} is not of whole numbers")
+        raise TypeError(f"span {row[:2]} is not two whole numbers")
     if not (entity_id is None or isinstance(entity_id, str)):
         raise TypeError(f"id {entity_id!r} is neither a string nor null")
     span = Span(start, end)

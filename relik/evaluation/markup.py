@@ -1,12 +1,12 @@
-"""HTML by hand: escaped text, tables with captions, and a page that needs nothing but itself."""
+"""HTML building blocks: escaped text, tables with captions, and a self-contained page."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import TypeAlias
 
-# What HTML cannot hold, or what would turn text around, is shown as one character.
-_UNSHOWABLE = {
+# Characters that HTML cannot hold, or that would change the direction of text.
+_REPLACED = {
     **{
         code: "\ufffd"
         for code in (
@@ -21,7 +21,7 @@ _UNSHOWABLE = {
     ord("\r"): " ",
 }
 
-# No script runs and nothing is fetched, whatever the text of a document says.
+# The page runs no script and fetches nothing, whatever the text of a document contains.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 _STYLE = """
@@ -57,11 +57,7 @@ mark.gold.found { background: linear-gradient(var(--gold) 50%, var(--found) 50%)
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """HTML that needs no escaping. Everything else that is put on a page is text, and escaped.
-
-    Args:
-        html: The HTML.
-    """
+    """HTML that needs no escaping; everything else on a page is text, and is escaped."""
 
     html: str
 
@@ -72,12 +68,11 @@ Cell: TypeAlias = str | int | float | Markup
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """A table with a caption and a header; the first cell of a row is its header.
+    """A table with a caption and a header.
 
     Args:
-        caption: What it shows.
-        columns: Headers of the columns.
-        rows: As many cells each as there are columns. Fractions show three digits.
+        rows: Rows of as many cells as there are columns, the first of which is the row's header.
+            Floats show three digits.
     """
 
     caption: str
@@ -86,26 +81,12 @@ class Table:
 
 
 def text(value: str) -> str:
-    """Escape text for use between tags and in quoted attributes.
-
-    Args:
-        value: Any string.
-
-    Returns:
-        HTML that shows it; characters that HTML cannot hold are replaced.
-    """
-    return escape(value.translate(_UNSHOWABLE), quote=True)
+    """Escape text for use between tags and in quoted attributes; replace what HTML cannot hold."""
+    return escape(value.translate(_REPLACED), quote=True)
 
 
 def table(shown: Table) -> str:
-    """Write a table.
-
-    Args:
-        shown: The table.
-
-    Returns:
-        HTML.
-    """
+    """Write a table."""
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in shown.columns)
     body = "".join(
         f'<tr><th scope="row">{_inside(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
@@ -118,42 +99,17 @@ def table(shown: Table) -> str:
 
 
 def figure(drawing: Markup, caption: str) -> str:
-    """Write a drawing with its caption.
-
-    Args:
-        drawing: An SVG element.
-        caption: What it shows.
-
-    Returns:
-        HTML.
-    """
+    """Write a drawing with its caption."""
     return f"<figure>{drawing.html}<figcaption>{text(caption)}</figcaption></figure>\n"
 
 
 def section(heading: str, *parts: str) -> str:
-    """Write a section.
-
-    Args:
-        heading: Its heading, as text.
-        parts: HTML.
-
-    Returns:
-        HTML.
-    """
+    """Write a section."""
     return f"<section><h2>{text(heading)}</h2>\n{''.join(parts)}</section>\n"
 
 
 def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[str]) -> str:
-    """Write a whole page that loads nothing and runs nothing.
-
-    Args:
-        title: Its title, as text.
-        facts: What made it: names and values, as text.
-        sections: HTML.
-
-    Returns:
-        An HTML document.
-    """
+    """Write a whole page that loads nothing and runs no script."""
     terms = "".join(f"<dt>{text(name)}</dt><dd>{text(value)}</dd>\n" for name, value in facts)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'

@@ -11,17 +11,17 @@ from relik.errors import ConfigError
 
 Float64Array: TypeAlias = NDArray[np.float64]
 
-# Resamples are drawn in blocks, which bounds memory on large files.
+# Resamples per matrix product, which bounds memory on large files.
 _BLOCK = 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bootstrap:
-    """How often documents are drawn anew.
+    """Settings of a bootstrap over documents.
 
     Args:
         resamples: Number of resamples, at least 1.
-        seed: Where drawing starts, at least 0; the same seed gives the same figures.
+        seed: At least 0; the same seed gives the same figures.
 
     Raises:
         ConfigError: A number is too small.
@@ -34,58 +34,13 @@ class Bootstrap:
         if self.resamples < 1 or self.seed < 0:
             raise ConfigError(
                 f"got {self.resamples} resamples and seed {self.seed}, "
-                "expected at least 1 and at least 0: change them"
+                "expected at least 1 and at least 0: raise the one that is too small"
             )
-
-
-def resampled_sums(table: Float64Array, bootstrap: Bootstrap) -> Float64Array:
-    """Draw documents with replacement and sum their rows.
-
-    Args:
-        table: (n_documents, n_columns).
-        bootstrap: How often, and from which seed.
-
-    Returns:
-        (n_resamples, n_columns); one row of zeros where there are no documents.
-    """
-    n_documents = len(table)
-    if n_documents == 0:
-        return np.zeros((1, table.shape[1]))
-    rng = np.random.default_rng(bootstrap.seed)
-    share = np.full(n_documents, 1.0 / n_documents)
-    blocks = []
-    for first in range(0, bootstrap.resamples, _BLOCK):
-        size = min(_BLOCK, bootstrap.resamples - first)
-        blocks.append(rng.multinomial(n_documents, share, size=size) @ table)
-    return np.concatenate(blocks)
-
-
-def sign_flips(observed: float, drawn: Float64Array) -> float:
-    """Rate how easily a difference could be chance.
-
-    Args:
-        observed: The difference on all documents.
-        drawn: (n_resamples,), the difference on each resample.
-
-    Returns:
-        The two-sided p-value, 0..1: twice the share of resamples in which the difference is
-        none or has the other sign. 1 where there is no difference.
-    """
-    if observed == 0.0 or not len(drawn):
-        return 1.0
-    flipped = drawn <= 0.0 if observed > 0.0 else drawn >= 0.0
-    return min(1.0, 2.0 * float(flipped.mean()))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """What was right and wrong in one document.
-
-    Args:
-        right: Predictions that are gold.
-        wrong: Predictions that are not.
-        missed: Gold that was not predicted.
-    """
+    """True positives, false positives and false negatives of one document."""
 
     right: int = 0
     wrong: int = 0
@@ -93,10 +48,7 @@ class Counts:
 
 
 def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
-    """Sum counts over documents and rate them.
-
-    Args:
-        documents: Counts of each document.
+    """Return micro-averaged precision, recall and F1 over documents.
 
     Returns:
         `precision`, `recall` and `f1`, 0..1 and 0.0 where undefined; `ci95`, the bootstrap
@@ -115,13 +67,10 @@ def precision_recall_f1(documents: Sequence[Counts]) -> dict[str, object]:
 
 
 def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
-    """Rate decisions that are either right or wrong, in the shape of `precision_recall_f1`.
-
-    Args:
-        documents: Counts of each document; `missed` is not used.
+    """Return the accuracy over documents in the shape of `precision_recall_f1`.
 
     Returns:
-        `precision`, `recall` and `f1`, all the accuracy; `ci95`; `counts` of right and wrong.
+        `precision`, `recall` and `f1`, each the accuracy; `ci95`; `counts` of right and wrong.
     """
     table = np.array([(d.right, d.wrong) for d in documents], dtype=np.float64)
     table = table.reshape(-1, 2)  # (n_documents, 2)
@@ -140,12 +89,11 @@ def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
 def recall_at(
     hits: Sequence[Sequence[int]], totals: Sequence[int], *, cutoffs: Sequence[int]
 ) -> dict[str, object]:
-    """Sum hits over documents at each cutoff.
+    """Return recall at each cutoff, micro-averaged over documents.
 
     Args:
         hits: Per document, hits within each cutoff, (n_documents, n_cutoffs).
-        totals: Per document, what was to be hit, (n_documents,).
-        cutoffs: The cutoffs.
+        totals: Per document, gold items, (n_documents,).
 
     Returns:
         `recall_at`, a share 0..1 by cutoff; `ci95`, its bootstrap interval by cutoff; `counts`.
@@ -166,6 +114,42 @@ def recall_at(
         },
         "counts": {"pairs": int(total)},
     }
+
+
+def resampled_sums(table: Float64Array, bootstrap: Bootstrap) -> Float64Array:
+    """Draw documents with replacement and sum their rows.
+
+    Args:
+        table: (n_documents, n_columns).
+
+    Returns:
+        (n_resamples, n_columns); one row of zeros where there are no documents.
+    """
+    n_documents = len(table)
+    if n_documents == 0:
+        return np.zeros((1, table.shape[1]))
+    rng = np.random.default_rng(bootstrap.seed)
+    share = np.full(n_documents, 1.0 / n_documents)
+    blocks = []
+    for first in range(0, bootstrap.resamples, _BLOCK):
+        size = min(_BLOCK, bootstrap.resamples - first)
+        blocks.append(rng.multinomial(n_documents, share, size=size) @ table)
+    return np.concatenate(blocks)
+
+
+def bootstrap_p_value(observed: float, resampled: Float64Array) -> float:
+    """Return the two-sided p-value of a difference, 0..1.
+
+    It is twice the share of resamples in which the difference is 0 or has the other sign, and 1
+    where no difference was observed.
+
+    Args:
+        resampled: (n_resamples,), the difference on each resample.
+    """
+    if observed == 0.0 or not len(resampled):
+        return 1.0
+    flipped = resampled <= 0.0 if observed > 0.0 else resampled >= 0.0
+    return min(1.0, 2.0 * float(flipped.mean()))
 
 
 def _f1(sums: Float64Array) -> Float64Array:

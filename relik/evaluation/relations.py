@@ -1,7 +1,7 @@
-"""Relations of given pairs of mentions, chosen among given ones: zero-shot relation classification.
+"""Evaluation of zero-shot relation classification: one of m relations for each pair of mentions.
 
-Source: the task of ZS-BERT (Chen and Li, NAACL 2021): the m relations that a test has, none of
-them seen in training, are all candidates there are, and each pair gets one of them.
+Source: the task of ZS-BERT (Chen and Li, NAACL 2021): the m relations of a test set, none of them
+seen in training, are the candidates, and each pair gets one of them.
 """
 
 from collections.abc import Iterable, Sequence, Set
@@ -22,7 +22,7 @@ _Fact: TypeAlias = tuple[Span, str, Span]
 
 
 class Relater(Protocol):
-    """What ranks relations for pairs of mentions; `PairRelater` is one."""
+    """A system that ranks relations for pairs of mentions, such as `PairRelater`."""
 
     def relate(
         self,
@@ -31,36 +31,19 @@ class Relater(Protocol):
         *,
         relations: Sequence[str],
     ) -> list[list[tuple[Candidate, ...]]]:
-        """Rank relations for pairs.
-
-        Args:
-            documents: Documents.
-            pairs: Pairs of each document.
-            relations: Ids of the candidates.
-
-        Returns:
-            For each document and pair, the relations, best first.
-        """
+        """Rank relations for each pair of each document, best first."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
-    """A pair, and the relations that gold has for it, in the order of their ids."""
+class _GoldPair:
+    """A pair and its gold relations, sorted by id."""
 
     pair: MentionPair
     relations: tuple[str, ...]
 
 
 def with_candidates_only(gold: Sequence[GoldDocument], candidates: Set[str]) -> list[GoldDocument]:
-    """Keep the documents and triples that are about some relations.
-
-    Args:
-        gold: Gold documents.
-        candidates: Ids of relations.
-
-    Returns:
-        Documents with at least one triple of these, without their other triples.
-    """
+    """Keep the triples of some relations, and the documents with at least one of them."""
     kept = (
         replace(each, triples=tuple(t for t in each.triples if t.relation_id in candidates))
         for each in gold
@@ -80,23 +63,18 @@ def analyse_relations(
     """Classify the relation of each ordered pair that has one in gold.
 
     Args:
-        relater: What to evaluate.
-        gold: Gold documents, as of `with_candidates_only`.
-        candidates: Ids of the relations to choose from.
         threshold: Least score of an answer, 0..1; a pair without one is missed.
-        name_of: Names of relations.
-        wanted: Whether each relation is rated too.
 
     Returns:
-        `relations`, as of `precision_recall_f1`: a pair is right where gold has the best candidate
-        for it. At threshold 0 each pair has one answer, so that precision, recall and F1 are the
-        accuracy. With `macro_f1`, the mean of F1 over the relations that gold has; `candidates`;
-        `breakdown` by `relations` where asked for.
+        `relations`, as of `precision_recall_f1`: a pair is right where its best candidate is in
+        gold. At threshold 0 each pair has one answer, so that precision, recall and F1 equal the
+        accuracy. Also `macro_f1`, the mean F1 over the relations in gold; `candidates`; and on
+        request `breakdown` by `relations`.
     """
     facts: list[tuple[set[_Fact], set[_Fact]]] = []
     for first in range(0, len(gold), _CHUNK):
         part = gold[first : first + _CHUNK]
-        asked = [_asked(each) for each in part]
+        asked = [_gold_pairs(each) for each in part]
         found = relater.relate(
             [each.document for each in part],
             [[one.pair for one in own] for own in asked],
@@ -117,27 +95,27 @@ def analyse_relations(
     return Analysis(figures=figures, ratios={"relations": match_ratios(counts)})
 
 
-def _asked(gold: GoldDocument) -> list[_Asked]:
+def _gold_pairs(gold: GoldDocument) -> list[_GoldPair]:
     of_pair: dict[tuple[Span, Span], set[str]] = {}
     for triple in gold.triples:
         pair = triple.subject.span, triple.object.span
         of_pair.setdefault(pair, set()).add(triple.relation_id)
     return [
-        _Asked(MentionPair(subject=subject, object=object_), tuple(sorted(relations)))
+        _GoldPair(MentionPair(subject=subject, object=object_), tuple(sorted(relations)))
         for (subject, object_), relations in sorted(of_pair.items())
     ]
 
 
 def _compared(
-    answers: Iterable[tuple[_Asked, tuple[Candidate, ...]]], threshold: float
+    answers: Iterable[tuple[_GoldPair, tuple[Candidate, ...]]], threshold: float
 ) -> tuple[set[_Fact], set[_Fact]]:
-    """Give what should be and what was chosen for the pairs of a document."""
+    """Return the gold facts and the chosen facts of a document."""
     want: set[_Fact] = set()
     got: set[_Fact] = set()
     for asked, ranked in answers:
         best = ranked[0].entity_id if ranked and ranked[0].score >= threshold else None
         subject, object_ = asked.pair.subject, asked.pair.object
-        # A pair of several relations is right with any of them.
+        # A pair with several gold relations is right with any of them.
         right = best if best in asked.relations else asked.relations[0]
         want.add((subject, right, object_))
         if best is not None:

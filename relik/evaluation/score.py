@@ -1,4 +1,4 @@
-"""Run a pipeline over gold documents and count what it got right."""
+"""Evaluation of entities, triples and retrieval over gold documents."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -23,20 +23,12 @@ _CHUNK = 64
 
 
 class Annotator(Protocol):
-    """What is evaluated for entities and triples; a pipeline is one."""
+    """A system that links mentions and finds triples, such as a pipeline."""
 
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
     ) -> list[Annotation]:
-        """Annotate documents.
-
-        Args:
-            documents: Documents.
-            options: Thresholds and tasks.
-
-        Returns:
-            One annotation a document, same order.
-        """
+        """Annotate documents, in the same order."""
 
     def link(
         self,
@@ -45,47 +37,23 @@ class Annotator(Protocol):
         *,
         options: AnnotateOptions,
     ) -> list[Annotation]:
-        """Link given mentions.
-
-        Args:
-            documents: Documents.
-            mentions: Mentions of each document.
-            options: Thresholds.
-
-        Returns:
-            One annotation a document, same order.
-        """
+        """Link given mentions of each document."""
 
 
 class Proposer(Protocol):
-    """What is evaluated for retrieval; a pipeline is one."""
+    """A system that proposes candidates, such as a pipeline."""
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document into windows.
-
-        Args:
-            document: A document.
-
-        Returns:
-            Its windows, in order.
-        """
+        """Cut a document into windows."""
 
     def retrieve(
         self, windows: Sequence[Window], *, options: AnnotateOptions
     ) -> list[WindowCandidates]:
-        """Propose candidates.
-
-        Args:
-            windows: Windows; those of one document stand together.
-            options: `top_k` is the number of entity candidates.
-
-        Returns:
-            Candidates of each window, same order.
-        """
+        """Propose candidates for each window."""
 
 
 class KnownIds(Protocol):
-    """Tells which ids a knowledge base has; `KnowledgeBase` is one."""
+    """The ids of a knowledge base, such as `KnowledgeBase`."""
 
     def __contains__(self, entity_id: object) -> bool:
         """Tell whether an id is in the knowledge base."""
@@ -99,24 +67,20 @@ def evaluate_entities(
     options: AnnotateOptions,
     given_mentions: bool = False,
 ) -> dict[str, object]:
-    """Score linked mentions by strict matching: exact span and id.
+    """Score linked mentions by strong matching: exact span and id.
 
-    Gold is restricted to ids in the knowledge base. `inkb` and `with_nil` differ in predictions
-    that overlap another gold mention: they are neither right nor wrong in `inkb`, and wrong in
-    `with_nil`. With given mentions both are an accuracy: over the mentions whose id is in the
-    knowledge base, and over all, where a mention without such an id should be left unlinked.
+    Gold is restricted to ids in the knowledge base. Predictions that overlap any other gold
+    mention are left out of `inkb`, and wrong in `with_nil`. With given mentions both readings are
+    an accuracy: over mentions with an id in the knowledge base, and over all mentions, where one
+    without such an id should be NIL.
 
     Args:
-        annotator: What to evaluate.
-        gold: Gold documents.
-        known: The knowledge base.
-        options: Thresholds; the tasks are set here.
         given_mentions: Give the gold spans and judge only the linking.
 
     Returns:
         `inkb` and `with_nil`, each as of `precision_recall_f1`.
     """
-    # A given mention is to be linked however unsure the model is, unless the caller says so.
+    # Given mentions are linked at any score, unless the caller sets a threshold.
     least = 0.0 if given_mentions and options.threshold is None else options.threshold
     options = replace(options, relations=False, nil=False, threshold=least)
     inkb: list[Counts] = []
@@ -148,20 +112,16 @@ def evaluate_triples(
     """Score triples as a set per document.
 
     Args:
-        annotator: What to evaluate.
-        gold: Gold documents.
-        options: Thresholds; the tasks are set here.
         entity_ids: Compare (subject id, relation, object id), over gold triples whose ends both
             have ids, instead of (subject span, relation, object span).
-        known: The knowledge base. With it and `entity_ids`, triples are rated against gold of its
-            ids alone too: what it lacks cannot be found.
+        known: The knowledge base. With it and `entity_ids` there are two more readings, on the
+            gold triples whose ids it has.
 
     Returns:
-        `triples`, and where the ids are known `inkb`, without predictions of an end on a gold
-        mention of no known id, and `marked`, without those of an end on no gold mention either,
-        for sets that mark some; each as of `precision_recall_f1`.
+        `triples`; with `known` also `inkb` and `marked`, the two counts of `known_triple_counts`;
+        each as of `precision_recall_f1`.
     """
-    # A mention of nothing known can be the end of a triple where only boundaries count.
+    # A NIL mention can be the end of a triple where only spans are compared.
     options = replace(options, relations=True, nil=not entity_ids)
     counts, inkb, marked = [], [], []
     for chunk in _chunks(gold):
@@ -189,13 +149,10 @@ def evaluate_retrieval(
 ) -> dict[str, object]:
     """Score candidates: the share of (window, entity) pairs whose entity is proposed.
 
-    The entities of a window are those of the gold mentions that lie in it as a whole. A mention
-    that no window holds as a whole counts as one pair that is missed.
+    The entities of a window are those of the gold mentions that it contains. A mention that no
+    window contains counts as one missed pair.
 
     Args:
-        proposer: What to evaluate.
-        gold: Gold documents.
-        known: The knowledge base; mentions of other ids are left out.
         options: `top_k` bounds the candidates; 100 where it is None.
 
     Returns:

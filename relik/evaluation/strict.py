@@ -1,9 +1,9 @@
-"""Typed mentions and their relations, as closed schemas are scored.
+"""Strict evaluation of typed mentions and their relations, for closed schemas.
 
-Source: the strict reading of Bekoulis et al. (2018), "Joint entity recognition and relation
-extraction as a multi-head selection problem", section 4.1, in the sets and averages of SpERT
-(Eberts and Ulges 2020, section 4): a triple is right where its relation, and the boundaries and
-types of both its mentions, are those of gold.
+A triple is right where its relation and the spans and types of both its mentions are those of
+gold. Source: the strict setting of Bekoulis et al. (2018), "Joint entity recognition and relation
+extraction as a multi-head selection problem", section 4.1, with the sets and averages of SpERT
+(Eberts and Ulges 2020, section 4).
 """
 
 from collections import Counter
@@ -25,7 +25,7 @@ T = TypeVar("T")
 TypedMention: TypeAlias = tuple[Span, str | None]
 TypedTriple: TypeAlias = tuple[TypedMention, str, TypedMention]
 Facts: TypeAlias = Sequence[tuple[Set[T], Set[T]]]
-"""What each document should have, and what was found in it."""
+"""Gold and predicted facts of each document."""
 
 
 def analyse_strict(
@@ -36,19 +36,12 @@ def analyse_strict(
     name_of: NameOf = lambda _: "",
     wanted: Wanted | None = None,
 ) -> Analysis:
-    """Score mentions with their types, and triples with and without the types of their ends.
-
-    Args:
-        annotator: What to evaluate.
-        gold: Gold documents whose mentions have their types for ids.
-        options: Thresholds; the tasks are set here.
-        name_of: Names of relations.
-        wanted: Whether groups are rated too.
+    """Score typed mentions, and triples with and without the types of their ends.
 
     Returns:
         `triples` (strict), `boundaries` (triples without types) and `entities`, each as of
-        `precision_recall_f1`, with `macro_f1`: the mean of F1 over the relations or types that
-        gold has. `breakdown` by `relations` and `types` where asked for.
+        `precision_recall_f1`, with `macro_f1`: the mean F1 over the relations or types in gold.
+        On request `breakdown` by `relations` and `types`.
     """
     answers = answer_triples(annotator, gold, options=options)
     triples: Facts[TypedTriple] = [(_gold_triples(a), _found_triples(a)) for a in answers]
@@ -116,14 +109,7 @@ def _type(mention: TypedMention) -> str:
 
 
 def counts_of(documents: Facts[T]) -> list[Counts]:
-    """Compare what was found with what should be.
-
-    Args:
-        documents: Facts of each document.
-
-    Returns:
-        Counts of each.
-    """
+    """Count predictions that are right and wrong and gold that is missed, per document."""
     return [
         Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
         for want, got in documents
@@ -131,15 +117,7 @@ def counts_of(documents: Facts[T]) -> list[Counts]:
 
 
 def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
-    """Rate each relation or type.
-
-    Args:
-        documents: Facts of each document.
-        group_of: Gives the relation or type of a fact.
-
-    Returns:
-        By group, as of `rate`; those with most in gold first.
-    """
+    """Rate each relation or type, those with most gold first."""
     right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
     for want, got in documents:
         right.update(map(group_of, want & got))
@@ -153,13 +131,6 @@ def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dic
 
 
 def macro_f1(groups: dict[str, dict[str, float]]) -> float:
-    """Average F1 over the groups that gold has.
-
-    Args:
-        groups: As of `by_group`.
-
-    Returns:
-        0..1.
-    """
+    """Return the mean F1, 0..1, over the groups in gold."""
     scores = [figures["f1"] for figures in groups.values() if figures["support"]]
     return round(sum(scores) / len(scores), 4) if scores else 0.0

@@ -1,7 +1,6 @@
-"""Why each gold mention was missed, and why each prediction was wrong: one verdict for each.
+"""Error taxonomy: one verdict for each gold mention in the knowledge base and each linked mention.
 
-Verdicts are asked for in a fixed order and the first that holds counts, so they exclude each other
-and leave nothing out: over gold mentions of the knowledge base, and over linked predictions.
+Verdicts are tested in a fixed order and the first that holds counts, so exactly one applies.
 """
 
 from collections import Counter
@@ -9,7 +8,7 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
 from relik.evaluation.answers import Answer, Proposed
-from relik.evaluation.counts import holds, known_mentions, unjudged_spans
+from relik.evaluation.counts import contains, known_mentions, unjudged_spans
 from relik.types import EntitySpan, Span
 
 RIGHT = "right"
@@ -27,12 +26,12 @@ GOLD_VERDICTS = {
     RIGHT: "boundaries and id are right",
     BELOW_THRESHOLD: "right, but its score is under the threshold",
     RETRIEVAL_MISSED: "mention found; the id is not among the candidates of its window",
-    NIL_PREDICTED: "mention found; the id was a candidate, and nothing was chosen",
+    NIL_PREDICTED: "mention found; the id was a candidate, and NIL was chosen",
     WRONG_ENTITY: "mention found; the id was a candidate, and another was chosen",
     SPAN_PARTIAL: "found with other boundaries",
     SPAN_NOT_FOUND: "not found at all",
 }
-"""What can become of a gold mention whose id is in the knowledge base, and what it means."""
+"""Verdicts on a gold mention whose id is in the knowledge base, and their meaning."""
 
 PREDICTION_VERDICTS = {
     RIGHT: "boundaries and id are right",
@@ -41,18 +40,12 @@ PREDICTION_VERDICTS = {
     SPURIOUS_PARTIAL: "overlaps a gold mention, with other boundaries",
     SPURIOUS: "no gold mention there",
 }
-"""What can become of a mention that was linked, and what it means."""
+"""Verdicts on a linked mention, and their meaning."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedMention:
-    """A gold mention with what became of it.
-
-    Args:
-        span: Where it lies.
-        entity_id: Its id.
-        verdict: A key of `GOLD_VERDICTS`.
-    """
+    """A gold mention and its verdict, a key of `GOLD_VERDICTS`."""
 
     span: Span
     entity_id: str
@@ -61,14 +54,7 @@ class JudgedMention:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JudgedPrediction:
-    """A linked mention with what is to be said of it.
-
-    Args:
-        span: Where it lies.
-        entity_id: What it was linked to.
-        score: Its score, 0..1.
-        verdict: A key of `PREDICTION_VERDICTS`.
-    """
+    """A linked mention, its score, 0..1, and its verdict, a key of `PREDICTION_VERDICTS`."""
 
     span: Span
     entity_id: str
@@ -81,10 +67,9 @@ class JudgedDocument:
     """An answer and the verdicts on it.
 
     Args:
-        answer: The answer.
         mentions: Every gold mention whose id is known, once, by position and id.
         predictions: Every linked mention of the answer, by position.
-        rejected: Linked mentions under the threshold, judged as if they had been kept.
+        rejected: Linked mentions below the threshold, judged as if they were in the answer.
     """
 
     answer: Answer
@@ -94,16 +79,7 @@ class JudgedDocument:
 
 
 def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> JudgedDocument:
-    """Give a verdict on each gold mention and on each prediction of a document.
-
-    Args:
-        answer: The answer.
-        proposed: What was retrieved for the document.
-        known: The ids of the knowledge base.
-
-    Returns:
-        The verdicts.
-    """
+    """Judge each gold mention and each prediction of a document."""
     wanted = known_mentions(answer.gold, known)
     unjudged = unjudged_spans(answer.gold, known)
     found = {each.span: each.entity_id for each in answer.annotation.spans}
@@ -134,12 +110,8 @@ def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> Judge
 def taxonomy(documents: Sequence[JudgedDocument]) -> dict[str, object]:
     """Count the verdicts over documents.
 
-    Args:
-        documents: Judged documents.
-
     Returns:
-        Under `gold` and under `predictions`, for each verdict its `count` and its `share` of all,
-        0..1 and 0.0 where there are none.
+        Under `gold` and `predictions` for each verdict `count` and `share`, 0..1 and 0.0 of none.
     """
     gold = Counter(mention.verdict for each in documents for mention in each.mentions)
     predictions = Counter(found.verdict for each in documents for found in each.predictions)
@@ -150,9 +122,9 @@ def taxonomy(documents: Sequence[JudgedDocument]) -> dict[str, object]:
 
 
 def _was_candidate(span: Span, entity_id: str, proposed: Proposed) -> bool:
-    """Look in the windows that hold a mention, or where none does in those that touch it."""
+    """Search the windows that contain a mention, or if none does those that overlap it."""
     windows = proposed.windows
-    within = [i for i, window in enumerate(windows) if holds(window.span, span)]
+    within = [i for i, window in enumerate(windows) if contains(window.span, span)]
     within = within or [i for i, window in enumerate(windows) if window.span.overlaps(span)]
     return any(
         candidate.entity_id == entity_id

@@ -1,7 +1,6 @@
 """The query and entity encoder as a torch module: backbone, mean over tokens, unit length.
 
-The only stage function is `encode`; word embeddings are looked up outside it, so that encoder
-and reader can share one frozen table.
+Word embeddings are looked up outside, so that encoder and reader can share one frozen table.
 """
 
 import torch
@@ -9,9 +8,9 @@ from torch import nn
 
 
 class EncoderModel(nn.Module):
-    """A transformer whose token outputs are averaged.
+    """A transformer with mean pooling over its tokens.
 
-    Source: Sentence-BERT (Reimers and Gurevych 2019), mean pooling.
+    Source: Sentence-BERT (Reimers and Gurevych 2019).
 
     Args:
         backbone: A Hugging Face encoder that takes `inputs_embeds`.

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 ACTIVATIONS = ("gelu", "gelu_10", "relu")
-"""Names of the functions inside the heads; "gelu_10" is cut off at -10 and 10."""
+"""Activation functions of the heads; "gelu_10" is clipped to -10..10."""
 
 LEVELS = 9
-"""Maxima over 1, 2, 4 ... 2^8 tokens: any range of a row of 512 is covered by two of them."""
+"""Levels of a table of maxima over 1, 2, 4 ... 2^8 tokens: two entries cover any range of 512."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,9 +17,9 @@ class HeadConfig:
         hidden_size: Width of the backbone.
         linears_hidden_size: Width L inside the heads.
         layer_norm_eps: Epsilon of every LayerNorm in the heads.
-        activation: "gelu" (exact), "gelu_10" (the same within -10..10) or "relu".
+        activation: One of `ACTIVATIONS`.
         dropout: Dropout in the heads, training only.
-        between: Relations read the words between two spans too, not the spans alone.
+        between: The relation head also reads the words between two spans.
     """
 
     hidden_size: int
@@ -32,14 +32,13 @@ class HeadConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderHeads:
-    """Which heads a reader has; the default is what we train, the rest is for released readers.
+    """The heads of a reader; the defaults are those we train, the rest is for released readers.
 
     Args:
         end_classes: 1 where each start has one end, the best; 2 where each token is an end or not.
-        links: Has the heads that link spans to entities by start and end.
-        relations: Has the heads that relate spans.
-        types: Has the heads that link a span as a whole; not with `links`.
-        type_embedding: What is related are spans along with a vector of width d of their entities.
+        links: Heads that link spans to entities by start and end.
+        types: Heads that link a span as a whole; not with `links`.
+        type_embedding: The relation head also reads a vector of width d of each span's entity.
     """
 
     end_classes: int = 1

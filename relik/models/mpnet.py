@@ -14,16 +14,16 @@ from transformers.modeling_outputs import BaseModelOutput
 
 MODEL_TYPE = "mpnet"
 FIRST_POSITION = 2
-"""MPNet numbers its positions from here on."""
+"""The position id of the first token of an MPNet."""
 
 
 class MPNetLayers(nn.Module):
     """The layers of an MPNet, named as transformers names them.
 
     Args:
-        model: A MPNet without pooler.
-        token_types: Rows of the table of token types, which begins with zeros so that the
-            pretrained function is kept; 0 for none.
+        model: An MPNet without pooler.
+        token_types: Rows of the table of token types, 0 for none. It starts as zeros, which
+            keeps the pretrained function.
     """
 
     def __init__(self, model: MPNetModel, *, token_types: int = 0) -> None:
@@ -39,20 +39,12 @@ class MPNetLayers(nn.Module):
             )
 
     def get_input_embeddings(self) -> nn.Module:
-        """Give the table of word embeddings.
-
-        Returns:
-            The module that looks words up.
-        """
+        """Return the table of word embeddings."""
         table: nn.Module = self.embeddings.word_embeddings
         return table
 
     def set_input_embeddings(self, table: nn.Module) -> None:
-        """Put another table in the place of the word embeddings.
-
-        Args:
-            table: The module that looks words up.
-        """
+        """Replace the table of word embeddings."""
         self.embeddings.word_embeddings = table
 
     def forward(
@@ -66,30 +58,23 @@ class MPNetLayers(nn.Module):
 
         Args:
             inputs_embeds: Float32, (batch, n_tokens, hidden), without positions.
-            token_type_ids: Int64, (batch, n_tokens); not read where there is no table for it.
-            attention_mask: Int64, (batch, n_tokens), 1 on tokens; padding stands on the right.
+            token_type_ids: Int64, (batch, n_tokens); ignored without a table of token types.
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens; padding on the right.
 
         Returns:
-            Has `last_hidden_state`, (batch, n_tokens, hidden).
+            `last_hidden_state`, float32, (batch, n_tokens, hidden).
         """
         if self.config.type_vocab_size:
-            kinds = self.embeddings.token_type_embeddings(token_type_ids)
-            inputs_embeds = inputs_embeds + kinds  # (batch, n_tokens, hidden)
+            types = self.embeddings.token_type_embeddings(token_type_ids)
+            inputs_embeds = inputs_embeds + types  # (batch, n_tokens, hidden)
         hidden = self.embeddings(inputs_embeds=inputs_embeds)
-        least = torch.finfo(hidden.dtype).min
-        barred = (attention_mask[:, None, None, :] == 0).to(hidden.dtype) * least
-        return self.encoder(hidden, attention_mask=barred, return_dict=True)
+        lowest = torch.finfo(hidden.dtype).min
+        bias = (attention_mask[:, None, None, :] == 0).to(hidden.dtype) * lowest
+        return self.encoder(hidden, attention_mask=bias, return_dict=True)
 
 
 def empty_mpnet(settings: dict[str, Any]) -> MPNetLayers:
-    """Build an MPNet to be filled with weights.
-
-    Args:
-        settings: As in the `backbone` of config.json.
-
-    Returns:
-        Layers with random weights and one unused word.
-    """
+    """Build an MPNet with random weights and one unused word, to load weights into."""
     config = MPNetConfig.from_dict(settings | {"vocab_size": FIRST_POSITION})
     model = MPNetModel(config, add_pooling_layer=False)
     model.set_input_embeddings(nn.Embedding(1, config.hidden_size))

@@ -1,8 +1,8 @@
-"""A BERT that computes no padding: rows of all lengths stand in one flat run of tokens.
+"""A BERT that computes no padding: the tokens of all rows lie in one flat sequence.
 
 Everything but attention works token by token, so padding costs as much there as words do. Only
-attention must know where a row ends: on a GPU with half precision the variable-length flash
-kernel of torch does, elsewhere each row is attended to alone.
+attention must know where a row ends: on a GPU in half precision it uses torch's flash kernel for
+variable lengths, elsewhere it computes each row alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,8 +20,7 @@ class PackedBert(nn.Module):
 
     Args:
         model: A BERT without pooler.
-        checkpointed: Keep only what goes from layer to layer while training, and compute the
-            rest again for the gradients: less memory, more time, the same result.
+        checkpointed: Use gradient checkpointing in training, layer by layer.
     """
 
     def __init__(self, model: nn.Module, *, checkpointed: bool = False) -> None:
@@ -38,7 +37,7 @@ class PackedBert(nn.Module):
         token_type_ids: torch.Tensor,
         attention_mask: torch.Tensor,
     ) -> BaseModelOutput:
-        """Read rows.
+        """Encode rows of embedded tokens.
 
         Args:
             inputs_embeds: Float32, (batch, n_tokens, d).
@@ -48,21 +47,21 @@ class PackedBert(nn.Module):
         Returns:
             `last_hidden_state`, float32, (batch, n_tokens, d), zero on padding.
         """
-        kept = attention_mask.bool()
-        lengths = kept.sum(dim=1).tolist()
-        places = torch.arange(kept.shape[1], device=kept.device).expand_as(kept)
+        is_token = attention_mask.bool()
+        lengths = is_token.sum(dim=1).tolist()
+        positions = torch.arange(is_token.shape[1], device=is_token.device).expand_as(is_token)
         hidden = self.embeddings(
-            inputs_embeds=inputs_embeds[kept].unsqueeze(0),  # (1, n, d), n tokens of all rows
-            token_type_ids=token_type_ids[kept].unsqueeze(0),
-            position_ids=places[kept].unsqueeze(0),
+            inputs_embeds=inputs_embeds[is_token].unsqueeze(0),  # (1, n, d), n tokens of all rows
+            token_type_ids=token_type_ids[is_token].unsqueeze(0),
+            position_ids=positions[is_token].unsqueeze(0),
         ).squeeze(0)  # (n, d)
         for layer in self.encoder.layer:
             if self._checkpointed and self.training:
                 hidden = checkpoint(packed_layer, layer, hidden, lengths, use_reentrant=False)
             else:
                 hidden = packed_layer(layer, hidden, lengths)
-        rows = hidden.new_zeros(*kept.shape, hidden.shape[-1])
-        rows[kept] = hidden
+        rows = hidden.new_zeros(*is_token.shape, hidden.shape[-1])
+        rows[is_token] = hidden
         return BaseModelOutput(last_hidden_state=rows)
 
 
@@ -70,21 +69,17 @@ def packed_layer(layer: nn.Module, hidden: torch.Tensor, lengths: Sequence[int])
     """Apply one layer to the tokens of all rows.
 
     Args:
-        layer: A layer of a BERT.
-        hidden: Float, (n, d), tokens of all rows one after another.
+        hidden: Float, (n, d), tokens of all rows one after another; so is what it returns.
         lengths: Tokens of each row; their sum is n.
-
-    Returns:
-        Float, (n, d).
     """
-    own = layer.attention.self
-    heads = (len(hidden), own.num_attention_heads, own.attention_head_size)
+    attention = layer.attention.self
+    heads = (len(hidden), attention.num_attention_heads, attention.attention_head_size)
     mixed = attend(
-        own.query(hidden).view(heads),
-        own.key(hidden).view(heads),
-        own.value(hidden).view(heads),
+        attention.query(hidden).view(heads),
+        attention.key(hidden).view(heads),
+        attention.value(hidden).view(heads),
         lengths,
-        dropout=own.dropout.p if layer.training else 0.0,
+        dropout=attention.dropout.p if layer.training else 0.0,
     )
     attended = layer.attention.output(mixed.reshape(len(hidden), -1), hidden)
     out: torch.Tensor = layer.output(layer.intermediate(attended), attended)
@@ -102,23 +97,19 @@ def attend(
     """Attend within each row.
 
     Args:
-        queries: Float, (n, heads, width), tokens of all rows one after another.
-        keys: Likewise.
-        values: Likewise.
+        queries: Float, (n, heads, width), tokens of all rows one after another; so are keys,
+            values and what it returns.
         lengths: Tokens of each row; their sum is n.
         dropout: Share of weights dropped, 0..1.
-
-    Returns:
-        Float, (n, heads, width).
     """
     if queries.is_cuda and queries.dtype in (torch.bfloat16, torch.float16) and not dropout:
-        kernel = _kernel()
+        kernel = _flash_kernel()
         if kernel is not None:
             ends = torch.tensor([0, *lengths], device=queries.device).cumsum(0).to(torch.int32)
             longest = max(lengths)
             mixed: torch.Tensor = kernel(queries, keys, values, ends, ends, longest, longest)
             return mixed
-    # Neighbours of one length are attended to together: where nothing is padded, these are all.
+    # Neighbouring rows of one length go together: in a batch without padding, all of them.
     groups = groupby(length for length in lengths if length)
     runs = [(length, length * len(list(group))) for length, group in groups]
     parts = [tensor.split([n for _, n in runs]) for tensor in (queries, keys, values)]
@@ -131,8 +122,8 @@ def attend(
     return torch.cat(mixed_rows)
 
 
-def _kernel() -> Callable[..., torch.Tensor] | None:
-    """Give the flash kernel for rows of all lengths, which torch has since 2.10."""
+def _flash_kernel() -> Callable[..., torch.Tensor] | None:
+    """Return the flash kernel for variable lengths, which torch has since 2.10."""
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:

@@ -1,9 +1,9 @@
 """The reader as a torch module: one backbone pass, then heads for starts, ends, links, relations.
 
-Four stage functions, `encode`, `ends`, `link` and `relate`, are all the arithmetic there is: the
-torch backend calls them, the export writes each as an ONNX graph, training computes its losses
-on them. Heads, names and order of layers follow the released ReLiK readers, so that their state
-dicts fit. Source: ReLiK (ACL 2024) section 3.2.
+The four stage functions `encode`, `ends`, `link` and `relate` hold all the arithmetic: the torch
+backend calls them, the export writes each as an ONNX graph, training computes its losses on them.
+Heads, names and order of layers follow the released ReLiK readers, so that their state dicts fit.
+Source: ReLiK (ACL 2024) section 3.2.
 """
 
 import torch
@@ -11,157 +11,23 @@ from torch import nn
 
 from relik.models.head_sizes import LEVELS, HeadConfig, ReaderHeads
 
-FIRST_GAIN = 0.1
-"""How much the words between count for at first: a reader begins nearly as it was without them."""
-
 __all__ = ["ClippedGELU", "EndClassifier", "HeadConfig", "ReaderHeads", "ReaderModel"]
 
-CLIPPED_AT = 10.0
-
-
-class Between(nn.Module):
-    """Makes a vector of the tokens strictly between two spans of a row.
-
-    Tokens are projected twice, for pairs whose subject comes first and for those whose object
-    does, and pooled by their maximum. Spans that touch or overlap have nothing between them.
-
-    Args:
-        config: Sizes.
-    """
-
-    def __init__(self, config: HeadConfig) -> None:
-        super().__init__()
-        width = config.linears_hidden_size
-        self.dropout = nn.Dropout(config.dropout)
-        self.dense = nn.Linear(config.hidden_size, 2 * width)
-        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
-        nn.init.constant_(self.LayerNorm.weight, FIRST_GAIN)
-
-    def forward(
-        self,
-        hidden: torch.Tensor,
-        rows: torch.Tensor,
-        subjects: torch.Tensor,
-        objects: torch.Tensor,
-    ) -> torch.Tensor:
-        """Read what stands between.
-
-        Args:
-            hidden: Float32, (batch, n_tokens, d); at most 512 tokens.
-            rows: Int64, (n_pairs,), row of each pair.
-            subjects: Int64, (n_pairs, 2), first and last token of the subject.
-            objects: Int64, (n_pairs, 2), likewise.
-
-        Returns:
-            Float32, (n_pairs, L).
-        """
-        tokens = self.dense(self.dropout(hidden))  # (batch, n_tokens, 2L)
-        forward = subjects[:, 0] < objects[:, 0]  # (n_pairs,)
-        begins = torch.where(forward, subjects[:, 1], objects[:, 1]) + 1
-        length = torch.where(forward, objects[:, 0], subjects[:, 0]) - begins  # (n_pairs,)
-        pooled = _maxima(tokens, rows, begins, length.clamp(min=1))  # (n_pairs, 2L)
-        pooled = torch.where((length > 0).unsqueeze(1), pooled, 0.0)
-        by_order = pooled.chunk(2, dim=1)
-        chosen = torch.where(forward.unsqueeze(1), *by_order)  # (n_pairs, L)
-        normed: torch.Tensor = self.LayerNorm(chosen)
-        return normed
-
-
-def _maxima(
-    tokens: torch.Tensor, rows: torch.Tensor, begins: torch.Tensor, length: torch.Tensor
-) -> torch.Tensor:
-    """Give the maximum of each range of tokens: of those two in the table that cover it.
-
-    Args:
-        tokens: Float32, (batch, n_tokens, w).
-        rows: Int64, (n,).
-        begins: Int64, (n,), first token.
-        length: Int64, (n,), at least 1.
-
-    Returns:
-        Float32, (n, w).
-    """
-    table, n_tokens = [tokens], tokens.shape[1]
-    steps = [1 << k for k in range(LEVELS - 1)]  # what each level reaches further than the last
-    steps = [step for step in steps if step < n_tokens]
-    for step in steps:
-        last = table[-1]
-        # What goes round the end of a row is never looked up.
-        table.append(torch.maximum(last, last.roll(-step, dims=1)))
-    reach = torch.tensor([2 * step for step in steps], device=length.device)
-    level = (length.unsqueeze(1) >= reach).sum(dim=1)  # (n,)
-    levels = torch.stack(table)  # (n_levels, batch, n_tokens, w)
-    begins = begins.clamp(max=n_tokens - 1)
-    from_end = (begins + length - (1 << level)).clamp(max=n_tokens - 1)
-    return torch.maximum(levels[level, rows, begins], levels[level, rows, from_end])
-
-
-class ClippedGELU(nn.Module):
-    """The exact GELU, cut off at -10 and 10."""
-
-    def forward(self, values: torch.Tensor) -> torch.Tensor:
-        """Apply it.
-
-        Args:
-            values: Float32, any shape.
-
-        Returns:
-            Float32, same shape.
-        """
-        return nn.functional.gelu(values).clamp(-CLIPPED_AT, CLIPPED_AT)
-
-
-_ACTIVATIONS = {"gelu": nn.GELU, "gelu_10": ClippedGELU, "relu": nn.ReLU}
-
-
-class EndClassifier(nn.Module):
-    """Scores every token as the end of a span with a given start.
-
-    Computes `dense_1(LayerNorm(tanh(dense_0([h_t ; h_start]))))`; the product with `dense_0` is
-    split into its two halves, so that the half for all tokens is computed once per row.
-
-    Args:
-        config: Sizes.
-        n_classes: 1, or 2 for the logits of no and yes.
-    """
-
-    def __init__(self, config: HeadConfig, *, n_classes: int = 1) -> None:
-        super().__init__()
-        d = config.hidden_size
-        self.dense_0 = nn.Linear(2 * d, d)
-        self.LayerNorm = nn.LayerNorm(d, eps=config.layer_norm_eps)
-        self.dense_1 = nn.Linear(d, n_classes)
-
-    def forward(
-        self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor
-    ) -> torch.Tensor:
-        """Score ends.
-
-        Args:
-            hidden: Float32, (batch, n_tokens, d).
-            rows: Int64, (n_starts,), row of each start.
-            starts: Int64, (n_starts,), token of each start.
-
-        Returns:
-            Float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two classes.
-        """
-        of_token, of_start = self.dense_0.weight.chunk(2, dim=1)  # (d, d) each
-        tokens = hidden @ of_token.T  # (batch, n_tokens, d)
-        begun = hidden[rows, starts] @ of_start.T + self.dense_0.bias  # (n_starts, d)
-        mixed = torch.tanh(tokens[rows] + begun.unsqueeze(1))  # (n_starts, n_tokens, d)
-        logits: torch.Tensor = self.dense_1(self.LayerNorm(mixed)).squeeze(-1)
-        return logits  # (n_starts, n_tokens[, 2])
+# Small, so that training starts close to a reader without the words between two spans.
+_INITIAL_BETWEEN_GAIN = 0.1
+_CLIP = 10.0
 
 
 class ReaderModel(nn.Module):
     """Backbone and heads.
 
+    Shapes that the stages share: `hidden` is float32, (batch, n_tokens, d); `rows`, `starts` and
+    `ends` are int64, (n_spans,): the row of each span, its first and its last token.
+
     Args:
         backbone: A Hugging Face encoder that takes `inputs_embeds`.
-        config: Sizes of the heads.
         n_markers: Rows of the marker table: NME, entity markers, relation markers; 0 where the
             markers are words of the backbone.
-        heads: Which heads it has.
     """
 
     def __init__(
@@ -222,7 +88,7 @@ class ReaderModel(nn.Module):
         Returns:
             Hidden states (batch, n_tokens, d), start logits (batch, n_tokens, 2), entity
             vectors (batch, n_entities, 2L), relation vectors (batch, n_relations, L); float32.
-            Vectors have width 0 where there is no head for them, and L of whole entities.
+            Vectors without a head have width 0; entity vectors of the head `types` have width L.
         """
         hidden = self.backbone(
             inputs_embeds=inputs_embeds,
@@ -238,11 +104,6 @@ class ReaderModel(nn.Module):
 
     def ends(self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor) -> torch.Tensor:
         """Score every token as the end of each start.
-
-        Args:
-            hidden: Float32, (batch, n_tokens, d).
-            rows: Int64, (n_starts,).
-            starts: Int64, (n_starts,).
 
         Returns:
             Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
@@ -260,13 +121,6 @@ class ReaderModel(nn.Module):
     ) -> torch.Tensor:
         """Score the classes NONE, NIL and each candidate for each span.
 
-        Args:
-            hidden: Float32, (batch, n_tokens, d).
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,), first token.
-            ends: Int64, (n_spans,), last token.
-            entity_vectors: Float32, (batch, n_entities, 2L), from `encode`.
-
         Returns:
             Logits, float32, (n_spans, n_entities); padding is not masked.
         """
@@ -274,7 +128,7 @@ class ReaderModel(nn.Module):
         return (entity_vectors[rows] @ spans.unsqueeze(-1)).squeeze(-1)  # (n_spans, n_entities)
 
     def _entity_vectors(self, entities: torch.Tensor) -> torch.Tensor:
-        """Project markers, (batch, n_entities, d), to what spans are compared with."""
+        """Project markers, (batch, n_entities, d), to the space of span vectors."""
         if self.heads.types:
             return self.re_definition_projector(entities)  # (batch, n_entities, L)
         if not self.heads.links:
@@ -304,13 +158,8 @@ class ReaderModel(nn.Module):
         """Score each relation for each ordered pair of spans.
 
         Args:
-            hidden: Float32, (batch, n_tokens, d).
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,), first token.
-            ends: Int64, (n_spans,), last token.
             subjects: Int64, (n_pairs,), position of the subject among the spans.
-            objects: Int64, (n_pairs,), likewise; of the same row as the subject.
-            relation_vectors: Float32, (batch, n_relations, L), from `encode`.
+            objects: Int64, (n_pairs,), position of the object, a span of the same row.
 
         Returns:
             Logits of no and yes, float32, (n_pairs, n_relations, 2).
@@ -334,17 +183,13 @@ class ReaderModel(nn.Module):
         ends: torch.Tensor,
         entities: torch.Tensor | None = None,
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Project spans to what they are as subjects and as objects: the first half of `relate`.
+        """Project spans to subject vectors and object vectors: the first half of `relate`.
 
         Args:
-            hidden: Float32, (batch, n_tokens, d).
-            rows: Int64, (n_spans,).
-            starts: Int64, (n_spans,), first token.
-            ends: Int64, (n_spans,), last token.
-            entities: Float32, (n_spans, d), where heads have a type embedding.
+            entities: Float32, (n_spans, d), for heads with a type embedding.
 
         Returns:
-            Float32, (n_spans, L), twice.
+            Both float32, (n_spans, L).
         """
         spans = torch.cat((hidden[rows, starts], hidden[rows, ends]), dim=-1)  # (n_spans, 2d)
         if entities is not None:
@@ -356,7 +201,7 @@ class ReaderModel(nn.Module):
         """Score relations for pairs: the second half of `relate`.
 
         Args:
-            pairs: Float32, (n_pairs, L), products of what `sides` gives.
+            pairs: Float32, (n_pairs, L), products of subject and object vectors of `sides`.
             relation_vectors: Float32, (n_pairs, n_relations, L), or (n_relations, L) for all.
 
         Returns:
@@ -381,6 +226,118 @@ class ReaderModel(nn.Module):
         words = nn.functional.embedding(token_ids.clamp(max=size - 1), word_embeddings)
         markers = nn.functional.embedding((token_ids - size).clamp(min=0), self.markers)
         return torch.where(is_marker.unsqueeze(-1), markers, words)
+
+
+class EndClassifier(nn.Module):
+    """Scores every token as the end of a span with a given start.
+
+    Computes `dense_1(LayerNorm(tanh(dense_0([h_t ; h_start]))))`; the product with `dense_0` is
+    split into its two halves, so that the half for all tokens is computed once per row.
+
+    Args:
+        n_classes: 1, or 2 for the logits of no and yes.
+    """
+
+    def __init__(self, config: HeadConfig, *, n_classes: int = 1) -> None:
+        super().__init__()
+        d = config.hidden_size
+        self.dense_0 = nn.Linear(2 * d, d)
+        self.LayerNorm = nn.LayerNorm(d, eps=config.layer_norm_eps)
+        self.dense_1 = nn.Linear(d, n_classes)
+
+    def forward(
+        self, hidden: torch.Tensor, rows: torch.Tensor, starts: torch.Tensor
+    ) -> torch.Tensor:
+        """Score ends; see `ReaderModel.ends`."""
+        of_token, of_start = self.dense_0.weight.chunk(2, dim=1)  # (d, d) each
+        tokens = hidden @ of_token.T  # (batch, n_tokens, d)
+        first = hidden[rows, starts] @ of_start.T + self.dense_0.bias  # (n_starts, d)
+        mixed = torch.tanh(tokens[rows] + first.unsqueeze(1))  # (n_starts, n_tokens, d)
+        logits: torch.Tensor = self.dense_1(self.LayerNorm(mixed)).squeeze(-1)
+        return logits  # (n_starts, n_tokens[, 2])
+
+
+class Between(nn.Module):
+    """Pools the tokens strictly between two spans of a row into a vector.
+
+    It projects tokens twice, for pairs whose subject comes first and for pairs whose object does,
+    and takes their maximum. Spans that touch or overlap have nothing between them.
+    """
+
+    def __init__(self, config: HeadConfig) -> None:
+        super().__init__()
+        width = config.linears_hidden_size
+        self.dropout = nn.Dropout(config.dropout)
+        self.dense = nn.Linear(config.hidden_size, 2 * width)
+        self.LayerNorm = nn.LayerNorm(width, eps=config.layer_norm_eps)
+        nn.init.constant_(self.LayerNorm.weight, _INITIAL_BETWEEN_GAIN)
+
+    def forward(
+        self,
+        hidden: torch.Tensor,
+        rows: torch.Tensor,
+        subjects: torch.Tensor,
+        objects: torch.Tensor,
+    ) -> torch.Tensor:
+        """Pool the tokens between the spans of each pair.
+
+        Args:
+            hidden: Float32, (batch, n_tokens, d); at most 512 tokens.
+            rows: Int64, (n_pairs,), row of each pair.
+            subjects: Int64, (n_pairs, 2), first and last token of the subject.
+            objects: Int64, (n_pairs, 2), first and last token of the object.
+
+        Returns:
+            Float32, (n_pairs, L).
+        """
+        tokens = self.dense(self.dropout(hidden))  # (batch, n_tokens, 2L)
+        forward = subjects[:, 0] < objects[:, 0]  # (n_pairs,)
+        first = torch.where(forward, subjects[:, 1], objects[:, 1]) + 1
+        length = torch.where(forward, objects[:, 0], subjects[:, 0]) - first  # (n_pairs,)
+        pooled = _range_maxima(tokens, rows, first, length.clamp(min=1))  # (n_pairs, 2L)
+        pooled = torch.where((length > 0).unsqueeze(1), pooled, 0.0)
+        by_order = pooled.chunk(2, dim=1)
+        chosen = torch.where(forward.unsqueeze(1), *by_order)  # (n_pairs, L)
+        normed: torch.Tensor = self.LayerNorm(chosen)
+        return normed
+
+
+class ClippedGELU(nn.Module):
+    """The exact GELU, cut off at -10 and 10."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        """Apply the function to float32 values of any shape."""
+        return nn.functional.gelu(values).clamp(-_CLIP, _CLIP)
+
+
+_ACTIVATIONS = {"gelu": nn.GELU, "gelu_10": ClippedGELU, "relu": nn.ReLU}
+
+
+def _range_maxima(
+    tokens: torch.Tensor, rows: torch.Tensor, first: torch.Tensor, length: torch.Tensor
+) -> torch.Tensor:
+    """Return the maximum of each range of tokens, from a table of maxima of 1, 2, 4 ... tokens.
+
+    Args:
+        tokens: Float32, (batch, n_tokens, w).
+        rows: Int64, (n,), as are `first`, the first token, and `length`, at least 1.
+
+    Returns:
+        Float32, (n, w).
+    """
+    table, n_tokens = [tokens], tokens.shape[1]
+    steps = [1 << k for k in range(LEVELS - 1)]  # tokens that each level adds to the one below
+    steps = [step for step in steps if step < n_tokens]
+    for step in steps:
+        last = table[-1]
+        # Values that wrap round the end of a row are never looked up.
+        table.append(torch.maximum(last, last.roll(-step, dims=1)))
+    reach = torch.tensor([2 * step for step in steps], device=length.device)
+    level = (length.unsqueeze(1) >= reach).sum(dim=1)  # (n,)
+    levels = torch.stack(table)  # (n_levels, batch, n_tokens, w)
+    first = first.clamp(max=n_tokens - 1)
+    from_end = (first + length - (1 << level)).clamp(max=n_tokens - 1)
+    return torch.maximum(levels[level, rows, first], levels[level, rows, from_end])
 
 
 def _take(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:

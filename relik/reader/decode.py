@@ -14,8 +14,6 @@ from relik.types import FloatArray, IntArray
 
 MAX_SPAN_TOKENS = 32
 NIL_CLASS = 1
-JOINED = 0.2
-"""Share of a threshold from which on a span may add to another's probability."""
 _SUREST = 1.0 - 1e-6
 
 # Beyond this exp overflows.
@@ -65,6 +63,23 @@ class DecodedSpan:
     def score(self) -> float:
         """Return the raw score: the span is a mention and means its best class, 0..1."""
         return self.mention * float(self.links[self.best])
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedTriple:
+    """A triple among the decoded spans of a row.
+
+    Args:
+        subject: Position of the subject among the spans.
+        object: Position of the object.
+        relation: Position of the relation among the candidates.
+        score: Raw probability, 0..1.
+    """
+
+    subject: int
+    object: int
+    relation: int
+    score: float
 
 
 def softmax(logits: FloatArray) -> FloatArray:
@@ -181,7 +196,7 @@ def without_overlaps(
     Args:
         spans: Spans of one row.
         most: Most spans to keep.
-        join: Where `ReaderConfig.join_overlaps` holds, the least score at which a span that gives
+        join: Where `RulesConfig.join_overlaps` holds, the least score at which a span that gives
             way adds its probability to the one that it gives way to, if both mean one candidate.
 
     Returns:

@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import numpy as np
 from tokenizers import Encoding, Tokenizer
 
-from relik.errors import ConfigError
-from relik.types import IntArray
+from relik.errors import BundleError, ConfigError
+from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
+from relik.types import Candidate, IntArray, Span, Window, WindowCandidates
 
 TEXT, CANDIDATES, CAPITALISED, UPPERCASE = 0, 1, 2, 3
 """Token types: the backbone is uncased, so the case of a word is told by its token type."""
@@ -339,3 +341,131 @@ def in_batches(widths: Sequence[int], *, most: int) -> list[list[int]]:
             batches.append([])
         batches[-1].append(i)
     return batches
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A window on its way through the reader.
+
+    Args:
+        window: The window.
+        candidates: What was proposed for it.
+        text: Its tokens.
+        built: Its row of tokens and markers.
+        given: Mentions to link, in document coordinates; None where they are to be found.
+    """
+
+    window: Window
+    candidates: WindowCandidates
+    text: TextTokens
+    built: ReaderInput
+    given: tuple[Span, ...] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowLimits:
+    """How rows are built.
+
+    Args:
+        max_tokens: Tokens of text and candidates.
+        pretokenised: Words are what stands between white space; else punctuation is apart.
+    """
+
+    max_tokens: int
+    pretokenised: bool = False
+
+
+def build_rows(
+    windows: Sequence[Window],
+    candidates: Sequence[WindowCandidates],
+    given: Sequence[tuple[Span, ...] | None],
+    encodings: Sequence[Encoding],
+    view: KnowledgeView,
+    *,
+    layout: MarkerLayout,
+    limits: RowLimits,
+) -> list[Row]:
+    """Build the rows of windows.
+
+    Args:
+        windows: Windows.
+        candidates: Candidates of each.
+        given: Given mentions of each; None where they are to be found.
+        encodings: The text of each as tokens, without special tokens.
+        view: Knowledge that the candidates are from.
+        layout: Marker ids.
+        limits: Length of a row and what counts as a word.
+
+    Raises:
+        BundleError: A candidate is not in the knowledge base.
+    """
+    rows = []
+    for window, proposed, mentions, encoding in zip(
+        windows, candidates, given, encodings, strict=True
+    ):
+        text = tokenise_text(window.text, encoding, pretokenised=limits.pretokenised)
+        built = build_input(
+            text,
+            [candidate_tokens(view.entities, c) for c in proposed.entities],
+            [candidate_tokens(view.relations, c) for c in proposed.relations],
+            layout,
+            max_tokens=limits.max_tokens,
+        )
+        rows.append(Row(window, proposed, text, built, mentions))
+    return rows
+
+
+def text_mask(of_text: np.ndarray, width: int) -> np.ndarray:
+    """Shift a mask over text tokens to row positions: [CLS] comes first.
+
+    Args:
+        of_text: Bool, (n_text,).
+        width: Tokens of the padded row.
+
+    Returns:
+        Bool, (width,).
+    """
+    mask = np.zeros(width, dtype=bool)
+    mask[1 : len(of_text) + 1] = of_text[: width - 1]
+    return mask
+
+
+def candidate_tokens(kb: KnowledgeBase, candidate: Candidate) -> IntArray:
+    """Give the tokens by which the reader knows a candidate.
+
+    Args:
+        kb: Its knowledge base.
+        candidate: The candidate.
+
+    Returns:
+        Int64, (n_tokens,).
+
+    Raises:
+        BundleError: The knowledge base has no such record.
+    """
+    row = kb.row_of(candidate.entity_id)
+    if row is None:
+        raise BundleError(
+            f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same index "
+            "for retriever and reader"
+        )
+    return kb.token_ids(row)
+
+
+def place_mention(row: Row, span: Span) -> tuple[int, int]:
+    """Find the tokens that a given mention touches.
+
+    Args:
+        row: The row of the window that has the mention.
+        span: The mention, in document coordinates.
+
+    Returns:
+        First and last token as row positions; of the first token where it touches none.
+    """
+    offset = row.window.span.start
+    touched = np.flatnonzero(
+        (row.text.starts < span.end - offset) & (row.text.ends > span.start - offset)
+    )
+    if not len(touched):
+        return 1, 1
+    return int(touched[0]) + 1, int(touched[-1]) + 1

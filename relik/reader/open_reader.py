@@ -9,7 +9,6 @@ from tokenizers import Tokenizer
 from relik.backends import WordEmbeddings, open_markers, open_reader_backend
 from relik.config import PipelineConfig
 from relik.errors import BundleCorruptError, ConfigError
-from relik.kb import KnowledgeBase
 from relik.layout import LAYOUT
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
@@ -21,7 +20,6 @@ def open_reader(
     backend: str,
     config: PipelineConfig,
     tokenizer: Tokenizer,
-    knowledge: tuple[KnowledgeBase, KnowledgeBase],
 ) -> TransformerReader:
     """Open the reader of a bundle.
 
@@ -30,7 +28,6 @@ def open_reader(
         backend: "onnx", "torch" or "auto".
         config: Settings.
         tokenizer: The bundle's tokenizer, to which special tokens in a text are ordinary text.
-        knowledge: Knowledge bases of entities and of relations.
 
     Returns:
         The reader.
@@ -60,11 +57,8 @@ def open_reader(
             markers=markers,
             tokenizer=tokenizer,
             layout=layout,
-            entities=knowledge[0],
-            relations=knowledge[1],
         ),
-        config.reader,
-        config.calibration,
+        config,
     )
 
 

@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from relik.backends import EncoderBackend, WordEmbeddings, open_encoder_backend
 from relik.errors import BundleCorruptError, DimensionMismatchError
 from relik.layout import LAYOUT
-from relik.text import open_tokenizer, rejoined
+from relik.text import TextTokenizer, open_tokenizer
 from relik.types import FloatArray, IntArray
 
 DEFAULT_MAX_TOKENS = 128
@@ -24,7 +24,7 @@ class TransformerEncoder:
     Args:
         backend: Runs the model.
         embeddings: Word embeddings; as wide as whole vectors.
-        tokenizer: Its post-processor adds the special tokens; truncation and padding are off.
+        tokenizer: Its post-processor adds the special tokens.
         max_tokens: Tokens of a text that are read, special tokens included.
         batch_tokens: Padded tokens per batch.
         dim: Length to which vectors are cut; None leaves them whole.
@@ -42,7 +42,7 @@ class TransformerEncoder:
     ) -> None:
         self._backend = backend
         self._embeddings = embeddings
-        self._tokenizer = tokenizer
+        self._tokenizer = TextTokenizer(tokenizer)
         self._max_tokens = max_tokens
         self._batch_tokens = batch_tokens
         self._dim = embeddings.hidden if dim is None else dim
@@ -65,16 +65,10 @@ class TransformerEncoder:
             InferenceError: The model failed.
         """
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
-        valid = [rejoined(text.encode("utf-8", "replace").decode("utf-8")) for text in texts]
-        rows = [self._cut(encoding.ids) for encoding in self._tokenizer.encode_batch_fast(valid)]
+        rows = self._tokenizer.rows(texts, max_tokens=self._max_tokens)
         for batch in self._batches([len(row) for row in rows]):
             vectors[batch] = self._encode_rows([rows[k] for k in batch])
         return vectors
-
-    def _cut(self, ids: list[int]) -> list[int]:
-        # The separator that ends a text ends a cut one too.
-        return ids if len(ids) <= self._max_tokens else [*ids[: self._max_tokens - 1], ids[-1]]
 
     def _batches(self, lengths: Sequence[int]) -> Iterator[list[int]]:
         """Yield positions of rows of like length, longest first, within the token budget."""

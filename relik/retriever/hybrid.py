@@ -3,7 +3,7 @@
 Every candidate, however found, gets both its cosine with the window and its name features, so
 that context ranks namesakes and names rank what the encoder finds near. Source: ReLiK (ACL 2024)
 section 3.1 for the dense part; the fusion is a logistic regression over the features of
-`RetrieverConfig`.
+`FusionWeights`.
 """
 
 from bisect import bisect_left
@@ -42,33 +42,29 @@ class WindowFeatures:
 
 
 class HybridRetriever:
-    """Proposes candidates of one knowledge base for windows.
+    """Proposes candidates for windows from the knowledge base that comes with each call.
 
     Args:
-        encoder: Encodes windows; the one that made the vectors of the knowledge base.
-        kb: Records, names and vectors.
+        encoder: Encodes windows; the one that made the vectors of the knowledge bases.
         config: Weights of the features.
         lexical: Also match names; off for relations, whose names seldom stand in a text.
     """
 
     def __init__(
-        self,
-        encoder: TextEncoder,
-        kb: KnowledgeBase,
-        config: RetrieverConfig,
-        *,
-        lexical: bool = True,
+        self, encoder: TextEncoder, config: RetrieverConfig, *, lexical: bool = True
     ) -> None:
         self._encoder = encoder
-        self._kb = kb
-        self._config = config
-        self._matcher = LexicalMatcher(kb.names, kb, terms=kb.any_case) if lexical else None
+        self._fusion = config.fusion
+        self._lexical = lexical
 
-    def retrieve(self, windows: Sequence[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
+    def retrieve(
+        self, windows: Sequence[Window], kb: KnowledgeBase, *, top_k: int
+    ) -> list[tuple[Candidate, ...]]:
         """Return the candidates of each window.
 
         Args:
             windows: Windows; those of one document stand together, in order.
+            kb: Records, names and vectors.
             top_k: Candidates per window at most.
 
         Returns:
@@ -76,101 +72,76 @@ class HybridRetriever:
         """
         if not windows or top_k < 1:
             return [() for _ in windows]
-        return self.retrieve_encoded(windows, self.encode(windows), top_k=top_k)
+        return self.retrieve_encoded(windows, self.encode(windows), kb, top_k=top_k)
 
     def encode(self, windows: Sequence[Window]) -> FloatArray:
-        """Encode windows, once for all knowledge bases that share the encoder.
-
-        Args:
-            windows: Windows.
-
-        Returns:
-            Float32, (n_windows, dim).
-        """
+        """Encode windows, once for all knowledge bases: float32, (n_windows, dim)."""
         return self._encoder.encode([window.text for window in windows])
 
     def retrieve_encoded(
-        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
+        self, windows: Sequence[Window], vectors: FloatArray, kb: KnowledgeBase, *, top_k: int
     ) -> list[tuple[Candidate, ...]]:
         """Return the candidates of windows that are encoded already.
 
         Args:
-            windows: Windows.
+            windows: Windows; those of one document stand together, in order.
             vectors: Float32, (n_windows, dim).
+            kb: Records, names and vectors.
             top_k: Candidates per window at most, at least 1.
 
         Returns:
             As `retrieve`.
         """
-        found = self.features(windows, vectors, top_k=top_k)
-        return [self._ranked(features, top_k) for features in found]
+        found = self.features(windows, vectors, kb, top_k=top_k)
+        return [self._ranked(features, kb, top_k) for features in found]
 
     def features(
-        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
+        self, windows: Sequence[Window], vectors: FloatArray, kb: KnowledgeBase, *, top_k: int
     ) -> list[WindowFeatures]:
         """Return every candidate of each window with its features, unranked.
 
         Args:
-            windows: Windows.
+            windows: Windows; those of one document stand together, in order.
             vectors: Float32, (n_windows, dim).
+            kb: Records, names and vectors.
             top_k: Candidates that the dense search adds.
 
         Returns:
             The candidates of each window, same order.
         """
-        dense_rows, dense_scores = self._kb.index.search(vectors, top_k=top_k)
-        hits: list[list[NameHit]] = (
-            self._matcher.match(windows) if self._matcher else [[] for _ in windows]
-        )
+        dense_rows, dense_scores = kb.index.search(vectors, top_k=top_k)
+        hits: list[list[NameHit]] = [[] for _ in windows]
+        if self._lexical:
+            hits = LexicalMatcher(kb.names, kb, terms=kb.any_case).match(windows)
         return [
-            self._window_features(vectors[i], dense_rows[i], dense_scores[i], hits[i])
+            _window_features(kb, vectors[i], dense_rows[i], dense_scores[i], hits[i])
             for i in range(len(windows))
         ]
 
-    def _window_features(
-        self, vector: FloatArray, dense: IntArray, cosines: FloatArray, hits: list[NameHit]
-    ) -> WindowFeatures:
-        if len(hits) > MAX_HITS:
-            hits = sorted(hits, key=lambda hit: (-hit.log_prior, hit.row))[:MAX_HITS]
-        cosine = {int(row): float(score) for row, score in zip(dense, cosines, strict=True)}
-        missing = np.array([h.row for h in hits if h.row not in cosine], dtype=np.int64)
-        if len(missing):
-            scores = self._kb.index.reconstruct(missing) @ vector
-            cosine.update(zip(missing.tolist(), scores.tolist(), strict=True))
-        rows = sorted(cosine)
-        place = {row: i for i, row in enumerate(rows)}
-        features = np.zeros((len(rows), 7), dtype=np.float32)
-        features[:, 0] = [cosine[row] for row in rows]
-        for hit in hits:
-            features[place[hit.row], 1:6] = (1, hit.log_prior, hit.partial, hit.nested, hit.known)
-        features[:, 6] = np.log1p([self._kb.count(row) for row in rows])
-        called = {hit.row: hit.name for hit in hits}
-        return WindowFeatures(
-            np.array(rows, dtype=np.int64), features, tuple(called.get(row, "") for row in rows)
-        )
-
-    def _ranked(self, found: WindowFeatures, top_k: int) -> tuple[Candidate, ...]:
-        config, rows, features = self._config, found.rows, found.values
+    def _ranked(
+        self, found: WindowFeatures, kb: KnowledgeBase, top_k: int
+    ) -> tuple[Candidate, ...]:
+        fusion, rows, features = self._fusion, found.rows, found.values
         weights = np.array(
             [
-                config.dense_weight,
-                config.exact_weight,
-                config.prior_weight,
-                config.partial_weight,
-                config.nested_weight,
-                config.known_weight,
-                config.popularity_weight,
+                fusion.dense_weight,
+                fusion.exact_weight,
+                fusion.prior_weight,
+                fusion.partial_weight,
+                fusion.nested_weight,
+                fusion.known_weight,
+                fusion.popularity_weight,
             ],
             dtype=np.float64,
         )
-        odds = features @ weights + config.bias
-        if config.rival_weight or config.leader_weight:
+        odds = features @ weights + fusion.bias
+        if fusion.rival_weight or fusion.leader_weight:
             odds = odds + self._among_rivals(found, odds)
         odds = np.clip(odds, -MAX_ODDS, MAX_ODDS)
         scores = 1.0 / (1.0 + np.exp(-odds))
         worst = np.sort(scores)[-top_k:][0] if len(scores) else 0.0
         best = np.flatnonzero(scores >= worst)
-        named = [(float(scores[i]), self._kb.entity_id(int(rows[i])), int(i)) for i in best]
+        named = [(float(scores[i]), kb.entity_id(int(rows[i])), int(i)) for i in best]
         named.sort(key=lambda item: (-item[0], item[1]))
         # Cut last: where scores tie at the border, ids decide who stays.
         return tuple(
@@ -185,7 +156,7 @@ class HybridRetriever:
 
     def _among_rivals(self, found: WindowFeatures, odds: _Odds) -> _Odds:
         """Give what a candidate loses by better bearers of its name, or gains without any."""
-        config = self._config
+        fusion = self._fusion
         rivals: defaultdict[str, list[float]] = defaultdict(list)
         for name, value in zip(found.names, odds.tolist(), strict=True):
             rivals[name].append(-value)
@@ -201,5 +172,32 @@ class HybridRetriever:
         )
         partial_or_nested = found.values[:, 3:5].any(axis=1)
         leads = np.array([bool(name) for name in found.names], dtype=bool) & (n_better == 0)
-        gain: _Odds = config.leader_weight * (leads & ~partial_or_nested)
-        return gain - config.rival_weight * np.log1p(n_better)
+        gain: _Odds = fusion.leader_weight * (leads & ~partial_or_nested)
+        return gain - fusion.rival_weight * np.log1p(n_better)
+
+
+def _window_features(
+    kb: KnowledgeBase,
+    vector: FloatArray,
+    dense: IntArray,
+    cosines: FloatArray,
+    hits: list[NameHit],
+) -> WindowFeatures:
+    if len(hits) > MAX_HITS:
+        hits = sorted(hits, key=lambda hit: (-hit.log_prior, hit.row))[:MAX_HITS]
+    cosine = {int(row): float(score) for row, score in zip(dense, cosines, strict=True)}
+    missing = np.array([h.row for h in hits if h.row not in cosine], dtype=np.int64)
+    if len(missing):
+        scores = kb.index.reconstruct(missing) @ vector
+        cosine.update(zip(missing.tolist(), scores.tolist(), strict=True))
+    rows = sorted(cosine)
+    place = {row: i for i, row in enumerate(rows)}
+    features = np.zeros((len(rows), 7), dtype=np.float32)
+    features[:, 0] = [cosine[row] for row in rows]
+    for hit in hits:
+        features[place[hit.row], 1:6] = (1, hit.log_prior, hit.partial, hit.nested, hit.known)
+    features[:, 6] = np.log1p([kb.count(row) for row in rows])
+    called = {hit.row: hit.name for hit in hits}
+    return WindowFeatures(
+        np.array(rows, dtype=np.int64), features, tuple(called.get(row, "") for row in rows)
+    )

@@ -10,9 +10,9 @@ from relik.types import FloatArray, IntArray
 
 # Rows beyond top_k that are proposed before exact scores decide: room for rounding and ties.
 _SLACK = 16
-# Ties are followed this far.
+# Most rows that are proposed to resolve ties in the last place.
 _MOST_PROPOSED = 2048
-# Bounds on what is held at once.
+# Rows and queries that are in memory at once.
 _BLOCK_ROWS = 65536
 _BLOCK_QUERIES = 256
 
@@ -21,7 +21,7 @@ Reconstruct = Callable[[IntArray], FloatArray]
 
 
 class ExactIndex:
-    """A matrix searched row by row; the measure of every other index.
+    """A matrix searched row by row, against which other indexes are measured.
 
     Args:
         vectors: Float32, (n_rows, dim); may be memory-mapped.
@@ -69,14 +69,7 @@ class ExactIndex:
         )
 
     def reconstruct(self, rows: IntArray) -> FloatArray:
-        """Return the vectors of rows.
-
-        Args:
-            rows: Int64, (n,).
-
-        Returns:
-            Float32, (n, dim).
-        """
+        """Return the vectors of rows: float32, (n, dim)."""
         return np.asarray(self._vectors[rows])
 
     def _propose(self, queries: FloatArray, limit: int) -> IntArray:
@@ -100,17 +93,15 @@ class ExactIndex:
 def ordered_search(
     queries: FloatArray, *, top_k: int, n_rows: int, propose: Propose, reconstruct: Reconstruct
 ) -> tuple[IntArray, FloatArray]:
-    """Score proposed rows exactly and order them, so that the batch cannot change an answer.
+    """Score proposed rows exactly and order them, so that answers do not depend on the batch.
 
-    Matrix products round differently for different batch sizes. Here they only propose, with
-    some room; each pair of query and row is then scored on its own.
+    Matrix products round differently for different batch sizes. Here they only propose a few more
+    rows than asked for; each pair of query and row is then scored alone.
 
     Args:
         queries: Float32, (n_queries, dim).
         top_k: Rows per query, at least 1.
-        n_rows: Rows there are.
-        propose: Gives for queries and a limit so many row numbers each; -1 means none.
-        reconstruct: Gives the vectors of rows.
+        propose: Takes queries and a limit, returns that many rows for each; -1 means no row.
 
     Returns:
         Rows, int64, and scores, float32, both (n_queries, min(top_k, n_rows)), best first, ties
@@ -127,26 +118,22 @@ def ordered_search(
     if k == 0:
         return rows, scores
     for first in range(0, len(queries), _BLOCK_QUERIES):
-        waiting = np.arange(first, min(first + _BLOCK_QUERIES, len(queries)))
+        pending = np.arange(first, min(first + _BLOCK_QUERIES, len(queries)))
         limit = min(n_rows, k + _SLACK)
-        while len(waiting):
-            found = _filled(propose(queries[waiting], limit), n_rows)
-            found, values = _scored(queries[waiting], found, reconstruct)
-            rows[waiting], scores[waiting] = found[:, :k], values[:, :k]
+        while len(pending):
+            proposed = _fill_missing(propose(queries[pending], limit), n_rows)
+            proposed, values = _score(queries[pending], proposed, reconstruct)
+            rows[pending], scores[pending] = proposed[:, :k], values[:, :k]
             if limit >= min(n_rows, max(k + _SLACK, _MOST_PROPOSED)):
                 break
-            # Where the last place is shared with everything proposed, more may share it.
-            waiting = waiting[values[:, k - 1] == values[:, -1]]
+            # A tie that reaches from place k to the last proposal may go on beyond it.
+            pending = pending[values[:, k - 1] == values[:, -1]]
             limit = min(n_rows, limit * 4)
     return rows, scores
 
 
 def check_vectors(vectors: NDArray[np.generic], *, dim: int) -> None:
     """Refuse vectors of another width or type.
-
-    Args:
-        vectors: What was given.
-        dim: The width expected.
 
     Raises:
         DimensionMismatchError: They are not (n, dim).
@@ -161,17 +148,17 @@ def check_vectors(vectors: NDArray[np.generic], *, dim: int) -> None:
         raise InputError(f"got vectors of type {vectors.dtype}, expected float32: convert them")
 
 
-def _filled(rows: IntArray, n_rows: int) -> IntArray:
-    """Put the lowest rows not proposed where an approximate index found too few."""
-    short = np.flatnonzero((rows < 0).any(axis=1))
-    for at in short:
-        missing = np.flatnonzero(rows[at] < 0)
-        spare = np.setdiff1d(np.arange(min(n_rows, rows.shape[1])), rows[at])
-        rows[at, missing] = spare[: len(missing)]
+def _fill_missing(rows: IntArray, n_rows: int) -> IntArray:
+    """Fill places that an approximate index left empty with the lowest rows not proposed."""
+    incomplete = np.flatnonzero((rows < 0).any(axis=1))
+    for query in incomplete:
+        missing = np.flatnonzero(rows[query] < 0)
+        spare = np.setdiff1d(np.arange(min(n_rows, rows.shape[1])), rows[query])
+        rows[query, missing] = spare[: len(missing)]
     return rows
 
 
-def _scored(
+def _score(
     queries: FloatArray, rows: IntArray, reconstruct: Reconstruct
 ) -> tuple[IntArray, FloatArray]:
     vectors = reconstruct(rows.ravel()).reshape(*rows.shape, -1)  # (n_queries, limit, dim)

@@ -1,4 +1,4 @@
-"""The FAISS index: how vectors are laid out in a file, built and searched."""
+"""The FAISS index: kinds of vector storage, building and searching."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ VECTOR_KINDS: tuple[VectorKind, ...] = get_args(VectorKind)
 _SEED = 20240801
 _TRAINING_ROWS = 65536
 _ADDED_ROWS = 65536
-# Fewer rows than this cannot train the kind, and searching them exactly is as fast.
+# Fewer rows than this cannot train the kind, and exact search of them is as fast.
 _LEAST_ROWS: dict[VectorKind, int] = {
     "exact": 0,
     "sq8": 256,
@@ -33,7 +33,7 @@ _OPQ_ROUNDS = 10
 _HNSW_LINKS = 32
 _HNSW_CONSTRUCTION = 200
 _HNSW_SEARCH = 256
-# In sequence: newer releases map every kind of index, older ones only inverted lists.
+# The first flag that faiss has: newer releases map every kind of index, older only inverted lists.
 _MAP_FLAGS = ("IO_FLAG_MMAP_IFC", "IO_FLAG_MMAP")
 
 
@@ -50,12 +50,6 @@ class FaissIndex:
     @classmethod
     def open(cls, path: Path) -> "FaissIndex":
         """Map an index that was built.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The index.
 
         Raises:
             BundleCorruptError: The file is missing or is not such an index.
@@ -86,7 +80,7 @@ class FaissIndex:
 
         Returns:
             Rows, int64, and scores, float32, both (n_queries, min(top_k, n_rows)), best first,
-            ties by row. Scores are inner products with the vectors as the index keeps them.
+            ties by row. Scores are inner products with the stored, perhaps quantised, vectors.
 
         Raises:
             DimensionMismatchError: The queries have another width.
@@ -102,14 +96,7 @@ class FaissIndex:
         )
 
     def reconstruct(self, rows: IntArray) -> FloatArray:
-        """Return the vectors of rows as the index keeps them.
-
-        Args:
-            rows: Int64, (n,).
-
-        Returns:
-            Float32, (n, dim); quantised indexes return approximations.
-        """
+        """Return the stored vectors of rows: float32, (n, dim), approximate where quantised."""
         if not len(rows):
             return np.empty((0, self.dim), dtype=np.float32)
         vectors: FloatArray = self._index.reconstruct_batch(np.ascontiguousarray(rows))
@@ -121,15 +108,7 @@ class FaissIndex:
 
 
 def trainable_kind(kind: VectorKind, *, n_rows: int) -> VectorKind:
-    """Return the kind that so many rows can be kept in.
-
-    Args:
-        kind: The kind asked for.
-        n_rows: Rows there are.
-
-    Returns:
-        The kind itself, or "exact" where there are too few rows to train it.
-    """
+    """Return the kind, or "exact" where there are too few rows to train it."""
     return kind if n_rows >= _LEAST_ROWS[kind] else "exact"
 
 
@@ -145,9 +124,7 @@ def write_faiss(
 
     Args:
         vectors: Float32, (n_rows, dim); may be memory-mapped.
-        path: The file.
-        kind: How the vectors are kept.
-        opq: Rotate them first so that product quantisation loses less (Ge et al. 2013).
+        opq: Rotate vectors first, so that product quantisation loses less (Ge et al. 2013).
         progress: Called with the number of rows added so far.
 
     Raises:
@@ -157,8 +134,8 @@ def write_faiss(
     index = _empty(kind, dim=vectors.shape[1], n_rows=len(vectors), opq=opq)
     threads = faiss.omp_get_max_threads()
     try:
-        # K-means of a few dimensions spends more on waking threads than on work, and links of
-        # HNSW would depend on which thread came first.
+        # K-means of a few dimensions spends more on waking threads than on work, and the links
+        # of HNSW depend on the order of threads.
         faiss.omp_set_num_threads(1)
         if not index.is_trained:
             index.train(_sample(vectors))
@@ -199,7 +176,7 @@ def _empty(kind: VectorKind, *, dim: int, n_rows: int, opq: bool) -> faiss.Index
 
 
 def _empty_ivf(dim: int, n_rows: int) -> faiss.Index:
-    # About 39 training rows a list is what k-means needs; a sixteenth of the lists is probed.
+    # K-means needs about 39 training rows per list; a search probes a sixteenth of the lists.
     lists = max(1, min(int(4 * math.sqrt(n_rows)), min(n_rows, _TRAINING_ROWS) // 39))
     quantizer = faiss.IndexFlatIP(dim)
     index = faiss.IndexIVFFlat(quantizer, dim, lists, faiss.METRIC_INNER_PRODUCT)
@@ -218,7 +195,7 @@ def _empty_pq(dim: int, *, parts: int, opq: bool) -> faiss.Index:
         )
     index = faiss.IndexPQ(dim, parts, 8, faiss.METRIC_INNER_PRODUCT)
     index.pq.cp.seed = _SEED
-    # Small knowledge bases are quantised on purpose; the receipt says what that costs.
+    # Small knowledge bases are quantised on purpose; the recall receipt states the loss.
     index.pq.cp.min_points_per_centroid = 1
     if not opq:
         return index

@@ -1,25 +1,21 @@
-"""The place of vectors in a knowledge index of records that are all given to every window."""
+"""The vector index of a knowledge index without vectors, all of whose records are candidates."""
 
 from relik.errors import BundleError
 from relik.types import FloatArray, IntArray
 
 NO_VECTORS = "none"
-"""What the manifest of such an index says of its vectors."""
+"""The manifest's value for the kind of vectors of such an index."""
 
 
 class NoVectors:
-    """Rows without vectors: there is nothing to search by.
-
-    Args:
-        n_rows: How many rows there are.
-    """
+    """Rows without vectors, which cannot be searched."""
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
 
     @property
     def dim(self) -> int:
-        """Width of the vectors: none."""
+        """Width of the vectors: 0."""
         return 0
 
     def __len__(self) -> int:
@@ -29,28 +25,22 @@ class NoVectors:
     def search(self, queries: FloatArray, *, top_k: int) -> tuple[IntArray, FloatArray]:
         """Refuse to search.
 
-        Args:
-            queries: Any.
-            top_k: Any.
-
         Raises:
             BundleError: Always.
         """
         raise BundleError(
-            f"got {len(queries)} queries for the best {top_k} of {self._n_rows} records that have "
-            "no vectors: give all of them, or build the index with an encoder"
+            f"got {len(queries)} queries for the best {top_k} of {self._n_rows} records, expected "
+            "none, since the index has no vectors: propose all records, or build the index with "
+            "an encoder"
         )
 
     def reconstruct(self, rows: IntArray) -> FloatArray:
-        """Refuse to give vectors.
-
-        Args:
-            rows: Int64, (n,).
+        """Refuse to return vectors.
 
         Raises:
             BundleError: Always.
         """
         raise BundleError(
-            f"got a request for the vectors of {len(rows)} records that have none: build the index "
-            "with an encoder"
+            f"got {len(rows)} rows, expected none, since the index has no vectors: build it with "
+            "an encoder"
         )

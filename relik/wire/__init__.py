@@ -1,1 +1,1 @@
-"""The JSON shape of annotated documents."""
+"""The wire format of annotated documents."""

@@ -1,4 +1,4 @@
-"""The JSON shape of an annotated document, one for the server and for `relik annotate --json`."""
+"""The JSON object of an annotated document, for the server and for `relik annotate --json`."""
 
 from collections.abc import Callable
 
@@ -15,17 +15,10 @@ def document_to_wire(
     relation: Callable[[str], Relation | None],
     explain: bool = False,
 ) -> dict[str, object]:
-    """Turn an annotation into a document object of the wire format.
+    """Return the document object of an annotation.
 
-    Names come from the knowledge base at the time of the call. A NIL span, and an id that the
-    knowledge base no longer has, get the name null.
-
-    Args:
-        annotation: The answer for one document.
-        text: `Document.text` of that document.
-        entity: Finds an entity by its id.
-        relation: Finds a relation by its id.
-        explain: Add `description` and `candidates` to each span.
+    Names come from the knowledge base at the time of the call. A NIL span, and an id that is no
+    longer in the knowledge base, get the name null.
 
     Returns:
         `id`, `spans`, `triples` and `coverage`, of JSON types only. `subject` and `object` of

@@ -166,7 +166,7 @@ def announce(console: Console, served: Served, *, url: str, seconds: float) -> N
     stages = served.stages
     console.print(
         f"[bold green]ready[/] in {seconds:.1f} s: {escape(stages.model)}, knowledge base "
-        f"{escape(stages.kb_version)}, {served.n_entities:,} entities, "
+        f"{escape(stages.view.version)}, {served.n_entities:,} entities, "
         f"{served.n_relations:,} relations",
         highlight=False,
         emoji=False,

@@ -233,9 +233,9 @@ def test_the_encoder_alone_ranks_by_cosine(
     )
     # B has the names too, and they stand in these texts.
     assert report["a"]["recall_at"]["1"] < report["b"]["recall_at"]["1"]
-    dense = tiny_bundle.config.retriever.dense_only()
+    dense = tiny_bundle.config.retriever.dense_only().fusion
     assert (dense.dense_weight, dense.exact_weight, dense.popularity_weight) == (
-        tiny_bundle.config.retriever.dense_weight,
+        tiny_bundle.config.retriever.fusion.dense_weight,
         0.0,
         0.0,
     )

@@ -4,9 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.config import ReaderConfig
-from relik.document.consistency import best_relations, best_values, refined, without_loops
+from relik.config import PipelineConfig, ReaderConfig, RulesConfig
+from relik.document.consistency import best_relations, refined, without_loops
 from relik.errors import ConfigError
+from relik.reader.rules.functional import best_values
 from relik.testing import FakeKnowledgeBase
 from relik.types import Annotation, Coverage, Entity, EntitySpan, Span, Triple
 
@@ -196,13 +197,18 @@ def test_a_country_keeps_its_relation_where_the_district_takes_the_other() -> No
         [("Pune", None), ("Maharashtra", "Q2"), ("India", "Q3")],
         [(0, "P131", 1, 0.9), (0, "P131", 2, 0.8), (0, "P17", 2, 0.7)],
     )
-    config = ReaderConfig(relations_per_pair=1, functional=("P131",))
-    assert told(refined(found, text, kb=KB, config=config)) == [(0, "P131", 1), (0, "P17", 2)]
+    config = PipelineConfig(
+        reader=ReaderConfig(relations_per_pair=1), rules=RulesConfig(functional=("P131",))
+    )
+    assert told(refined(found, text, kb=KB, config=config)) == [
+        (0, "P131", 1),
+        (0, "P17", 2),
+    ]
 
 
 def test_functional_relations_are_ids() -> None:
     with pytest.raises(ConfigError, match=r"inverse_functional .*131.*strings"):
-        ReaderConfig(inverse_functional=("P150", 131))  # type: ignore[arg-type]
+        RulesConfig(inverse_functional=("P150", 131))  # type: ignore[arg-type]
 
 
 TRIPLES = st.lists(
@@ -229,8 +235,9 @@ def test_refining_drops_triples_alone_and_once(
     text = "Hattalkhindi, Maharashtra, Pune, person"
     surfaces = text.split(", ")
     found = annotation(text, list(zip(surfaces, ids, strict=True)), triples)
-    config = ReaderConfig(
-        relations_per_pair=most, functional=functional, inverse_functional=inverse
+    config = PipelineConfig(
+        reader=ReaderConfig(relations_per_pair=most),
+        rules=RulesConfig(functional=functional, inverse_functional=inverse),
     )
     once = refined(found, text, kb=KB, config=config)
     assert once.spans == found.spans

@@ -9,9 +9,10 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig
 from relik.document.mention_reading import read_free
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.reader import TransformerReader
-from relik.retriever.hybrid import HybridRetriever
+from relik.retriever.window_retriever import WindowRetriever
 from relik.testing import HashEncoder
 from relik.types import (
     AnnotateOptions,
@@ -41,6 +42,10 @@ def kb(tmp_path_factory: pytest.TempPathFactory) -> KnowledgeBase:
     return KnowledgeBase.open(folder / "kb")
 
 
+def _view(kb: KnowledgeBase) -> KnowledgeView:
+    return KnowledgeView(entities=kb, relations=kb)
+
+
 class Reader(TransformerReader):
     """Finds the same mentions each time, and links what has the name of a candidate."""
 
@@ -53,6 +58,7 @@ class Reader(TransformerReader):
         self,
         windows: Sequence[Window],
         candidates: Sequence[WindowCandidates],
+        view: KnowledgeView,
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
@@ -68,6 +74,7 @@ class Reader(TransformerReader):
         windows: Sequence[Window],
         candidates: Sequence[WindowCandidates],
         mentions: Sequence[Sequence[Span]],
+        view: KnowledgeView,
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
@@ -107,7 +114,7 @@ def _read(
     ]
     candidates = [found for _, found in asked]
     config = ReaderConfig(threshold=least, look_again=True)
-    told = read_free(reader, kb, windows, candidates, config=config, options=OPTIONS)
+    told = read_free(reader, _view(kb), windows, candidates, config=config, options=OPTIONS)
     assert [one.window for one in told] == windows
     del reader.windows[: len(windows)]  # what is left was read again
     return [[span.entity_id for span in one.spans] for one in told]
@@ -163,17 +170,13 @@ def test_a_pipeline_looks_again_where_it_is_told_to(
     kb: KnowledgeBase, look_again: bool, types: tuple[str, ...], told: str | None
 ) -> None:
     """Candidates of some types alone were asked for, and a name may be of another."""
-    retriever = HybridRetriever(HashEncoder(8), kb, RetrieverConfig())
-    parts = PipelineParts(
-        entity_retriever=retriever,
-        relation_retriever=retriever,
-        reader=Reader(kb, "paris"),
-        entities=kb,
-        relations=kb,
-    )
+    retriever = WindowRetriever(HashEncoder(8), RetrieverConfig())
+    parts = PipelineParts(retriever=retriever, reader=Reader(kb, "paris"))
     config = PipelineConfig(reader=ReaderConfig(look_again=look_again, threshold=0.5))
     text = "in paris"
     window = Window(doc_id="d", index=0, span=Span(FIRST, FIRST + len(text)), text=text)
     options = AnnotateOptions(types=types)
-    (read,) = Pipeline(parts, config).read([window], [_candidates("a", "b")], options=options)
+    (read,) = Pipeline(parts, config, _view(kb)).read(
+        [window], [_candidates("a", "b")], options=options
+    )
     assert [span.entity_id for span in read.spans] == [told]

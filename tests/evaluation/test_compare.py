@@ -112,6 +112,6 @@ def test_a_p_value_says_no_more_than_its_resamples_can() -> None:
     found = {"delta": 0.1, "ci95": [0.0, 0.2], "p": 0.0}
     (nested,) = differences({"with_nil": {"f1": found}})
     assert nested.name == "with_nil f1"
-    assert nested.told_p(1000) == "< 0.002"
+    assert nested.p_text(1000) == "< 0.002"
     (sure,) = differences({"f1": found | {"p": 0.5}})
-    assert sure.told_p(1000) == "0.500"
+    assert sure.p_text(1000) == "0.500"

@@ -7,9 +7,9 @@ from relik.errors import ConfigError
 from relik.evaluation.metrics import (
     Bootstrap,
     Counts,
+    bootstrap_p_value,
     precision_recall_f1,
     resampled_sums,
-    sign_flips,
 )
 
 
@@ -55,7 +55,7 @@ def test_no_documents_sum_to_nothing() -> None:
 def test_p_is_twice_the_share_of_resamples_without_the_sign(
     observed: float, drawn: list[float], p: float
 ) -> None:
-    assert sign_flips(observed, np.array(drawn)) == p
+    assert bootstrap_p_value(observed, np.array(drawn)) == p
 
 
 @pytest.mark.parametrize("settings", [{"resamples": 0}, {"seed": -1}])

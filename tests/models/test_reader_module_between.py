@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 torch = pytest.importorskip("torch")
 
 from relik.models.head_sizes import HeadConfig  # noqa: E402
-from relik.models.reader_module import Between, _maxima  # noqa: E402 - needs torch
+from relik.models.reader_module import Between, _range_maxima  # noqa: E402 - needs torch
 
 D, WIDTH = 6, 4
 
@@ -38,7 +38,7 @@ def test_two_look_ups_give_the_maximum_of_any_range(data: st.DataObject, n: int,
     length = data.draw(st.integers(1, n - begin))
     tokens = _hidden(2, n, seed)
     one = [torch.tensor([value]) for value in (1, begin, length)]
-    found = _maxima(tokens, *one)
+    found = _range_maxima(tokens, *one)
     assert torch.equal(found[0], tokens[1, begin : begin + length].max(dim=0).values)
 
 

@@ -2,17 +2,19 @@
 
 import json
 import shutil
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from relik.bundle import Bundle
-from relik.config import CalibrationConfig, ReaderConfig
+from relik.config import CalibrationConfig, ReaderConfig, RulesConfig
 from relik.errors import BundleCorruptError, BundleError, ConfigError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import KIND
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.manifest import read_manifest, write_manifest
 from relik.reader.open_reader import open_reader
@@ -28,6 +30,7 @@ from relik.types import (
 
 ALL = AnnotateOptions(threshold=0.0, relation_threshold=0.0)
 TEXT = "Ada Lovelace was born in Paris, the capital of France."
+_RULES = {each.name for each in fields(RulesConfig)}
 
 
 @pytest.fixture(scope="module")
@@ -36,28 +39,61 @@ def knowledge(tiny_bundle: Bundle) -> tuple[KnowledgeBase, KnowledgeBase]:
     return KnowledgeBase.open(folders[0]), KnowledgeBase.open(folders[1])
 
 
+Knowledge = tuple[KnowledgeBase, KnowledgeBase]
+
+
+class OverView:
+    """A reader over one view."""
+
+    def __init__(self, reader: TransformerReader, knowledge: Knowledge) -> None:
+        self._reader = reader
+        self._view = KnowledgeView(entities=knowledge[0], relations=knowledge[1])
+        self.count_text_tokens = reader.count_text_tokens
+
+    def read(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        return self._reader.read(windows, candidates, self._view, options=options)
+
+    def link(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions,
+    ) -> list[WindowAnnotation]:
+        return self._reader.link(windows, candidates, mentions, self._view, options=options)
+
+
 def _open(
     bundle: Bundle,
-    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+    knowledge: Knowledge,
     *,
     backend: str = "onnx",
     path: Path | None = None,
     **settings: object,
-) -> TransformerReader:
+) -> OverView:
+    of_rules = {name: settings.pop(name) for name in list(settings) if name in _RULES}
     reader = replace(bundle.config.reader, **settings)  # type: ignore[arg-type]  # as named
-    return open_reader(
-        path or bundle.path,
-        backend=backend,
-        config=replace(bundle.config, reader=reader),
-        tokenizer=bundle.tokenizer(),
-        knowledge=knowledge,
+    rules = replace(bundle.config.rules, **of_rules)  # type: ignore[arg-type]  # as named
+    return OverView(
+        open_reader(
+            path or bundle.path,
+            backend=backend,
+            config=replace(bundle.config, reader=reader, rules=rules),
+            tokenizer=bundle.tokenizer(),
+        ),
+        knowledge,
     )
 
 
 @pytest.fixture(scope="module")
-def reader(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
-) -> TransformerReader:
+def reader(tiny_bundle: Bundle, knowledge: Knowledge) -> OverView:
     return _open(tiny_bundle, knowledge)
 
 
@@ -77,7 +113,7 @@ BOTH = WindowCandidates(entities=_list("Q1", "Q4", "Q2"), relations=_list("P1", 
 
 
 def _read(
-    reader: TransformerReader,
+    reader: OverView,
     text: str = TEXT,
     candidates: WindowCandidates = BOTH,
     options: AnnotateOptions = ALL,
@@ -97,7 +133,7 @@ def _assert_alike(one: WindowAnnotation, other: WindowAnnotation) -> None:
     assert ends[0] == ends[1]
 
 
-def test_spans_are_words_of_the_text_in_order(reader: TransformerReader) -> None:
+def test_spans_are_words_of_the_text_in_order(reader: OverView) -> None:
     found = _read(reader)
     assert found.spans
     for one in found.spans:
@@ -109,7 +145,7 @@ def test_spans_are_words_of_the_text_in_order(reader: TransformerReader) -> None
     assert not any(a.overlaps(b) for a in spans for b in spans if a is not b)
 
 
-def test_spans_begin_and_end_with_whole_words(reader: TransformerReader) -> None:
+def test_spans_begin_and_end_with_whole_words(reader: OverView) -> None:
     text = "citys Adas and writers Pariss rivers borns"  # each but one of two tokens
     found = _read(reader, text)
     assert found.spans
@@ -118,7 +154,7 @@ def test_spans_begin_and_end_with_whole_words(reader: TransformerReader) -> None
         assert not around.strip()
 
 
-def test_triples_join_two_spans_that_are_there(reader: TransformerReader) -> None:
+def test_triples_join_two_spans_that_are_there(reader: OverView) -> None:
     found = _read(reader)
     spans = {one.span for one in found.spans}
     assert found.triples
@@ -129,13 +165,13 @@ def test_triples_join_two_spans_that_are_there(reader: TransformerReader) -> Non
         assert 0 <= triple.score <= 1
 
 
-def test_offsets_are_those_of_the_document(reader: TransformerReader) -> None:
+def test_offsets_are_those_of_the_document(reader: OverView) -> None:
     here = _read(reader)
     (there,) = reader.read([_window(TEXT, start=1000)], [BOTH], options=ALL)
     assert [one.span.start + 1000 for one in here.spans] == [s.span.start for s in there.spans]
 
 
-def test_a_window_is_read_alike_alone_and_among_others(reader: TransformerReader) -> None:
+def test_a_window_is_read_alike_alone_and_among_others(reader: OverView) -> None:
     texts = [TEXT, "Paris", "", "Berlin and the bank of the river, Paris Hilton.", "a b c", TEXT]
     few = WindowCandidates(entities=_list("Q5"))
     candidates = [BOTH, few, BOTH, BOTH, WindowCandidates(), few]
@@ -144,28 +180,28 @@ def test_a_window_is_read_alike_alone_and_among_others(reader: TransformerReader
         _assert_alike(found, _read(reader, text, proposed))
 
 
-def test_no_windows_give_no_annotations(reader: TransformerReader) -> None:
+def test_no_windows_give_no_annotations(reader: OverView) -> None:
     assert reader.read([], [], options=ALL) == []
 
 
 @pytest.mark.parametrize("text", ["", " \n ", "\u200b"])
-def test_a_window_without_words_has_no_spans(reader: TransformerReader, text: str) -> None:
+def test_a_window_without_words_has_no_spans(reader: OverView, text: str) -> None:
     found = _read(reader, text)
     assert (found.spans, found.triples) == ((), ())
 
 
-def test_without_candidates_every_mention_is_of_nothing_known(reader: TransformerReader) -> None:
+def test_without_candidates_every_mention_is_of_nothing_known(reader: OverView) -> None:
     found = _read(reader, candidates=WindowCandidates())
     assert found.spans
     assert {one.entity_id for one in found.spans} == {None}
     assert found.triples == ()
 
 
-def test_triples_are_only_read_where_asked_for(reader: TransformerReader) -> None:
+def test_triples_are_only_read_where_asked_for(reader: OverView) -> None:
     assert _read(reader, options=replace(ALL, relations=False)).triples == ()
 
 
-def test_a_threshold_drops_exactly_what_is_below_it(reader: TransformerReader) -> None:
+def test_a_threshold_drops_exactly_what_is_below_it(reader: OverView) -> None:
     everything = _read(reader)
     scores = sorted(one.score for one in everything.spans)
     for least in (scores[0], scores[len(scores) // 2], scores[-1]):
@@ -182,30 +218,32 @@ def test_a_threshold_drops_exactly_what_is_below_it(reader: TransformerReader) -
         }
 
 
-def test_a_triple_just_below_the_threshold_is_dropped(reader: TransformerReader) -> None:
+def test_a_triple_just_below_the_threshold_is_dropped(reader: OverView) -> None:
     for triple in _read(reader).triples:
         least = float(np.nextafter(triple.score, 1))
         options = replace(ALL, relation_threshold=least)
         assert all(found.score >= least for found in _read(reader, options=options).triples)
 
 
-def test_nothing_is_certain(reader: TransformerReader) -> None:
+def test_nothing_is_certain(reader: OverView) -> None:
     found = _read(reader, options=AnnotateOptions(threshold=1.0, relation_threshold=1.0))
     assert (found.spans, found.triples) == ((), ())
 
 
 def test_calibration_changes_scores_and_not_what_is_best(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+    tiny_bundle: Bundle, knowledge: Knowledge, reader: OverView
 ) -> None:
     calibration = CalibrationConfig(
         span_scale=0.5, span_shift=1.0, triple_scale=2.0, triple_shift=-1.0
     )
-    changed = open_reader(
-        tiny_bundle.path,
-        backend="onnx",
-        config=replace(tiny_bundle.config, calibration=calibration),
-        tokenizer=tiny_bundle.tokenizer(),
-        knowledge=knowledge,
+    changed = OverView(
+        open_reader(
+            tiny_bundle.path,
+            backend="onnx",
+            config=replace(tiny_bundle.config, calibration=calibration),
+            tokenizer=tiny_bundle.tokenizer(),
+        ),
+        knowledge,
     )
     plain, scaled = _read(reader), _read(changed)
     assert [(s.span, s.entity_id) for s in plain.spans] == [
@@ -220,14 +258,16 @@ def test_calibration_changes_scores_and_not_what_is_best(
 
 
 def test_triples_of_doubtful_ends_are_doubtful_where_ends_count(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+    tiny_bundle: Bundle, knowledge: Knowledge, reader: OverView
 ) -> None:
-    changed = open_reader(
-        tiny_bundle.path,
-        backend="onnx",
-        config=replace(tiny_bundle.config, calibration=CalibrationConfig(triple_ends=2.0)),
-        tokenizer=tiny_bundle.tokenizer(),
-        knowledge=knowledge,
+    changed = OverView(
+        open_reader(
+            tiny_bundle.path,
+            backend="onnx",
+            config=replace(tiny_bundle.config, calibration=CalibrationConfig(triple_ends=2.0)),
+            tokenizer=tiny_bundle.tokenizer(),
+        ),
+        knowledge,
     )
     plain, weighed = _read(reader), _read(changed)
     assert plain.spans == weighed.spans
@@ -247,7 +287,7 @@ def test_triples_of_doubtful_ends_are_doubtful_where_ends_count(
 
 
 def test_triples_between_two_sentences_are_doubtful_where_that_counts(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], reader: TransformerReader
+    tiny_bundle: Bundle, knowledge: Knowledge, reader: OverView
 ) -> None:
     changed = _open(tiny_bundle, knowledge, apart_weight=1.5)
     text = "Ada Lovelace lived. Paris is the capital of France."
@@ -271,10 +311,10 @@ def test_triples_between_two_sentences_are_doubtful_where_that_counts(
 
 def test_a_weight_of_two_sentences_is_not_negative() -> None:
     with pytest.raises(ConfigError, match=r"got apart_weight -1\.0, expected at least 0"):
-        ReaderConfig(apart_weight=-1.0)
+        RulesConfig(apart_weight=-1.0)
 
 
-def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> None:
+def test_explained_spans_name_what_was_weighed(reader: OverView) -> None:
     found = _read(reader, options=replace(ALL, explain=True))
     for one in found.spans:
         assert {c.entity_id for c in one.candidates} == {"Q1", "Q4", "Q2"}
@@ -286,7 +326,7 @@ def test_explained_spans_name_what_was_weighed(reader: TransformerReader) -> Non
     assert all(one.candidates == () for one in _read(reader).spans)
 
 
-def test_given_mentions_come_back_exactly(reader: TransformerReader) -> None:
+def test_given_mentions_come_back_exactly(reader: OverView) -> None:
     given = [Span(110, 113), Span(100, 112 - 3), Span(125, 130)]
     (found,) = reader.link([_window(TEXT, start=100)], [BOTH], [given], options=ALL)
     assert [one.span for one in found.spans] == given
@@ -294,7 +334,7 @@ def test_given_mentions_come_back_exactly(reader: TransformerReader) -> None:
 
 
 def test_a_given_mention_may_be_nothing_known_only_where_asked(
-    reader: TransformerReader,
+    reader: OverView,
 ) -> None:
     given = [[Span(k, k + 1) for k in range(len(TEXT))]]
     windows = [_window(TEXT)]
@@ -306,19 +346,19 @@ def test_a_given_mention_may_be_nothing_known_only_where_asked(
     assert all(one.entity_id is None for one in none.spans)
 
 
-def test_a_window_too_long_to_read_is_refused(reader: TransformerReader) -> None:
+def test_a_window_too_long_to_read_is_refused(reader: OverView) -> None:
     with pytest.raises(ConfigError, match="60 tokens of text"):
         _read(reader, "a " * 60)
     assert reader.count_text_tokens(["a " * 60, ""]) == [60, 0]
 
 
-def test_a_candidate_of_another_knowledge_base_is_refused(reader: TransformerReader) -> None:
+def test_a_candidate_of_another_knowledge_base_is_refused(reader: OverView) -> None:
     with pytest.raises(BundleError, match="'Q404' is not in the knowledge base"):
         _read(reader, candidates=WindowCandidates(entities=_list("Q404")))
 
 
 def test_no_more_spans_are_kept_than_the_settings_say(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+    tiny_bundle: Bundle, knowledge: Knowledge
 ) -> None:
     few = _open(tiny_bundle, knowledge, max_spans=2)
     assert len(_read(few).spans) == 2
@@ -326,8 +366,8 @@ def test_no_more_spans_are_kept_than_the_settings_say(
 
 def test_both_backends_read_alike(
     tiny_bundle: Bundle,
-    knowledge: tuple[KnowledgeBase, KnowledgeBase],
-    reader: TransformerReader,
+    knowledge: Knowledge,
+    reader: OverView,
 ) -> None:
     pytest.importorskip("torch")
     pytest.importorskip("transformers")
@@ -335,7 +375,7 @@ def test_both_backends_read_alike(
 
 
 def test_rows_longer_than_the_positions_are_refused(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+    tiny_bundle: Bundle, knowledge: Knowledge
 ) -> None:
     with pytest.raises(ConfigError, match="max_tokens 512, expected at most 48"):
         _open(tiny_bundle, knowledge, max_tokens=ReaderConfig().max_tokens)
@@ -344,7 +384,7 @@ def test_rows_longer_than_the_positions_are_refused(
 @pytest.mark.parametrize("content", [None, "[]", "{}", '{"markers": {}}', "not json"])
 def test_broken_settings_are_named(
     tiny_bundle: Bundle,
-    knowledge: tuple[KnowledgeBase, KnowledgeBase],
+    knowledge: Knowledge,
     tmp_path: Path,
     content: str | None,
 ) -> None:
@@ -356,7 +396,7 @@ def test_broken_settings_are_named(
 
 
 def test_markers_that_do_not_fit_the_settings_are_refused(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], tmp_path: Path
+    tiny_bundle: Bundle, knowledge: Knowledge, tmp_path: Path
 ) -> None:
     for name in (LAYOUT.reader, "shared"):
         shutil.copytree(tiny_bundle.path / name, tmp_path / name)
@@ -369,7 +409,7 @@ def test_markers_that_do_not_fit_the_settings_are_refused(
 
 
 def test_names_weigh_more_for_given_mentions_where_the_index_counted_them(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase], tmp_path: Path
+    tiny_bundle: Bundle, knowledge: Knowledge, tmp_path: Path
 ) -> None:
     shutil.copytree(tiny_bundle.path / LAYOUT.entities, tmp_path / "counted")
     fields = read_manifest(tmp_path / "counted").fields
@@ -378,7 +418,7 @@ def test_names_weigh_more_for_given_mentions_where_the_index_counted_them(
     start = TEXT.index("Paris")
     paris = [Span(start, start + 5)]
 
-    def scores(kb: tuple[KnowledgeBase, KnowledgeBase], **settings: float) -> list[float]:
+    def scores(kb: Knowledge, **settings: float) -> list[float]:
         reader = _open(tiny_bundle, kb, prior_weight=1.0, **settings)
         (found,) = reader.link([_window(TEXT)], [BOTH], [paris], options=replace(ALL, explain=True))
         return [one.score for one in found.spans[0].candidates]
@@ -389,7 +429,7 @@ def test_names_weigh_more_for_given_mentions_where_the_index_counted_them(
 
 
 def test_what_has_no_type_is_no_mention_where_nil_is_dropped(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+    tiny_bundle: Bundle, knowledge: Knowledge
 ) -> None:
     # Everything is linked to nothing, then nothing is.
     for weight, kept in ((50.0, False), (-50.0, True)):
@@ -403,7 +443,7 @@ def test_what_has_no_type_is_no_mention_where_nil_is_dropped(
 
 
 def test_what_has_the_name_of_no_candidate_is_more_likely_linked_to_nothing(
-    tiny_bundle: Bundle, knowledge: tuple[KnowledgeBase, KnowledgeBase]
+    tiny_bundle: Bundle, knowledge: Knowledge
 ) -> None:
     born, paris = TEXT.index("born"), TEXT.index("Paris")
     given = [Span(born, born + 4), Span(paris, paris + 5)]

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from fastapi.testclient import TestClient
 
-from relik.testing import FakePipeline
+from relik.testing import FakePipeline, FakeView
 from relik.types import (
     AnnotateOptions,
     Annotation,
@@ -22,7 +22,7 @@ from relik.types import (
     WindowCandidates,
 )
 from relik_serve.app import create_app
-from relik_serve.batching.pipeline_steps import Served, Stages
+from relik_serve.batching.pipeline_steps import AnyStages, Served
 from relik_serve.settings import Settings
 
 OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -31,7 +31,7 @@ OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 class FakeGiven:
     """The same with mentions from the caller: each means the entity it spells, if proposed."""
 
-    def __init__(self, stages: Stages) -> None:
+    def __init__(self, stages: AnyStages) -> None:
         self._stages = stages
 
     def read(
@@ -41,8 +41,9 @@ class FakeGiven:
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
+        view: FakeView,
     ) -> list[WindowAnnotation]:
-        read = self._stages.read(windows, candidates, options=options)
+        read = self._stages.read(windows, candidates, options=options, view=view)
         return [
             one if own is None else self._linked(one, proposed, own)
             for one, proposed, own in zip(read, candidates, mentions, strict=True)
@@ -55,8 +56,9 @@ class FakeGiven:
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span],
+        view: FakeView,
     ) -> Annotation:
-        merged = self._stages.merge(document, window_annotations, options=options)
+        merged = self._stages.merge(document, window_annotations, options=options, view=view)
         assert {found.span for found in merged.spans} == set(mentions)
         return merged
 
@@ -78,7 +80,7 @@ class FakeGiven:
         return replace(read, spans=tuple(spans), triples=tuple(triples))
 
 
-def served(stages: Stages) -> Served:
+def served(stages: AnyStages) -> Served:
     given = FakeGiven(stages) if type(stages) is FakePipeline else None
     return Served(stages=stages, n_entities=3, n_relations=1, given=given)
 
@@ -89,7 +91,7 @@ def open_client() -> OpenClient:
 
     @asynccontextmanager
     async def opened(
-        stages: Stages | None = None, settings: Settings | None = None
+        stages: AnyStages | None = None, settings: Settings | None = None
     ) -> AsyncIterator[httpx.AsyncClient]:
         chosen = FakePipeline() if stages is None else stages
         warm = threading.Event()

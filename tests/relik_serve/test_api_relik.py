@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from relik.errors import InferenceError
-from relik.testing import FakePipeline
+from relik.testing import FakePipeline, FakeView
 from relik.types import Candidate, Span, WindowCandidates
 from relik_serve.app import create_app
 from relik_serve.batching.model import WARM_UP
@@ -31,34 +31,18 @@ NINE_WORDS = "Ada met two three four five six seven Bob"
 class WithoutTriples(FakePipeline):
     """Its mentions are not related, so that those of nothing known are the ends of nothing."""
 
-    def read(self, windows, candidates, *, options):
-        return super().read(windows, candidates, options=replace(options, relations=False))
+    def read(self, windows, candidates, *, options, view=None):
+        return super().read(
+            windows, candidates, options=replace(options, relations=False), view=view
+        )
 
 
-class Proposing(FakePipeline):
-    """Proposes more than mentions are linked to, relations too, and counts what is looked up."""
+class CountingView(FakeView):
+    """Counts what is looked up."""
 
     def __init__(self):
         super().__init__()
-        self.looked_up = Counter()
-        self.split_texts = []
-
-    def split(self, document):
-        self.split_texts.append(document.text)
-        return super().split(document)
-
-    def retrieve(self, windows, *, options):
-        more = [
-            Candidate(entity_id=name, score=0.5, rank=9, source="dense") for name in ("E:Eve", "Q0")
-        ]
-        related = [
-            Candidate(entity_id=name, score=0.5, rank=rank, source="dense")
-            for rank, name in enumerate(("R:follows", "P0"))
-        ]
-        return [
-            WindowCandidates(entities=(*found.entities, *more), relations=tuple(related))
-            for found in super().retrieve(windows, options=options)
-        ]
+        object.__setattr__(self, "looked_up", Counter())
 
     def entity(self, entity_id):
         self.looked_up[entity_id] += 1
@@ -69,13 +53,39 @@ class Proposing(FakePipeline):
         return super().relation(relation_id)
 
 
+class Proposing(FakePipeline):
+    """Proposes more than mentions are linked to, relations too."""
+
+    def __init__(self):
+        super().__init__()
+        self.view = CountingView()
+        self.split_texts = []
+
+    def split(self, document):
+        self.split_texts.append(document.text)
+        return super().split(document)
+
+    def retrieve(self, windows, *, options, view=None):
+        more = [
+            Candidate(entity_id=name, score=0.5, rank=9, source="dense") for name in ("E:Eve", "Q0")
+        ]
+        related = [
+            Candidate(entity_id=name, score=0.5, rank=rank, source="dense")
+            for rank, name in enumerate(("R:follows", "P0"))
+        ]
+        return [
+            WindowCandidates(entities=(*found.entities, *more), relations=tuple(related))
+            for found in super().retrieve(windows, options=options, view=view)
+        ]
+
+
 class Failing(FakePipeline):
     """Reading fails on a window that says Bang."""
 
-    def read(self, windows, candidates, *, options):
+    def read(self, windows, candidates, *, options, view=None):
         if any("Bang" in window.text for window in windows):
             raise InferenceError("the secret of the failure")
-        return super().read(windows, candidates, options=options)
+        return super().read(windows, candidates, options=options, view=view)
 
 
 def query(**fields: object) -> str:
@@ -234,7 +244,7 @@ def test_a_text_is_split_once_and_a_record_looked_up_once(open_client):
     assert [len(answer["windows"]) for answer in answers] == [2, 2, 1]
     assert [text for text in pipeline.split_texts if text != WARM_UP.text] == texts
     ids = {"E:Ada", "E:Bob", "E:Carl", "E:Eve", "Q0", "R:follows", "P0"}
-    assert pipeline.looked_up == dict.fromkeys(ids, 1)
+    assert pipeline.view.looked_up == dict.fromkeys(ids, 1)
 
 
 def test_there_are_no_candidates_of_what_the_server_does_not_have():
@@ -272,9 +282,9 @@ def test_options_reach_the_pipeline(open_client):
     seen = []
 
     class Watching(FakePipeline):
-        def read(self, windows, candidates, *, options):
+        def read(self, windows, candidates, *, options, view=None):
             seen.append(options)
-            return super().read(windows, candidates, options=options)
+            return super().read(windows, candidates, options=options, view=view)
 
     fields = {"text": "Ada", "top_k": 3, "relation_threshold": 0.25, "remove_nmes": False}
     assert ask(open_client, Watching(), fields).status_code == 200
@@ -417,10 +427,10 @@ def test_one_failing_text_fails_the_request_and_keeps_its_reason_in_the_log(open
 
 def test_before_the_model_is_warm_and_past_the_deadline_it_says_so(open_client):
     class Slow(FakePipeline):
-        def read(self, windows, candidates, *, options):
+        def read(self, windows, candidates, *, options, view=None):
             if any("Late" in window.text for window in windows):
                 time.sleep(0.3)
-            return super().read(windows, candidates, options=options)
+            return super().read(windows, candidates, options=options, view=view)
 
     late = ask(open_client, Slow(), {"text": "Late"}, Settings(deadline_s=0.05))
     assert late.status_code == 504

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from relik.errors import BundleCorruptError, InferenceError, InputError
-from relik.testing import FakePipeline
+from relik.testing import FakePipeline, FakeView
 from relik_serve.app import create_app
 from relik_serve.batching.pipeline_steps import Served
 from relik_serve.settings import Settings
@@ -23,23 +23,23 @@ class HeldPipeline(FakePipeline):
         self.entered = threading.Event()
         self.let_go = threading.Event()
 
-    def read(self, windows, candidates, *, options):
+    def read(self, windows, candidates, *, options, view=None):
         if self.holds:
             self.entered.set()
             assert self.let_go.wait(10)
-        return super().read(windows, candidates, options=options)
+        return super().read(windows, candidates, options=options, view=view)
 
 
 class FailingPipeline(FakePipeline):
     """Reading fails on a window that says Bang or Wrong."""
 
-    def read(self, windows, candidates, *, options):
+    def read(self, windows, candidates, *, options, view=None):
         text = " ".join(window.text for window in windows)
         if "Bang" in text:
             raise InferenceError("the secret of the failure")
         if "Wrong" in text:
             raise InputError("got Wrong, expected anything else")
-        return super().read(windows, candidates, options=options)
+        return super().read(windows, candidates, options=options, view=view)
 
 
 def client_of(app):
@@ -167,12 +167,15 @@ def test_a_failing_document_takes_no_other_with_it_and_keeps_its_reason_in_the_l
 
 
 def test_a_failure_outside_of_the_model_is_a_problem_without_its_message(open_client, caplog):
-    class Forgetful(FakePipeline):
+    class Forgetful(FakeView):
         def entity(self, entity_id):
             raise RuntimeError("a secret path")
 
+    pipeline = FakePipeline()
+    pipeline.view = Forgetful()
+
     async def scenario():
-        async with open_client(Forgetful()) as client:
+        async with open_client(pipeline) as client:
             return await client.post("/v1/annotate", json=DOCUMENTS)
 
     response = asyncio.run(scenario())

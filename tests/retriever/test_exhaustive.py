@@ -12,10 +12,11 @@ from tokenizers import Tokenizer
 from relik.bundle import Bundle, open_bundle
 from relik.errors import BundleError, ConfigError, InputError
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
-from relik.retriever.exhaustive import GivenRetriever
-from relik.retriever.window_retriever import open_retrievers
+from relik.retriever.exhaustive import ExhaustiveRetriever
+from relik.retriever.window_retriever import open_retriever
 from relik.types import AnnotateOptions, Document, Span, Window
 from relik_index import build_index, verify_index
 
@@ -53,23 +54,27 @@ def schema_bundle(tmp_path: Path, tiny_bundle: Bundle, bert_tokenizer: Tokenizer
 
 
 def test_every_window_gets_all_records_in_the_order_of_their_ids(types: Path) -> None:
-    found = GivenRetriever(KnowledgeBase.open(types)).retrieve([WINDOW, WINDOW], top_k=3)
+    retriever, windows = ExhaustiveRetriever(), [WINDOW, WINDOW]
+    vectors = retriever.encode(windows)
+    found = retriever.retrieve_encoded(windows, vectors, KnowledgeBase.open(types), top_k=3)
     assert [[c.entity_id for c in each] for each in found] == [["Loc", "Org", "Peop"]] * 2
     assert [(c.rank, c.score, c.source) for c in found[0]] == [(k, 1.0, "given") for k in range(3)]
 
 
 def test_fewer_candidates_than_records_are_refused(types: Path) -> None:
     with pytest.raises(InputError, match="got top_k 2, expected at least 3"):
-        GivenRetriever(KnowledgeBase.open(types)).retrieve([WINDOW], top_k=2)
+        ExhaustiveRetriever().retrieve_encoded(
+            [WINDOW], np.zeros((1, 0), dtype=np.float32), KnowledgeBase.open(types), top_k=2
+        )
 
 
 def test_an_index_without_an_encoder_has_no_vectors(types: Path) -> None:
     kb = KnowledgeBase.open(types, verify=True)
     assert (len(kb), kb.dim, kb.record(0).name) == (3, 0, "person")
     assert not (types / "vectors.faiss").exists()
-    with pytest.raises(BundleError, match="have no vectors"):
+    with pytest.raises(BundleError, match="has no vectors"):
         kb.index.search(np.zeros((1, 0), dtype=np.float32), top_k=1)
-    with pytest.raises(BundleError, match="have none"):
+    with pytest.raises(BundleError, match="has no vectors"):
         kb.index.reconstruct(np.zeros(1, dtype=np.int64))
 
 
@@ -120,9 +125,9 @@ def test_relations_cannot_be_searched_where_entities_are_given(
 ) -> None:
     relations = KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)
     with pytest.raises(BundleError, match="relations with vectors beside entities without"):
-        open_retrievers(
+        open_retriever(
             tiny_bundle.path,
             "onnx",
             config=tiny_bundle.config.retriever,
-            knowledge=(KnowledgeBase.open(types), relations),
+            view=KnowledgeView(entities=KnowledgeBase.open(types), relations=relations),
         )

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
-from relik.config import RetrieverConfig
+from relik.config import FusionWeights, RetrieverConfig
 from relik.kb import KnowledgeBase
-from relik.retriever.hybrid import HybridRetriever
+from relik.retriever.hybrid import HybridRetriever, WindowFeatures
 from relik.testing import HashEncoder
-from relik.types import Candidate, Span, Window
+from relik.types import Candidate, FloatArray, Span, Window
 from relik_index import build_index
 
 RECORDS: list[dict[str, object]] = [
@@ -24,7 +24,7 @@ RECORDS: list[dict[str, object]] = [
     {"id": "Q7", "name": "Ada Lovelace", "partials": ["Lovelace"]},
     *({"id": f"R{k}", "name": f"Record {k}"} for k in range(12)),
 ]
-ZERO = RetrieverConfig(
+ZERO = FusionWeights(
     **dict.fromkeys(
         ("dense_weight", "exact_weight", "prior_weight", "partial_weight", "nested_weight"), 0.0
     ),
@@ -35,7 +35,24 @@ ZERO = RetrieverConfig(
     leader_weight=0.0,
 )
 
-Make = Callable[..., HybridRetriever]
+
+class OverBase:
+    """A retriever over one knowledge base."""
+
+    def __init__(self, retriever: HybridRetriever, kb: KnowledgeBase) -> None:
+        self._retriever, self._kb = retriever, kb
+        self.encode = retriever.encode
+
+    def retrieve(self, windows: list[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
+        return self._retriever.retrieve(windows, self._kb, top_k=top_k)
+
+    def features(
+        self, windows: list[Window], vectors: FloatArray, *, top_k: int
+    ) -> list[WindowFeatures]:
+        return self._retriever.features(windows, vectors, self._kb, top_k=top_k)
+
+
+Make = Callable[..., OverBase]
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +72,9 @@ def _built(
 
 @pytest.fixture(scope="module")
 def make(kb: KnowledgeBase) -> Make:
-    def made(config: RetrieverConfig | None = None, *, lexical: bool = True) -> HybridRetriever:
-        return HybridRetriever(HashEncoder(16), kb, config or RetrieverConfig(), lexical=lexical)
+    def made(fusion: FusionWeights | None = None, *, lexical: bool = True) -> OverBase:
+        config = RetrieverConfig(fusion=fusion or FusionWeights())
+        return OverBase(HybridRetriever(HashEncoder(16), config, lexical=lexical), kb)
 
     return made
 
@@ -85,7 +103,7 @@ def test_what_is_named_comes_first_and_says_so(make: Make) -> None:
 
 
 def test_the_common_meaning_of_a_name_comes_before_the_rare_one(make: Make) -> None:
-    config = RetrieverConfig(dense_weight=0.0)
+    config = FusionWeights(dense_weight=0.0)
     (found,) = make(config).retrieve(_windows("in Paris"), top_k=2)
     assert [candidate.entity_id for candidate in found] == ["Q9", "Q2"]
 
@@ -110,8 +128,8 @@ def test_namesakes_make_room_for_another_name(tmp_path: Path, tiny_tokenizer: To
     settings = {"dense_weight": 0.0, "prior_weight": 0.1, "partial_weight": -3.0}
 
     def found(**more: float) -> list[str]:
-        config = RetrieverConfig(**settings, **more)  # type: ignore[arg-type]
-        retriever = HybridRetriever(HashEncoder(16), kb, config)
+        config = RetrieverConfig(fusion=FusionWeights(**settings, **more))
+        retriever = OverBase(HybridRetriever(HashEncoder(16), config), kb)
         return [c.entity_id for c in retriever.retrieve(_windows("Lee and Bob"), top_k=4)[0]]
 
     assert "Q1" not in found()
@@ -143,14 +161,14 @@ def test_ties_are_broken_by_id_even_at_the_border(make: Make, top_k: int) -> Non
 def test_the_border_does_not_ask_the_row(tmp_path: Path, tiny_tokenizer: Tokenizer) -> None:
     records = [{"id": name, "name": "Same"} for name in "dcba"]
     kb = _built(tmp_path, records, tiny_tokenizer)
-    retriever = HybridRetriever(HashEncoder(16), kb, RetrieverConfig())
+    retriever = OverBase(HybridRetriever(HashEncoder(16), RetrieverConfig()), kb)
     (found,) = retriever.retrieve(_windows("Same"), top_k=2)
     assert [candidate.entity_id for candidate in found] == ["a", "b"]
 
 
 def test_no_weight_is_too_large(make: Make) -> None:
     for weight in (1e6, -1e6):
-        config = RetrieverConfig(dense_weight=weight, bias=weight)
+        config = FusionWeights(dense_weight=weight, bias=weight)
         (found,) = make(config).retrieve(_windows("Paris"), top_k=9)
         _check(found, 9)
 

@@ -11,10 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from relik.config import ReaderConfig
+from relik.config import RulesConfig
 from relik.names.normalise import is_joined
-from relik.reader.assemble import Row, text_mask
-from relik.reader.inputs import TextTokens
+from relik.reader.inputs import Row, TextTokens, text_mask
 from relik.types import FloatArray, IntArray
 
 # Queen and Prince are names as well, before which a title case headline puts any word.
@@ -41,7 +40,7 @@ def but_titles(scores: FloatArray, starts: IntArray, row: Row, *, skip: bool) ->
         scores: Float32, (n_starts, n_tokens), of `end_scores`.
         starts: Int64, (n_starts,), positions in the row.
         row: What is read.
-        skip: As `ReaderConfig.skip_titles`; without it all stay as they are.
+        skip: As `RulesConfig.skip_titles`; without it all stay as they are.
 
     Returns:
         Float32, same shape.
@@ -71,7 +70,7 @@ def titles(text: str) -> Iterator[tuple[int, int]]:
             yield found.start(), found.end()
 
 
-def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, config: ReaderConfig) -> FloatArray:
+def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, rules: RulesConfig) -> FloatArray:
     """Take their probability from spans that are an article, an initial or a title by itself.
 
     What they lose no other end gains: an article begins no name.
@@ -80,13 +79,13 @@ def but_bare(scores: FloatArray, starts: IntArray, row: Row, *, config: ReaderCo
         scores: Float32, (n_starts, n_tokens), of `end_scores`.
         starts: Int64, (n_starts,), positions in the row.
         row: What is read.
-        config: `skip_initials` and `skip_titles`; without them all stay as they are.
+        rules: `skip_initials` and `skip_titles`; without them all stay as they are.
 
     Returns:
         Float32, same shape.
     """
-    scores = but_titles(scores, starts, row, skip=config.skip_titles)
-    if not config.skip_initials:
+    scores = but_titles(scores, starts, row, skip=rules.skip_titles)
+    if not rules.skip_initials:
         return scores
     bare = text_mask(bare_letters(row.window.text, row.text), scores.shape[1])
     kept = scores.copy()

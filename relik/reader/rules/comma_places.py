@@ -11,7 +11,7 @@ import numpy as np
 from relik.kb import KnowledgeBase
 from relik.names.normalise import tokenise_surface
 from relik.names.trie import PARTIAL
-from relik.reader.assemble import Row
+from relik.reader.inputs import Row
 from relik.types import FloatArray
 
 MAX_WORDS = 4
@@ -28,7 +28,7 @@ def places_apart(
         kb: Knowledge base of the entities.
         rows: What is read.
         starts: Float32, (n_rows, n_tokens, 2), logits of starts.
-        apart: As `ReaderConfig.places_apart`; without it, and over a list of terms, all stay as
+        apart: As `RulesConfig.places_apart`; without it, and over a list of terms, all stay as
             they are.
 
     Returns:

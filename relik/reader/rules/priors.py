@@ -12,10 +12,13 @@ from typing import Protocol
 
 import numpy as np
 
+from relik.kb import KnowledgeBase
 from relik.names.inflections import place_stems, stems
 from relik.names.normalise import normalise
 from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
 from relik.names.variants import variants
+from relik.reader.decode import NIL_CLASS, ProposedSpan
+from relik.reader.inputs import Row
 from relik.types import FloatArray
 
 FLOOR = 0.01
@@ -138,3 +141,55 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> LogPriors:
     # A known name seldom means something unknown.
     sure = sole and " " in surface and named
     return LogPriors(found, SOLE_NIL_PRIOR if sure else NIL_PRIOR, named)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkWeights:
+    """How evidence beside the text is joined with the reader's link logits.
+
+    Args:
+        prior: Weight of the log priors of surface forms.
+        nil: Added to the logit of NIL.
+        unnamed_nil: Added to it where no candidate has the mention as a name.
+    """
+
+    prior: float
+    nil: float
+    unnamed_nil: float
+
+
+def weigh_links(
+    kb: KnowledgeBase,
+    row: Row,
+    spans: Sequence[ProposedSpan],
+    logits: FloatArray,
+    weights: LinkWeights,
+) -> FloatArray:
+    """Join link logits with what the names of mentions say.
+
+    Args:
+        kb: Knowledge base of the candidates.
+        row: The row.
+        spans: Spans of it.
+        logits: Float32, (n_spans, n_classes), of NONE, NIL and candidates.
+        weights: Weights.
+
+    Returns:
+        Float32, (n_spans, n_classes).
+    """
+    weighed = np.array(logits, dtype=np.float32)
+    weighed[:, NIL_CLASS] += weights.nil
+    if not weights.prior and not weights.unnamed_nil:
+        return weighed
+    n_read = len(row.built.entity_positions) - 2
+    rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
+    known = [-1 if one is None else one for one in rows]
+    for k, span in enumerate(spans):
+        if 1 <= span.start <= span.end <= row.built.n_text:
+            first, last = row.text.starts[span.start - 1], row.text.ends[span.end - 1]
+            priors = log_priors(kb, row.window.text[first:last], known)
+            weighed[k, 2 : 2 + n_read] += weights.prior * priors.of_rows
+            weighed[k, NIL_CLASS] += weights.prior * priors.of_nil
+            if not priors.named:
+                weighed[k, NIL_CLASS] += weights.unnamed_nil
+    return weighed

@@ -15,8 +15,8 @@ import numpy as np
 
 from relik.kb import KnowledgeBase
 from relik.names.gazetteer import likely_terms
-from relik.reader.assemble import Row, place_mention
 from relik.reader.decode import NIL_CLASS, DecodedSpan, start_scores
+from relik.reader.inputs import Row, place_mention
 from relik.types import FloatArray, IntArray, Span
 
 Places: TypeAlias = dict[tuple[int, int], frozenset[int]]

@@ -13,8 +13,8 @@ import numpy as np
 from relik.kb import KnowledgeBase
 from relik.names.normalise import normalise
 from relik.names.trie import PRIMARY
-from relik.reader.assemble import Row
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
+from relik.reader.inputs import Row
 from relik.reader.rules.comma_places import two_places
 
 _ARTICLES = ("a ", "an ", "the ")

@@ -1,90 +1,34 @@
-"""The index of one task: documents and their vectors, in upstream's format."""
+"""The document index of one task in upstream's format: documents and their vectors."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 
-from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError, InputError
+from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError
 from relik.types import FloatArray, IntArray
 from relik.upstream.checkpoint.files import file_within
 from relik.upstream.checkpoint.settings import CONFIG, IndexSettings, Precision, known_values
 from relik.upstream.checkpoint.targets import check_target, read_yaml
-from relik.upstream.index.documents import Document, DocumentStore
+from relik.upstream.index.documents import (
+    Document,
+    DocumentStore,
+    FoundDocument,
+    fit_queries,
+    read_found,
+)
 from relik.upstream.index.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
 
 EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
-
-
-@dataclass(frozen=True, slots=True)
-class FoundDocument:
-    """A document that a query found.
-
-    Args:
-        document: The document.
-        score: Inner product of query and document; any number.
-        row: Its row in the index; two are equal wherever they were found.
-    """
-
-    document: Document
-    score: float
-    row: int = field(compare=False)
-
-
-def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> FloatArray:
-    """Check what is asked of an index, and bring it to the width of its vectors.
-
-    Args:
-        queries: Float32, (n_queries, width).
-        dim: Width of the vectors of the index.
-        top_k: Documents per query.
-        narrow: Let the first dimensions of wider queries count.
-
-    Returns:
-        Float32, (n_queries, dim).
-
-    Raises:
-        DimensionMismatchError: The queries have another width.
-        InputError: `top_k` is less than 1.
-    """
-    if top_k < 1:
-        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or give candidates")
-    width = queries.shape[1] if queries.ndim == 2 else 0
-    if width > dim and narrow:
-        return np.ascontiguousarray(queries[:, :dim])
-    if width != dim:
-        raise DimensionMismatchError(
-            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder "
-            "that the index was built with, or, for an index of the first dimensions of a "
-            "wider encoder, index_kwargs={'matryoshka': True}"
-        )
-    return queries
-
-
-def read_found(
-    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
-) -> list[list[FoundDocument]]:
-    """Read the documents that queries found, each once however many queries found it.
-
-    Args:
-        read: Reads the document of a row.
-        found: Rows and scores of each query.
-
-    Returns:
-        The documents of each query, in the same order.
-    """
-    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
-    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]
 
 
 class DocumentWriter(Protocol):
     """Documents that can be written."""
 
     def save(self, path: Path) -> None:
-        """Write them as JSON Lines, in the order of their rows."""
+        """Write the documents as JSON Lines, in the order of their rows."""
         ...
 
 
@@ -92,13 +36,11 @@ class DocumentIndex:
     """Documents and their vectors, row by row.
 
     Args:
-        documents: The documents.
-        vectors: Their vectors, one a row.
-        matryoshka: Queries may be wider: then their first dimensions count.
-        settings: What `config.yaml` says of how the vectors were made.
+        matryoshka: Use the first dimensions of queries that are wider than the vectors.
+        settings: Content of the index's `config.yaml`.
 
     Raises:
-        BundleCorruptError: There are not as many vectors as documents.
+        BundleCorruptError: The numbers of documents and vectors differ.
     """
 
     def __init__(
@@ -112,7 +54,7 @@ class DocumentIndex:
         if documents.n_rows != len(vectors):
             raise BundleCorruptError(
                 f"got {documents.n_rows} documents and {len(vectors)} vectors, expected one "
-                "vector a document: fetch or build the index again"
+                "vector per document: fetch or build the index again"
             )
         self._vectors = vectors
         self.documents = documents
@@ -130,17 +72,13 @@ class DocumentIndex:
     ) -> "DocumentIndex":
         """Open an index in upstream's format.
 
-        Args:
-            folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
-                `index.faiss`.
-            settings: What the pipeline says of it.
-            device: Where it is searched. A GPU needs the vectors in its memory.
-            precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
-                computes in float32.
+        With `use_faiss` but without `index.faiss`, search is exact, as in the index that upstream
+        builds then.
 
-        Returns:
-            The index. With `use_faiss` and no `index.faiss`, the vectors are searched exactly,
-            which is what the index that upstream builds then does.
+        Args:
+            folder: Has `documents.jsonl`, `embeddings.pt`, and optionally `config.yaml` and
+                `index.faiss`.
+            precision: Precision on a GPU; the CPU keeps that of the file and computes in float32.
 
         Raises:
             BundleError: A file is missing, malformed, or does not fit the others.
@@ -175,7 +113,7 @@ class DocumentIndex:
 
     @property
     def version(self) -> str:
-        """Name of what the documents say: 16 hexadecimal digits."""
+        """Fingerprint of the documents: 16 hexadecimal digits."""
         return self.documents.version
 
     @property
@@ -195,7 +133,7 @@ class DocumentIndex:
         Args:
             queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
             top_k: Documents per query, at least 1.
-            truncate: Let the first dimensions of wider queries count, as upstream does.
+            truncate: Use the first dimensions of wider queries, as upstream does.
 
         Returns:
             For each query at most `top_k` documents, best first, ties by row.
@@ -210,20 +148,7 @@ class DocumentIndex:
     def find(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False
     ) -> list[list[tuple[int, float]]]:
-        """Find the rows of the best documents of each query, and do not read them.
-
-        Args:
-            queries: As for `search`.
-            top_k: As for `search`.
-            truncate: As for `search`.
-
-        Returns:
-            For each query at most `top_k` rows with their scores, best first, ties by row.
-
-        Raises:
-            DimensionMismatchError: The queries have another width.
-            InputError: `top_k` is less than 1.
-        """
+        """Find rows and scores as `search` does, without reading the documents."""
         narrow = truncate or self.matryoshka
         queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
         deleted = set(self.documents.deleted.tolist())
@@ -235,25 +160,11 @@ class DocumentIndex:
         ]
 
     def entity_id(self, row: int) -> str:
-        """Return the id of a document as text, as the server gives it.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            The id. Two documents of one id are one entity, the first of them.
-        """
+        """Return the id of a document as the server returns it: as text."""
         return str(self.documents[row].id)
 
     def row_of(self, entity_id: str) -> int | None:
-        """Find a document by its id as text.
-
-        Args:
-            entity_id: From `entity_id`.
-
-        Returns:
-            Its row, or None.
-        """
+        """Return the lowest row of a document by its id as text, or None."""
         for key in (entity_id, _number(entity_id)):
             row = None if key is None else self.documents.row_of(key)
             if row is not None and self.entity_id(row) == entity_id:
@@ -264,33 +175,26 @@ class DocumentIndex:
         """Append documents with their vectors.
 
         Args:
-            documents: Documents or texts.
-            vectors: Float32, (n_documents, dim), made by the index's encoder.
+            vectors: Float32, (n_documents, dim), from the index's encoder.
 
         Raises:
-            DimensionMismatchError: The vectors are not one of the right width a document.
+            DimensionMismatchError: The vectors have another number or width.
             InputError: The id of a document is taken.
-            BundleError: The index is searched with FAISS.
+            BundleError: The index uses FAISS.
         """
-        given = list(documents)
-        if vectors.shape != (len(given), self.dim):
+        added = list(documents)
+        if vectors.shape != (len(added), self.dim):
             raise DimensionMismatchError(
-                f"got vectors of shape {vectors.shape}, expected ({len(given)}, {self.dim}): "
+                f"got vectors of shape {vectors.shape}, expected ({len(added)}, {self.dim}): "
                 "encode each document with the encoder of the index"
             )
         tensor = self._tensor()
-        self.documents.add(given)
+        self.documents.add(added)
         fresh = torch.from_numpy(np.ascontiguousarray(vectors)).to(tensor)
         self._vectors = TorchVectors(torch.cat([tensor, fresh]))
 
     def delete(self, key: str | int | Document) -> Document:
-        """Take a document out, so that no search finds it.
-
-        Args:
-            key: Its id or text, or the document.
-
-        Returns:
-            What was deleted.
+        """Delete a document, so that no search finds it.
 
         Raises:
             InputError: There is no such document.
@@ -300,11 +204,8 @@ class DocumentIndex:
     def save(self, folder: Path) -> None:
         """Write the index in upstream's format, without the deleted documents.
 
-        Args:
-            folder: Made where it is missing.
-
         Raises:
-            BundleError: The index is searched with FAISS.
+            BundleError: The index uses FAISS.
         """
         tensor = self._tensor().cpu()
         kept = np.setdiff1d(np.arange(len(tensor)), self.documents.deleted)
@@ -314,8 +215,8 @@ class DocumentIndex:
     def _tensor(self) -> torch.Tensor:
         if not isinstance(self._vectors, TorchVectors):
             raise BundleError(
-                "got an index that is searched with FAISS, expected one with its embeddings.pt "
-                "open: open it without use_faiss"
+                "got an index on FAISS, expected one on its embeddings.pt: open it without "
+                "use_faiss"
             )
         return self._vectors.tensor
 
@@ -326,10 +227,7 @@ def write_index(
     """Write an index in upstream's format.
 
     Args:
-        folder: Made where it is missing.
-        documents: Its documents.
-        vectors: (n_documents, dim), in the same order.
-        settings: How the vectors were made: `metadata_fields` and `separator`.
+        vectors: (n_documents, dim), in the order of the documents.
     """
     import yaml
 
@@ -346,13 +244,7 @@ def write_index(
 
 
 def read_index_config(folder: Path) -> dict[str, Any]:
-    """Read what an index in upstream's format says of itself.
-
-    Args:
-        folder: Its folder.
-
-    Returns:
-        Settings by name; none without a `config.yaml`.
+    """Read `config.yaml` of an index in upstream's format; empty if there is none.
 
     Raises:
         BundleCorruptError: The file is not plain YAML.

@@ -33,7 +33,7 @@ from relik_serve.api.schemas import (
 )
 from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
-from relik_serve.batching.pipeline_steps import Stages
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import NotReadyError
 from relik_serve.problems import STATUSES, problem_of, problem_responses
 from relik_serve.settings import Settings
@@ -76,10 +76,11 @@ async def annotate(request: Request) -> Response:
     check_size(
         [len(each.text) for each in documents], settings, field="documents", noun="documents"
     )
-    work = _annotate(model, parsed, documents, settings=settings)
+    view = model.served.stages.view
+    work = _annotate(model, parsed, documents, view=view, settings=settings)
     outcome = await unless_client_leaves(request, work)
     content = await asyncio.to_thread(
-        _render, model.served.stages, documents, outcome, explain=parsed.explain
+        _render, model.served.stages.model, view, documents, outcome, explain=parsed.explain
     )
     return Response(content, media_type="application/json")
 
@@ -91,7 +92,7 @@ async def info(request: Request) -> InfoResponse:
     served = ready_model(request).served
     return InfoResponse(
         model=served.stages.model,
-        kb_version=served.stages.kb_version,
+        kb_version=served.stages.view.version,
         entities=served.n_entities,
         relations=served.n_relations,
         backend=settings.backend,
@@ -128,7 +129,12 @@ async def root() -> Mapping[str, str]:
 
 
 async def _annotate(
-    model: LoadedModel, parsed: AnnotateRequest, documents: list[Document], *, settings: Settings
+    model: LoadedModel,
+    parsed: AnnotateRequest,
+    documents: list[Document],
+    *,
+    view: View,
+    settings: Settings,
 ) -> Outcome:
     """Annotate the documents within the limit of length; the others get an error."""
     errors = [too_long(len(document.text), settings) for document in documents]
@@ -140,13 +146,16 @@ async def _annotate(
         options=parsed.options(),
         on_overflow=parsed.on_overflow,
         mentions=[mentions[i] for i in short],
+        view=view,
     )
     annotated = iter(outcome.results)
     results = tuple(next(annotated) if error is None else error for error in errors)
     return Outcome(results=results, timing=outcome.timing)
 
 
-def _render(stages: Stages, documents: list[Document], outcome: Outcome, *, explain: bool) -> bytes:
+def _render(
+    model: str, view: View, documents: list[Document], outcome: Outcome, *, explain: bool
+) -> bytes:
     rendered: list[dict[str, object]] = []
     for document, result in zip(documents, outcome.results, strict=True):
         if isinstance(result, RelikError):
@@ -156,14 +165,14 @@ def _render(stages: Stages, documents: list[Document], outcome: Outcome, *, expl
                 document_to_wire(
                     result,
                     document.text,
-                    entity=stages.entity,
-                    relation=stages.relation,
+                    entity=view.entity,
+                    relation=view.relation,
                     explain=explain,
                 )
             )
     answer = {
-        "model": stages.model,
-        "kb_version": stages.kb_version,
+        "model": model,
+        "kb_version": view.version,
         "documents": rendered,
         "timing": outcome.timing,
     }

@@ -19,8 +19,8 @@ from relik.types import (
     WindowCandidates,
 )
 from relik.windows import place_mentions
-from relik_serve.batching.pieces import Given, Piece, RetrievedWindow, Timer, Work
-from relik_serve.batching.pipeline_steps import GivenStages, Stages
+from relik_serve.batching.pieces import Admission, Given, Piece, RetrievedWindow, Timer, Work
+from relik_serve.batching.pipeline_steps import AnyGivenStages, AnyStages, View
 from relik_serve.batching.stage_worker import Stage
 from relik_serve.errors import (
     STOPPING,
@@ -77,7 +77,9 @@ class Batcher:
         given: The same pipeline if it can link given mentions, else None.
     """
 
-    def __init__(self, stages: Stages, *, limits: Limits, given: GivenStages | None = None) -> None:
+    def __init__(
+        self, stages: AnyStages, *, limits: Limits, given: AnyGivenStages | None = None
+    ) -> None:
         self._stages = stages
         self._given = given
         self._limits = limits
@@ -147,6 +149,7 @@ class Batcher:
         on_overflow: Overflow = "window",
         keep_candidates: bool = False,
         mentions: Sequence[Sequence[Span] | None] | None = None,
+        view: View | None = None,
     ) -> Outcome:
         """Annotate the documents of one request.
 
@@ -155,8 +158,11 @@ class Batcher:
         Args:
             on_overflow: "error" refuses a document of more than one window.
             keep_candidates: Fill `Outcome.retrieved`.
-            mentions: Given mentions of each document; None for one whose mentions the reader
-                detects.
+            mentions: Mentions of each document; None where they are to be found.
+            view: Knowledge that every stage works from; None for that of the pipeline.
+
+        Returns:
+            A result per document, in order.
 
         Raises:
             NotReadyError: The server stops.
@@ -164,11 +170,17 @@ class Batcher:
             DeadlineError: The deadline passed.
         """
         self._admit()
-        timer = Timer(time.monotonic())
+        now = time.monotonic()
+        admission = Admission(
+            options=options,
+            view=self._stages.view if view is None else view,
+            deadline=now + self._limits.deadline_s,
+            timer=Timer(now),
+        )
         try:
             async with asyncio.timeout(self._limits.deadline_s):
-                asked = zip(documents, mentions or [None] * len(documents), strict=True)
-                works, results = await self._run([*asked], options, on_overflow, timer)
+                each = zip(documents, mentions or [None] * len(documents), strict=True)
+                works, results = await self._run([*each], admission, on_overflow)
         except TimeoutError as error:
             raise self._deadline_error() from error
         finally:
@@ -179,7 +191,7 @@ class Batcher:
             raise self._deadline_error()
         return Outcome(
             results=tuple(results),
-            timing=timer.milliseconds(),
+            timing=admission.timer.milliseconds(),
             retrieved=_retrieved(works, results) if keep_candidates else (),
         )
 
@@ -204,18 +216,16 @@ class Batcher:
 
     async def _run(
         self,
-        asked: Sequence[tuple[Document, Sequence[Span] | None]],
-        options: AnnotateOptions,
+        documents: Sequence[tuple[Document, Sequence[Span] | None]],
+        admission: Admission,
         on_overflow: Overflow,
-        timer: Timer,
     ) -> tuple[list[Work | RelikError], list[Annotation | RelikError]]:
         loop = asyncio.get_running_loop()
-        deadline = time.monotonic() + self._limits.deadline_s
         works = await loop.run_in_executor(
             self._pool,
             lambda: [
-                self._split(document, given, options, on_overflow, deadline, timer)
-                for document, given in asked
+                self._split(document, given, admission, on_overflow)
+                for document, given in documents
             ],
         )
         started = [work for work in works if isinstance(work, Work)]
@@ -230,7 +240,7 @@ class Batcher:
             with self._changed:
                 self._running.difference_update(started)
         results = await loop.run_in_executor(
-            self._pool, lambda: [self._merge(work, options) for work in works]
+            self._pool, lambda: [self._merge(work) for work in works]
         )
         return works, results
 
@@ -244,10 +254,8 @@ class Batcher:
         self,
         document: Document,
         mentions: Sequence[Span] | None,
-        options: AnnotateOptions,
+        admission: Admission,
         on_overflow: Overflow,
-        deadline: float,
-        timer: Timer,
     ) -> Work | RelikError:
         try:
             windows = self._stages.split(document)
@@ -260,15 +268,7 @@ class Batcher:
             given = None if mentions is None else self._placed(document, windows, mentions)
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "split")
-        return Work(
-            document,
-            windows,
-            costs=costs,
-            options=options,
-            deadline=deadline,
-            timer=timer,
-            given=given,
-        )
+        return Work(document, windows, costs=costs, admission=admission, given=given)
 
     def _placed(
         self, document: Document, windows: Sequence[Window], mentions: Sequence[Span]
@@ -280,23 +280,29 @@ class Batcher:
         placed = place_mentions(document, windows, mentions)
         return Given(mentions=mentions, placed=placed)
 
-    def _merge(self, work: Work | RelikError, options: AnnotateOptions) -> Annotation | RelikError:
+    def _merge(self, work: Work | RelikError) -> Annotation | RelikError:
         if not isinstance(work, Work):
             return work
         try:
             found = work.future.result()
             if work.given is not None and self._given is not None:
                 return self._given.merge(
-                    work.document, found, options=options, mentions=work.given.mentions
+                    work.document,
+                    found,
+                    options=work.admission.options,
+                    mentions=work.given.mentions,
+                    view=work.admission.view,
                 )
-            return self._stages.merge(work.document, found, options=options)
+            return self._stages.merge(
+                work.document, found, options=work.admission.options, view=work.admission.view
+            )
         except Exception as error:  # noqa: BLE001  # it ends this document alone
             return as_relik_error(error, "merge")
 
-    def _call_retrieve(
-        self, pieces: Sequence[Piece], options: AnnotateOptions
-    ) -> list[WindowCandidates]:
-        return self._stages.retrieve([piece.window for piece in pieces], options=options)
+    def _call_retrieve(self, pieces: Sequence[Piece]) -> list[WindowCandidates]:
+        asked = pieces[0].work.admission
+        windows = [piece.window for piece in pieces]
+        return self._stages.retrieve(windows, options=asked.options, view=asked.view)
 
     def _deliver_candidates(
         self, pieces: Sequence[Piece], candidates: Sequence[WindowCandidates]
@@ -311,15 +317,16 @@ class Batcher:
         for piece, each in zip(pieces, annotations, strict=True):
             piece.work.keep_annotation(piece.index, each)
 
-    def _call_read(
-        self, pieces: Sequence[Piece], options: AnnotateOptions
-    ) -> list[WindowAnnotation]:
+    def _call_read(self, pieces: Sequence[Piece]) -> list[WindowAnnotation]:
+        asked = pieces[0].work.admission
         windows = [piece.window for piece in pieces]
         candidates = [piece.work.take_candidates(piece.index) for piece in pieces]
         mentions = [piece.mentions for piece in pieces]
         if self._given is None or all(own is None for own in mentions):
-            return self._stages.read(windows, candidates, options=options)
-        return self._given.read(windows, candidates, options=options, mentions=mentions)
+            return self._stages.read(windows, candidates, options=asked.options, view=asked.view)
+        return self._given.read(
+            windows, candidates, options=asked.options, mentions=mentions, view=asked.view
+        )
 
 
 def _retrieved(

@@ -9,7 +9,7 @@ from relik.find_pipeline import PipelineSource
 from relik.pipeline import Pipeline
 from relik.types import AnnotateOptions, Document
 from relik_serve.batching.batcher import Batcher, Limits
-from relik_serve.batching.pipeline_steps import Served, Stages
+from relik_serve.batching.pipeline_steps import AnyStages, Served
 from relik_serve.errors import NotReadyError
 from relik_serve.settings import Settings
 
@@ -118,14 +118,16 @@ class ModelSlot:
             self._on_ready(served)
 
 
-def _warm(stages: Stages) -> None:
+def _warm(stages: AnyStages) -> None:
     """Run every step once: first calls are slow, and a failure should stop the start."""
     options = AnnotateOptions()
     windows = stages.split(WARM_UP)
     for window in windows:
         stages.count_tokens(window)
-    found = stages.read(windows, stages.retrieve(windows, options=options), options=options)
-    stages.merge(WARM_UP, found, options=options)
+    view = stages.view
+    candidates = stages.retrieve(windows, options=options, view=view)
+    found = stages.read(windows, candidates, options=options, view=view)
+    stages.merge(WARM_UP, found, options=options, view=view)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -14,6 +14,7 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import DeadlineError
 
 
@@ -79,6 +80,21 @@ class RetrievedWindow:
     candidates: WindowCandidates
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Admission:
+    """The state that all documents of a request share, from its admission to its answer.
+
+    Args:
+        view: The version of the knowledge base, for all stages.
+        deadline: Seconds of `time.monotonic` at which the work fails.
+    """
+
+    options: AnnotateOptions
+    view: View
+    deadline: float
+    timer: Timer
+
+
 class Work:
     """A document between admission and its answer.
 
@@ -87,8 +103,7 @@ class Work:
 
     Args:
         costs: Tokens of each window.
-        deadline: Seconds of `time.monotonic` at which the work fails.
-        timer: The timer of its request.
+        admission: State shared with the other documents of its request.
         given: Its given mentions; None if the reader detects them.
     """
 
@@ -98,19 +113,15 @@ class Work:
         windows: Sequence[Window],
         *,
         costs: Sequence[int],
-        options: AnnotateOptions,
-        deadline: float,
-        timer: Timer,
+        admission: Admission,
         given: Given | None = None,
     ) -> None:
         self.document = document
         self.given = given
         self.windows = tuple(windows)
         self.costs = tuple(costs)
-        self.options = options
-        self.timer = timer
+        self.admission = admission
         self.future: Future[list[WindowAnnotation]] = Future()
-        self._deadline = deadline
         self._lock = threading.Lock()
         self._ended = False
         self._candidates: dict[int, WindowCandidates] = {}
@@ -122,9 +133,18 @@ class Work:
         """Return one piece per window, in order."""
         return [Piece(work=self, index=index) for index in range(len(self.windows))]
 
+    def goes_with(self, other: "Work") -> bool:
+        """Tell whether pieces of both may share a batch: same options, same view."""
+        mine, theirs = self.admission, other.admission
+        return mine.view is theirs.view and mine.options == theirs.options
+
     def is_wanted(self) -> bool:
         """Tell whether the caller still waits; after the deadline, fail the work."""
-        if not self._ended and not self.future.cancelled() and time.monotonic() > self._deadline:
+        if (
+            not self._ended
+            and not self.future.cancelled()
+            and time.monotonic() > self.admission.deadline
+        ):
             self.fail(DeadlineError("the deadline passed while the document waited for the model"))
         return not (self._ended or self.future.cancelled())
 

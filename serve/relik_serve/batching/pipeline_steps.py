@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from relik.types import (
     AnnotateOptions,
@@ -17,7 +17,25 @@ from relik.types import (
 )
 
 
-class Stages(Protocol):
+class View(Protocol):
+    """A version of the knowledge base; a request keeps the view of its admission."""
+
+    @property
+    def version(self) -> str:
+        """Version of the knowledge base, for the answer."""
+
+    def entity(self, entity_id: str) -> Entity | None:
+        """Return an entity, or None if the id is unknown."""
+
+    def relation(self, relation_id: str) -> Relation | None:
+        """Return a relation, or None if the id is unknown."""
+
+
+V = TypeVar("V", bound=View)
+V_contra = TypeVar("V_contra", bound=View, contravariant=True)
+
+
+class Stages(Protocol[V]):
     """The steps of `relik.pipeline.Pipeline` that the server calls.
 
     `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
@@ -29,8 +47,8 @@ class Stages(Protocol):
         """Name of the model."""
 
     @property
-    def kb_version(self) -> str:
-        """Version of the knowledge base."""
+    def view(self) -> V:
+        """The view that the pipeline was opened with."""
 
     def split(self, document: Document) -> list[Window]:
         """Split a document into windows; an empty text has none."""
@@ -39,7 +57,7 @@ class Stages(Protocol):
         """Estimate the tokens of a window."""
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: V
     ) -> list[WindowCandidates]:
         """Return the candidates of each window, same length and order.
 
@@ -52,6 +70,7 @@ class Stages(Protocol):
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
+        view: V,
     ) -> list[WindowAnnotation]:
         """Return the annotation of each window, same length and order, each read independently."""
 
@@ -61,17 +80,12 @@ class Stages(Protocol):
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
+        view: V,
     ) -> Annotation:
         """Merge the annotations of the windows of one document."""
 
-    def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None if the id is unknown."""
 
-    def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None if the id is unknown."""
-
-
-class GivenStages(Protocol):
+class GivenStages(Protocol[V_contra]):
     """The steps of a pipeline that can link given mentions."""
 
     def read(
@@ -81,6 +95,7 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
+        view: V_contra,
     ) -> list[WindowAnnotation]:
         """Return the annotation of each window; in one with mentions None, detect mentions."""
 
@@ -91,8 +106,14 @@ class GivenStages(Protocol):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span],
+        view: V_contra,
     ) -> Annotation:
         """Merge the annotations of the windows of one document with given mentions."""
+
+
+# A view is only ever passed back to the pipeline that it came from: its type does not matter.
+AnyStages: TypeAlias = Stages[Any]
+AnyGivenStages: TypeAlias = GivenStages[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,7 +124,7 @@ class Served:
         given: The same pipeline if it can link given mentions, else None.
     """
 
-    stages: Stages
+    stages: AnyStages
     n_entities: int
     n_relations: int
-    given: GivenStages | None = None
+    given: AnyGivenStages | None = None

@@ -9,7 +9,6 @@ from itertools import groupby
 from typing import Generic, TypeVar
 
 from relik.errors import InferenceError, InputError
-from relik.types import AnnotateOptions
 from relik_serve.batching.pieces import Piece, Work
 from relik_serve.errors import STOPPING, NotReadyError, as_relik_error
 
@@ -21,10 +20,10 @@ R = TypeVar("R")
 class Stage(Generic[R]):
     """A model with its queue and its thread.
 
-    A batch has pieces of many requests with the same options, up to a number of tokens. Documents
-    take turns (round robin), so that a long one does not delay short ones. The unit of a turn is a
-    piece, or a whole document if the model uses all windows of a document: its result would
-    otherwise depend on where a batch ends.
+    A batch holds pieces of many requests, up to a number of tokens, all with the same options and
+    knowledge view. Documents take turns, so that a long one does not hold up the short ones: piece
+    by piece where the model looks at each window alone, whole where it looks across the windows
+    of a document, whose result would otherwise depend on where a batch ends.
 
     Args:
         name: "retrieve" or "read", as in `Timer`.
@@ -38,7 +37,7 @@ class Stage(Generic[R]):
         self,
         name: str,
         *,
-        call: Callable[[Sequence[Piece], AnnotateOptions], Sequence[R]],
+        call: Callable[[Sequence[Piece]], Sequence[R]],
         deliver: Callable[[Sequence[Piece], Sequence[R]], None],
         max_tokens: int,
         whole_documents: bool,
@@ -112,8 +111,8 @@ class Stage(Generic[R]):
             del self._lanes[work]
 
     def _next_batch(self) -> list[Piece]:
-        options = next(iter(self._lanes)).options
-        works = [work for work in self._lanes if work.options == options]
+        first = next(iter(self._lanes))
+        works = [work for work in self._lanes if work.goes_with(first)]
         taken: dict[Work, list[Piece]] = {work: [] for work in works}
         tokens = 0
         turn = deque(works)
@@ -175,10 +174,12 @@ class Stage(Generic[R]):
     def _timed_call(self, batch: Sequence[Piece]) -> Sequence[R]:
         start = time.monotonic()
         try:
-            results = self._call(batch, batch[0].work.options)
+            results = self._call(batch)
         finally:
             end = time.monotonic()
-            for timer in {id(piece.work.timer): piece.work.timer for piece in batch}.values():
+            for timer in {
+                id(piece.work.admission.timer): piece.work.admission.timer for piece in batch
+            }.values():
                 timer.add(self._name, start=start, end=end)
         if len(results) != len(batch):
             raise InferenceError(

@@ -19,7 +19,7 @@ from relik_serve.api.requests import (
 )
 from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
-from relik_serve.batching.pipeline_steps import Served
+from relik_serve.batching.pipeline_steps import Served, View
 from relik_serve.dialects.relik_answer import Records, RelikAnswer, Shape, answer_of
 from relik_serve.dialects.relik_request import (
     EXAMPLE,
@@ -123,14 +123,16 @@ async def annotate_body(request: Request) -> Response:
 async def _answer(request: Request, model: LoadedModel, parsed: RelikRequest) -> Response:
     texts = await asyncio.to_thread(_texts, parsed, settings_of(request))
     documents = [Document(doc_id=str(i), text=each.text) for i, each in enumerate(texts)]
+    view = model.served.stages.view
     work = model.batcher.annotate(
         documents,
         options=parsed.options(),
         on_overflow="window" if parsed.window_size is None else "error",
         keep_candidates=True,
+        view=view,
     )
     outcome = await unless_client_leaves(request, work)
-    content = await asyncio.to_thread(_render, model.served, texts, outcome, parsed)
+    content = await asyncio.to_thread(_render, model.served, view, texts, outcome, parsed)
     return Response(content, media_type="application/json")
 
 
@@ -162,7 +164,7 @@ def _annotation_of(i: int, result: Annotation | RelikError, parsed: RelikRequest
 
 
 def _render(
-    served: Served, texts: Sequence[Words], outcome: Outcome, parsed: RelikRequest
+    served: Served, view: View, texts: Sequence[Words], outcome: Outcome, parsed: RelikRequest
 ) -> bytes:
     found = [_annotation_of(i, result, parsed) for i, result in enumerate(outcome.results)]
     shape = Shape(
@@ -172,7 +174,7 @@ def _render(
         entities=served.n_entities > 0,
         relations=served.n_relations > 0,
     )
-    records = Records(served.stages)
+    records = Records(view)
     answers = []
     for i, (words, annotation) in enumerate(zip(texts, found, strict=True)):
         answer = answer_of(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from relik.types import Annotation, Candidate, EntitySpan, Span, Triple, Window
 from relik.wire.document import SCORE_DIGITS
 from relik_serve.batching.pieces import RetrievedWindow
-from relik_serve.batching.pipeline_steps import Stages
+from relik_serve.batching.pipeline_steps import View
 from relik_serve.dialects.relik_words import Words
 
 NIL_LABEL = "--NME--"
@@ -86,10 +86,14 @@ class Shape:
 
 
 class Records:
-    """Names and descriptions of entities and relations; each id is looked up once."""
+    """What the knowledge bases say of ids; each is looked up once.
 
-    def __init__(self, stages: Stages) -> None:
-        self._stages = stages
+    Args:
+        view: The knowledge that the answer is from.
+    """
+
+    def __init__(self, view: View) -> None:
+        self._view = view
         self._entities: dict[str, dict[str, Any]] = {}
         self._relations: dict[str, dict[str, Any]] = {}
 
@@ -100,7 +104,7 @@ class Records:
             A JSON object like `CandidateOut`, not to be changed: later calls return it again.
         """
         if entity_id not in self._entities:
-            found = self._stages.entity(entity_id)
+            found = self._view.entity(entity_id)
             self._entities[entity_id] = (
                 _record(entity_id, entity_id)
                 if found is None
@@ -117,7 +121,7 @@ class Records:
             A JSON object like `CandidateOut`, not to be changed: later calls return it again.
         """
         if relation_id not in self._relations:
-            found = self._stages.relation(relation_id)
+            found = self._view.relation(relation_id)
             self._relations[relation_id] = (
                 _record(relation_id, relation_id)
                 if found is None

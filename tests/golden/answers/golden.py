@@ -22,9 +22,6 @@ from relik.cli import main as relik
 
 HERE = Path(__file__).parent
 ANSWERS = HERE / "answers.json"
-TERMS = HERE / "terms.jsonl"
-TEXTS = HERE / "texts.jsonl"
-TERM_TEXTS = HERE / "term_texts.jsonl"
 
 TOLERANCE = 1e-4
 """Most by which a score may differ."""
@@ -55,6 +52,32 @@ class GoldenText:
     text: str
     mentions: tuple[Span, ...] | None
     options: AnnotateOptions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Knowledge:
+    """A knowledge base that texts are linked to.
+
+    Args:
+        texts: File of the texts.
+        records: File of the records; None for the bundle's own index.
+        build: Options of `relik index build`.
+    """
+
+    texts: Path
+    records: Path | None = None
+    build: tuple[str, ...] = ()
+
+
+KNOWLEDGE = (
+    Knowledge(texts=HERE / "texts.jsonl"),
+    Knowledge(texts=HERE / "term_texts.jsonl", records=HERE / "terms.jsonl", build=("--any-case",)),
+    Knowledge(
+        texts=HERE / "name_texts.jsonl",
+        records=HERE / "names.jsonl",
+        build=("--linked-text", str(HERE / "names_linked.jsonl")),
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,8 +126,8 @@ def _golden_text(row: Mapping[str, Any]) -> GoldenText:
 
 
 def all_texts() -> list[GoldenText]:
-    """Read the texts that are asked of the bundle's own index, and those of the index of terms."""
-    return [*read_texts(TEXTS), *read_texts(TERM_TEXTS)]
+    """Read the texts of all knowledge bases."""
+    return [text for each in KNOWLEDGE for text in read_texts(each.texts)]
 
 
 def read_thresholds() -> Thresholds:
@@ -117,27 +140,39 @@ def ask_all(folder: Path) -> dict[str, Answer]:
     """Ask about all golden texts.
 
     Args:
-        folder: An empty folder, for the index of terms.
+        folder: An empty folder, for the indexes.
 
     Returns:
         Answers by the id of the text.
     """
     bundle = open_bundle()
-    answers = ask(bundle.pipeline("onnx"), read_texts(TEXTS))
-    terms = build_terms(folder / "terms")
-    return answers | ask(bundle.pipeline("onnx", entities=terms), read_texts(TERM_TEXTS))
+    answers: dict[str, Answer] = {}
+    for each in KNOWLEDGE:
+        index = None if each.records is None else folder / each.records.stem
+        if each.records is not None and index is not None:
+            build(each.records, index, each.build)
+        answers |= ask(bundle.pipeline("onnx", entities=index), read_texts(each.texts))
+    return answers
 
 
-def build_terms(out: Path) -> Path:
-    """Build the index of terms, with the command that users have for it."""
-    command = ["index", "build", str(TERMS), str(out), "--any-case", "--backend", "onnx", "--json"]
+def build(records: Path, index: Path, options: Sequence[str]) -> None:
+    """Build an index with the command that users have for it.
+
+    Args:
+        records: File of the records.
+        index: The folder to make.
+        options: Options of the command.
+
+    Raises:
+        SystemExit: It failed.
+    """
+    command = ["index", "build", str(records), str(index), *options, "--backend", "onnx", "--json"]
     try:
         with redirect_stdout(StringIO()):
             relik(command)
     except SystemExit as done:
         if done.code:
             raise
-    return out
 
 
 def ask(pipeline: Pipeline, texts: Sequence[GoldenText]) -> dict[str, Answer]:

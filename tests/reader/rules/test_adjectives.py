@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.config import ReaderConfig
+from relik.config import PipelineConfig, RulesConfig
 from relik.document.consistency import refined
 from relik.reader.rules.adjectives import in_scope
 from relik.testing import FakeKnowledgeBase
@@ -113,8 +113,9 @@ def test_a_name_is_no_adjective_of_a_shorter_one() -> None:
 def test_the_setting_turns_it_on() -> None:
     text = "An American actress lived in Paris."
     found = annotation(text, ["American", "Paris"], [(1, 0)])
-    assert refined(found, text, kb=KB, config=ReaderConfig()) == found
-    assert refined(found, text, kb=KB, config=ReaderConfig(adjective_scope=True)).triples == ()
+    assert refined(found, text, kb=KB, config=PipelineConfig()) == found
+    config = PipelineConfig(rules=RulesConfig(adjective_scope=True))
+    assert refined(found, text, kb=KB, config=config).triples == ()
 
 
 WORDS = st.lists(

@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from relik.bundle import Bundle
 from relik.names.trie import PARTIAL, PRIMARY, NameMatch
-from relik.reader.assemble import Row
-from relik.reader.inputs import MarkerLayout, build_input, tokenise_text
+from relik.reader.inputs import MarkerLayout, Row, build_input, tokenise_text
 from relik.reader.rules.comma_places import places_apart, two_places
 from relik.types import Span, Window, WindowCandidates
 

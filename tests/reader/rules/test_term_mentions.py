@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from relik.bundle import Bundle
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.names.gazetteer import longest_terms
 from relik.reader.open_reader import open_reader
@@ -32,8 +33,8 @@ def _scores(
 ) -> dict[Span, tuple[str, float]]:
     entities = KnowledgeBase.open(bundle.path / LAYOUT.entities)
     entities.any_case = any_case
-    settings = replace(
-        bundle.config.reader,
+    rules = replace(
+        bundle.config.rules,
         term_weight=weight,
         unnamed_weight=unnamed,
         term_prior_factor=1.0,
@@ -42,16 +43,19 @@ def _scores(
     reader = open_reader(
         bundle.path,
         backend="onnx",
-        config=replace(bundle.config, reader=settings),
+        config=replace(bundle.config, rules=rules),
         tokenizer=bundle.tokenizer(),
-        knowledge=(entities, KnowledgeBase.open(bundle.path / LAYOUT.relations)),
     )
+    entities, relations = entities, KnowledgeBase.open(bundle.path / LAYOUT.relations)
+    view = KnowledgeView(entities=entities, relations=relations)
     given_ = tuple(
         Candidate(entity_id=entities.entity_id(row), score=1 / (row + 1), rank=row, source="given")
         for row in range(4)
     )
     window = Window(doc_id="d", index=0, span=Span(0, len(_TEXT)), text=_TEXT)
-    (told,) = reader.read([window], [WindowCandidates(entities=given_, relations=())], options=_ALL)
+    (told,) = reader.read(
+        [window], [WindowCandidates(entities=given_, relations=())], view, options=_ALL
+    )
     return {one.span: (str(one.entity_id), one.score) for one in told.spans}
 
 

@@ -10,11 +10,18 @@ from hypothesis import strategies as st
 
 from relik.bundle import Bundle
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.names.trie import PRIMARY, NameMatch
-from relik.reader.assemble import Row, candidate_tokens, place_mention
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
-from relik.reader.inputs import MarkerLayout, build_input, tokenise_text
+from relik.reader.inputs import (
+    MarkerLayout,
+    Row,
+    build_input,
+    candidate_tokens,
+    place_mention,
+    tokenise_text,
+)
 from relik.reader.open_reader import open_reader
 from relik.reader.rules.whole_names import settled, with_whole_names
 from relik.types import AnnotateOptions, Candidate, Span, Window, WindowCandidates
@@ -192,17 +199,16 @@ def test_the_reader_takes_the_whole_name(tiny_bundle: Bundle, kb: KnowledgeBase)
     options = AnnotateOptions(threshold=0.0, relation_threshold=0.0, nil=True)
 
     def read(*, whole_names: bool, nil_weight: float) -> dict[str, str | None]:
-        settings = replace(
-            tiny_bundle.config.reader, whole_names=whole_names, nil_weight=nil_weight
-        )
+        rules = replace(tiny_bundle.config.rules, whole_names=whole_names, nil_weight=nil_weight)
         reader = open_reader(
             tiny_bundle.path,
             backend="onnx",
-            config=replace(tiny_bundle.config, reader=settings),
+            config=replace(tiny_bundle.config, rules=rules),
             tokenizer=tiny_bundle.tokenizer(),
-            knowledge=(kb, KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)),
         )
-        (told,) = reader.read([window], candidates, options=options)
+        entities, relations = kb, KnowledgeBase.open(tiny_bundle.path / LAYOUT.relations)
+        view = KnowledgeView(entities=entities, relations=relations)
+        (told,) = reader.read([window], candidates, view, options=options)
         return {text[s.span.start : s.span.end]: s.entity_id for s in told.spans}
 
     # The model is random: without the option it finds other spans.

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relik.errors import InferenceError, RelikError
-from relik.testing import FakePipeline
+from relik.testing import FakePipeline, FakeView
 from relik.types import AnnotateOptions, Document
 from relik_serve.batching.batcher import Batcher, Limits
 from relik_serve.errors import DeadlineError, NotReadyError, OverloadedError
@@ -31,16 +31,16 @@ class RecordingPipeline(FakePipeline):
         self._flaky = flaky
         self._random = random.Random(seed)
 
-    def retrieve(self, windows, *, options):
-        self._note("retrieve", windows, options)
-        return super().retrieve(windows, options=options)
+    def retrieve(self, windows, *, options, view=None):
+        self._note("retrieve", windows, (options, view))
+        return super().retrieve(windows, options=options, view=view)
 
-    def read(self, windows, candidates, *, options):
-        self._note("read", windows, options)
-        return super().read(windows, candidates, options=options)
+    def read(self, windows, candidates, *, options, view=None):
+        self._note("read", windows, (options, view))
+        return super().read(windows, candidates, options=options, view=view)
 
-    def _note(self, stage, windows, options):
-        self.calls.append((stage, [window.text for window in windows], options))
+    def _note(self, stage, windows, asked):
+        self.calls.append((stage, [window.text for window in windows], asked))
         n_documents = sum(window.index == 0 for window in windows)
         several = n_documents > 1 if stage == "retrieve" else len(windows) > 1
         if several and self._random.random() < self._flaky:
@@ -58,11 +58,11 @@ class GatedPipeline(RecordingPipeline):
         self.let_go = threading.Event()
         self._stage = stage
 
-    def _note(self, stage, windows, options):
+    def _note(self, stage, windows, asked):
         if stage == self._stage:
             self.entered.set()
             assert self.let_go.wait(10)
-        super()._note(stage, windows, options)
+        super()._note(stage, windows, asked)
 
 
 def document(text, doc_id="d"):
@@ -91,6 +91,7 @@ requests = st.lists(
         st.lists(texts, max_size=4),  # its documents
         st.sampled_from([OPTIONS, AnnotateOptions(relations=False), AnnotateOptions(top_k=1)]),
         st.none() | st.integers(0, 6),  # turns of the loop after which the caller leaves
+        st.sampled_from([FakeView(), FakeView(version="fake-2", prefix="F")]),
     ),
     max_size=8,
 )
@@ -102,8 +103,8 @@ def test_every_request_ends_once_and_with_what_it_would_get_alone(requests, flak
     pipeline = RecordingPipeline(flaky=flaky, seed=seed)
 
     async def scenario(batcher):
-        async def one(documents, options, leaves_after):
-            task = asyncio.create_task(batcher.annotate(documents, options=options))
+        async def one(documents, options, leaves_after, view):
+            task = asyncio.create_task(batcher.annotate(documents, options=options, view=view))
             if leaves_after is not None:
                 for _ in range(leaves_after):
                     await asyncio.sleep(0)
@@ -112,20 +113,21 @@ def test_every_request_ends_once_and_with_what_it_would_get_alone(requests, flak
 
         ended = await asyncio.gather(
             *(
-                one([document(text) for text in texts], options, leaves_after)
-                for texts, options, leaves_after in requests
+                one([document(text) for text in texts], options, leaves_after, view)
+                for texts, options, leaves_after, view in requests
             )
         )
         assert batcher.n_running == 0
         return ended
 
-    for (texts_, options, leaves_after), (outcome,) in zip(
+    for (texts_, options, leaves_after, view), (outcome,) in zip(
         requests, with_batcher(pipeline, scenario), strict=True
     ):
         if isinstance(outcome, asyncio.CancelledError):
             assert leaves_after is not None
             continue
         alone = FakePipeline(window_words=4)
+        alone.view = view
         for text, result in zip(texts_, outcome.results, strict=True):
             if "Bang" in text:
                 assert isinstance(result, InferenceError)
@@ -135,27 +137,31 @@ def test_every_request_ends_once_and_with_what_it_would_get_alone(requests, flak
 
 @settings(max_examples=30, deadline=None)
 @given(requests=requests)
-def test_a_call_has_one_set_of_options_and_stays_in_its_budget(requests):
+def test_a_call_has_one_set_of_options_and_one_view_and_stays_in_its_budget(requests):
     pipeline = RecordingPipeline()
 
     async def scenario(batcher):
-        # The text tells which options its windows must be read with.
+        # The text tells which options and view its windows must be read with.
         await asyncio.gather(
             *(
                 batcher.annotate(
                     [
-                        document(" ".join(f"{word}{options.top_k}" for word in text.split()))
+                        document(
+                            " ".join(f"{word}{options.top_k}{view.prefix}" for word in text.split())
+                        )
                         for text in texts
                     ],
                     options=options,
+                    view=view,
                 )
-                for texts, options, _ in requests
+                for texts, options, _, view in requests
             )
         )
 
     with_batcher(pipeline, scenario)
-    for _, windows, options in pipeline.calls:
-        assert all(word.endswith(str(options.top_k)) for text in windows for word in text.split())
+    for _, windows, (options, view) in pipeline.calls:
+        end = f"{options.top_k}{view.prefix}"
+        assert all(word.endswith(end) for text in windows for word in text.split())
         assert sum(len(text.split()) for text in windows) <= LIMITS.max_batch_tokens
 
 
@@ -332,8 +338,8 @@ def test_windows_and_candidates_are_kept_where_asked_and_only_of_what_was_answer
 
 def test_a_stage_that_loses_a_window_is_reported_as_a_bug():
     class Losing(FakePipeline):
-        def retrieve(self, windows, *, options):
-            return super().retrieve(windows, options=options)[:-1]
+        def retrieve(self, windows, *, options, view=None):
+            return super().retrieve(windows, options=options, view=view)[:-1]
 
     async def scenario(batcher):
         return await batcher.annotate([document("Ada")], options=OPTIONS)

@@ -4,7 +4,7 @@ import time
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relik.testing import FakePipeline
+from relik.testing import FakePipeline, FakeView
 from relik.types import (
     AnnotateOptions,
     Candidate,
@@ -12,7 +12,7 @@ from relik.types import (
     WindowAnnotation,
     WindowCandidates,
 )
-from relik_serve.batching.pieces import Timer, Work
+from relik_serve.batching.pieces import Admission, Timer, Work
 from relik_serve.errors import DeadlineError
 
 
@@ -23,9 +23,12 @@ def work_of(text, *, deadline_s=60.0):
         document,
         windows,
         costs=[1] * len(windows),
-        options=AnnotateOptions(),
-        deadline=time.monotonic() + deadline_s,
-        timer=Timer(time.monotonic()),
+        admission=Admission(
+            options=AnnotateOptions(),
+            view=FakeView(),
+            deadline=time.monotonic() + deadline_s,
+            timer=Timer(time.monotonic()),
+        ),
     )
 
 

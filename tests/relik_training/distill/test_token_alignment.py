@@ -16,6 +16,7 @@ from relik.reader.inputs import (
     build_input,
     tokenise_text,
 )
+from relik.text import TextTokenizer
 from relik_training.distill.token_alignment import (
     NONE,
     RowMaker,
@@ -89,7 +90,7 @@ def test_a_teacher_with_the_same_words_reads_the_very_rows(  # type: ignore[no-u
     batch_of, examples, word_tokenizer, layout
 ):
     batch = batch_of(*examples)
-    maker = RowMaker(tokenizer=word_tokenizer, layout=layout, max_tokens=60)
+    maker = RowMaker(tokenizer=TextTokenizer(word_tokenizer), layout=layout, max_tokens=60)
     rows = maker.rows(batch.rows, batch.arrays.ids.shape[1])
     for name in ("ids", "types", "mask", "entity_positions", "relation_positions"):
         assert np.array_equal(getattr(rows.arrays, name), getattr(batch.arrays, name))
@@ -100,7 +101,7 @@ def test_a_teacher_with_the_same_words_reads_the_very_rows(  # type: ignore[no-u
 def test_a_teacher_reads_the_case_that_its_student_does_not_see(  # type: ignore[no-untyped-def]
     batch_of, examples, word_tokenizer, layout
 ):
-    maker = RowMaker(tokenizer=word_tokenizer, layout=layout, max_tokens=60)
+    maker = RowMaker(tokenizer=TextTokenizer(word_tokenizer), layout=layout, max_tokens=60)
     noisy, plain = batch_of(*examples, case_noise=0.5), batch_of(*examples)
     assert not np.array_equal(noisy.arrays.types, plain.arrays.types)
     rows = maker.rows(noisy.rows, noisy.arrays.ids.shape[1])
@@ -112,7 +113,7 @@ def test_markers_of_a_teacher_have_numbers_of_their_own(  # type: ignore[no-unty
 ):
     batch = batch_of(*examples)
     more = dataclasses.replace(layout, n_entities=layout.n_entities + 3)
-    maker = RowMaker(tokenizer=word_tokenizer, layout=more, max_tokens=60)
+    maker = RowMaker(tokenizer=TextTokenizer(word_tokenizer), layout=more, max_tokens=60)
     rows = maker.rows(batch.rows, batch.arrays.ids.shape[1])
     first = batch.arrays.relation_positions[0, 0]
     assert rows.arrays.ids[0, first] == batch.arrays.ids[0, first] + 3

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relik.config import PipelineConfig, RetrieverConfig, WindowConfig
+from relik.config import FusionWeights, PipelineConfig, RetrieverConfig, WindowConfig
 from relik.errors import ConfigError
 from relik_training.recipes.reader_settings import Serving
 
@@ -11,7 +11,7 @@ def test_serving_settings_take_the_place_of_those_of_the_base() -> None:
     base = PipelineConfig(
         model="tiny",
         windows=WindowConfig(size=8, stride=4),
-        retriever=RetrieverConfig(entity_top_k=5, dense_weight=3.5),
+        retriever=RetrieverConfig(entity_top_k=5, fusion=FusionWeights(dense_weight=3.5)),
     )
     serving = Serving(
         windows=WindowConfig(size=64, stride=32),
@@ -23,8 +23,8 @@ def test_serving_settings_take_the_place_of_those_of_the_base() -> None:
     made = serving.applied_to(base)
     assert made.windows == WindowConfig(size=64, stride=32)
     assert (made.retriever.entity_top_k, made.retriever.relation_top_k) == (20, 10)
-    assert made.retriever.dense_weight == 3.5
-    assert (made.reader.prior_weight, made.reader.max_spans) == (0.3, 7)
+    assert made.retriever.fusion.dense_weight == 3.5
+    assert (made.rules.prior_weight, made.reader.max_spans) == (0.3, 7)
     assert made.model == "tiny"
 
 

@@ -37,5 +37,5 @@ def test_any_labels_give_finite_weights(rows: list[tuple[float, float, bool]]) -
 def test_every_weight_is_a_setting_of_the_retriever() -> None:
     fitted = {name: float(at) for at, name in enumerate((*FUSED, "bias"))}
     settings = with_weights(RetrieverConfig(), fitted)
-    assert {name: getattr(settings, name) for name in fitted} == fitted
+    assert {name: getattr(settings.fusion, name) for name in fitted} == fitted
     assert settings.entity_top_k == RetrieverConfig().entity_top_k

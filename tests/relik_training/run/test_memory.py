@@ -32,6 +32,7 @@ print(before - resident())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of the GNU C library")
 def test_free_memory_below_a_block_in_use_is_given_back() -> None:
+    pytest.importorskip("lightning")
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )

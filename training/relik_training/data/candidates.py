@@ -12,18 +12,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
-from relik.config import PipelineConfig, read_toml
+from relik.config import read_pipeline
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.retriever.encoder import open_encoder
-from relik.retriever.hybrid import HybridRetriever
-from relik.types import Candidate, FloatArray, IntArray, Span, Window
+from relik.retriever.window_retriever import WindowRetriever
+from relik.types import Candidate, IntArray, Span, Window
 from relik_training.data.examples import Example
 from relik_training.run.processes import end_with_parent
 from relik_training.run.progress import told
@@ -40,18 +41,6 @@ _MIN_CORES = 4
 _WINDOWS_PER_WORKER = 300
 
 
-class SharedRetriever(Protocol):
-    """A retriever whose window vectors another one can use."""
-
-    def encode(self, windows: Sequence[Window]) -> FloatArray:
-        """Encode windows: float32, (n_windows, dim)."""
-
-    def retrieve_encoded(
-        self, windows: Sequence[Window], vectors: FloatArray, *, top_k: int
-    ) -> list[tuple[Candidate, ...]]:
-        """Return the candidates of encoded windows, best first."""
-
-
 @dataclass(frozen=True, slots=True)
 class FoundCandidates:
     """Rows of candidates in the knowledge base, best first, padded with -1.
@@ -65,18 +54,22 @@ class FoundCandidates:
     relations: IntArray
 
 
-Side: TypeAlias = tuple[KnowledgeBase, SharedRetriever]
-"""A knowledge base and its retriever."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSource:
+    """Entities and relations, and the retriever of candidates from them."""
 
-Opener: TypeAlias = Callable[[], tuple[Side, Side]]
-"""Opens entities and relations in a worker process, with one thread."""
+    view: KnowledgeView
+    retriever: WindowRetriever
+
+
+Opener: TypeAlias = Callable[[], CandidateSource]
+"""Opens the source in a worker process, with one thread."""
 
 
 def find_candidates(
     examples: Sequence[Example],
+    source: CandidateSource,
     *,
-    entities: Side,
-    relations: Side,
     top_k: tuple[int, int],
     cache: Path | None = None,
     opener: Opener | None = None,
@@ -86,11 +79,10 @@ def find_candidates(
 
     Args:
         examples: Windows; those of one document are consecutive and in order.
-        relations: Knowledge base of relations and its retriever, which shares the encoder.
         top_k: Entities and relations per window.
         cache: File of the result, which is read if it fits. A checkpoint beside it lets an
             interrupted search resume.
-        opener: Opens both sides in a worker process; picklable. None for no workers.
+        opener: Opens the source in a worker process; picklable. None for no workers.
         workers: Worker processes, 0 for this process alone; None to choose by cores and windows.
     """
     cached = _read(cache, len(examples), top_k)
@@ -104,7 +96,7 @@ def find_candidates(
     search = (
         _search_in_workers(opener, workers, top_k)
         if opener and workers
-        else _search_here((entities, relations), top_k)
+        else _search_here(source, top_k)
     )
     with told() as progress, search as find:
         parts = find(examples[first:last] for first, last in rest)
@@ -120,8 +112,8 @@ def find_candidates(
     return found
 
 
-def open_sides(base: Path, backend: str, *, threads: int = 0) -> tuple[Side, Side]:
-    """Open entities and relations as serving does; they share the encoder.
+def open_candidate_source(base: Path, backend: str, *, threads: int = 0) -> CandidateSource:
+    """Open the knowledge view and the retriever of a base bundle, as serving does.
 
     Args:
         backend: Backend of the encoder: "onnx", "torch" or "auto".
@@ -130,14 +122,13 @@ def open_sides(base: Path, backend: str, *, threads: int = 0) -> tuple[Side, Sid
     Raises:
         BundleError: The base cannot be used.
     """
-    settings = read_toml(PipelineConfig, base / LAYOUT.pipeline)
-    encoder = open_encoder(base, backend, threads=threads)
-    entities = KnowledgeBase.open(base / LAYOUT.entities)
-    relations = KnowledgeBase.open(base / LAYOUT.relations)
-    return (
-        (entities, HybridRetriever(encoder, entities, settings.retriever)),
-        (relations, HybridRetriever(encoder, relations, settings.retriever, lexical=False)),
+    settings = read_pipeline(base / LAYOUT.pipeline)
+    view = KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
     )
+    encoder = open_encoder(base, backend, threads=threads)
+    return CandidateSource(view=view, retriever=WindowRetriever(encoder, settings.retriever))
 
 
 @contextmanager
@@ -218,8 +209,8 @@ def _workers(n_windows: int) -> int:
 
 
 @contextmanager
-def _search_here(sides: tuple[Side, Side], top_k: tuple[int, int]) -> Iterator[_Find]:
-    yield lambda chunks: (_find_chunk(chunk, sides, top_k) for chunk in chunks)
+def _search_here(source: CandidateSource, top_k: tuple[int, int]) -> Iterator[_Find]:
+    yield lambda chunks: (_find_chunk(chunk, source, top_k) for chunk in chunks)
 
 
 @contextmanager
@@ -235,40 +226,36 @@ def _search_in_workers(opener: Opener, workers: int, top_k: tuple[int, int]) -> 
         yield lambda chunks: pool.map(_find_in_worker, chunks)
 
 
-_SIDES: list[tuple[tuple[Side, Side], tuple[int, int]]] = []
-"""The sides that this worker process has opened."""
+_OPENED: list[tuple[CandidateSource, tuple[int, int]]] = []
+"""The source that this worker process has opened."""
 
 
 def _open_worker(opener: Opener, top_k: tuple[int, int]) -> None:
     end_with_parent()
-    _SIDES[:] = [(opener(), top_k)]
+    _OPENED[:] = [(opener(), top_k)]
 
 
 def _find_in_worker(examples: Sequence[Example]) -> FoundCandidates:
-    ((sides, top_k),) = _SIDES
-    return _find_chunk(examples, sides, top_k)
+    ((source, top_k),) = _OPENED
+    return _find_chunk(examples, source, top_k)
 
 
 def _find_chunk(
-    examples: Sequence[Example], sides: tuple[Side, Side], top_k: tuple[int, int]
+    examples: Sequence[Example], source: CandidateSource, top_k: tuple[int, int]
 ) -> FoundCandidates:
-    entities, relations = sides
     found = FoundCandidates(
         np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
         np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
     )
     windows = [_window(example) for example in examples]
-    vectors = entities[1].encode(windows)
-    linked = entities[1].retrieve_encoded(windows, vectors, top_k=top_k[0])
-    for row, candidates in zip(found.entities, linked, strict=True):
-        _fill(row, entities[0], candidates)
     wanted = [k for k, example in enumerate(examples) if example.relations != "none"]
-    if wanted:
-        related = relations[1].retrieve_encoded(
-            [windows[k] for k in wanted], vectors[wanted], top_k=top_k[1]
-        )
-        for k, candidates in zip(wanted, related, strict=True):
-            _fill(found.relations[k], relations[0], candidates)
+    linked, related = source.retriever.retrieve(
+        windows, source.view, top_k=(top_k[0], top_k[1] if wanted else 0)
+    )
+    for row, candidates in zip(found.entities, linked, strict=True):
+        _fill(row, source.view.entities, candidates)
+    for k in wanted:
+        _fill(found.relations[k], source.view.relations, related[k])
     return found
 
 

@@ -19,6 +19,7 @@ from relik.backends.torch_backend import TorchEncoder
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.models.encoder_module import EncoderModel
+from relik.text import TextTokenizer
 from relik_training.distill.distill_settings import RetrieverDistillation, check_distillation
 from relik_training.distill.teacher_cache import AnswerCache, Tensors
 from relik_training.distill.teacher_outputs import divergence
@@ -43,7 +44,7 @@ class EncoderTeacher:
 
     model: EncoderModel
     table: torch.Tensor
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     fingerprint: str
 
     def encode(self, texts: Sequence[str], limit: int) -> torch.Tensor:
@@ -56,8 +57,7 @@ class EncoderTeacher:
         Returns:
             Float32, (n_texts, dim), L2-normalised.
         """
-        rows = [e.ids for e in self.tokenizer.encode_batch(list(texts))]
-        rows = [ids if len(ids) <= limit else [*ids[: limit - 1], ids[-1]] for ids in rows]
+        rows = self.tokenizer.rows(texts, max_tokens=limit)
         order = sorted(range(len(rows)), key=lambda k: len(rows[k]))
         vectors: list[torch.Tensor] = []
         first = 0
@@ -165,9 +165,12 @@ class RetrieverDistiller(nn.Module):
     def _question(self, batch: RetrieverBatch) -> bytes:
         """Return a digest of everything that the teacher's vectors depend on."""
         teacher = self.teacher
-        widths = (batch.windows.ids.shape[1], batch.passages.ids.shape[1])
-        key = repr((teacher.fingerprint, widths, batch.texts))
-        return hashlib.sha256(key.encode("utf-8", "backslashreplace")).digest()
+        # Tokens rather than texts: outputs cached under other rules of `relik.text` are stale.
+        sides = zip(batch.texts, (batch.windows, batch.passages), strict=True)
+        rows = [
+            teacher.tokenizer.rows(texts, max_tokens=tokens.ids.shape[1]) for texts, tokens in sides
+        ]
+        return hashlib.sha256(repr((teacher.fingerprint, rows)).encode()).digest()
 
 
 def open_retriever_distiller(
@@ -234,6 +237,6 @@ def _teacher(opened: TorchEncoder, table: torch.Tensor, tokenizer: Tokenizer) ->
     return EncoderTeacher(
         model=opened.model,
         table=table.to(opened.device),
-        tokenizer=tokenizer,
+        tokenizer=TextTokenizer(tokenizer),
         fingerprint=digest.hexdigest(),
     )

@@ -18,6 +18,7 @@ from relik.layout import LAYOUT
 from relik.models.reader_module import ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import open_embeddings, read_layout
+from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.distill.token_alignment import RowMaker
 from relik_training.reader.own_base import BASE
@@ -67,6 +68,7 @@ def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> Re
     for parameter in opened.model.parameters():
         parameter.requires_grad_(False)
     words = Tokenizer.from_file(str(found.tokenizer))
+    entrance = TextTokenizer(words)
     layout, positions = read_layout(found.reader / LAYOUT.config, words)
     digest = hashlib.sha256()
     for path in (found.reader / LAYOUT.config, found.reader / LAYOUT.weights):
@@ -75,10 +77,10 @@ def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> Re
         model=opened.model,
         table=torch.from_numpy(found.table.dense()).to(opened.device),
         rows=RowMaker(
-            tokenizer=words,
+            tokenizer=entrance,
             layout=layout,
             max_tokens=positions,
-            tokens_of=None if same_words(words, tokenizer) else _tokens_of(words, base),
+            tokens_of=None if same_words(words, tokenizer) else _tokens_of(entrance, base),
         ),
         fingerprint=digest.hexdigest(),
     )
@@ -122,7 +124,7 @@ def _find(folder: Path) -> _Found:
 
 
 def _tokens_of(
-    tokenizer: Tokenizer, base: Path
+    tokenizer: TextTokenizer, base: Path
 ) -> tuple[Callable[[str, IntArray], IntArray], Callable[[str, IntArray], IntArray]]:
     """Return tokenisers of candidates for a teacher with another vocabulary, by their ids.
 
@@ -134,7 +136,7 @@ def _tokens_of(
             row = kb.row_of(key)
             if row is None:
                 raise KeyError(key)
-            encoding = tokenizer.encode(candidate_text(kb.record(row)), add_special_tokens=False)
+            (encoding,) = tokenizer.tokenise([candidate_text(kb.record(row))])
             return np.asarray(encoding.ids[: len(known)], dtype=np.int64)
 
         return tokens

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from tokenizers import Tokenizer
 
 from relik.reader.inputs import (
     MarkerLayout,
@@ -19,6 +18,7 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
+from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.reader.reader_targets import ReaderRow
 
@@ -95,7 +95,7 @@ class RowMaker:
             of the candidate to the teacher's; None if both have the same vocabulary.
     """
 
-    tokenizer: Tokenizer
+    tokenizer: TextTokenizer
     layout: MarkerLayout
     max_tokens: int
     tokens_of: tuple[Callable[[str, IntArray], IntArray], ...] | None = None
@@ -109,7 +109,7 @@ class RowMaker:
             width: Tokens of the longest of the student's rows.
         """
         texts = [row.example.text for row in rows]
-        encodings = self.tokenizer.encode_batch(texts, add_special_tokens=False)
+        encodings = self.tokenizer.tokenise(texts)
         first, last = (np.full((len(rows), width), NONE, dtype=np.int64) for _ in range(2))
         built = []
         for number, (row, encoding) in enumerate(zip(rows, encodings, strict=True)):

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 
 from relik_training.recipes.reader_settings import Curriculum
-from relik_training.run.batches import cut_batches
-from relik_training.run.trainer import BatchSource
+from relik_training.run.batches import BatchSource, cut_batches
 
 # Batches between two increases of the share, within which windows are sorted by length.
 _BUCKET = 50

@@ -19,9 +19,10 @@ from relik.reader.inputs import (
     pad_inputs,
     tokenise_text,
 )
+from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.augment.edits import mistyped
-from relik_training.data.candidates import Opener, Side, find_candidates
+from relik_training.data.candidates import CandidateSource, Opener, find_candidates
 from relik_training.data.examples import Example
 from relik_training.data.statements import Mention
 from relik_training.reader.reader_targets import ReaderRow, ReaderTargets, targets_of
@@ -66,9 +67,9 @@ class ReaderData:
 
     Args:
         examples: Windows with labels; those with more than half of `max_tokens` are left out.
-        sides: Knowledge bases of entities and of relations, each with its retriever.
+        source: Knowledge view and its retriever.
         cache: File for the candidates of the windows, for a resumed run.
-        opener: Opens the knowledge bases in worker processes (`find_candidates`).
+        opener: Opens the source in worker processes (`find_candidates`).
     """
 
     def __init__(
@@ -77,27 +78,26 @@ class ReaderData:
         *,
         tokenizer: Tokenizer,
         layout: MarkerLayout,
-        sides: tuple[Side, Side],
+        source: CandidateSource,
         sampling: ReaderSampling,
         cache: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
-        self._layout, self._tokenizer = layout, tokenizer
-        (self._entities, _), (self._relations, _) = sides
+        self._layout, self._tokenizer = layout, TextTokenizer(tokenizer)
+        self._entities, self._relations = source.view.entities, source.view.relations
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
         for first in range(0, len(examples), 1024):
             part = examples[first : first + 1024]
-            encodings = tokenizer.encode_batch([e.text for e in part], add_special_tokens=False)
+            encodings = self._tokenizer.tokenise([e.text for e in part])
             for example, encoding in zip(part, encodings, strict=True):
                 if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
                     self._examples.append(example)
                     self._texts.append(self._tokens_of(example.text, encoding))
         self._found = find_candidates(
             self._examples,
-            entities=sides[0],
-            relations=sides[1],
+            source,
             top_k=(max(sampling.entity_candidates), max(sampling.relation_candidates)),
             cache=cache,
             opener=opener,
@@ -171,7 +171,7 @@ class ReaderData:
         if rng.random() >= sampling.typos:
             return example, text
         changed = mistyped(example, sampling.typo_words, rng)
-        encoding = self._tokenizer.encode(changed.text, add_special_tokens=False)
+        (encoding,) = self._tokenizer.tokenise([changed.text])
         # A mistyped word has more tokens, so that the window may not fit any more.
         if len(encoding.ids) > sampling.max_tokens // 2:
             return example, text

@@ -8,6 +8,7 @@ from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.data.knowledge import KnowledgeConfig
 from relik_training.distill.distill_settings import ReaderDistillation, RetrieverDistillation
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.reader_settings import (
     Augmentation,
     Curriculum,
@@ -113,6 +114,7 @@ class RetrieverTraining:
         augmentation: Which windows are told again with other names.
         held_out: As in `ReaderTraining`.
         held_out_source: As in `ReaderTraining`.
+        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -153,6 +155,7 @@ class RetrieverTraining:
     augmentation: Augmentation = field(default_factory=Augmentation)
     held_out: float = 0.1
     held_out_source: str = ""
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13
@@ -212,6 +215,7 @@ class ReaderTraining:
         packing: Compute no padding (`relik.models.packed_bert`).
         held_out: Share of windows of each relation kept out of training, for measuring.
         held_out_source: The data set of which that share is kept out.
+        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -254,6 +258,7 @@ class ReaderTraining:
     packing: bool = False
     held_out: float = 0.1
     held_out_source: str = ""
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 100
     precision: str = "auto"
     seed: int = 13

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.recipe import Tables
 from relik_training.recipes.recipe_files import read_recipe
 from relik_training.recipes.source_config import SourceConfig
@@ -71,6 +72,7 @@ class RelationTraining:
         warmup_steps: Steps of warm-up.
         learning_rate: Peak learning rate.
         hidden_dropout: Dropout of the backbone's hidden states, 0..1.
+        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything but the draw.
@@ -91,6 +93,7 @@ class RelationTraining:
     warmup_steps: int = 30
     learning_rate: float = 1e-4
     hidden_dropout: float = 0.1
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13

@@ -16,7 +16,7 @@ FUSED = (
     "known_weight",
     "popularity_weight",
 )
-"""Weights of `RetrieverConfig` that are fitted, in the order of the features."""
+"""Weights of `FusionWeights` that are fitted, in the order of the features."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,10 @@ class FusionTraining:
 
     Args:
         sources: Training sets, tables as `SourceConfig`.
-        factors: Factor on a fitted weight by its name in `RetrieverConfig`, 0 or more, chosen on
+        factors: Factor on a fitted weight by its name in `FusionWeights`, 0 or more, chosen on
             development sets: what is measured is seldom like what the fit was on.
-        rivals: `RetrieverConfig.rival_weight`, chosen on development sets, not fitted.
-        leaders: Likewise `RetrieverConfig.leader_weight`.
+        rivals: `FusionWeights.rival_weight`, chosen on development sets, not fitted.
+        leaders: Likewise `FusionWeights.leader_weight`.
     """
 
     sources: tuple[dict[str, object], ...] = ()

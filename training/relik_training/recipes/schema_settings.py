@@ -7,6 +7,7 @@ from pathlib import Path
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.distill.distill_settings import ReaderDistillation
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.recipe import Tables
 from relik_training.recipes.recipe_files import read_recipe
 from relik_training.run.lora import LoraSettings
@@ -102,6 +103,7 @@ class SchemaTraining:
         lora: Adapters in the place of whole layers, for a large backbone.
         frozen_layers: Lowest layers that stay as they start, of use behind `start`.
         with_dev: Train on `dev` too, with the thresholds of a run without it, of the first seed.
+        evaluation: How the run is measured while it trains.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision or "auto".
         seed: Seed of everything.
@@ -142,6 +144,7 @@ class SchemaTraining:
     lora: LoraSettings = field(default_factory=LoraSettings)
     frozen_layers: int = 0
     with_dev: bool = False
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 500
     precision: str = "auto"
     seed: int = 13

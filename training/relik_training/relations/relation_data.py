@@ -9,10 +9,11 @@ from tokenizers import Tokenizer
 
 from relik.kb.records import encoder_text
 from relik.retriever.pairs import pair_text
+from relik.text import TextTokenizer
 from relik.types import Document, Entity, MentionPair
 from relik_training.data.examples import Example
 from relik_training.recipes.relation_settings import RelationSampling
-from relik_training.retriever.retriever_data import RetrieverBatch, cut_rows, pad
+from relik_training.retriever.retriever_data import RetrieverBatch, pad
 
 _MAX_ALIASES = 4
 
@@ -93,9 +94,10 @@ class RelationData:
         self._sampling = sampling
         known = {each.entity_id: each for each in relations}
         self._pairs = [pair for pair in pairs if pair.relation in known]
-        self._rows = cut_rows(tokenizer, [p.text for p in self._pairs], sampling.max_tokens)
+        entrance = TextTokenizer(tokenizer)
+        self._rows = entrance.rows([p.text for p in self._pairs], max_tokens=sampling.max_tokens)
         self._phrasings = {
-            key: cut_rows(tokenizer, _phrasings(known[key]), sampling.relation_tokens)
+            key: entrance.rows(_phrasings(known[key]), max_tokens=sampling.relation_tokens)
             for key in sorted({pair.relation for pair in self._pairs})
         }
 
@@ -120,6 +122,24 @@ class RelationData:
             positive=torch.tensor([[p.relation == key for key in relations] for p in pairs]),
             ignored=torch.tensor([[key in p.others for key in relations] for p in pairs]),
             step=step,
+        )
+
+    def answers(self, most: int) -> tuple[list[list[int]], list[list[int]], list[set[int]]]:
+        """Draw pairs for an evaluation during training.
+
+        Args:
+            most: Maximum number of pairs.
+
+        Returns:
+            Token ids of each pair; token ids of each relation of the data; the position of the
+            relation of each pair.
+        """
+        keys = sorted(self._phrasings)
+        chosen = np.random.default_rng(0).permutation(len(self._pairs))[:most]
+        return (
+            [self._rows[i] for i in chosen],
+            [self._phrasings[key][0] for key in keys],
+            [{keys.index(self._pairs[i].relation)} for i in chosen],
         )
 
     def _draw(self, relation: str, rng: np.random.Generator) -> list[int]:

@@ -1,6 +1,7 @@
 """Fitting of the weights that combine dense and lexical features of candidates."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -49,7 +50,7 @@ def fit_fusion(
     top_k: int = 50,
     factors: Mapping[str, float] | None = None,
 ) -> dict[str, float]:
-    """Fit the weights of `RetrieverConfig` on training windows.
+    """Fit the weights of `FusionWeights` on training windows.
 
     Args:
         examples: Windows with linked mentions; those of one document are consecutive.
@@ -58,7 +59,7 @@ def fit_fusion(
         factors: Factors of fitted weights, by name.
 
     Returns:
-        Fields of `RetrieverConfig`: the weights and `bias`.
+        Fields of `FusionWeights`: the weights and `bias`.
     """
     windows = [
         Window(
@@ -69,7 +70,7 @@ def fit_fusion(
         )
         for example in examples
     ]
-    found = retriever.features(windows, retriever.encode(windows), top_k=top_k)
+    found = retriever.features(windows, retriever.encode(windows), kb, top_k=top_k)
     feature_rows, labels = [], []
     for example, each in zip(examples, found, strict=True):
         gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}
@@ -88,6 +89,4 @@ def fit_fusion(
 
 def with_weights(config: RetrieverConfig, weights: dict[str, float]) -> RetrieverConfig:
     """Return settings with the weights of `fit_fusion`."""
-    from dataclasses import replace
-
-    return replace(config, **weights)  # type: ignore[arg-type]  # every weight is a float field
+    return replace(config, fusion=replace(config.fusion, **weights))

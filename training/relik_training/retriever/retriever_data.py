@@ -10,6 +10,7 @@ from tokenizers import Tokenizer
 
 from relik.kb.records import encoder_text
 from relik.names.normalise import normalise
+from relik.text import TextTokenizer
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
 from relik_training.data.unlabelled_names import unlabelled_names
@@ -64,17 +65,6 @@ def pad(rows: Sequence[Sequence[int]]) -> Tokens:
     return Tokens(ids, mask)
 
 
-def cut_rows(tokenizer: Tokenizer, texts: Sequence[str], limit: int) -> list[list[int]]:
-    """Tokenise texts as the encoder does, and truncate them before the final separator.
-
-    Args:
-        tokenizer: Its post-processor adds special tokens.
-        limit: Maximum tokens of a text, with special tokens.
-    """
-    encoded = tokenizer.encode_batch(list(texts))
-    return [e.ids if len(e.ids) <= limit else [*e.ids[: limit - 1], e.ids[-1]] for e in encoded]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverSampling:
     """Sampling of windows and passages.
@@ -120,7 +110,7 @@ class RetrieverData:
         sampling: RetrieverSampling,
     ) -> None:
         self._relations = knowledge[1]
-        self._tokenizer = tokenizer
+        self._tokenizer = TextTokenizer(tokenizer)
         self._sampling = sampling
         self.entities = knowledge[0]
         self.examples: list[Example] = []
@@ -187,7 +177,7 @@ class RetrieverData:
         )
 
     def _cut(self, texts: list[str], limit: int) -> list[list[int]]:
-        return cut_rows(self._tokenizer, texts, limit)
+        return self._tokenizer.rows(texts, max_tokens=limit)
 
     def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
         """Mark passages whose label is unknown: of a kind that the window does not annotate."""

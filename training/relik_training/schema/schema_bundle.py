@@ -2,14 +2,14 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from relik.bundle import open_bundle
-from relik.config import CalibrationConfig, PipelineConfig, read_toml
+from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
 from relik.evaluation import GoldDocument, analyse_strict, read_gold
 from relik.evaluation.answers import Answer, answer_triples
 from relik.layout import KIND, LAYOUT
@@ -21,8 +21,9 @@ from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.recipe import provenance_of
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.run_files import check_same, read_figures, recorded
-from relik_training.schema.schema_run import BASE
 
+BASE = "base"
+"""Folder of a run that has its bundle without the reader."""
 BUNDLE = "bundle"
 # Least raw score of what takes part in calibration.
 _LEAST = 0.02
@@ -30,12 +31,12 @@ _PRECISION = 0.9
 
 
 def build_schema_bundle(
-    config: SchemaTraining, splits: dict[str, Path], *, fitted_by: Path | None = None
+    config: SchemaTraining, splits: Mapping[str, Path], *, fitted_by: Path | None = None
 ) -> dict[str, object]:
-    """Join base and reader of a finished run to a bundle; calibrate, measure and seal it.
+    """Join base and reader of a finished run to `out/bundle`; calibrate, measure and seal it.
 
     Args:
-        config: Settings of the run; the bundle takes the place of `out/bundle`.
+        config: Settings of the run.
         splits: Files by name, as of `write_splits`.
         fitted_by: Bundle whose thresholds are taken over; None fits them on `dev`.
 
@@ -106,13 +107,13 @@ def _calibrated(
 
 
 def _taken_over(bundle: Path, fitted_by: Path) -> PipelineConfig:
-    own = read_toml(PipelineConfig, bundle / LAYOUT.pipeline)
-    fitted = read_toml(PipelineConfig, fitted_by / LAYOUT.pipeline)
-    return replace(own, reader=fitted.reader, calibration=fitted.calibration)
+    own = read_pipeline(bundle / LAYOUT.pipeline)
+    fitted = read_pipeline(fitted_by / LAYOUT.pipeline)
+    return replace(own, reader=fitted.reader, rules=fitted.rules, calibration=fitted.calibration)
 
 
 def _measured(
-    bundle: Path, config: SchemaTraining, splits: dict[str, Path]
+    bundle: Path, config: SchemaTraining, splits: Mapping[str, Path]
 ) -> dict[str, dict[str, object]]:
     pipeline = open_bundle(bundle, verify=False).pipeline("auto")
     options = AnnotateOptions(pretokenised=config.pretokenised)

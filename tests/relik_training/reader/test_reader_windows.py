@@ -1,6 +1,6 @@
 """The ablation takes what is not labelled for nothing, and leaves the rest alone."""
 
-from relik_training.reader.reader_run import taken_as_whole
+from relik_training.reader.reader_windows import taken_as_whole
 
 
 def test_some_becomes_all_and_none_stays() -> None:

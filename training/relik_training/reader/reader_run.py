@@ -3,9 +3,9 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch import nn
 
 from relik.bundle import open_bundle
 from relik.errors import ConfigError
+from relik.kb import KnowledgeBase
 from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
@@ -21,7 +22,7 @@ from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.retriever.window_retriever import open_retriever
-from relik_training.data.candidates import Side, open_sides
+from relik_training.data.candidates import open_sides
 from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
@@ -123,28 +124,14 @@ class ReaderRun:
             "heads": dataclasses.asdict(heads),
             "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
         }
-        # Opened when they are needed, once for training and measuring.
-        sides = cache(partial(open_sides, Path(config.base), "auto"))
         examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
 
         def ready(chosen: Sequence[Example]) -> BatchSource:
-            return _source(config, module, _data(config, layout, backbone.tokenizer, chosen, sides))
+            return _source(config, module, _data(config, layout, backbone.tokenizer, chosen))
 
         def evaluation() -> Measure | None:
-            base, (entities, relations) = Path(config.base), sides()
-            view = KnowledgeView(entities=entities[0], relations=relations[0])
-            settings = serving_settings(config, backbone.layers.config.to_diff_dict())
-            served = Served(
-                view=view,
-                retriever=open_retriever(base, "auto", config=settings.retriever, view=view),
-                tokenizer=backbone.tokenizer,
-                layout=layout,
-                embeddings=words_of_run(Path(config.out), base),
-                config=settings,
-            )
             texts = apart or _development(config, examples)
-            most = config.evaluation.windows
-            return open_reader_f1(module, texts, served, most=most) if texts else None
+            return _measure(config, module, backbone, layout, texts) if texts else None
 
         return OpenRun(
             module=module, examples=examples, ready=ready, about=about, evaluation=evaluation
@@ -173,6 +160,30 @@ class ReaderRun:
         pipeline = open_bundle(bundle, verify=False).pipeline()
         fixed = time.monotonic() - began
         return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
+
+
+def _measure(
+    config: ReaderTraining,
+    module: ReaderModule,
+    backbone: Backbone,
+    layout: MarkerLayout,
+    texts: Sequence[Example],
+) -> Measure:
+    base = Path(config.base)
+    view = KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
+    )
+    settings = serving_settings(config, backbone.layers.config.to_diff_dict())
+    served = Served(
+        view=view,
+        retriever=open_retriever(base, "auto", config=settings.retriever, view=view),
+        tokenizer=backbone.tokenizer,
+        layout=layout,
+        embeddings=words_of_run(Path(config.out), base),
+        config=settings,
+    )
+    return open_reader_f1(module, texts, served, most=config.evaluation.windows)
 
 
 def _development(config: ReaderTraining, examples: Sequence[Example]) -> Sequence[Example]:
@@ -234,14 +245,13 @@ def _data(
     layout: MarkerLayout,
     tokenizer: Tokenizer,
     examples: Sequence[Example],
-    sides: Callable[[], tuple[Side, Side]],
 ) -> ReaderData:
     base = Path(config.base)
     return ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=sides(),
+        sides=open_sides(base, "auto"),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
         opener=partial(open_sides, base, "onnx", threads=1),

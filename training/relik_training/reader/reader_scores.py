@@ -90,15 +90,17 @@ def open_reader_f1(
     chosen = _drawn(served.pipeline(module), examples, most)
     flat = [window for _, windows in chosen for window in windows]
     candidates = served.pipeline(module).retrieve(flat, options=options)
+    # The encoder is not needed again, and goes.
+    reading = replace(served, retriever=WindowRetriever(None, served.config.retriever))
 
     def measure() -> dict[str, float]:
-        pipeline = served.pipeline(module)
+        pipeline = reading.pipeline(module)
         read = iter(pipeline.read(flat, candidates, options=options))
         found = []
         for example, windows in chosen:
             parts = [next(read) for _ in windows]
             found.append((example, pipeline.merge(_document(example), parts, options=options)))
-        return _figures(found, typed=served.typed)
+        return _figures(found, typed=reading.typed)
 
     return measure
 

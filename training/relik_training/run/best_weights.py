@@ -151,7 +151,7 @@ class KeepBest(lightning.Callback):
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
         """Leave a run alone that was stopped before."""
-        trainer.should_stop = self._stopped
+        trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_batch_end(
         self,

@@ -2,7 +2,7 @@
 
 As a pytest plugin (`PYTHONPATH=scripts pytest -p run_record --record FILE`) it writes a line for
 what is about to run and one for each test when it ends. `--passed-in FILE` leaves out what passed
-in an earlier run, and `--core FILE` runs the tests that are named there first.
+in an earlier run, and `--core FILE` runs the tests that are named there first, in that order.
 
 As a command (`python scripts/run_record.py FILE --core FILE`) it prints what did not run. It
 fails where that is a test of the core set: one that was skipped counts as not run.
@@ -49,7 +49,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.nodeid not in passed]
     if config.option.core:
         core = core_set(config.option.core)
-        items.sort(key=lambda item: not any(belongs(item.nodeid, entry) for entry in core))
+        items.sort(key=lambda item: place(item.nodeid, core))
 
 
 class Recorder:
@@ -91,6 +91,11 @@ def core_set(path: Path) -> list[str]:
 def belongs(nodeid: str, entry: str) -> bool:
     """Tell whether a test is what an entry of the core set names: a file, a test, or one case."""
     return nodeid == entry or nodeid.startswith((f"{entry}::", f"{entry}["))
+
+
+def place(nodeid: str, core: Sequence[str]) -> int:
+    """Return which entry of the core set names a test; their number where none does."""
+    return next((at for at, entry in enumerate(core) if belongs(nodeid, entry)), len(core))
 
 
 def outcomes(path: Path) -> dict[str, str]:

@@ -19,11 +19,12 @@ from relik.evaluation.counts import (
 from relik.evaluation.examples import NameOf, entity_examples, triple_examples
 from relik.evaluation.gold import GoldDocument
 from relik.evaluation.metrics import accuracy, precision_recall_f1, recall_at
-from relik.evaluation.reliability import scored_mentions, scored_triples
 from relik.evaluation.report import (
     breakdown_section,
     errors_section,
     examples_section,
+    scored_mentions,
+    scored_triples,
     scores_section,
 )
 from relik.evaluation.score import CUTOFFS, Annotator, KnownIds, Proposer

@@ -1,4 +1,4 @@
-"""The HTML report of an evaluation: figures, errors, groups, scores, examples, and their plots."""
+"""The HTML report of an evaluation: figures, errors, groups, calibration, examples, and plots."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -7,12 +7,18 @@ from pathlib import Path
 from typing import cast
 
 from relik.errors import ConfigError
+from relik.evaluation.answers import Answer
 from relik.evaluation.compare import differences
+from relik.evaluation.counts import found_triples, gold_triples
 from relik.evaluation.examples import Example
 from relik.evaluation.markup import Cell, Markup, Table, figure, section, table, text
-from relik.evaluation.reliability import Bin, Scored, expected_calibration_error, reliability
+from relik.evaluation.taxonomy import NOT_JUDGED, RIGHT, JudgedDocument
 
 Figures = Mapping[str, object]
+Scored = tuple[float, bool]
+"""Score of a prediction, and whether it is right."""
+
+BINS = 10
 READINGS = {
     "inkb": "without predictions on gold mentions of no known id",
     "with_nil": "with predictions on gold mentions of no known id",
@@ -42,6 +48,24 @@ class Interval:
     value: float
     low: float
     high: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bin:
+    """Predictions with scores in one tenth of the scale.
+
+    Args:
+        low: Least score, inclusive.
+        high: Greatest score, exclusive except for 1.
+        mean_score: 0..1; 0.0 in an empty bin.
+        share_right: 0..1; 0.0 in an empty bin.
+    """
+
+    low: float
+    high: float
+    count: int
+    mean_score: float
+    share_right: float
 
 
 def summary_section(systems: Mapping[str, Figures], comparison: Figures | None = None) -> str:
@@ -322,3 +346,47 @@ def _svg(width: float, height: float, description: str, parts: Sequence[str]) ->
         f'<svg viewBox="0 0 {width} {height}" width="{width}" height="{height}" role="img"'
         f' aria-label="{text(description)}">{"".join(parts)}</svg>'
     )
+
+
+def scored_mentions(documents: Sequence[JudgedDocument]) -> list[Scored]:
+    """Return score and correctness of every linked mention that can be judged."""
+    return [
+        (found.score, found.verdict == RIGHT)
+        for each in documents
+        for found in (*each.predictions, *each.rejected)
+        if found.verdict != NOT_JUDGED
+    ]
+
+
+def scored_triples(answers: Sequence[Answer], *, entity_ids: bool) -> list[Scored]:
+    """Return score and correctness of every triple."""
+    scored: list[Scored] = []
+    for answer in answers:
+        wanted = gold_triples(answer.gold, entity_ids=entity_ids)
+        found = found_triples(answer.annotation, entity_ids=entity_ids)
+        scored += [(triple.score, key in wanted) for key, triple in found.items()]
+    return scored
+
+
+def reliability(scored: Sequence[Scored]) -> tuple[Bin, ...]:
+    """Sort predictions into ten bins of equal width, lowest scores first."""
+    members: list[list[Scored]] = [[] for _ in range(BINS)]
+    for score, right in scored:
+        members[min(int(score * BINS), BINS - 1)].append((score, right))
+    return tuple(
+        Bin(
+            low=i / BINS,
+            high=(i + 1) / BINS,
+            count=len(inside),
+            mean_score=sum(score for score, _ in inside) / len(inside) if inside else 0.0,
+            share_right=sum(right for _, right in inside) / len(inside) if inside else 0.0,
+        )
+        for i, inside in enumerate(members)
+    )
+
+
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
+    """Return the mean over predictions of |mean score - share right| of their bin, 0..1."""
+    total = sum(each.count for each in bins)
+    gaps = sum(each.count * abs(each.mean_score - each.share_right) for each in bins)
+    return gaps / total if total else 0.0

@@ -49,7 +49,7 @@ def _anchors(page: Path) -> set[str]:
     return {_anchor(heading) for heading in re.findall(r"^#+ (.+)$", _written(page), flags=re.M)}
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
 def test_links_between_documents_lead_somewhere(page: Path) -> None:
     for target, anchor in re.findall(r"\]\((?!https?:)([^)#]*)(?:#([^)]+))?\)", _written(page)):
         led = page.parent / target if target else page

@@ -28,8 +28,8 @@ TREES = {
 MAX_LINES = 500
 MAX_FUNCTION_LINES = 60
 MAX_MODULES = 15
-# Families of one shape: a module for each format of annotated text.
-FAMILIES = ("relik/evaluation", "training/relik_training/formats")
+# A family of one shape: a module for each format of annotated text.
+FAMILIES = ("training/relik_training/formats",)
 # What every package may have, by the name that Python or a reader expects.
 SHARED_NAMES = ("__init__.py", "__main__.py", "cli.py")
 # Commands write to the terminal; nothing else does.

@@ -90,6 +90,12 @@ def test_a_run_that_is_cut_short_behind_its_core_passes(suite: Path) -> None:
     assert said(suite)[0] == 0
 
 
+def test_the_core_runs_in_the_order_of_its_list(suite: Path) -> None:
+    (suite / "core").write_text("test_it.py::test_case[2]\ntest_it.py::test_end\n")
+    run(suite, "--record=record", "--core=core", KILL="1")
+    assert said(suite)[1][0] == "1 passed, 0 skipped, 0 failed, 5 not run"
+
+
 def test_the_core_runs_first(suite: Path) -> None:
     run(suite, "--record=record", "--core=core", KILL="1")
     status, lines = said(suite)

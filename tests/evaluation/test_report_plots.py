@@ -4,8 +4,7 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.evaluation.reliability import reliability
-from relik.evaluation.report import Interval, bar, intervals, reliability_diagram
+from relik.evaluation.report import Interval, bar, intervals, reliability, reliability_diagram
 
 
 def widths(html: str) -> list[float]:

@@ -17,12 +17,14 @@ from tokenizers import Tokenizer  # noqa: E402 - needs torch
 
 from relik.config import RetrieverConfig  # noqa: E402
 from relik.kb import KnowledgeBase  # noqa: E402
+from relik.kb.view import KnowledgeView  # noqa: E402
 from relik.models.reader_module import HeadConfig, ReaderModel  # noqa: E402
 from relik.reader.inputs import MarkerLayout  # noqa: E402
-from relik.retriever.hybrid import HybridRetriever  # noqa: E402
+from relik.retriever.window_retriever import WindowRetriever  # noqa: E402
 from relik.testing import HashEncoder  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_index import BuildOptions, build_index  # noqa: E402
+from relik_training.data.candidates import CandidateSource  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.statements import Mention  # noqa: E402
 from relik_training.reader.curriculum import EasyFirst  # noqa: E402
@@ -101,13 +103,15 @@ def data(world: "World", word_tokenizer: Tokenizer) -> ReaderData:
     opened = []
     for folder, names, letter in (("e", _NAMES, "Q"), ("r", ("met", "born in"), "P")):
         _index(world.root / folder, word_tokenizer, names, letter)
-        kb = KnowledgeBase.open(world.root / folder / "index")
-        opened.append((kb, HybridRetriever(HashEncoder(16), RetrieverConfig())))
+        opened.append(KnowledgeBase.open(world.root / folder / "index"))
     return ReaderData(
         _examples(),
         tokenizer=word_tokenizer,
         layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
-        sides=(opened[0], opened[1]),
+        source=CandidateSource(
+            view=KnowledgeView(entities=opened[0], relations=opened[1]),
+            retriever=WindowRetriever(HashEncoder(16), RetrieverConfig()),
+        ),
         sampling=ReaderSampling(max_tokens=60, typos=0.5, typo_words=0.5),
     )
 

@@ -14,15 +14,12 @@ from torch import nn
 
 from relik.bundle import open_bundle
 from relik.errors import ConfigError
-from relik.kb import KnowledgeBase
-from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik.retriever.window_retriever import open_retriever
-from relik_training.data.candidates import open_sides
+from relik_training.data.candidates import open_candidate_source
 from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
@@ -170,18 +167,12 @@ def _measure(
     texts: Sequence[Example],
 ) -> Measure:
     base = Path(config.base)
-    view = KnowledgeView(
-        entities=KnowledgeBase.open(base / LAYOUT.entities),
-        relations=KnowledgeBase.open(base / LAYOUT.relations),
-    )
-    settings = serving_settings(config, backbone.layers.config.to_diff_dict())
     served = Served(
-        view=view,
-        retriever=open_retriever(base, "auto", config=settings.retriever, view=view),
+        source=open_candidate_source(base, "auto"),
         tokenizer=backbone.tokenizer,
         layout=layout,
         embeddings=words_of_run(Path(config.out), base),
-        config=settings,
+        config=serving_settings(config, backbone.layers.config.to_diff_dict()),
     )
     return open_reader_f1(module, texts, served, most=config.evaluation.windows)
 
@@ -251,10 +242,10 @@ def _data(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=open_sides(base, "auto"),
+        source=open_candidate_source(base, "auto"),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
-        opener=partial(open_sides, base, "onnx", threads=1),
+        opener=partial(open_candidate_source, base, "onnx", threads=1),
     )
 
 

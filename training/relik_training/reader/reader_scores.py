@@ -9,12 +9,12 @@ from tokenizers import Tokenizer
 from relik.backends.torch_backend import TorchReader
 from relik.backends.word_embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, PipelineConfig
-from relik.kb.view import KnowledgeView
 from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
 from relik.types import AnnotateOptions, Annotation, Document, Window
+from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
 from relik_training.reader.calibration import judge_spans, judge_triples
 from relik_training.reader.reader_module import ReaderModule
@@ -30,8 +30,7 @@ class Served:
     """What stands around a reader where it serves.
 
     Args:
-        view: Entities and relations.
-        retriever: Proposes them.
+        source: Knowledge and its retriever.
         tokenizer: Subwords.
         layout: Marker ids.
         embeddings: The table that the reader is trained on.
@@ -41,8 +40,7 @@ class Served:
         pretokenised: Texts come in words with white space between.
     """
 
-    view: KnowledgeView
-    retriever: WindowRetriever
+    source: CandidateSource
     tokenizer: Tokenizer
     layout: MarkerLayout
     embeddings: WordEmbeddings
@@ -52,7 +50,8 @@ class Served:
 
     def pipeline(self, module: ReaderModule) -> Pipeline:
         """Put the reader that is being trained, as it is now, into a pipeline."""
-        model, config = module.model, replace(self.config, calibration=CalibrationConfig())
+        model = module.model
+        config = replace(self.config, calibration=CalibrationConfig())
         reader = TransformerReader(
             ReaderParts(
                 backend=TorchReader(model=model, device=module.device),
@@ -63,7 +62,8 @@ class Served:
             ),
             config,
         )
-        return Pipeline(PipelineParts(retriever=self.retriever, reader=reader), config, self.view)
+        parts = PipelineParts(retriever=self.source.retriever, reader=reader)
+        return Pipeline(parts, config, self.source.view)
 
 
 def open_reader_f1(
@@ -91,7 +91,8 @@ def open_reader_f1(
     flat = [window for _, windows in chosen for window in windows]
     candidates = served.pipeline(module).retrieve(flat, options=options)
     # The encoder is not needed again, and goes.
-    reading = replace(served, retriever=WindowRetriever(None, served.config.retriever))
+    retriever = WindowRetriever(None, served.config.retriever)
+    reading = replace(served, source=replace(served.source, retriever=retriever))
 
     def measure() -> dict[str, float]:
         pipeline = reading.pipeline(module)

@@ -21,10 +21,10 @@ from relik.layout import LAYOUT
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
-from relik.retriever.exhaustive import ExhaustiveRetriever
 from relik.retriever.window_retriever import WindowRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
+from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.distill.reader_losses import open_reader_distiller
@@ -102,14 +102,12 @@ class SchemaRun:
 
         def evaluation() -> Measure | None:
             texts = apart or ([] if config.with_dev else read_typed_examples([self.splits["dev"]]))
-            settings = read_pipeline(base / LAYOUT.pipeline)
             served = Served(
-                view=_view(base),
-                retriever=WindowRetriever(None, settings.retriever),
+                source=_source(base),
                 tokenizer=backbone.tokenizer,
                 layout=layout,
                 embeddings=WordEmbeddings.open(base / LAYOUT.word_embeddings),
-                config=settings,
+                config=read_pipeline(base / LAYOUT.pipeline),
                 typed=True,
                 pretokenised=config.pretokenised,
             )
@@ -232,27 +230,24 @@ def _module(
     return module, layout
 
 
-def _view(base: Path) -> KnowledgeView:
-    return KnowledgeView(
+def _source(base: Path) -> CandidateSource:
+    view = KnowledgeView(
         entities=KnowledgeBase.open(base / LAYOUT.entities),
         relations=KnowledgeBase.open(base / LAYOUT.relations),
     )
+    return CandidateSource(view=view, retriever=WindowRetriever(None, RetrieverConfig()))
 
 
 def _data(
     config: SchemaTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
 ) -> ReaderData:
     base = Path(config.out) / BASE
-    view = _view(base)
     longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=(
-            (view.entities, ExhaustiveRetriever()),
-            (view.relations, ExhaustiveRetriever()),
-        ),
+        source=_source(base),
         sampling=ReaderSampling(
             entity_candidates=(len(config.types),),
             relation_candidates=(len(config.relations),),

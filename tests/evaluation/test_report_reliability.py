@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.evaluation.reliability import expected_calibration_error, reliability
+from relik.evaluation.report import expected_calibration_error, reliability
 
 SCORED = st.lists(st.tuples(st.floats(0, 1), st.booleans()), max_size=40)
 

@@ -1,4 +1,4 @@
-"""Tells how far answers to the same texts agree."""
+"""Agreement of two systems' answers to the same texts."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,27 +9,23 @@ Place: TypeAlias = tuple[int, int]
 
 
 def agreement(upstream: list[Answer], ours: list[Answer]) -> dict[str, float]:
-    """Compare answers as `relik_worker` writes them.
+    """Compare answers in the format of `relik_worker`.
 
-    In a place with several labels upstream gives an end of a triplet the one that comes first in
-    a Python set, which changes from process to process. Such an end is compared by its place
-    alone, as `upstream_parity` does; "triplets_as_labelled" compares it by its label too.
-
-    Args:
-        upstream: Upstream's answers.
-        ours: Ours to the same texts.
+    For a span with several labels, upstream labels the end of a triplet by the first in a Python
+    set, whose order changes from process to process. Such an end is compared by its offsets only,
+    as in `upstream_parity`; "triplets_as_labelled" also compares its label.
 
     Returns:
-        "spans", "triplets" and "triplets_as_labelled": of all that either gave, the share that
-        both gave, 0..1; 1 where neither gave any.
+        "spans", "triplets" and "triplets_as_labelled": the Jaccard index of the two sets, 0..1; 1
+        if both are empty.
     """
     pairs = [
-        (theirs, mine, _places_of_several(theirs))
+        (theirs, mine, _ambiguous_spans(theirs))
         for theirs, mine in zip(upstream, ours, strict=True)
     ]
 
     def share(keys: Callable[[Answer, set[Place]], set[Any]]) -> float:
-        found = [(keys(a, several), keys(b, several)) for a, b, several in pairs]
+        found = [(keys(a, ambiguous), keys(b, ambiguous)) for a, b, ambiguous in pairs]
         either = sum(len(a | b) for a, b in found)
         both = sum(len(a & b) for a, b in found)
         return round(both / either, 4) if either else 1.0
@@ -41,20 +37,20 @@ def agreement(upstream: list[Answer], ours: list[Answer]) -> dict[str, float]:
     }
 
 
-def _triplets(answer: Answer, several: set[Place]) -> set[Any]:
-    # Upstream gives two decimals.
+def _triplets(answer: Answer, ambiguous: set[Place]) -> set[Any]:
+    # Upstream rounds to two decimals.
     return {
-        (_end(subject, several), relation, _end(object_, several), round(confidence, 2))
+        (_end(subject, ambiguous), relation, _end(object_, ambiguous), round(confidence, 2))
         for subject, relation, object_, confidence in answer["triplets"]
     }
 
 
-def _end(span: list[Any], several: set[Place]) -> tuple[int, int, str | None]:
+def _end(span: list[Any], ambiguous: set[Place]) -> tuple[int, int, str | None]:
     start, end, label = span
-    return start, end, None if (start, end) in several else label
+    return start, end, None if (start, end) in ambiguous else label
 
 
-def _places_of_several(answer: Answer) -> set[Place]:
-    """Find the places that have several labels."""
+def _ambiguous_spans(answer: Answer) -> set[Place]:
+    """Return the offsets of spans with several labels."""
     counts = Counter((start, end) for start, end, _ in answer["spans"])
     return {place for place, count in counts.items() if count > 1}

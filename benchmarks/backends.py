@@ -1,4 +1,4 @@
-"""Compare ONNX Runtime on a bundle's int8 weights with torch on the float32 weights of its runs."""
+"""Compare ONNX Runtime with the int8 weights of a bundle, and torch with its float32 weights."""
 
 import argparse
 import json
@@ -15,14 +15,8 @@ from relik.types import AnnotateOptions
 
 
 def use_float_weights(pipeline: Pipeline, retriever: Path, reader: Path) -> None:
-    """Put the unquantised weights of two runs into a torch pipeline.
-
-    Args:
-        pipeline: Opened with the torch backend.
-        retriever: Folder of the retriever run.
-        reader: Folder of the reader run.
-    """
-    parts = pipeline._parts  # a benchmark may look inside
+    """Load the unquantised weights of two runs into a torch pipeline."""
+    parts = pipeline._parts  # no public access to the weights
     parts.reader._parts.backend.model.load_state_dict(load_file(reader / "model.safetensors"))
     encoder = parts.entity_retriever._encoder
     encoder._backend.model.load_state_dict(load_file(retriever / "model.safetensors"))
@@ -44,11 +38,11 @@ def main() -> None:
         pipeline = bundle.pipeline(name)
         if name == "torch":
             use_float_weights(pipeline, arguments.retriever, arguments.reader)
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         rating = evaluate_entities(
             pipeline, gold, known=pipeline.entities, options=AnnotateOptions(relations=False)
         )
-        report[name] = {"seconds": round(time.perf_counter() - begun, 1), **rating}
+        report[name] = {"seconds": round(time.perf_counter() - start_time, 1), **rating}
     print(json.dumps(report, default=str))
 
 

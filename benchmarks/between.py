@@ -1,9 +1,9 @@
-"""What reading the words between two mentions costs: `relate` with and without, side by side.
+"""Measure the cost of reading the words between two mentions: `relate` with and without it.
 
 Usage: python benchmarks/between.py BUNDLE
 
-BUNDLE is that of a closed schema trained with `between`. Both graphs are made from its weights and
-run in turn on the same random states.
+BUNDLE is a closed-schema bundle trained with `between`. Both graphs are built from its weights and
+run alternately on the same random states.
 """
 
 import json
@@ -54,10 +54,10 @@ def main() -> None:
     seconds: dict[bool, list[float]] = {False: [], True: []}
     for number in range(ROUNDS + 2):
         for kind, session in sessions.items():
-            begun = time.perf_counter()
+            start_time = time.perf_counter()
             session.run(None, feed)
             if number >= 2:
-                seconds[kind].append(time.perf_counter() - begun)
+                seconds[kind].append(time.perf_counter() - start_time)
     without, with_it = (1000 * statistics.median(seconds[kind]) for kind in (False, True))
     print(f"{len(pairs)} pairs in {ROWS} rows of {TOKENS} tokens, {n_relations} relations")
     print(f"without {without:.1f} ms, with {with_it:.1f} ms, ratio {with_it / without:.2f}")

@@ -1,4 +1,4 @@
-"""Count what a plain install downloads: wheels and their size, our own left out."""
+"""Measure the download of a plain install: number and size of the wheels of dependencies."""
 
 import json
 import subprocess

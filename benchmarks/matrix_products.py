@@ -1,4 +1,4 @@
-"""The least time that a backbone can take here: its matrix products alone, on the same library."""
+"""A lower bound of the time of a backbone on this machine: its matrix products alone."""
 
 import time
 from collections.abc import Sequence
@@ -12,11 +12,11 @@ ROUNDS = 3
 
 
 def seconds_of_products(rows: Sequence[tuple[int, int]], *, threads: int) -> float:
-    """Run the linear layers of MiniLM-L6 for rows of tokens, and nothing else.
+    """Time the linear layers of MiniLM-L6 on rows of tokens.
 
     Args:
-        rows: Tokens of each row, and how many of them the last layer is computed for.
-        threads: Rows that are computed side by side.
+        rows: Tokens of each row, and tokens for which the last layer is computed.
+        threads: Rows that are computed in parallel.
 
     Returns:
         Seconds, the best of three.
@@ -32,20 +32,20 @@ def seconds_of_products(rows: Sequence[tuple[int, int]], *, threads: int) -> flo
 
     seconds = []
     for _ in range(ROUNDS):
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
             list(pool.map(run, rows))
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start_time)
     return min(seconds)
 
 
 def _layer(width: int, inner: int) -> ort.InferenceSession:
-    """Make a graph of the products of one layer: three inputs of attention, and what follows."""
-    drawn = np.random.default_rng(0)
+    """Build a graph of the products of one layer: query, key, value, output, and feed-forward."""
+    rng = np.random.default_rng(0)
     sizes = {"q": (width, width), "k": (width, width), "v": (width, width)}
     sizes |= {"o": (width, width), "up": (inner, width), "down": (width, inner)}
     weights = [
-        numpy_helper.from_array(drawn.normal(size=size).astype(np.float32), name)
+        numpy_helper.from_array(rng.normal(size=size).astype(np.float32), name)
         for name, size in sizes.items()
     ]
     chain = {"q": "kept", "k": "every", "v": "every", "o": "q_out", "up": "o_out", "down": "up_out"}
@@ -53,14 +53,14 @@ def _layer(width: int, inner: int) -> ort.InferenceSession:
         helper.make_node("Gemm", [value, name], [f"{name}_out"], transB=1)
         for name, value in chain.items()
     ]
-    given, made = (
+    inputs, outputs = (
         [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", width]) for name in names]
         for names in (("every", "kept"), ("k_out", "v_out", "down_out"))
     )
     # Sizes of the three outputs and of the two inputs differ.
-    for value, size in zip([*given, *made], ("n", "m", "n", "n", "m"), strict=True):
+    for value, size in zip([*inputs, *outputs], ("n", "m", "n", "n", "m"), strict=True):
         value.type.tensor_type.shape.dim[0].dim_param = size
-    graph = helper.make_graph(nodes, "layer", given, made, weights)
+    graph = helper.make_graph(nodes, "layer", inputs, outputs, weights)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9)
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1

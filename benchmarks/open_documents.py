@@ -1,9 +1,9 @@
-"""Measures opening an index of many documents: converted, in upstream's format, and by upstream.
+"""Measure opening an index of many documents: converted, in upstream's format, and by upstream.
 
-Makes documents with names like names, and random vectors, in the format of released indexes;
-converts them; and opens each form in a fresh process. Memory is that of the process: resident
-after opening (VmRSS), and its peak (VmHWM). A mapped file counts as far as it was read. With
-`--upstream-python`, a Python with relik 1.0.7, upstream's own store reads the same file.
+It makes documents with random names and vectors in the format of released indexes, converts them,
+and opens each form in a new process. Memory is that of the process, resident after opening (VmRSS)
+and at its peak (VmHWM); of a mapped file, the pages that were read count. With `--upstream-python`,
+a Python with relik 1.0.7, upstream's store reads the same file.
 """
 
 import argparse
@@ -104,12 +104,12 @@ def main() -> None:
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         source, out = Path(scratch, "source"), Path(scratch, "converted")
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         make(source, rows=chosen.rows, dim=chosen.dim)
         result: dict[str, Any] = {
             "rows": chosen.rows,
             "dim": chosen.dim,
-            "made_s": time.perf_counter() - begun,
+            "made_s": time.perf_counter() - start_time,
             "source_mb": sizes(source),
             "convert": measured(CONVERT, source, out, TOKENIZER),
         }
@@ -138,7 +138,7 @@ def make(folder: Path, *, rows: int, dim: int) -> None:
 
 
 def names() -> Iterator[str]:
-    """Make up names of people, places and works, without end; few are there twice."""
+    """Yield random names of people, places and works; few are repeated."""
     chance = random.Random(SEED)  # noqa: S311  # names, not secrets
     forms = (
         "{a} {b}",
@@ -167,7 +167,7 @@ def names() -> Iterator[str]:
 
 
 def measured(code: str, *arguments: Path, python: str = sys.executable) -> dict[str, Any]:
-    """Run code in a process of its own; return what it says last, and its peak."""
+    """Run code in a new process; return the JSON that it prints last, and its peak memory."""
     peak = "\nimport sys; print(memory()['VmHWM_mb'])"
     done = subprocess.run(
         [python, "-W", "ignore", "-c", MEMORY + code + peak, *map(str, arguments)],
@@ -176,8 +176,8 @@ def measured(code: str, *arguments: Path, python: str = sys.executable) -> dict[
         check=True,
         cwd=tempfile.gettempdir(),
     )
-    *_, said, last = done.stdout.strip().splitlines()
-    return {**json.loads(said), "peak_mb": float(last)}
+    *_, report, last = done.stdout.strip().splitlines()
+    return {**json.loads(report), "peak_mb": float(last)}
 
 
 def sizes(folder: Path) -> dict[str, float]:

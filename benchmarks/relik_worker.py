@@ -1,8 +1,8 @@
-"""Measures one `relik`, upstream's or ours: `PYTHON benchmarks/relik_worker.py JOB.json OUT.json`.
+"""Measure one `relik`, upstream's or ours: `PYTHON benchmarks/relik_worker.py JOB.json OUT.json`.
 
-Both have the same class with the same arguments, so that one program drives both, each in a process
-of its own. The folder of the pipeline is the working directory, since upstream takes names in its
-settings from there. Imports nothing but the standard library and `relik`.
+Both have the same class with the same arguments, so that one program measures both, each in its own
+process. The working directory is the folder of the pipeline, because upstream resolves paths of its
+settings there. Only the standard library and `relik` are imported.
 """
 
 import json
@@ -16,19 +16,19 @@ from typing import Any
 
 
 def main() -> None:
-    """Do the job."""
+    """Run the calls of the job and write the result."""
     job = json.loads(Path(sys.argv[1]).read_text())
-    # Upstream warns of worker processes on every call.
+    # Upstream warns about worker processes in every call.
     warnings.simplefilter("ignore")
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     import relik
 
-    result: dict[str, Any] = {"import_s": time.perf_counter() - begun}
+    result: dict[str, Any] = {"import_s": time.perf_counter() - start_time}
     logging.disable(logging.WARNING)
     if job["calls"]:
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         opened = relik.Relik.from_pretrained(job["pipeline"], **job["open"])
-        result["open_s"] = time.perf_counter() - begun
+        result["open_s"] = time.perf_counter() - start_time
         result["opened_mb"] = _memory("VmRSS")
         result |= _run(opened, job)
     result["peak_mb"] = _memory("VmHWM")
@@ -36,12 +36,12 @@ def main() -> None:
 
 
 def _run(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Make the calls of the job several times; the seconds of each round, and the answers."""
+    """Repeat the calls of the job; return the seconds of each round, and the answers."""
     seconds = []
     for _ in range(job["rounds"]):
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         answers = [opened(call, **job["options"]) for call in job["calls"]]
-        seconds.append(time.perf_counter() - begun)
+        seconds.append(time.perf_counter() - start_time)
     flat = [one for each in answers for one in (each if isinstance(each, list) else [each])]
     result: dict[str, Any] = {"seconds": seconds, "answers": [_plain(one) for one in flat]}
     if job["stages"]:
@@ -50,9 +50,9 @@ def _run(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
 
 
 def _stages(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
-    """Make the calls once more, with the time of each graph, and of everything beside them.
+    """Repeat the calls once, and time each graph and the rest.
 
-    Graphs run side by side; their seconds are what they take of all cores together.
+    Graphs run in parallel, so that their seconds are divided by the number of threads.
     """
     from relik.backends.onnx_rows import RowModel
 
@@ -61,21 +61,21 @@ def _stages(opened: Any, job: dict[str, Any]) -> dict[str, Any]:
     lock, run = threading.Lock(), RowModel.run
 
     def timed(self: Any, name: str, feed: Any) -> Any:
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         outputs = run(self, name, feed)
-        taken = time.perf_counter() - begun
+        duration = time.perf_counter() - start_time
         with lock:
-            seconds[name] = seconds.get(name, 0.0) + taken / self.threads
+            seconds[name] = seconds.get(name, 0.0) + duration / self.threads
             if "inputs_embeds" in feed:
                 count = len(feed["inputs_embeds"])
                 rows.append((count, len(feed["kept"]) if "kept" in feed else count))
         return outputs
 
     RowModel.run = timed  # type: ignore[method-assign]
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     for call in job["calls"]:
         opened(call, **job["options"])
-    total = time.perf_counter() - begun
+    total = time.perf_counter() - start_time
     seconds["beside"] = max(0.0, total - sum(seconds.values()))
     return {"rows": rows, "stages": {name: round(value, 3) for name, value in seconds.items()}}
 
@@ -94,7 +94,7 @@ def _plain(output: Any) -> dict[str, Any]:
 
 
 def _memory(name: str) -> float:
-    """Return a figure of this process in MB of a million bytes."""
+    """Return a memory figure of this process in MB (10^6 bytes)."""
     lines = Path("/proc/self/status").read_text().splitlines()
     line = next(line for line in lines if line.startswith(f"{name}:"))
     return round(int(line.split()[1]) * 1024 / 1e6, 1)

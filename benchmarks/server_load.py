@@ -1,4 +1,4 @@
-"""Starts a server, sends it requests from many clients at once, and reports rate and latency."""
+"""Load test of a server: throughput and latency with many concurrent clients."""
 
 import http.client
 import os
@@ -19,7 +19,7 @@ START_S, REQUEST_S = 120.0, 120.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What was measured of a server.
+    """Figures of a load test.
 
     Args:
         requests_per_s: Answers per second over all clients.
@@ -37,7 +37,7 @@ class Load:
 
 
 def free_port() -> int:
-    """Return a port that nobody listens on."""
+    """Return a free port."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
 
@@ -45,19 +45,15 @@ def free_port() -> int:
 def measure(
     command: Sequence[str], *, port: int, folder: Path, texts: Sequence[str], requests: int
 ) -> Load:
-    """Start a server, warm it, load it, stop it.
+    """Start a server, warm it up, load it, and stop it.
 
     Args:
-        command: Starts it on the port.
-        port: Its port on this machine.
+        command: Starts the server on the port.
         folder: Working directory of the server.
-        texts: What to ask, one a request, in turn.
-        requests: Requests in all.
-
-    Returns:
-        What was measured.
+        texts: Texts of the requests, one each, in turn.
+        requests: Number of requests.
     """
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     environment = os.environ | {"HF_HUB_OFFLINE": "1"}
     server = subprocess.Popen(
         command,
@@ -68,18 +64,18 @@ def measure(
     )
     try:
         _wait(port, texts[0], server)
-        started = time.perf_counter() - begun
+        started = time.perf_counter() - start_time
         for text in texts[:2]:
-            _ask(port, text)
-        begun = time.perf_counter()
+            _request(port, text)
+        start_time = time.perf_counter()
         with ThreadPoolExecutor(N_CLIENTS) as clients:
-            asked = [texts[k % len(texts)] for k in range(requests)]
-            answers = list(clients.map(lambda text: _ask(port, text), asked))
-        seconds = time.perf_counter() - begun
+            queries = [texts[k % len(texts)] for k in range(requests)]
+            answers = list(clients.map(lambda text: _request(port, text), queries))
+        seconds = time.perf_counter() - start_time
     finally:
         server.terminate()
         server.wait(timeout=60)
-    times = np.array([taken for taken, _ in answers])
+    times = np.array([seconds for seconds, _ in answers])
     return Load(
         requests_per_s=round(len(answers) / seconds, 2),
         p50_s=round(float(np.quantile(times, 0.5)), 3),
@@ -89,14 +85,14 @@ def measure(
     )
 
 
-def _ask(port: int, text: str) -> tuple[float, int]:
-    begun = time.perf_counter()
+def _request(port: int, text: str) -> tuple[float, int]:
+    start_time = time.perf_counter()
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=REQUEST_S)
     try:
         connection.request("GET", f"/api/relik?{urllib.parse.urlencode({'text': text})}")
         answer = connection.getresponse()
         answer.read()
-        return time.perf_counter() - begun, answer.status
+        return time.perf_counter() - start_time, answer.status
     finally:
         connection.close()
 
@@ -105,11 +101,14 @@ def _wait(port: int, text: str, server: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline:
         if server.poll() is not None:
-            raise SystemExit(f"the server ended with {server.returncode} before it answered")
+            raise SystemExit(
+                f"the server ended with code {server.returncode} before its first answer, expected "
+                "it to run: start it by hand to see its log"
+            )
         try:
-            if _ask(port, text)[1] == http.client.OK:
+            if _request(port, text)[1] == http.client.OK:
                 return
         except OSError:
             pass
         time.sleep(0.05)
-    raise SystemExit(f"the server did not answer in {START_S:.0f} s")
+    raise SystemExit(f"got no answer of the server in {START_S:.0f} s: start it by hand to see why")

@@ -1,4 +1,4 @@
-"""Measure `relik serve`: seconds to ready, and resident memory."""
+"""Measure `relik serve`: seconds until it is ready, and resident memory."""
 
 import argparse
 import json
@@ -18,7 +18,6 @@ def resident_mb(pid: int, field: str) -> float:
     """Read a memory field of a process.
 
     Args:
-        pid: The process.
         field: VmRSS (now) or VmHWM (peak).
 
     Returns:
@@ -31,14 +30,14 @@ def resident_mb(pid: int, field: str) -> float:
 
 
 def main() -> None:
-    """Start a server, wait until it is ready, post a long text, report."""
+    """Start a server, wait until it is ready, post a long request, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bundle", default="default")
     arguments = parser.parse_args()
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     server = subprocess.Popen(
         [
             str(Path(sys.executable).with_name("relik")),
@@ -57,10 +56,10 @@ def main() -> None:
                 urllib.request.urlopen(f"{base}/readyz", timeout=1)  # noqa: S310  # our own server
                 break
             except (urllib.error.URLError, OSError):
-                if server.poll() is not None or time.perf_counter() - begun > 60:
+                if server.poll() is not None or time.perf_counter() - start_time > 60:
                     sys.exit("the server did not become ready")
                 time.sleep(0.02)
-        ready_s = time.perf_counter() - begun
+        ready_s = time.perf_counter() - start_time
         idle = resident_mb(server.pid, "VmRSS")
         body = json.dumps({"documents": [{"id": str(i), "text": TEXT * 20} for i in range(32)]})
         request = urllib.request.Request(  # noqa: S310  # our own server

@@ -1,4 +1,4 @@
-"""Measure `relik annotate --json` on the texts of a data file, the whole process."""
+"""Measure the throughput of `relik annotate --json` on a data file, including its start."""
 
 import argparse
 import gzip
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Write the texts to a file, annotate it, report."""
+    """Write the texts to a file, annotate it, and report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file", type=Path, help="JSON Lines with `text`, plain or gzip")
     parser.add_argument("--bundle", default="default")
@@ -24,7 +24,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "texts.jsonl"
         path.write_text("".join(json.dumps({"text": text}) + "\n" for text in texts))
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         done = subprocess.run(
             [
                 str(Path(sys.executable).with_name("relik")),
@@ -40,7 +40,7 @@ def main() -> None:
             stdout=subprocess.PIPE,
             check=True,
         )
-        seconds = time.perf_counter() - begun
+        seconds = time.perf_counter() - start_time
     answers = [json.loads(line) for line in done.stdout.splitlines()]
     words = sum(len(text.split()) for text in texts)
     print(

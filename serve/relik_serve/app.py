@@ -16,7 +16,7 @@ from relik_serve.api.routes import SCHEMAS, router
 from relik_serve.batching.model import ModelSlot
 from relik_serve.batching.pipeline_steps import Served
 from relik_serve.dialects import relik as relik_dialect
-from relik_serve.problems import answer_error, answer_http_error, answer_nobody
+from relik_serve.problems import answer_disconnect, answer_error, answer_http_error
 from relik_serve.settings import Settings
 
 TITLE = "relik"
@@ -53,7 +53,7 @@ def create_app(
     app.include_router(router)
     app.include_router(relik_dialect.router)
     app.add_exception_handler(HTTPException, answer_http_error)
-    app.add_exception_handler(ClientDisconnect, answer_nobody)
+    app.add_exception_handler(ClientDisconnect, answer_disconnect)
     app.add_exception_handler(relik.RelikError, answer_error)
     app.add_exception_handler(Exception, answer_error)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way

@@ -96,7 +96,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def answer_nobody(request: Request, error: Exception) -> Response:
+async def answer_disconnect(request: Request, error: Exception) -> Response:
     """End a request whose client disconnected; the status appears in the access log only."""
     return Response(status_code=CLIENT_LEFT)
 

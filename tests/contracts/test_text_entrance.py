@@ -14,6 +14,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 
 from relik.bundle import Bundle, open_bundle  # noqa: E402
+from relik.config import RetrieverConfig  # noqa: E402
 from relik.kb import KnowledgeBase  # noqa: E402
 from relik.kb.records import candidate_text, encoder_text  # noqa: E402
 from relik.kb.view import KnowledgeView  # noqa: E402
@@ -22,7 +23,7 @@ from relik.reader.inputs import MarkerLayout, ReaderInput, TextTokens  # noqa: E
 from relik.reader.open_reader import open_reader  # noqa: E402
 from relik.reader.reader import TransformerReader  # noqa: E402
 from relik.retriever.encoder import TransformerEncoder  # noqa: E402
-from relik.retriever.exhaustive import ExhaustiveRetriever  # noqa: E402
+from relik.retriever.window_retriever import WindowRetriever  # noqa: E402
 from relik.text import TextTokenizer  # noqa: E402
 from relik.types import (  # noqa: E402
     AnnotateOptions,
@@ -32,6 +33,7 @@ from relik.types import (  # noqa: E402
     WindowCandidates,
 )
 from relik_index import BuildOptions, build_index  # noqa: E402
+from relik_training.data.candidates import CandidateSource  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.json_lines import write_jsonl  # noqa: E402
 from relik_training.data.knowledge_records import Records  # noqa: E402
@@ -182,7 +184,10 @@ class Trained:
         write_jsonl(records, [{"id": "Q1", "name": "place", "description": "a town"}])
         build_index(records, folder / "index", encoder=None, tokenizer=plain)
         kb = KnowledgeBase.open(folder / "index")
-        self._side = kb, ExhaustiveRetriever()
+        self._source = CandidateSource(
+            view=KnowledgeView(entities=kb, relations=kb),
+            retriever=WindowRetriever(None, RetrieverConfig()),
+        )
         self._plain = plain
         self.layout = MarkerLayout.of(plain, n_entities=32, n_relations=24)
         self.max_tokens = bundle.config.reader.max_tokens
@@ -194,7 +199,7 @@ class Trained:
             [_example(text) for text in texts],
             tokenizer=self._plain,
             layout=self.layout,
-            sides=(self._side, self._side),
+            source=self._source,
             sampling=ReaderSampling(
                 case_noise=0.0, typos=typos, pretokenised=pretokenised, max_tokens=self.max_tokens
             ),

@@ -25,7 +25,7 @@ def output(*spans: Any, triplets: Any = (), text: str = TEXT) -> dict[str, Any]:
 
 def kinds(parity: ModuleType, ours: Any, gold: Any, **more: Any) -> list[str]:
     witness = more.pop("witness", gold)
-    return parity.explain(ours, gold, witness=witness, case={"kwargs": more})
+    return parity.explain(ours, gold, quirky_output=witness, case={"kwargs": more})
 
 
 def test_equal_outputs_have_no_difference(parity: ModuleType) -> None:

@@ -11,7 +11,7 @@ from relik_training.run.large_pages import ask_for_large_pages
 
 if TYPE_CHECKING:
     from relik_training.recipes.recipe import Overrides
-    from relik_training.run.metrics import RunMetrics
+    from relik_training.run.trainer import Run
 
 # Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
 # torch, and a plain install has none.
@@ -80,14 +80,10 @@ def retriever(
     on from its last checkpoint.
     """
     from relik_training.recipes.recipe import read_retriever_recipe
-    from relik_training.retriever.retriever_bundle import build_base
-    from relik_training.retriever.retriever_run import train_retriever
-    from relik_training.run.metrics import end_run
+    from relik_training.retriever.retriever_run import RetrieverRun
 
     recipe = read_retriever_recipe(config, _said(data, out, settings))
-    run = train_retriever(recipe)
-    made, metrics = end_run(recipe, lambda: build_base(recipe))
-    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
+    _train(RetrieverRun(config=recipe), as_json=as_json)
 
 
 @app.command()
@@ -102,15 +98,11 @@ def reader(
 
     A run that was stopped goes on from its last checkpoint.
     """
-    from relik_training.reader.reader_bundle import build_bundle
-    from relik_training.reader.reader_run import train_reader
+    from relik_training.reader.reader_run import ReaderRun
     from relik_training.recipes.recipe import read_reader_recipe
-    from relik_training.run.metrics import end_run
 
     recipe = read_reader_recipe(config, _said(data, out, settings))
-    run = train_reader(recipe)
-    made, metrics = end_run(recipe, lambda: build_bundle(recipe))
-    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
+    _train(ReaderRun(config=recipe), as_json=as_json)
 
 
 @app.command()
@@ -141,6 +133,7 @@ def schema(
     from dataclasses import replace
 
     from relik_training.recipes.schema_settings import SchemaOverrides, read_schema_recipe
+    from relik_training.run.checkpoints import resumable
     from relik_training.schema.schema_seeds import train_seeds
 
     overrides = SchemaOverrides(
@@ -151,9 +144,9 @@ def schema(
         settings=tuple(settings or ()),
     )
     recipe = read_schema_recipe(config, overrides)
-    _print(
-        train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds), as_json=as_json
-    )
+    with resumable():
+        report = train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds)
+    _print(report, as_json=as_json)
 
 
 @app.command()
@@ -178,9 +171,7 @@ def relations(
     Ends with a bundle of these, measured on all their texts. A run that was stopped goes on.
     """
     from relik_training.recipes.relation_settings import RelationOverrides, read_relation_recipe
-    from relik_training.relations.relation_bundle import build_relation_bundle
-    from relik_training.relations.relation_run import train_relations
-    from relik_training.run.metrics import end_run
+    from relik_training.relations.relation_run import RelationRun
 
     overrides = RelationOverrides(
         data=_text(data),
@@ -189,10 +180,7 @@ def relations(
         apart=apart,
         settings=tuple(settings or ()),
     )
-    recipe = read_relation_recipe(config, overrides)
-    run = train_relations(recipe)
-    made, metrics = end_run(recipe, lambda: build_relation_bundle(recipe))
-    _print_run({"run": str(run), **made}, metrics, as_json=as_json)
+    _train(RelationRun(config=read_relation_recipe(config, overrides)), as_json=as_json)
 
 
 @app.command()
@@ -203,13 +191,13 @@ def plan(
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
-    """Tell what a run will cost on this machine: time, memory, disk, from a short calibration.
+    """Predict what a run will cost on this machine: time, memory, disk, from some of its steps.
 
-    Takes some steps aside, and writes plan.json alone into the folder of the run, which is held
-    against it in the end.
+    The steps are taken in a scratch folder. The folder of the run gets plan.json alone, which the
+    run is compared with when it ends.
     """
-    from relik_training.plan.budget import budget_table
     from relik_training.plan.plan_command import make_plan, plan_lines
+    from relik_training.run.metrics import budget_table
 
     made = make_plan(config, _said(data, out, settings))
     if as_json:
@@ -270,9 +258,16 @@ def _console() -> Console:
     return Console(emoji=False, highlight=False, markup=False, soft_wrap=True)
 
 
-def _print_run(report: dict[str, object], metrics: "RunMetrics", *, as_json: bool) -> None:
-    from relik_training.plan.budget import budget_table
+def _train(run: "Run", *, as_json: bool) -> None:
+    """Train a run, make its bundle, print what came out."""
+    from relik_training.run.checkpoints import resumable
+    from relik_training.run.metrics import budget_table, end_run
+    from relik_training.run.trainer import train
 
+    with resumable():
+        folder = train(run)
+        made, metrics = end_run(run.config, run.end)
+    report = {"run": str(folder), **made}
     if as_json:
         typer.echo(json.dumps({**report, "metrics": metrics.as_dict()}))
         return

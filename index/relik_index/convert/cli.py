@@ -29,13 +29,13 @@ def convert(
     ] = False,
     as_json: JsonFlag = False,
 ) -> None:
-    """Convert a released ReLiK pipeline to a bundle that needs no torch."""
-    from relik.upstream.checkpoint.extra import lacking
+    """Convert a released ReLiK pipeline to a bundle that is served without torch."""
+    from relik.upstream.checkpoint.extra import missing_library
 
     try:
         from relik_index.convert.pipeline import ConvertOptions, convert_pipeline
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
+        raise missing_library(str(error.name)) from error
     options = ConvertOptions(
         weights=cast("Weights", weights),
         config_file_name=config_file_name,

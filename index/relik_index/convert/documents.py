@@ -201,8 +201,8 @@ def write_knowledge_index(
     Raises:
         BundleError: A file is missing or malformed, or documents and vectors differ in number.
     """
-    own = read_index_config(source)
-    store = _open_store(source, own, skip_metadata=options.skip_metadata)
+    config = read_index_config(source)
+    store = _open_store(source, config, skip_metadata=options.skip_metadata)
     tensor = read_tensor(source / EMBEDDINGS)
     rows, dim = len(tensor), int(tensor.shape[1])
     if store.n_rows != rows or not rows:
@@ -231,8 +231,8 @@ def write_knowledge_index(
         "candidate_tokens": MAX_CANDIDATE_TOKENS,
         "compression": "none",
         "sources": list(options.sources),
-        "metadata_fields": [str(name) for name in own.get("metadata_fields") or ()],
-        "separator": own.get("separator"),
+        "metadata_fields": [str(name) for name in config.get("metadata_fields") or ()],
+        "separator": config.get("separator"),
         "renamed_ids": len(ids.renamed),
         "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -255,8 +255,8 @@ def sample_texts(source: Path, *, count: int) -> list[str]:
     return [f"{one.text}: {', '.join(map(str, one.metadata.values()))}." for one in chosen]
 
 
-def _open_store(source: Path, own: Mapping[str, Any], *, skip_metadata: bool) -> DocumentStore:
-    path = file_within(source, str(own.get("documents") or DOCUMENTS))
+def _open_store(source: Path, config: Mapping[str, Any], *, skip_metadata: bool) -> DocumentStore:
+    path = file_within(source, str(config.get("documents") or DOCUMENTS))
     return DocumentStore.open(path, skip_metadata=skip_metadata)
 
 

@@ -216,7 +216,7 @@ def _check(folder: Path, weights: Weights) -> None:
     engines: tuple[Engine, ...] = ("onnx", "torch") if weights == "float32" else ("onnx",)
     for engine in engines:
         opener = Opener(settings.task, Files(folder=folder), LoadOptions(engine=engine))
-        check_parts(opener.open(bundle.stated(), {}), settings.task)
+        check_parts(opener.open(bundle.raw_settings(), {}), settings.task)
 
 
 def _write_toml(config: ConvertedConfig, path: Path) -> None:

@@ -39,7 +39,7 @@ class BackboneShape:
         relative: Relative positions, as in DeBERTa; otherwise absolute position embeddings.
         types: The backbone has token type embeddings.
         buckets: Distance buckets to each side of a token; 0 where positions are absolute.
-        farthest: First distance that falls into the last bucket.
+        farthest: Distance from which on all distances fall into the last bucket.
     """
 
     hidden: int
@@ -202,20 +202,20 @@ class Backbone:
     def _disentangled(self, queries: str, hidden: str, name: str, kept: str) -> str:
         """Attend by content, by content to position and by position to content."""
         graph, shape = self._graph, self._shape
-        own = f"{name}.attention.self"
+        attention = f"{name}.attention.self"
         # The sum has three kinds of scores (He et al. 2021, equation 4), hence the three.
         scale = graph.scalar(float(1 / np.sqrt(3 * (shape.hidden // shape.heads))))
-        query = self._by_head(graph.linear(queries, f"{own}.query_proj"), [1, 0, 2])
+        query = self._by_head(graph.linear(queries, f"{attention}.query_proj"), [1, 0, 2])
         query = graph.node("Mul", [query, scale])  # (heads, queries, width)
-        key = self._by_head(graph.linear(hidden, f"{own}.key_proj"), [1, 0, 2])
-        value = self._by_head(graph.linear(hidden, f"{own}.value_proj"), [1, 0, 2])
+        key = self._by_head(graph.linear(hidden, f"{attention}.key_proj"), [1, 0, 2])
+        value = self._by_head(graph.linear(hidden, f"{attention}.value_proj"), [1, 0, 2])
         table = self._distances()
-        position_key = self._by_head(graph.linear(table, f"{own}.key_proj"), [1, 2, 0])
-        position_query = self._by_head(graph.linear(table, f"{own}.query_proj"), [1, 2, 0])
+        position_key = self._by_head(graph.linear(table, f"{attention}.key_proj"), [1, 2, 0])
+        position_query = self._by_head(graph.linear(table, f"{attention}.query_proj"), [1, 2, 0])
         position_query = graph.node("Mul", [position_query, scale])  # (heads, width, distances)
         positions = graph.take(RELATIVE, kept) if kept else RELATIVE  # (queries, tokens)
-        turned = graph.node("Transpose", [key], attributes={"perm": [0, 2, 1]})
-        scores = graph.node("MatMul", [query, turned])  # (heads, queries, tokens)
+        transposed = graph.node("Transpose", [key], attributes={"perm": [0, 2, 1]})
+        scores = graph.node("MatMul", [query, transposed])  # (heads, queries, tokens)
         to_place = graph.node("MatMul", [query, position_key])  # (heads, queries, distances)
         scores = graph.node("Add", [scores, self._picked(to_place, positions)])
         to_content = graph.node("MatMul", [key, position_query])  # (heads, tokens, distances)

@@ -13,8 +13,8 @@ from relik_index.graphs.graph import MICROSOFT, Graph
 
 # Position of the first token.
 _FIRST = 2
-# Buckets of distances to one side; those that hold one distance, the others grow exponentially; the
-# first distance of the last bucket.
+# Buckets of distances to one side; the first of them hold one distance each, the others grow
+# exponentially; from the farthest distance on, all fall into the last.
 _BUCKETS, _EXACT, _FARTHEST = 16, 8, 128
 
 
@@ -67,8 +67,8 @@ def add_mpnet(graph: Graph, config: MPNetConfig, *, prefix: str, output: str = "
     for number in range(config.num_hidden_layers):
         last = number == config.num_hidden_layers - 1
         layer = f"{prefix}encoder.layer.{number}"
-        own = f"{layer}.attention.attn"
-        names = [f"{own}.{part}" for part in "qkv"]
+        attention = f"{layer}.attention.attn"
+        names = [f"{attention}.{part}" for part in "qkv"]
         biases = [graph.weight(f"{name}.bias") for name in names]
         context = graph.node(
             "MultiHeadAttention",
@@ -86,7 +86,7 @@ def add_mpnet(graph: Graph, config: MPNetConfig, *, prefix: str, output: str = "
             },
         )
         eps = config.layer_norm_eps
-        mixed = graph.node("Add", [graph.linear(context, f"{own}.o"), hidden])
+        mixed = graph.node("Add", [graph.linear(context, f"{attention}.o"), hidden])
         attended = graph.layer_norm(mixed, f"{layer}.attention.LayerNorm", eps)
         inner = graph.node(
             "BiasGelu",

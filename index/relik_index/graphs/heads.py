@@ -228,8 +228,8 @@ def _maxima(graph: Graph, tokens: str, begins: str, length: str) -> str:
     from_end = node("Min", [node("Sub", [node("Add", [first, length]), covered]), last_token])
     rows = node("Gather", ["rows", "subjects"])
     found = []
-    for place in (first, from_end):
-        parts = [node("Unsqueeze", [part, ints(1)]) for part in (level, rows, place)]
+    for position in (first, from_end):
+        parts = [node("Unsqueeze", [part, ints(1)]) for part in (level, rows, position)]
         index = node("Concat", parts, attributes={"axis": 1})
         found.append(node("GatherND", [levels, index]))
     return node("Max", found)

@@ -49,8 +49,8 @@ def find_duplicates(path: Path) -> list[Duplicate]:
 
     Returns:
         Pairs that bear each other's preferred name and share another one, by number of shared
-        names, most first, ties by id. Ambiguous pairs are left out: those whose merged record is
-        in another pair, or whose kept record is merged elsewhere.
+        names, most first, ties by id. Ambiguous pairs are left out: those whose smaller record
+        has another possible target, or whose larger record would itself be merged.
 
     Raises:
         InputError: The file cannot be read.
@@ -66,9 +66,9 @@ def find_duplicates(path: Path) -> list[Duplicate]:
     sizes = Counter(map(_source, names))
     pairs = {
         pair
-        for held in bearers.values()
-        if 1 < len(held) <= _MAX_BEARERS
-        for pair in combinations(sorted(held), 2)
+        for bearer_ids in bearers.values()
+        if 1 < len(bearer_ids) <= _MAX_BEARERS
+        for pair in combinations(sorted(bearer_ids), 2)
         if _source(pair[0]) != _source(pair[1])
     }
     found = []
@@ -89,8 +89,8 @@ def find_duplicates(path: Path) -> list[Duplicate]:
             )
     # A record with two possible targets is ambiguous, and a merged record cannot be a target.
     n_pairs = Counter(each.id for each in found)
-    alone = [each for each in found if n_pairs[each.id] == 1 and each.same_as not in n_pairs]
-    return sorted(alone, key=lambda each: (-len(each.shared), each.id))
+    unambiguous = [each for each in found if n_pairs[each.id] == 1 and each.same_as not in n_pairs]
+    return sorted(unambiguous, key=lambda each: (-len(each.shared), each.id))
 
 
 def read_same(path: Path) -> dict[str, str]:

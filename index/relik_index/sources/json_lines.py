@@ -138,13 +138,13 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
         if key:
             matches[key] = NameMatch(row, min(count, MAX_COUNT), flags)
     for key, (count, flags) in record.known.items():
-        own = matches.get(key)
-        if own is None:
+        match = matches.get(key)
+        if match is None:
             matches[key] = NameMatch(row, count, flags)
         elif count:
             # The flags of the other knowledge base come from text, those of this one from a list.
-            kept = own.flags & PRIMARY | flags & CASED | own.flags & flags & PARTIAL
-            matches[key] = NameMatch(row, min(own.count + count, MAX_COUNT), kept)
+            kept = match.flags & PRIMARY | flags & CASED | match.flags & flags & PARTIAL
+            matches[key] = NameMatch(row, min(match.count + count, MAX_COUNT), kept)
     return _as_terms(matches, entity, row) if any_case else matches
 
 

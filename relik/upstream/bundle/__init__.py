@@ -1,1 +1,1 @@
-"""Released and converted pipelines behind the interface of our own."""
+"""Released and converted pipelines with the interface of our own pipeline."""

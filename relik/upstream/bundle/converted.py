@@ -1,7 +1,7 @@
-"""A converted bundle: a released pipeline as data of ours, written by `relik convert`.
+"""Converted bundles: released pipelines in our format, which `relik convert` writes.
 
-Its models are those of the pipeline; its documents are knowledge indexes. It opens on torch with
-the same files as a released pipeline, or on ONNX Runtime with the graphs beside them.
+They have the models of the pipeline, and its documents as knowledge indexes. They open on torch
+with the weights of the released pipeline, or on ONNX Runtime with graphs.
 """
 
 import hashlib
@@ -21,27 +21,23 @@ from relik.upstream.checkpoint.settings import (
     parse_task,
 )
 from relik.upstream.checkpoint.targets import target_of
-from relik.upstream.text.words import SPACY, WordCutter, open_cutter
+from relik.upstream.text.words import SPACY, WordTokenizer, open_word_tokenizer
 
 KIND = "converted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedLayout:
-    """Where things lie in a converted bundle, as paths relative to it.
+    """Paths in a converted bundle, relative to it.
 
     Args:
-        pipeline: Settings, read as `ConvertedConfig`.
-        query_encoder: The encoder of windows; of both tasks where they share it.
-        relation_encoder: That of relations, where it is another.
-        reader: The reader.
-        backbone: Settings of the transformer under the reader, which released readers lack.
-        entities: Knowledge index of entities.
-        relations: Knowledge index of relations.
-        words: Rules by which texts are cut into words. Without them, or with others than those
-            of a known release of spaCy, that has to be installed.
-        model_files: What makes a model what it is, in the folder of each. Graphs for ONNX
-            Runtime may lie beside them.
+        query_encoder: Encoder of windows for entities, or for both tasks.
+        relation_encoder: Encoder of windows for relations, where it is another.
+        backbone: Settings of the reader's backbone, which released readers lack.
+        words: Tokenization rules. Without them, or with others than those of a known release of
+            spaCy, spaCy must be installed.
+        model_files: Files of each model, besides graphs for ONNX Runtime; they determine its
+            fingerprint.
     """
 
     pipeline: str = "pipeline.toml"
@@ -61,11 +57,11 @@ INDEXES: dict[Task, str] = {"span": LAYOUT.entities, "triplet": LAYOUT.relations
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedWindows:
-    """How texts are cut.
+    """Size and stride of windows.
 
     Args:
-        size: Tokens per window, "sentence" or "none"; "none" where it is left out.
-        stride: Tokens from one window to the next; `size` where it is left out.
+        size: Tokens per window, "sentence" or "none"; None is "none".
+        stride: Tokens from one window to the next; None is `size`.
     """
 
     size: int | str | None = None
@@ -81,14 +77,14 @@ class ConvertedWindows:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedReader:
-    """How windows are read.
+    """Settings of the reader.
 
     Args:
         kind: "span" links spans, "triplet" relates them.
-        use_nme: Offer "no entity of the index" as a candidate.
-        max_length: Subwords of text and candidates that the server reads at once.
-        threshold: Least probability of a mention that the server answers with, 0..1.
-        relation_threshold: Probability above which a triple holds, 0..1.
+        use_nme: Add NIL ("--NME--") as a candidate.
+        max_length: Most subwords of text and candidates in a row.
+        threshold: Least probability of a mention, 0..1.
+        relation_threshold: Probability above which a triple is kept, 0..1.
     """
 
     kind: str = "span"
@@ -113,16 +109,14 @@ class ConvertedReader:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedConfig:
-    """Everything that `pipeline.toml` of a converted bundle says.
+    """The content of `pipeline.toml` of a converted bundle.
 
     Args:
-        model: Name of the pipeline, given back in every answer of the server.
+        model: Name of the pipeline, part of every answer of the server.
         task: "span", "triplet" or "both".
         top_k: Candidates per window.
-        metadata_fields: Metadata that follow the text of a candidate.
-        matryoshka: Tasks whose index has the first dimensions of its encoder's vectors only.
-        windows: How texts are cut.
-        reader: How windows are read.
+        metadata_fields: Metadata to append to the text of a candidate.
+        matryoshka: Tasks whose index has only the first dimensions of the encoder's vectors.
     """
 
     model: str = "unnamed"
@@ -136,13 +130,10 @@ class ConvertedConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConvertedBundle:
-    """A converted bundle whose files were checked. Models are opened when asked for.
+    """A converted bundle whose files were checked, before its models are opened.
 
     Args:
-        path: Its folder.
-        manifest: What it says of itself.
-        config: Its settings.
-        revision: Commit on the Hub that it came from, or None.
+        revision: Commit of its repository on the Hub, or None.
     """
 
     path: Path
@@ -151,20 +142,18 @@ class ConvertedBundle:
     revision: str | None = None
 
     def has(self, folder: str) -> bool:
-        """Tell whether it has a part."""
+        """Tell whether it has the folder of a part."""
         return any(name.startswith(f"{folder}/") for name in self.manifest.files)
 
     def encoder_of(self, task: Task) -> str:
-        """Name the folder of a task's encoder."""
+        """Return the folder of a task's encoder."""
         own = task == "triplet" and self.has(LAYOUT.relation_encoder)
         return LAYOUT.relation_encoder if own else LAYOUT.query_encoder
 
-    def stated(self) -> dict[str, Any]:
-        """Say what `config.yaml` of the released pipeline said, of the parts in this bundle.
+    def raw_settings(self) -> dict[str, Any]:
+        """Return the settings in the form of `config.yaml`, with the folders of this bundle.
 
-        Returns:
-            Settings for `relik.upstream.checkpoint.settings.parse_settings`; parts are named by
-            their folders.
+        `relik.upstream.checkpoint.settings.parse_settings` checks them.
         """
         config = self.config
         tasks = [task for task, folder in INDEXES.items() if self.has(folder)]
@@ -190,22 +179,22 @@ class ConvertedBundle:
             },
         }
 
-    def cutter(self) -> WordCutter:
-        """Return what cuts texts into words: the bundle's rules, or else spaCy.
+    def word_tokenizer(self) -> WordTokenizer:
+        """Return the tokenizer of the bundle's rules, or spaCy's without known rules.
 
         Raises:
             BundleError: The rules cannot be read.
-            ConfigError: Rules that are known are not there, and spaCy is not installed.
+            ConfigError: There are no known rules, and spaCy is not installed.
         """
         has_rules = LAYOUT.words in self.manifest.files
-        cutter = open_cutter(self.path / LAYOUT.words) if has_rules else None
-        if cutter is None and importlib.util.find_spec("spacy") is None:
+        word_tokenizer = open_word_tokenizer(self.path / LAYOUT.words) if has_rules else None
+        if word_tokenizer is None and importlib.util.find_spec("spacy") is None:
             raise ConfigError(
-                f"{self.path}: got no {LAYOUT.words} with rules that are known here, and no spaCy, "
-                "expected either: convert the pipeline again, or run "
+                f"{self.path}: got no {LAYOUT.words} with the rules of a known release of spaCy, "
+                "and no spaCy, expected one of them: convert the pipeline again, or run "
                 "`pip install 'relik-server[words]'`"
             )
-        return SPACY if cutter is None else cutter
+        return SPACY if word_tokenizer is None else word_tokenizer
 
     def settings(self) -> PipelineSettings:
         """Return the settings as those of a released pipeline.
@@ -213,7 +202,7 @@ class ConvertedBundle:
         Raises:
             ConfigError: `pipeline.toml` has a wrong one.
         """
-        return parse_settings(self.stated(), where=str(self.path / LAYOUT.pipeline))
+        return parse_settings(self.raw_settings(), where=str(self.path / LAYOUT.pipeline))
 
 
 def open_converted(
@@ -224,10 +213,11 @@ def open_converted(
     Args:
         verify: Compare every file with its checksum; links, sizes and settings are always
             checked.
-        within: What links may not leave; None is the folder itself.
+        within: Folder that links must stay in; None is `folder`.
+        revision: Commit of its repository on the Hub, if any.
 
     Raises:
-        BundleNotFoundError: Nothing is there.
+        BundleNotFoundError: There is no bundle.
         BundleVersionError: It was written in a newer format.
         BundleCorruptError: A file is missing, truncated or altered; the message names it.
         BundleError: It is not a converted bundle, or an index is of another encoder.
@@ -249,8 +239,8 @@ def open_converted(
     for name in needed:
         if name not in manifest.files:
             raise BundleCorruptError(
-                f"{folder / MANIFEST}: does not list {name}, which it has to have: convert the "
-                "pipeline again"
+                f"{folder / MANIFEST}: got no {name}, expected it in a converted bundle: convert "
+                "the pipeline again"
             )
     for one in tasks:
         _check_index(bundle, one)
@@ -258,10 +248,10 @@ def open_converted(
 
 
 def fingerprint_of(sums: dict[str, str]) -> str:
-    """Name an encoder by its content: vectors of two fingerprints do not compare.
+    """Return the fingerprint of an encoder; vectors of two fingerprints do not compare.
 
     Args:
-        sums: SHA-256 of each of the model's files, by its name.
+        sums: SHA-256 by name of the model's files.
     """
     digest = hashlib.sha256()
     for name in sorted(LAYOUT.model_files):
@@ -276,6 +266,6 @@ def _check_index(bundle: ConvertedBundle, task: Task) -> None:
     made_by = read_manifest(bundle.path / folder).fields.get("encoder_fingerprint")
     if made_by and made_by != fingerprint_of(sums):
         raise BundleError(
-            f"{bundle.path / folder}: got an index made for the encoder {str(made_by)[:12]}, "
-            f"expected {fingerprint_of(sums)[:12]}, that of {encoder}: convert the pipeline again"
+            f"{bundle.path / folder}: got an index of the encoder {str(made_by)[:12]}, expected "
+            f"{fingerprint_of(sums)[:12]}, the fingerprint of {encoder}: convert the pipeline again"
         )

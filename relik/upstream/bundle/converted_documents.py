@@ -1,7 +1,7 @@
-"""The documents of a converted index: records of a knowledge index, and what these leave out.
+"""Documents of a converted index: records of a knowledge index, and an Arrow file of the rest.
 
-A record has the text of a document and one description. Ids that are numbers, and metadata beyond
-the description, lie beside it in an Arrow file that is mapped, row by row in the same order.
+A record has the text of a document and one description. Numeric ids, and metadata besides the
+description, are in a memory-mapped Arrow file with the same rows.
 """
 
 import json
@@ -18,33 +18,28 @@ from relik.upstream.index.documents import Document
 
 EXTRAS = "documents.arrow"
 DEFINITION = "definition"
-"""The metadata that is kept as the description of a record."""
+"""The metadata that becomes the description of a record."""
 
-_AGAIN = "fetch or convert it again"
+_CONVERT = "fetch or convert it again"
 
 
 def extras_schema() -> pa.Schema:
     """Return the columns of `documents.arrow`.
 
-    Returns:
-        `id`: JSON; null where it is the id of the record. `metadata`: a JSON object; null where
-        there is nothing but the description.
+    `id` is JSON, null where it equals the id of the record. `metadata` is a JSON object, null
+    where there is only the description.
     """
     return pa.schema([("id", pa.string()), ("metadata", pa.string())])
 
 
 def split_document(document: Document, entity_id: str) -> tuple[Entity, str | None, str | None]:
-    """Part a document into a record and what the record leaves out.
-
-    Returns:
-        The record; the columns `id` and `metadata` of `documents.arrow`.
-    """
+    """Split a document into a record and the columns `id` and `metadata` of `documents.arrow`."""
     metadata = dict(document.metadata)
     definition = metadata.get(DEFINITION)
     if isinstance(definition, str):
         description = definition
     else:
-        # So that whoever reads the record alone is told what there is.
+        # Without a definition, the metadata describe the record.
         description = " ".join(str(value) for value in metadata.values() if value is not None)
     entity = Entity(entity_id=entity_id, name=document.text, description=description)
     known = metadata == _metadata(entity)
@@ -59,12 +54,11 @@ class ConvertedDocuments:
     """Documents by row and by id; read-only.
 
     Args:
-        kb: The records.
-        path: `documents.arrow`; where there is no such file, the records are all there is.
+        path: `documents.arrow`; without it, documents have only what is in the records.
         skip_metadata: Leave the metadata out.
 
     Raises:
-        BundleCorruptError: The file does not go with the records.
+        BundleCorruptError: The file does not fit the records.
     """
 
     def __init__(self, kb: KnowledgeBase, path: Path, *, skip_metadata: bool = False) -> None:
@@ -77,18 +71,18 @@ class ConvertedDocuments:
                 self._columns = pa.ipc.open_file(pa.memory_map(str(path))).read_all()
             except (pa.ArrowException, OSError) as error:
                 raise BundleCorruptError(
-                    f"{path}: is not an Arrow file ({error}): {_AGAIN}"
+                    f"{path}: is not an Arrow file ({error}): {_CONVERT}"
                 ) from error
             found = self._columns
             if not found.schema.equals(extras_schema()) or found.num_rows != len(kb):
                 raise BundleCorruptError(
                     f"{path}: got {found.num_rows} rows of {', '.join(found.schema.names)}, "
-                    f"expected {len(kb)} of {', '.join(extras_schema().names)}: {_AGAIN}"
+                    f"expected {len(kb)} of {', '.join(extras_schema().names)}: {_CONVERT}"
                 )
 
     @property
     def n_rows(self) -> int:
-        """Rows there are."""
+        """Number of rows."""
         return len(self._kb)
 
     def __len__(self) -> int:
@@ -96,28 +90,22 @@ class ConvertedDocuments:
         return len(self._kb)
 
     def __iter__(self) -> Iterator[Document]:
-        """Go through the documents in the order of their rows."""
+        """Iterate over the documents in the order of their rows."""
         return (self[row] for row in range(len(self)))
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether a document, or one of that id or text, is there."""
+        """Tell whether there is a document of that id or text."""
         return isinstance(key, str | int | Document) and self.row_of(key) is not None
 
     def __getitem__(self, row: int) -> Document:
-        """Return the document of a row.
-
-        Args:
-            row: From 0 to `n_rows - 1`.
-
-        Returns:
-            The document as it was converted, its id a number where it was one.
+        """Return the document of a row, as it was before the conversion.
 
         Raises:
             InputError: There is no such row.
-            BundleCorruptError: What lies beside its record is malformed.
+            BundleCorruptError: Its row in `documents.arrow` is malformed.
         """
         if not 0 <= row < len(self):
-            raise InputError(f"got row {row}, expected one of the {len(self)} rows")
+            raise InputError(f"got row {row}, expected one of the {len(self)} rows: correct it")
         entity = self._kb.record(row)
         number, metadata = self._extra("id", row), self._extra("metadata", row)
         if metadata is None:
@@ -129,22 +117,15 @@ class ConvertedDocuments:
         )
 
     def get(self, key: str | int | Document) -> Document | None:
-        """Find a document.
-
-        Args:
-            key: An id; or a text, where no id is equal to it; or a document, found by its id.
-
-        Returns:
-            The document with the lowest row, or None.
-        """
+        """Return the document with the lowest row of a key, or None; see `row_of`."""
         row = self.row_of(key)
         return None if row is None else self[row]
 
     def row_of(self, key: str | int | Document) -> int | None:
-        """Find the row of a document.
+        """Return the lowest row of a key, or None.
 
-        Returns:
-            The lowest row, or None.
+        Args:
+            key: An id; or a text, if no document has it as its id; or a document, by its id.
         """
         if isinstance(key, Document):
             return self._with_text(key.text) if key.id is None else self._with_id(key.id)
@@ -159,7 +140,7 @@ class ConvertedDocuments:
 
     def _with_id(self, number: str | int) -> int | None:
         row = self._kb.row_of(str(number))
-        # The number 5 is not the text "5".
+        # The number 5 and the string "5" are different ids.
         return row if row is not None and self[row].id == number else None
 
     def _with_text(self, text: str) -> int | None:
@@ -175,7 +156,7 @@ class ConvertedDocuments:
             return None if text is None else json.loads(text)
         except (ValueError, RecursionError) as error:
             raise BundleCorruptError(
-                f"{self._path}, row {row}: got a {column} that is not JSON ({error}): {_AGAIN}"
+                f"{self._path}, row {row}: got a {column} that is not JSON ({error}): {_CONVERT}"
             ) from error
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from relik.kb import KnowledgeBase
 from relik.types import FloatArray, IntArray
 from relik.upstream.bundle.converted_documents import EXTRAS, ConvertedDocuments
+from relik.upstream.checkpoint.extra import missing_library
 from relik.upstream.checkpoint.settings import IndexSettings, Precision
 from relik.upstream.index.documents import FoundDocument, fit_queries, read_found
 
@@ -21,14 +22,13 @@ class ConvertedIndex:
     """Documents and their vectors in a knowledge index.
 
     Args:
-        kb: Records and vectors.
-        documents: The documents of its rows.
-        matryoshka: Queries may be wider: then their first dimensions count.
-        vectors: Searched in place of those of `kb`: the same ones, on a GPU.
+        documents: The documents of the rows of `kb`.
+        matryoshka: Use the first dimensions of queries that are wider than the vectors.
+        vectors: A copy of the vectors of `kb` on a GPU, to search in their place.
     """
 
     changed = True
-    """It has to be written anew where upstream's format is wanted: its files have another."""
+    """Its files are not in upstream's format, so that saving must write them anew."""
 
     def __init__(
         self,
@@ -55,8 +55,7 @@ class ConvertedIndex:
         """Open the knowledge index of a converted bundle.
 
         Args:
-            settings: What the pipeline says of it. `use_faiss` changes nothing: FAISS keeps the
-                vectors of a knowledge index in any case.
+            settings: `use_faiss` has no effect, since a knowledge index always uses FAISS.
 
         Raises:
             BundleError: A file is missing, malformed, or does not fit the others.
@@ -80,7 +79,7 @@ class ConvertedIndex:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What is known of how the vectors were made: `metadata_fields` and `separator`."""
+        """How documents were written for the encoder: `metadata_fields` and `separator`."""
         return {
             name: self.kb.manifest.fields.get(name) for name in ("metadata_fields", "separator")
         }
@@ -92,35 +91,14 @@ class ConvertedIndex:
     def search(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False
     ) -> list[list[FoundDocument]]:
-        """Find the best documents of each query.
-
-        Args:
-            queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
-            top_k: Documents per query, at least 1.
-            truncate: Let the first dimensions of wider queries count, as upstream does.
-
-        Returns:
-            For each query at most `top_k` documents, best first, ties by row.
-
-        Raises:
-            DimensionMismatchError: The queries have another width.
-            InputError: `top_k` is less than 1.
-        """
+        """Find the best documents of each query; see `DocumentIndex.search`."""
         found = self.find(queries, top_k=top_k, truncate=truncate)
         return read_found(self.documents.__getitem__, found)
 
     def find(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False
     ) -> list[list[tuple[int, float]]]:
-        """Find the rows of the best documents of each query, and do not read them.
-
-        Returns:
-            For each query at most `top_k` rows with their scores, best first, ties by row.
-
-        Raises:
-            DimensionMismatchError: The queries have another width.
-            InputError: `top_k` is less than 1.
-        """
+        """Find the rows of the best documents of each query; see `DocumentIndex.find`."""
         narrow = truncate or self.matryoshka
         queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
         rows, scores = self._vectors.search(queries, top_k=top_k)
@@ -130,15 +108,11 @@ class ConvertedIndex:
         ]
 
     def entity_id(self, row: int) -> str:
-        """Return the id of a document as text, as the server gives it."""
+        """Return the id of a document as the server returns it: as text."""
         return self.kb.entity_id(row)
 
     def row_of(self, entity_id: str) -> int | None:
-        """Find a document by its id as text.
-
-        Returns:
-            Its row, or None.
-        """
+        """Return the row of a document by its id as text, or None."""
         return self.kb.row_of(entity_id)
 
     def save(self, folder: Path) -> None:
@@ -147,30 +121,26 @@ class ConvertedIndex:
         Raises:
             ConfigError: torch or PyYAML is not installed.
         """
-        from relik.upstream.checkpoint.extra import lacking
-
         try:
             import torch
 
             from relik.upstream.index.document_index import write_index
         except ModuleNotFoundError as error:
-            raise lacking(str(error.name)) from error
-        vectors = torch.from_numpy(_every_vector(self.kb))
+            raise missing_library(str(error.name)) from error
+        vectors = torch.from_numpy(_all_vectors(self.kb))
         write_index(folder, self.documents, vectors, settings=self.settings)
 
 
 def _on_gpu(kb: KnowledgeBase, device: str, precision: Precision) -> _Vectors:
-    from relik.upstream.checkpoint.extra import lacking
-
     try:
         import torch
 
         from relik.upstream.index.embeddings import TorchVectors, place_tensor
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
-    vectors = torch.from_numpy(_every_vector(kb))
+        raise missing_library(str(error.name)) from error
+    vectors = torch.from_numpy(_all_vectors(kb))
     return TorchVectors(place_tensor(vectors, device=device, precision=precision))
 
 
-def _every_vector(kb: KnowledgeBase) -> FloatArray:
+def _all_vectors(kb: KnowledgeBase) -> FloatArray:
     return kb.index.reconstruct(np.arange(len(kb), dtype=np.int64))

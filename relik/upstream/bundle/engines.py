@@ -1,6 +1,6 @@
-"""Opens one part of a pipeline with what runs it: ONNX Runtime on graphs, or torch on weights.
+"""Opening one part of a pipeline on its engine: ONNX Runtime on graphs, or torch on weights.
 
-The libraries are imported when they are asked for: a converted bundle runs without torch.
+Both are imported late, so that a converted bundle runs without torch.
 """
 
 from pathlib import Path
@@ -9,24 +9,18 @@ from typing import Any, Literal, TypeAlias
 from relik.errors import BundleError, ConfigError
 from relik.manifest import MANIFEST
 from relik.upstream.bundle.converted_index import ConvertedIndex
-from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.checkpoint.extra import missing_library
 from relik.upstream.checkpoint.settings import IndexSettings, Precision, ReaderSettings
 from relik.upstream.text.subwords import ReaderTokenizer
 
 Engine: TypeAlias = Literal["auto", "onnx", "torch"]
 
 ENCODER_GRAPH, READER_GRAPH = "encoder.onnx", "encode.onnx"
-"""The graphs by which an encoder and a reader are known to have some."""
+"""The file that marks the folder of an encoder or a reader as having graphs."""
 
 
 def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Engine) -> Any:
-    """Open an encoder.
-
-    Args:
-        device: Such as "cpu" or "cuda".
-
-    Returns:
-        An object with the interface of `relik.upstream.index.query_encoder.UpstreamEncoder`.
+    """Open an encoder, with the interface of `UpstreamEncoder`.
 
     Raises:
         BundleError: A file is missing or broken.
@@ -39,15 +33,12 @@ def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Eng
     try:
         from relik.upstream.index.query_encoder import UpstreamEncoder
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
+        raise missing_library(str(error.name)) from error
     return UpstreamEncoder.open(folder, device=device, precision=precision)
 
 
 def open_index(folder: Path, *, settings: IndexSettings, device: str, precision: Precision) -> Any:
-    """Open an index: in upstream's format, or a knowledge index that was converted.
-
-    Returns:
-        An object with the interface of `relik.upstream.index.document_index.DocumentIndex`.
+    """Open a `DocumentIndex` in upstream's format, or a `ConvertedIndex`.
 
     Raises:
         BundleError: A file is missing, malformed, or does not fit the others.
@@ -58,7 +49,7 @@ def open_index(folder: Path, *, settings: IndexSettings, device: str, precision:
     try:
         from relik.upstream.index.document_index import DocumentIndex
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
+        raise missing_library(str(error.name)) from error
     return DocumentIndex.open(folder, settings=settings, device=device, precision=precision)
 
 
@@ -72,9 +63,6 @@ def open_reader(
     quirks: bool,
 ) -> Any:
     """Open a reader.
-
-    Args:
-        device: Such as "cpu" or "cuda".
 
     Raises:
         BundleError: A file is missing or broken.
@@ -95,7 +83,7 @@ def open_reader(
     try:
         from relik.upstream.reader.released_reader import UpstreamReader
     except ModuleNotFoundError as error:
-        raise lacking(str(error.name)) from error
+        raise missing_library(str(error.name)) from error
     return UpstreamReader.open(
         folder,
         kind=settings.kind,
@@ -114,11 +102,11 @@ def _on_onnx(graph: Path, *, device: str, precision: Precision, engine: Engine) 
     if engine == "onnx" and not possible:
         raise ConfigError(
             f"got the device {device!r} and the precision {precision!r} for ONNX Runtime, "
-            "expected cpu and float32: choose these, or torch"
+            "expected cpu and float32: choose these, or the engine torch"
         )
     if engine == "onnx" and not graph.is_file():
         raise BundleError(
-            f"{graph}: is missing, which ONNX Runtime needs: run `relik convert` on the "
-            "pipeline, or choose torch"
+            f"{graph}: is missing, expected a graph for ONNX Runtime: run `relik convert` on the "
+            "pipeline, or choose the engine torch"
         )
     return possible and graph.is_file()

@@ -1,4 +1,4 @@
-"""Opens released and converted pipelines for the server and the commands."""
+"""Opening released and converted pipelines for the server and the commands."""
 
 import importlib.util
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from relik.upstream.bundle.engines import Engine
 from relik.upstream.bundle.released_parts import (
     LoadOptions,
     Opener,
-    Stated,
+    RawSettings,
     check_parts,
-    read_stated,
+    read_raw_settings,
 )
 from relik.upstream.bundle.released_pipeline import (
     ReleasedConfig,
@@ -21,7 +21,7 @@ from relik.upstream.bundle.released_pipeline import (
     ReleasedPipeline,
     ReleasedView,
 )
-from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.checkpoint.extra import missing_library
 from relik.upstream.checkpoint.files import Files, open_pipeline_folder
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_settings
 
@@ -30,25 +30,25 @@ _TORCH = ("torch", "transformers")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedFolder:
-    """A released pipeline whose settings were read. Models are opened when asked for.
+    """A released pipeline whose settings were read, before its models are opened.
 
     Args:
-        name: What it is called in answers.
+        name: Name of the model in answers.
         files: Finds its parts.
-        stated: What it says of itself.
-        settings: The same, checked.
+        raw: Settings as in its file.
+        settings: Checked settings.
     """
 
     name: str
     files: Files
-    stated: Stated
+    raw: RawSettings
     settings: PipelineSettings
 
     def pipeline(self, backend: str = "auto") -> ReleasedPipeline:
         """Open the pipeline.
 
         Args:
-            backend: "torch", or "auto", which is torch too: on a GPU where there is one.
+            backend: "torch" or "auto": torch on a GPU where there is one, else on the CPU.
 
         Raises:
             BundleError: A part cannot be used.
@@ -59,15 +59,15 @@ class ReleasedFolder:
                 "got the backend 'onnx' for a released pipeline, expected 'torch' or 'auto': run "
                 "`relik convert` to run it on ONNX Runtime"
             )
-        engine, device = _engine(backend)
+        engine, device = _choose_engine(backend)
         options = LoadOptions(engine=engine, device=device)
         opener = Opener(self.settings.task, self.files, options)
         config = ReleasedConfig(model=self.name, settings=self.settings)
-        return _opened(opener, self.stated, config)
+        return _build_pipeline(opener, self.raw, config)
 
 
 def find_released(name: str | Path) -> ReleasedFolder:
-    """Find a released pipeline, and read what it says of itself.
+    """Find a released pipeline and read its settings.
 
     Args:
         name: A folder, or "org/name@revision" on the Hub.
@@ -78,26 +78,22 @@ def find_released(name: str | Path) -> ReleasedFolder:
     """
     for library in (*_TORCH, "spacy", "yaml"):
         if importlib.util.find_spec(library) is None:
-            raise lacking(library)
+            raise missing_library(library)
     files = open_pipeline_folder(name)
     if files.fetched and "@" not in str(name):
         raise BundleNotFoundError(
-            f"{name}: names no revision, expected one, so that the name keeps its meaning: give "
-            f"{name}@<commit>"
+            f"{name}: got no revision, expected one, so that the name always means the same model: "
+            f"use {name}@<commit>"
         )
-    stated = read_stated(files)
-    settings = parse_settings(stated.values, where=stated.where)
+    raw = read_raw_settings(files)
+    settings = parse_settings(raw.values, where=raw.where)
     model = str(name) if files.fetched else Path(name).resolve().name
-    return ReleasedFolder(name=model, files=files, stated=stated, settings=settings)
+    return ReleasedFolder(name=model, files=files, raw=raw, settings=settings)
 
 
 @dataclass(frozen=True, slots=True)
 class ConvertedSource:
-    """A converted bundle whose files were checked. Models are opened when asked for.
-
-    Args:
-        bundle: The bundle.
-    """
+    """A converted bundle whose files were checked, before its models are opened."""
 
     bundle: ConvertedBundle
 
@@ -116,16 +112,20 @@ class ConvertedSource:
             if backend == "torch":
                 raise ConfigError(
                     f"{bundle.path}: got the backend 'torch' for int8 weights, expected 'onnx': "
-                    "use that, or convert with --weights float32"
+                    "use 'onnx', or convert with --weights float32"
                 )
             backend = "onnx" if backend == "auto" else backend
-        engine, device = _engine(backend)
+        engine, device = _choose_engine(backend)
         settings = bundle.settings()
         reader = bundle.config.reader
         options = LoadOptions(engine=engine, device=device)
-        return _opened(
+        return _build_pipeline(
             Opener(settings.task, Files(folder=bundle.path), options),
-            Stated(values=bundle.stated(), where=str(bundle.path), cutter=bundle.cutter()),
+            RawSettings(
+                values=bundle.raw_settings(),
+                where=str(bundle.path),
+                word_tokenizer=bundle.word_tokenizer(),
+            ),
             ReleasedConfig(
                 model=bundle.config.model,
                 settings=settings,
@@ -136,40 +136,41 @@ class ConvertedSource:
         )
 
 
-def _opened(opener: Opener, stated: Stated, config: ReleasedConfig) -> ReleasedPipeline:
-    parts = opener.open(stated.values, {})
+def _build_pipeline(opener: Opener, raw: RawSettings, config: ReleasedConfig) -> ReleasedPipeline:
+    parts = opener.open(raw.values, {})
     task = config.settings.task
     tasks: tuple[Task, ...] = TASKS if task == "both" else (task,)
     check_parts(parts, task)
     for one in tasks:
         if parts.reader is None or one not in parts.retriever or one not in parts.index:
             raise ConfigError(
-                f"{config.model}: lacks a retriever or an index for {one!r}, or a reader, "
-                "expected a whole pipeline: only that can be served"
+                f"{config.model}: got no retriever, no index for {one!r} or no reader, expected "
+                "a whole pipeline: add what is missing to its settings"
             )
     assert parts.reader is not None  # noqa: S101  # checked above, for mypy
     return ReleasedPipeline(
         ReleasedParts(
             encoders={one: parts.retriever[one].value for one in tasks},
             reader=parts.reader.value,
-            cutter=stated.cutter,
+            word_tokenizer=raw.word_tokenizer,
         ),
         config,
         ReleasedView(indexes={one: parts.index[one].value for one in tasks}),
     )
 
 
-def _engine(backend: str) -> tuple[Engine, str]:
-    """Choose what runs the models, and where."""
+def _choose_engine(backend: str) -> tuple[Engine, str]:
+    """Return the engine and the device of a backend."""
     if backend not in BACKENDS:
         raise ConfigError(
-            f"got the backend {backend!r}, expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}"
+            f"got the backend {backend!r}, expected {', '.join(BACKENDS[:-1])} or {BACKENDS[-1]}: "
+            "choose one of them"
         )
     installed = all(importlib.util.find_spec(name) for name in _TORCH)
     if backend == "onnx" or not (installed or backend == "torch"):
         return "onnx", "cpu"
     if not installed:
-        raise lacking("torch")
+        raise missing_library("torch")
     from relik.backends.torch_backend import has_gpu
 
     if has_gpu():

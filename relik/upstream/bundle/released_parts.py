@@ -1,4 +1,4 @@
-"""Opens the parts of a released pipeline, each from its settings: encoders, indexes, the reader."""
+"""Opening the parts of a released pipeline from their settings: encoders, indexes, reader."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,27 +21,30 @@ from relik.upstream.checkpoint.settings import (
     parse_section,
 )
 from relik.upstream.checkpoint.targets import Section, read_yaml
-from relik.upstream.text.words import SPACY, WordCutter
+from relik.upstream.text.words import SPACY, WordTokenizer
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
 
-# The setting of each part that says where it lies.
-_PLACES = {"retriever": "question_encoder", "index": "name_or_path", "reader": "transformer_model"}
+# The setting of each part that names its folder.
+FOLDER_SETTINGS = {
+    "retriever": "question_encoder",
+    "index": "name_or_path",
+    "reader": "transformer_model",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadOptions:
-    """How parts are opened, as the caller says; what is None is left to the settings.
+    """The caller's options for opening parts; None leaves an option to the settings.
 
     Args:
-        device: Where everything runs: "cpu", "cuda", a number of a GPU, or a torch device.
-        precision: The numbers that everything computes with: 32, 16, "bf16" and the like.
+        device: "cpu", "cuda", the number of a GPU, or a torch device.
+        precision: See `parse_precision`.
         devices: Devices of "retriever", "index" and "reader" that differ.
         precisions: Precisions of them that differ.
-        kwargs: Settings of them, by their names in `config.yaml`, for every task.
-        quirks: Read as upstream does, defects and all.
-        engine: What runs the models: "onnx", "torch", or "auto", which is ONNX Runtime on a CPU
-            wherever the graphs for it lie beside the weights, and torch elsewhere.
+        kwargs: Settings of them as in `config.yaml`, for every task.
+        quirks: Read as upstream does, with its defects.
+        engine: "auto" is ONNX Runtime on a CPU where there are graphs, and torch elsewhere.
     """
 
     device: object = None
@@ -52,39 +55,32 @@ class LoadOptions:
     quirks: bool = False
     engine: Engine = "auto"
 
-    def device_of(self, part: str, stated: str | None) -> str:
-        """Return where a part runs.
-
-        Args:
-            part: "retriever", "index" or "reader".
-        """
-        for one in (self.devices.get(part), self.device, stated, "cpu"):
+    def device_of(self, part: str, configured: str | None) -> str:
+        """Return the device of a part: "retriever", "index" or "reader"."""
+        for one in (self.devices.get(part), self.device, configured, "cpu"):
             if one is not None:
                 return f"cuda:{one}" if isinstance(one, int) else str(one)
         raise AssertionError("a device is always found")
 
-    def precision_of(self, part: str, stated: str | int | None) -> Precision:
-        """Return what numbers a part computes with.
-
-        Args:
-            part: "retriever", "index" or "reader".
+    def precision_of(self, part: str, configured: str | int | None) -> Precision:
+        """Return the precision of a part: "retriever", "index" or "reader".
 
         Raises:
             ConfigError: There is no such precision.
         """
-        given = (self.precisions.get(part), self.precision, stated)
-        return parse_precision(next((one for one in given if one is not None), None), where=part)
+        passed = (self.precisions.get(part), self.precision, configured)
+        return parse_precision(next((one for one in passed if one is not None), None), where=part)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opened:
-    """A part that is open.
+class OpenPart:
+    """An open part.
 
     Args:
-        value: The part.
-        settings: What it was opened from, its place absolute or on the Hub; None where the
-            caller gave it open.
-        folder: Where its files are; None where the caller gave it open.
+        value: The encoder, index or reader.
+        settings: Its settings, with an absolute folder or a name on the Hub; None if the caller
+            passed it open.
+        folder: The folder of its files; None if the caller passed it open.
     """
 
     value: Any
@@ -94,62 +90,54 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """What a pipeline is made of.
+    """The open parts of a pipeline."""
 
-    Args:
-        retriever: Encoder of each task.
-        index: Index of each task.
-        reader: The reader, or None.
-        cutter: What cuts texts into words.
-    """
-
-    retriever: dict[Task, Opened] = field(default_factory=dict)
-    index: dict[Task, Opened] = field(default_factory=dict)
-    reader: Opened | None = None
-    cutter: WordCutter = SPACY
+    retriever: dict[Task, OpenPart] = field(default_factory=dict)
+    index: dict[Task, OpenPart] = field(default_factory=dict)
+    reader: OpenPart | None = None
+    word_tokenizer: WordTokenizer = SPACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stated:
-    """What a pipeline says of itself.
+class RawSettings:
+    """Settings of a pipeline before they are checked.
 
     Args:
-        values: Its settings by name.
-        where: What to call them in messages.
-        cutter: What cuts texts into words.
+        values: Settings by name.
+        where: Name of their file in error messages.
     """
 
     values: dict[str, Any]
     where: str
-    cutter: WordCutter = SPACY
+    word_tokenizer: WordTokenizer = SPACY
 
 
-def read_stated(files: Files, config_file_name: str = CONFIG) -> Stated:
-    """Read what a pipeline says of itself: a released one, or a bundle that was converted.
+def read_raw_settings(files: Files, config_file_name: str = CONFIG) -> RawSettings:
+    """Read the settings of a released pipeline or a converted bundle.
 
     Raises:
         BundleError: There are no settings, or a file of a converted bundle was altered.
-        ConfigError: The name has a folder in it, or PyYAML is not installed; or spaCy, which a
-            converted bundle without known rules for words needs.
+        ConfigError: The name is not a plain file name, or PyYAML is not installed; or spaCy, for
+            a converted bundle without known tokenization rules.
     """
     folder = files.folder or Path()
     if config_file_name == CONFIG and (folder / MANIFEST).is_file():
-        # The files of a snapshot of the Hub are links to a store two levels up.
+        # The files of a Hub snapshot are links to a store two levels up.
         within = folder.parent.parent if files.fetched else None
         bundle = open_converted(folder, within=within)
         where = str(folder / LAYOUT.pipeline)
-        return Stated(values=bundle.stated(), where=where, cutter=bundle.cutter())
+        return RawSettings(
+            values=bundle.raw_settings(), where=where, word_tokenizer=bundle.word_tokenizer()
+        )
     path = file_within(folder, config_file_name)
-    return Stated(values=read_yaml(path), where=str(path))
+    return RawSettings(values=read_yaml(path), where=str(path))
 
 
 class Opener:
-    """Opens parts.
+    """Opens the parts of a pipeline.
 
     Args:
-        task: What the pipeline is for.
-        files: Finds what its settings name.
-        options: What the caller says.
+        files: Finds the folders that its settings name.
     """
 
     def __init__(self, task: PipelineTask, files: Files, options: LoadOptions) -> None:
@@ -157,22 +145,22 @@ class Opener:
         self._files = files
         self._own = replace(files, folder=None, fetched=False)
         self._options = options
-        self._opened: dict[object, Opened] = {}
+        self._opened: dict[object, OpenPart] = {}
 
-    def open(self, stated: Mapping[str, Any], given: Mapping[str, Any]) -> Parts:
-        """Open what the settings name, or take what the caller gives in its place.
+    def open(self, configured: Mapping[str, Any], passed: Mapping[str, Any]) -> Parts:
+        """Open the parts of the settings, or use those that the caller passes in their place.
 
         Args:
-            stated: "retriever", "index" and "reader" of `config.yaml`.
-            given: What the caller gives under these names: a part, its settings, either of these
-                by task, or None for no such part.
+            configured: "retriever", "index" and "reader" of `config.yaml`.
+            passed: The caller's, under the same names: a part, its settings, a dict of either by
+                task, or None for no such part.
 
         Raises:
             BundleError: A part is missing or broken.
             ConfigError: A setting is wrong.
         """
-        retriever = self._by_task("retriever", stated, given)
-        # The name of an encoder may say of its index what that of the index does not.
+        retriever = self._open_by_task("retriever", configured, passed)
+        # The name of an encoder may tell that its index is a Matryoshka one.
         wider = [
             name
             for name, one in retriever.items()
@@ -180,24 +168,24 @@ class Opener:
         ]
         return Parts(
             retriever=retriever,
-            index=self._by_task("index", stated, given, matryoshka=wider),
-            reader=self._part("reader", stated.get("reader"), given.get("reader", ...)),
+            index=self._open_by_task("index", configured, passed, matryoshka=wider),
+            reader=self._open_part("reader", configured.get("reader"), passed.get("reader", ...)),
         )
 
-    def _by_task(
+    def _open_by_task(
         self,
         part: str,
-        stated: Mapping[str, Any],
-        given: Mapping[str, Any],
+        configured: Mapping[str, Any],
+        passed: Mapping[str, Any],
         *,
         matryoshka: Sequence[Task] = (),
-    ) -> dict[Task, Opened]:
-        if part in given and given[part] is None:
+    ) -> dict[Task, OpenPart]:
+        if part in passed and passed[part] is None:
             return {}
-        wanted = by_task(stated.get(part), self._task, where=part)
-        instead = by_task(given.get(part), self._task, where=part)
+        wanted = by_task(configured.get(part), self._task, where=part)
+        instead = by_task(passed.get(part), self._task, where=part)
         opened = {
-            name: self._part(
+            name: self._open_part(
                 part,
                 wanted.get(name),
                 instead.get(name, ...),
@@ -207,46 +195,49 @@ class Opener:
         }
         return {name: found for name, found in opened.items() if found is not None}
 
-    def _part(
-        self, part: str, stated: Any, given: Any, implied: Mapping[str, Any] = EMPTY
-    ) -> Opened | None:
-        """Open one part, or take it as it is; `given` is ... where the caller says nothing."""
-        if given is None or (given is ... and stated is None):
+    def _open_part(
+        self, part: str, configured: Any, passed: Any, implied: Mapping[str, Any] = EMPTY
+    ) -> OpenPart | None:
+        """Open one part, or use it if it is open; `passed` is ... if the caller passes none."""
+        if passed is None or (passed is ... and configured is None):
             return None
-        if given is not ... and not isinstance(given, Mapping):
-            return given if isinstance(given, Opened) else Opened(value=given)
-        instead = {**(given if isinstance(given, Mapping) else {}), **self._extra(part)}
-        files = self._own if _PLACES[part] in instead else self._files
-        merged = {**implied, **(stated if isinstance(stated, Mapping) else {}), **instead}
+        if passed is not ... and not isinstance(passed, Mapping):
+            return passed if isinstance(passed, OpenPart) else OpenPart(value=passed)
+        instead = {
+            **(passed if isinstance(passed, Mapping) else {}),
+            **self._keyword_settings(part),
+        }
+        files = self._own if FOLDER_SETTINGS[part] in instead else self._files
+        merged = {**implied, **(configured if isinstance(configured, Mapping) else {}), **instead}
         settings = parse_section(merged, _sections(part, self._task), where=part)
         if part == "reader" and settings.backbone is not None:
             found = (self._own if "backbone" in instead else self._files).resolve(settings.backbone)
             settings = replace(settings, backbone=str(found.resolve()))
         return self._open(part, settings, files)
 
-    def _extra(self, part: str) -> dict[str, Any]:
+    def _keyword_settings(self, part: str) -> dict[str, Any]:
         extra = dict(self._options.kwargs.get(part) or {})
         return {name: value for name, value in extra.items() if value is not None}
 
-    def _open(self, part: str, settings: Any, files: Files) -> Opened:
+    def _open(self, part: str, settings: Any, files: Files) -> OpenPart:
         device = self._options.device_of(part, settings.device)
         precision = self._options.precision_of(part, settings.precision)
         if device == "cpu" and precision == "float16":
-            # As upstream: a CPU has no arithmetic for it.
+            # As in upstream: a CPU does not compute in float16.
             precision = "float32"
-        name = getattr(settings, _PLACES[part])
+        name = getattr(settings, FOLDER_SETTINGS[part])
         local = files.local(name)
         folder = files.resolve(name)
-        # One encoder that serves both tasks is opened once.
+        # Open an encoder of both tasks once.
         key = part, folder, replace(settings, device=device, precision=precision)
         if key not in self._opened:
-            value = self._fresh(part, settings, folder, device, precision)
+            value = self._open_new(part, settings, folder, device, precision)
             if local is not None:
-                settings = replace(settings, **{_PLACES[part]: str(local.resolve())})
-            self._opened[key] = Opened(value=value, settings=settings, folder=folder)
+                settings = replace(settings, **{FOLDER_SETTINGS[part]: str(local.resolve())})
+            self._opened[key] = OpenPart(value=value, settings=settings, folder=folder)
         return self._opened[key]
 
-    def _fresh(
+    def _open_new(
         self,
         part: str,
         settings: Any,
@@ -270,7 +261,7 @@ class Opener:
 
 
 def check_parts(parts: Parts, task: PipelineTask) -> None:
-    """Refuse parts that cannot do the task.
+    """Refuse parts that do not fit the task.
 
     Raises:
         ConfigError: An encoder lacks its index, or the reader is of the other kind.
@@ -279,7 +270,7 @@ def check_parts(parts: Parts, task: PipelineTask) -> None:
     if without and parts.retriever and parts.index:
         raise ConfigError(
             f"got a retriever or an index for {without[0]!r} without the other, expected both: "
-            "add what is missing, or leave both out and give candidates"
+            "add the other, or leave both out and pass candidates"
         )
     kind = None if parts.reader is None else getattr(parts.reader.value, "kind", None)
     if task != "span" and kind == "span":

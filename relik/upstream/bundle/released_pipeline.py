@@ -1,7 +1,7 @@
 """A released pipeline with the four steps of `relik.pipeline.Pipeline`, for server and commands.
 
-Windows, candidates and reading are those of `relik.Relik` without quirks; what goes in and out are
-the values of `relik.types`. Ids are those of documents, as text; labels are their texts.
+It splits, retrieves and reads as `relik.Relik` does without quirks, with the types of
+`relik.types`. Ids are those of documents, as text; labels are their texts.
 """
 
 from collections.abc import Mapping, Sequence, Sized
@@ -31,11 +31,11 @@ from relik.upstream.checkpoint.settings import PipelineSettings, Task
 from relik.upstream.dropin.options import CallOptions
 from relik.upstream.index.documents import Document as IndexDocument
 from relik.upstream.index.documents import candidate_text
-from relik.upstream.reader.fitting import WindowReader, Work, read_fitting
+from relik.upstream.reader.fitting import WindowBatch, WindowReader, read_fitting
 from relik.upstream.reader.predictions import WindowPrediction
 from relik.upstream.reader.released_reader import ReadOptions
 from relik.upstream.text.subwords import NME
-from relik.upstream.text.words import SPACY, WordCutter
+from relik.upstream.text.words import SPACY, WordTokenizer
 
 if TYPE_CHECKING:
     from relik.upstream.bundle.converted_index import ConvertedIndex
@@ -43,14 +43,14 @@ if TYPE_CHECKING:
 
 
 Index: TypeAlias = Union["DocumentIndex", "ConvertedIndex"]
-"""An index as it was released, or converted."""
+"""A released or a converted index."""
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_CANDIDATE = 6
 
 
 class Encoder(Protocol):
-    """What is asked of an encoder."""
+    """An encoder of windows."""
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts: float32, (n_texts, dim)."""
@@ -85,15 +85,7 @@ class ReleasedView:
         return Relation(relation_id=relation_id, name=record.name, description=record.description)
 
     def document(self, task: Task, record_id: str) -> IndexDocument | None:
-        """Return what stands behind an id, with its own id and all of its metadata.
-
-        Args:
-            task: "span" for entities, "triplet" for relations.
-            record_id: Its id.
-
-        Returns:
-            The document, or None where the id is unknown.
-        """
+        """Return the document of an entity ("span") or relation ("triplet"), or None."""
         index = self.indexes.get(task)
         row = None if index is None else index.row_of(record_id)
         return None if index is None or row is None else index.documents[row]
@@ -101,30 +93,24 @@ class ReleasedView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedParts:
-    """What a pipeline is made of.
-
-    Args:
-        encoders: Encoder of each task; one object may be that of both.
-        reader: The reader.
-        cutter: What cuts texts into words.
-    """
+    """The parts of a pipeline; both tasks may share one encoder."""
 
     encoders: Mapping[Task, Encoder]
     reader: WindowReader
-    cutter: WordCutter = SPACY
+    word_tokenizer: WordTokenizer = SPACY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedConfig:
-    """How a pipeline answers.
+    """Settings of a pipeline.
 
     Args:
-        model: Name that is given back in every answer.
+        model: Name that is part of every answer.
         settings: Task, windows, candidates.
-        max_length: Subwords of text and candidates that are read at once.
+        max_length: Most subwords of text and candidates in a row.
         threshold: Least probability of a mention, 0..1.
-        relation_threshold: Probability above which a triple holds, 0..1; None as the reader has
-            it.
+        relation_threshold: Probability above which a triple is kept, 0..1; None uses that of the
+            reader.
     """
 
     model: str
@@ -135,14 +121,10 @@ class ReleasedConfig:
 
 
 class ReleasedPipeline:
-    """Annotates documents; keeps nothing between calls.
+    """Annotates documents, without state between calls.
 
-    `retrieve` and `read` may each be called from one thread at a time, side by side.
-
-    Args:
-        parts: Its encoders, indexes and reader.
-        config: How it answers.
-        view: Its indexes.
+    One thread may call `retrieve` while another calls `read`. Each step takes the view that it
+    works from; without one it takes the view that the pipeline was opened with.
     """
 
     def __init__(self, parts: ReleasedParts, config: ReleasedConfig, view: ReleasedView) -> None:
@@ -154,7 +136,7 @@ class ReleasedPipeline:
 
     @property
     def model(self) -> str:
-        """Name of the model that makes the answers."""
+        """Name of the model."""
         return self._config.model
 
     @property
@@ -183,14 +165,11 @@ class ReleasedPipeline:
         *,
         options: AnnotateOptions = AnnotateOptions(),  # noqa: B008  # frozen, so sharing is safe
     ) -> list[Annotation]:
-        """Annotate documents; each answer depends on its document alone.
-
-        Returns:
-            One annotation a document, same order.
+        """Annotate documents, each independently of the others.
 
         Raises:
-            InputError: A text has half of a surrogate pair, or an option is out of range or asks
-                for what released pipelines have not.
+            InputError: A text has half of a surrogate pair, or an option is out of range or not
+                supported by released pipelines.
         """
         windows = [self.split(document) for document in documents]
         flat = [window for own in windows for window in own]
@@ -201,20 +180,17 @@ class ReleasedPipeline:
         ]
 
     def split(self, document: Document) -> list[Window]:
-        """Cut a document into windows, as the pipeline is set.
-
-        Returns:
-            Windows in order; none for a text without tokens.
+        """Cut a document into windows; none for a text without tokens.
 
         Raises:
             InputError: The text has half of a surrogate pair.
-            ConfigError: spaCy is to cut it and is not installed.
+            ConfigError: The word tokenizer is spaCy, which is not installed.
         """
         windowing.check_text(document)
-        return [*word_windows(document, self._windowing, self._parts.cutter)]
+        return [*word_windows(document, self._windowing, self._parts.word_tokenizer)]
 
     def count_tokens(self, window: Window) -> int:
-        """Estimate what a window costs the reader."""
+        """Estimate the tokens of the reader's row for a window."""
         top_k = self._config.settings.top_k
         candidates = sum(min(top_k, len(index)) for index in self._view.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
@@ -226,19 +202,14 @@ class ReleasedPipeline:
         options: AnnotateOptions,
         view: ReleasedView | None = None,
     ) -> list[WindowCandidates]:
-        """Propose entities and relations, as far as the pipeline has them and they are asked for.
-
-        Args:
-            windows: Windows.
-            options: `top_k`, for entities and for relations, and tasks.
-            view: Indexes to search; None for those that it was opened with.
+        """Propose the entities and relations that the options ask for.
 
         Returns:
-            Candidates of each window, same order; a score is 1 for the best of a window and 0
-            for the last, and ties keep the order of rows.
+            Candidates of each window; the best of a window has score 1, the last 0, and ties keep
+            the order of rows.
 
         Raises:
-            InputError: `top_k` is below 1, a threshold is not from 0 to 1, or types are asked for.
+            InputError: An option is out of range or not supported by released pipelines.
         """
         _check_options(options)
         indexes = (view or self._view).indexes
@@ -271,31 +242,28 @@ class ReleasedPipeline:
     ) -> list[WindowAnnotation]:
         """Find, link and relate mentions.
 
-        Args:
-            windows: Windows.
-            candidates: Candidates of each.
-            options: Thresholds and tasks.
-            view: Indexes that the candidates are from; None as for `retrieve`.
-
         Returns:
-            One annotation a window, same order. Of a window with a single word too long for the
-            reader nothing is read, and it says that it is truncated.
+            An annotation for each window; empty and `truncated` where a single word is too long
+            for the reader.
         """
         if not self._has_answer(options):
             return [WindowAnnotation(window=window, spans=(), triples=()) for window in windows]
         view = view or self._view
         named = [
-            (self._texts("span", one.entities, view), self._texts("triplet", one.relations, view))
+            (
+                self._ids_by_text("span", one.entities, view),
+                self._ids_by_text("triplet", one.relations, view),
+            )
             for one in candidates
         ]
         task = self._task
-        work = Work(
-            windows=[upstream_window(window, self._parts.cutter) for window in windows],
+        batch = WindowBatch(
+            windows=[upstream_window(window, self._parts.word_tokenizer) for window in windows],
             span_candidates=None if task == "triplet" else [list(spans) for spans, _ in named],
             triplet_candidates=None if task == "span" else [list(rest) for _, rest in named],
             mentions=None,
         )
-        predictions = self._predictions(work, self._reading(options))
+        predictions = self._predict(batch, self._read_options(options))
         return [
             self._annotation(window, prediction, names, options)
             for window, prediction, names in zip(windows, predictions, named, strict=True)
@@ -309,12 +277,12 @@ class ReleasedPipeline:
         options: AnnotateOptions,
         view: ReleasedView | None = None,
     ) -> Annotation:
-        """Join what was read in the windows of a document.
+        """Merge the annotations of a document's windows.
 
         As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
-        one, also where both are linked to nothing.
+        mention, even if both are NIL.
         """
-        labelled = [_relabelled(one, None, NME) for one in window_annotations]
+        labelled = [_replace_label(one, None, NME) for one in window_annotations]
         merged = windowing.merge(document, labelled, nil=True)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
         spans = tuple(
@@ -333,11 +301,11 @@ class ReleasedPipeline:
         return self._view.relation(relation_id)
 
     def _has_answer(self, options: AnnotateOptions) -> bool:
-        """Tell whether the pipeline knows anything of what is asked for."""
+        """Tell whether the pipeline can find anything that the options ask for."""
         entities = options.entities and (self._task != "triplet" or options.nil)
         return entities or (options.relations and self._task != "span")
 
-    def _reading(self, options: AnnotateOptions) -> ReadOptions:
+    def _read_options(self, options: AnnotateOptions) -> ReadOptions:
         threshold = options.relation_threshold
         return ReadOptions(
             relation_threshold=self._config.relation_threshold if threshold is None else threshold,
@@ -345,10 +313,10 @@ class ReleasedPipeline:
             max_length=self._config.max_length,
         )
 
-    def _texts(
+    def _ids_by_text(
         self, task: Task, candidates: Sequence[Candidate], view: ReleasedView
     ) -> dict[str, str]:
-        """Return ids by what the reader sees; of two that look the same the better counts."""
+        """Return ids by the text that the reader reads; of equal texts the better candidate."""
         names: dict[str, str] = {}
         for candidate in candidates:
             document = view.document(task, candidate.entity_id)
@@ -357,16 +325,16 @@ class ReleasedPipeline:
                 names.setdefault(text, candidate.entity_id)
         return names
 
-    def _predictions(self, work: Work, options: ReadOptions) -> list[WindowPrediction | None]:
-        """Read windows; None for one that cannot be read."""
+    def _predict(self, batch: WindowBatch, options: ReadOptions) -> list[WindowPrediction | None]:
+        """Return the predictions of windows, None for a window that is too long."""
         try:
-            return [*read_fitting(self._parts.reader, work, options)]
+            return [*read_fitting(self._parts.reader, batch, options)]
         except TextTooLongError:
-            count = len(work.windows)
+            count = len(batch.windows)
             if count == 1:
                 return [None]
-            halves = work.part(0, count // 2), work.part(count // 2, count)
-            return [found for half in halves for found in self._predictions(half, options)]
+            halves = batch.part(0, count // 2), batch.part(count // 2, count)
+            return [found for half in halves for found in self._predict(half, options)]
 
     def _annotation(
         self,
@@ -384,7 +352,9 @@ class ReleasedPipeline:
                 span=Span(found.start, found.end),
                 entity_id=entities.get(found.label),
                 score=found.probability,
-                candidates=_weighed(found.candidates, entities) if options.explain else (),
+                candidates=_scored_candidates(found.candidates, entities)
+                if options.explain
+                else (),
             )
             for found in prediction.spans
         ]
@@ -407,24 +377,29 @@ class ReleasedPipeline:
 
 def _check_options(options: AnnotateOptions) -> None:
     if options.top_k is not None and options.top_k < 1:
-        raise InputError(f"got top_k {options.top_k}, expected at least 1: raise or omit it")
+        raise InputError(
+            f"got top_k {options.top_k}, expected at least 1: raise it or leave it out"
+        )
     for name in ("threshold", "relation_threshold"):
         value = getattr(options, name)
         if value is not None and not 0 <= value <= 1:
             raise InputError(f"got {name} {value}, expected 0 to 1: change it or leave it out")
     if options.types:
         raise InputError(
-            f"got the types {', '.join(options.types)}, expected none: the documents of a released "
-            "pipeline have no types; leave them out"
+            f"got the types {', '.join(options.types)}, expected none, since the documents of a "
+            "released pipeline have no types: leave them out"
         )
     if options.pretokenised:
-        raise InputError("got pretokenised, expected none: released pipelines cut their own words")
+        raise InputError(
+            "got pretokenised, expected raw text, since released pipelines tokenize it: leave "
+            "the option out"
+        )
 
 
 def _candidates(line: Sequence[tuple[int, float]], index: Index) -> tuple[Candidate, ...]:
     if not line:
         return ()
-    # Inner products have no scale of their own.
+    # Inner products have no fixed scale.
     best, last = line[0][1], line[-1][1]
     spread = best - last if best > last else 1.0
     base = last if best > last else best - 1.0
@@ -439,7 +414,7 @@ def _candidates(line: Sequence[tuple[int, float]], index: Index) -> tuple[Candid
     )
 
 
-def _weighed(
+def _scored_candidates(
     candidates: Sequence[tuple[str, float]], entities: Mapping[str, str]
 ) -> tuple[Candidate, ...]:
     known = [(entities[label], score) for label, score in candidates if label in entities]
@@ -449,7 +424,7 @@ def _weighed(
     )
 
 
-def _relabelled(one: WindowAnnotation, old: str | None, new: str | None) -> WindowAnnotation:
+def _replace_label(one: WindowAnnotation, old: str | None, new: str | None) -> WindowAnnotation:
     spans = tuple(
         replace(found, entity_id=new) if found.entity_id == old else found for found in one.spans
     )

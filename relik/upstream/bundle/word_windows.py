@@ -1,4 +1,4 @@
-"""Windows of our own type that know their words, and what the modules of this package read."""
+"""Windows with their words, and their conversion to the windows of upstream."""
 
 from dataclasses import dataclass
 
@@ -6,32 +6,25 @@ import numpy as np
 
 from relik.types import Document, Span, Window
 from relik.upstream.text.token_windows import UpstreamWindow, Windowing, split, tokenize
-from relik.upstream.text.words import SPACY, WordCutter
+from relik.upstream.text.words import SPACY, WordTokenizer
 
 
-# Not composed: the server hands windows from step to step, and knows only their class.
+# A subclass, since the server passes windows from step to step as `Window`.
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordWindow(Window):
-    """A window that knows its words: where it begins and ends, they depend on text around it.
-
-    Args:
-        words: Where its words lie in the document.
-    """
+    """A window with the spans of its words, which near its ends depend on the text around it."""
 
     words: tuple[Span, ...]
 
 
 def word_windows(
-    document: Document, windowing: Windowing, cutter: WordCutter = SPACY
+    document: Document, windowing: Windowing, word_tokenizer: WordTokenizer = SPACY
 ) -> list[WordWindow]:
-    """Cut a document into windows.
-
-    Returns:
-        Windows in order; none for a text without tokens.
+    """Cut a document into windows; none for a text without tokens.
 
     Raises:
         InputError: The text has half of a surrogate pair.
-        ConfigError: spaCy is to cut it and is not installed.
+        ConfigError: The word tokenizer is spaCy, which is not installed.
     """
     return [
         WordWindow(
@@ -41,22 +34,20 @@ def word_windows(
             text=window.text,
             words=tuple(map(Span, window.starts.tolist(), window.ends.tolist())),
         )
-        for window in split(tokenize(document.text, cutter), windowing, cutter=cutter)
+        for window in split(
+            tokenize(document.text, word_tokenizer), windowing, word_tokenizer=word_tokenizer
+        )
     ]
 
 
-def upstream_window(window: Window, cutter: WordCutter = SPACY) -> UpstreamWindow:
-    """Turn a window into what the reader reads.
-
-    Args:
-        window: From `word_windows`; any other is cut into words as if nothing stood around it.
-    """
+def upstream_window(window: Window, word_tokenizer: WordTokenizer = SPACY) -> UpstreamWindow:
+    """Convert a window to the reader's; one without words is tokenized without its context."""
     offset = window.span.start
     if isinstance(window, WordWindow):
         starts = np.array([word.start for word in window.words], dtype=np.int64)
         ends = np.array([word.end for word in window.words], dtype=np.int64)
     else:
-        tokens = tokenize(window.text, cutter)
+        tokens = tokenize(window.text, word_tokenizer)
         starts, ends = tokens.starts + offset, tokens.ends + offset
     places = zip(starts.tolist(), ends.tolist(), strict=True)
     return UpstreamWindow(

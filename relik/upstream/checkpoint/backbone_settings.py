@@ -1,8 +1,7 @@
-"""The settings of the transformer under a released encoder or reader.
+"""Settings of the backbone of a released encoder or reader.
 
-Released readers name their backbone but do not hold its settings, so those
-of DeBERTa-v3 are written down here. Source: He, Gao and Chen 2021, and the settings that Microsoft
-published with the models.
+Released readers name their backbone without its settings, so those of DeBERTa-v3 stand here.
+Source: He, Gao and Chen 2021, and the settings that Microsoft published with the models.
 """
 
 import json
@@ -88,18 +87,18 @@ SETTINGS: dict[str, frozenset[str]] = {
         "num_hidden_layers",
     },
 }
-"""Settings of a backbone that count, by its type: others can name code to fetch or to run."""
+"""Settings of a backbone that are read, by its type; others could name code to fetch or run."""
 
 
 def find_backbone(name: str, *, beside: Path, folder: Path | None = None) -> dict[str, object]:
     """Find the settings of a backbone.
 
     Args:
-        name: What a reader calls its backbone: one of `KNOWN`, or a relative folder.
-        beside: Folder of the reader; a relative folder is looked for in it and next to it.
+        name: The reader's name for it: one of `KNOWN`, or a relative folder.
+        beside: Folder of the reader; a relative folder is in it or next to it.
 
     Raises:
-        ConfigError: The name is none of `KNOWN` and no folder of that name is there.
+        ConfigError: The name is not in `KNOWN` and there is no folder of that name.
         BundleError: A config.json is missing or broken.
     """
     if folder is not None:
@@ -140,11 +139,7 @@ def read_config(path: Path) -> dict[str, object]:
 
 
 def max_positions(config: Mapping[str, object]) -> int | None:
-    """Tell how many tokens a row may have.
-
-    Returns:
-        Tokens, or None where positions are relative and any length will do.
-    """
+    """Return the most tokens of a row; None for relative positions, which have no limit."""
     if config.get("model_type") == "deberta-v2" and not config.get("position_biased_input", True):
         return None
     value: Any = config.get("max_position_embeddings", 512)

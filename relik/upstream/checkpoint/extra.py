@@ -1,10 +1,10 @@
-"""What a plain install lacks for released pipelines, said in one place."""
+"""The error for a library that released pipelines need and a plain install lacks."""
 
 from relik.errors import ConfigError
 
 INSTALL = "pip install 'relik-server[upstream]'"
 
 
-def lacking(library: str) -> ConfigError:
-    """Say that a library is not installed."""
+def missing_library(library: str) -> ConfigError:
+    """Return the error for a library that is not installed."""
     return ConfigError(f"got no {library}, expected it for released pipelines: run `{INSTALL}`")

@@ -1,7 +1,7 @@
-"""Where the parts of a released pipeline lie: in its folder, elsewhere, or on the Hub.
+"""Folders of the parts of a released pipeline: its own, another, or a repository on the Hub.
 
-Only data is fetched. A settings file that came with a pipeline may name a part inside its own
-folder or on the Hub, never a place elsewhere on this machine.
+Only data is fetched. The settings file of a pipeline may name a part in its own folder or on the
+Hub, never another path on this machine.
 """
 
 import re
@@ -13,23 +13,23 @@ from relik.manifest import SUFFIXES
 from relik.upstream.checkpoint.extra import INSTALL
 
 PATTERNS = ("json", "yaml", "safetensors", "bin", "pt", "jsonl", "txt", "model", "faiss")
-"""Endings of the data files of released parts: weights, tokenizers, settings, indexes. No code."""
+"""Endings of the data files of released parts: weights, tokenizers, settings, indexes; no code."""
 
 FETCHED = tuple(dict.fromkeys([*PATTERNS, *(suffix.removeprefix(".") for suffix in SUFFIXES)]))
-"""Endings of the files that are fetched: a pipeline may be a released one or a converted one."""
+"""Endings of the files to fetch of a released or a converted pipeline."""
 
 _HUB_ID = re.compile(r"(?P<repository>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>[\w./-]+))?")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Files:
-    """Finds parts of a pipeline.
+    """Finds the parts of a pipeline.
 
     Args:
-        folder: That of the pipeline; None where the caller names the parts.
-        fetched: The pipeline came from the Hub: it may name no absolute path.
-        cache_dir: Where the Hub's files are kept, or None for its own default.
-        force_download: Fetch files again that are kept.
+        folder: Folder of the pipeline; None where the caller names the parts.
+        fetched: The pipeline is from the Hub, so that it must not name absolute paths.
+        cache_dir: Cache of the Hub's files; None uses the Hub's default.
+        force_download: Fetch files again even if they are in the cache.
     """
 
     folder: Path | None = None
@@ -38,14 +38,14 @@ class Files:
     force_download: bool = False
 
     def resolve(self, name: str) -> Path:
-        """Return the folder of a part, fetched where it has to be.
+        """Return the folder of a part, and fetch it if it is on the Hub.
 
         Args:
             name: A path relative to the pipeline's folder, an absolute folder, or "org/name" or
                 "org/name@revision" on the Hub. Without a pipeline's folder, any folder.
 
         Raises:
-            BundleError: A pipeline names a place outside its folder.
+            BundleError: A pipeline names a path outside its folder.
             BundleNotFoundError: There is nothing of that name, or it cannot be fetched.
         """
         local = self.local(name)
@@ -54,20 +54,17 @@ class Files:
         named = _HUB_ID.fullmatch(name)
         if named is None:
             raise BundleNotFoundError(
-                f"{name}: there is no such folder{f' in {self.folder}' if self.folder else ''}: "
-                "check the path, or name a repository on the Hugging Face Hub as in "
-                "org/name@revision"
+                f"{name}: there is no such folder{f' in {self.folder}' if self.folder else ''}, "
+                "expected a folder or a name on the Hugging Face Hub such as org/name@revision: "
+                "check the path"
             )
         return self.fetch(named["repository"], named["revision"])
 
     def local(self, name: str) -> Path | None:
-        """Return the folder of a part that lies on this machine.
-
-        Returns:
-            A folder that exists, or None: the name may be one of the Hub.
+        """Return the existing folder of a part, or None where the name may be one on the Hub.
 
         Raises:
-            BundleError: A pipeline names a place outside its folder.
+            BundleError: A pipeline names a path outside its folder.
         """
         path = Path(name)
         if self.folder is None:
@@ -76,8 +73,9 @@ class Files:
             path = _inside(self.folder, path)
         elif self.fetched:
             raise BundleError(
-                f"{self.folder}: names the absolute path {name}, expected a part of itself or "
-                "a repository on the Hub: a fetched pipeline may not read this machine"
+                f"{self.folder}: got the absolute path {name}, expected a path in its folder or a "
+                "repository on the Hub, since a fetched pipeline must not read other files: "
+                "correct its settings"
             )
         return path if path.is_dir() else None
 
@@ -86,7 +84,7 @@ class Files:
 
         Args:
             repository: "org/name".
-            revision: Commit, tag or branch; None for the newest.
+            revision: Commit, tag or branch; None for the latest.
 
         Raises:
             BundleNotFoundError: It cannot be fetched, or huggingface_hub is not installed.
@@ -95,8 +93,8 @@ class Files:
             from huggingface_hub import snapshot_download
         except ImportError as error:
             raise BundleNotFoundError(
-                f"{repository}: is on the Hugging Face Hub, which needs one more package: run "
-                f"`{INSTALL}`, or give a folder"
+                f"{repository}: got a name on the Hugging Face Hub, expected huggingface_hub to "
+                f"be installed: run `{INSTALL}`, or use a folder"
             ) from error
         named = f"{repository}@{revision}" if revision else repository
         try:
@@ -122,7 +120,8 @@ def open_pipeline_folder(
 
     Args:
         name: A folder, or "org/name" or "org/name@revision" on the Hub.
-        cache_dir: Where the Hub's files are kept, or None for its own default.
+        cache_dir: Cache of the Hub's files; None uses the Hub's default.
+        force: Fetch files again even if they are in the cache.
 
     Raises:
         BundleNotFoundError: There is nothing of that name, or it cannot be fetched.
@@ -132,22 +131,24 @@ def open_pipeline_folder(
 
 
 def file_within(folder: Path, name: str) -> Path:
-    """Return a file that settings name in a folder.
+    """Return the path of a file that settings name.
 
     Raises:
-        ConfigError: The name has a folder in it.
+        ConfigError: The name is not a plain file name.
     """
     if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
-        raise ConfigError(f"{folder}: got the file name {name!r}, expected a name without folders")
+        raise ConfigError(
+            f"{folder}: got the file name {name!r}, expected a name without folders: correct it"
+        )
     return folder / name
 
 
 def _inside(folder: Path, path: Path) -> Path:
-    # The files of a Hub snapshot are links to its store of contents; its folders are not.
+    # In a Hub snapshot only files are links, into the Hub's store; folders are not.
     joined = folder / path
     if ".." in path.parts or not joined.resolve().is_relative_to(folder.resolve()):
         raise BundleError(
-            f"{folder}: names the part {path}, expected one in its own folder: put the part "
-            "there, or give its path as an argument"
+            f"{folder}: got the part {path}, expected one in its own folder: move the part there, "
+            "or pass its path as an argument"
         )
     return joined

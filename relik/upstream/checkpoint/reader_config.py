@@ -1,4 +1,4 @@
-"""What the config.json of a released reader says of its heads and of its backbone."""
+"""Settings of a released reader's heads and backbone, from its config.json."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,13 +22,12 @@ class CheckpointSettings:
 
     Args:
         kind: "span" links spans, "triplet" relates them.
-        closed: It also types spans with entities.
-        heads: The heads that it has.
+        closed: Closed information extraction: it also links spans to entities.
         width: Width L inside the heads.
-        activation: One of the names of `relik.models.reader_module`.
+        activation: One of `relik.models.head_sizes.ACTIVATIONS`.
         threshold: Probability above which a relation holds, 0..1.
-        n_symbols: Markers of its first kind of candidates.
-        backbone: What it calls its backbone.
+        n_symbols: Number of markers for its first kind of candidates.
+        backbone: Name or relative folder of its backbone.
         n_layers: Layers of the backbone that it uses, or None for all.
     """
 
@@ -47,7 +46,7 @@ class CheckpointSettings:
         """Read the settings of a reader.
 
         Raises:
-            BundleError: The file is missing or broken, or asks for what no released reader has.
+            BundleError: The file is missing or broken, or has settings that no released reader has.
             ConfigError: The reader is of the other kind.
         """
         path = folder / CONFIG
@@ -56,21 +55,21 @@ class CheckpointSettings:
         stated = [_ARCHITECTURES.get(n) for n in names] if isinstance(names, list) else []
         if any(stated) and kind not in stated:
             raise ConfigError(
-                f"{folder}: got a reader {names} where one for {kind} is asked for: name the "
-                "other reader class, or give another reader"
+                f"{folder}: got a reader {names}, expected one for {kind}: name the other reader "
+                "class, or pass another reader"
             )
         try:
             settings = cls._of(config, kind)
         except (KeyError, TypeError, ValueError) as error:
             raise BundleCorruptError(
-                f"{path}: is not the settings of a reader ({error!r}): fetch the model again"
+                f"{path}: got {error!r}, expected the settings of a reader: fetch the model again"
             ) from error
         last = config.get("use_last_k_layers", 1)
         if last not in (None, 1) or settings.activation not in ACTIVATIONS:
             raise BundleVersionError(
                 f"{path}: got use_last_k_layers {last!r} and the activation "
-                f"{settings.activation!r}, expected 1 and one of {', '.join(ACTIVATIONS)}, as all "
-                "released readers have"
+                f"{settings.activation!r}, expected 1 and one of {', '.join(ACTIVATIONS)}, as in "
+                "all released readers: fetch the model again"
             )
         return settings
 
@@ -79,7 +78,7 @@ class CheckpointSettings:
         closed = kind == "triplet" and bool(config.get("entity_type_loss"))
         several = kind == "triplet" or bool(config.get("binary_end_logits"))
         layers = config.get("num_layers")
-        # To upstream, a closed reader that does not say whether it has this does have it.
+        # Upstream's default for a closed reader without this setting is True.
         embedding = config.get("add_entity_embedding")
         return cls(
             kind=kind,

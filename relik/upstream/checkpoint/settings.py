@@ -1,4 +1,4 @@
-"""The settings of a released pipeline, checked: names, types and defaults."""
+"""Settings of a released pipeline: names, types, defaults and their checks."""
 
 import dataclasses
 import difflib
@@ -33,9 +33,9 @@ class RetrieverSettings:
 
     Args:
         question_encoder: Folder or Hub id of the encoder of windows.
-        passage_encoder: That of documents, where it is another; kept, not opened.
-        device: Where it runs, or None for the pipeline's own choice.
-        precision: Numbers it computes with, or None for float32.
+        passage_encoder: Folder or Hub id of another encoder of documents; kept, not opened.
+        device: None for the default of the pipeline.
+        precision: None for float32.
     """
 
     question_encoder: str
@@ -50,12 +50,12 @@ class IndexSettings:
 
     Args:
         name_or_path: Folder or Hub id.
-        device: Where it is searched, or None for the pipeline's own choice.
-        precision: Numbers it is kept in on a GPU; the CPU computes in float32.
-        use_faiss: Search its `index.faiss`, where it has one.
+        device: None for the default of the pipeline.
+        precision: Precision of the vectors on a GPU; the CPU computes in float32.
+        use_faiss: Search `index.faiss` if there is one.
         skip_metadata: Leave out the metadata of documents.
-        matryoshka: Queries may be wider than the vectors: their first dimensions count. None
-            for yes where `name_or_path` says that it is such an index.
+        matryoshka: Use the first dimensions of queries that are wider than the vectors; None for
+            yes where `name_or_path` names a Matryoshka index.
     """
 
     name_or_path: str
@@ -73,12 +73,12 @@ class ReaderSettings:
     Args:
         transformer_model: Folder or Hub id.
         kind: "span" for entity linking, "triplet" for relations and both.
-        use_nme: Offer "no entity of the index" as a candidate; None for yes in entity linking
-            and no elsewhere.
-        backbone: Folder or Hub id of the transformer under it, for its `config.json`; None for
-            the one that the reader names.
-        device: Where it runs, or None for the pipeline's own choice.
-        precision: Numbers it computes with, or None for float32.
+        use_nme: Add NIL ("--NME--") as a candidate; None for yes in entity linking and no
+            elsewhere.
+        backbone: Folder or Hub id with the `config.json` of the backbone; None for the one that
+            the reader names.
+        device: None for the default of the pipeline.
+        precision: None for float32.
     """
 
     transformer_model: str
@@ -91,14 +91,10 @@ class ReaderSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineSettings:
-    """Everything that `config.yaml` says.
+    """The content of `config.yaml`.
 
     Args:
-        retriever: Encoder of each task.
-        index: Index of each task.
-        reader: The reader, or None.
-        task: What is asked of it.
-        metadata_fields: Metadata that follow the text of a candidate.
+        metadata_fields: Metadata to append to the text of a candidate.
         top_k: Candidates per window.
         window_size: Tokens per window, "sentence" or "none"; None is "none".
         window_stride: Tokens from one window to the next; None or 0 is `window_size`.
@@ -114,7 +110,7 @@ class PipelineSettings:
     window_stride: int | None = None
 
 
-# What a field may hold beside None, by its name: the files are written by hand.
+# Types of a field besides None, by its name: people write these files by hand.
 _TYPES: dict[str, tuple[type, ...]] = {
     "use_faiss": (bool,),
     "skip_metadata": (bool,),
@@ -137,10 +133,7 @@ _KINDS: dict[Section, type] = {
 
 
 def parse_settings(values: Mapping[str, Any], *, where: str) -> PipelineSettings:
-    """Check the settings of a pipeline.
-
-    Returns:
-        The settings, defaults filled in.
+    """Check the settings of a pipeline and fill in defaults.
 
     Raises:
         ConfigError: A `_target_` or a name is unknown, or a value is of the wrong type.
@@ -169,10 +162,10 @@ def parse_section(values: object, expected: tuple[Section, ...], *, where: str) 
     """Check one section.
 
     Raises:
-        ConfigError: It is something else, or a setting of it is wrong.
+        ConfigError: It is another section, or a setting is wrong.
     """
     if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: got {values!r}, expected named settings: correct it")
+        raise ConfigError(f"{where}: got {values!r}, expected a mapping of settings: correct it")
     section = check_target(values, expected, where=where)
     kind = _KINDS[section]
     ready = known_values(values, _names(kind) - {"kind"}, where=where)
@@ -182,18 +175,15 @@ def parse_section(values: object, expected: tuple[Section, ...], *, where: str) 
     needed = [f.name for f in dataclasses.fields(kind) if f.default is dataclasses.MISSING]
     missing = next((name for name in needed if name not in ready), None)
     if missing is not None:
-        raise ConfigError(f"{where}: got no {missing}, expected a folder or Hub id: give one")
+        raise ConfigError(f"{where}: got no {missing}, expected a folder or Hub id: add it")
     return kind(**ready)
 
 
 def by_task(values: object, task: PipelineTask, *, where: str) -> dict[Task, Any]:
-    """Sort parts under the tasks that they serve.
-
-    Returns:
-        The part of each task that is named. A single part serves every task.
+    """Return parts by task; a single part serves every task.
 
     Raises:
-        ConfigError: A name is no task.
+        ConfigError: A name is not that of a task.
     """
     tasks = TASKS if task == "both" else (task,)
     if not isinstance(values, Mapping):
@@ -205,7 +195,9 @@ def by_task(values: object, task: PipelineTask, *, where: str) -> dict[Task, Any
         return dict.fromkeys(tasks, values)
     unknown = [key for name, key in names.items() if name not in TASKS]
     if unknown:
-        raise ConfigError(f"{where}: got the task {unknown[0]!r}, expected span or triplet")
+        raise ConfigError(
+            f"{where}: got the task {unknown[0]!r}, expected span or triplet: correct it"
+        )
     return {name: values[names[name]] for name in TASKS if name in names}
 
 
@@ -217,7 +209,9 @@ def parse_task(value: object, *, where: str) -> PipelineTask:
     """
     name = str(getattr(value, "value", value)).lower()
     if name not in get_args(PipelineTask):
-        raise ConfigError(f"{where}: got the task {value!r}, expected SPAN, TRIPLET or BOTH")
+        raise ConfigError(
+            f"{where}: got the task {value!r}, expected SPAN, TRIPLET or BOTH: correct it"
+        )
     task: PipelineTask = name  # type: ignore[assignment]  # checked on the line before
     return task
 
@@ -235,15 +229,17 @@ def parse_precision(value: object, *, where: str) -> Precision:
     if not isinstance(value, int | None):
         spelled = str(value).lower().removeprefix("torch.")
     if spelled not in _PRECISIONS or isinstance(spelled, bool):
-        raise ConfigError(f"{where}: got the precision {value!r}, expected 32, 16 or bf16")
+        raise ConfigError(
+            f"{where}: got the precision {value!r}, expected 32, 16 or bf16: correct it"
+        )
     return _PRECISIONS[spelled]
 
 
 def known_values(values: Mapping[str, Any], names: frozenset[str], *, where: str) -> dict[str, Any]:
-    """Keep the settings that have a known name, and check their types.
+    """Keep the settings with a known name, and check their types.
 
     Args:
-        values: Parsed settings; `_target_` and unknown ones without a value are passed over.
+        values: Parsed settings; `_target_`, and unknown settings without a value, are skipped.
 
     Raises:
         ConfigError: A name is unknown, or a value is of the wrong type.
@@ -257,12 +253,12 @@ def known_values(values: Mapping[str, Any], names: frozenset[str], *, where: str
             hint = (
                 f"did you mean {near[0]!r}?" if near else f"use one of {', '.join(sorted(names))}"
             )
-            raise ConfigError(f"{where}: got the unknown setting {name!r}, {hint}")
-        known[name] = _typed(name, value, where=where)
+            raise ConfigError(f"{where}: got the setting {name!r}, expected a known one: {hint}")
+        known[name] = _check_type(name, value, where=where)
     return known
 
 
-def _typed(name: str, value: Any, *, where: str) -> Any:
+def _check_type(name: str, value: Any, *, where: str) -> Any:
     if value is None or name in ("retriever", "index", "reader", "task"):
         return value
     if name == "device":
@@ -272,7 +268,7 @@ def _typed(name: str, value: Any, *, where: str) -> Any:
     kinds = _TYPES.get(name, (str, Path))
     if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
         expected = " or ".join(kind.__name__ for kind in kinds)
-        raise ConfigError(f"{where} {name}: got {value!r}, expected {expected}")
+        raise ConfigError(f"{where} {name}: got {value!r}, expected {expected}: correct it")
     return str(value) if isinstance(value, Path) else value
 
 

@@ -1,7 +1,7 @@
-"""The settings files of released pipelines: YAML read as data, and the names it may hold.
+"""Settings files of released pipelines: YAML read as data, and the `_target_` names they may have.
 
-They name classes under `_target_`. Here such a name only says which section it heads: it is looked
-up in a table and nothing is ever imported by it, nor is any `${...}` in a value expanded.
+A `_target_` names a class of upstream. Here it only tells the kind of a section: it is looked up
+in a table and never imported, and no `${...}` in a value is expanded.
 """
 
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
-from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.checkpoint.extra import missing_library
 
 Section: TypeAlias = Literal["pipeline", "retriever", "index", "span reader", "triplet reader"]
 
@@ -34,32 +34,33 @@ def read_yaml(path: Path) -> dict[str, Any]:
     try:
         import yaml
     except ImportError as error:
-        raise lacking("PyYAML") from error
+        raise missing_library("PyYAML") from error
     try:
         if path.stat().st_size > _LONGEST_FILE:
             raise BundleCorruptError(
                 f"{path}: got {path.stat().st_size} bytes, expected the settings of a pipeline, "
-                f"at most {_LONGEST_FILE}: check what was downloaded"
+                f"at most {_LONGEST_FILE}: check the download"
             )
         text = path.read_text(encoding="utf-8")
-        # A few lines of references to references can stand for more than fits the memory.
+        # References to references can expand to more than fits into memory.
         if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(text)):
             raise yaml.YAMLError("has a reference to another value")
         values = yaml.safe_load(text)
     except OSError as error:
         raise BundleNotFoundError(
             f"{path}: cannot be read ({error.strerror}), expected the settings of a released "
-            "pipeline or index: check the folder, or give config_file_name"
+            "pipeline or index: check the folder, or pass config_file_name"
         ) from error
-    # Dates and numbers that there are not are a ValueError.
+    # Impossible dates and numbers raise a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise BundleCorruptError(
-            f"{path}: got what is not plain YAML ({_first_line(error)}), expected settings "
-            "without tags or references: fetch it again, and do not trust who wrote it"
+            f"{path}: is not plain YAML ({_first_line(error)}), expected settings without tags "
+            "or references: fetch it from a source you trust"
         ) from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
         raise BundleCorruptError(
-            f"{path}: got {type(values).__name__}, expected named settings: fetch it again"
+            f"{path}: got {type(values).__name__}, expected a mapping of settings by name: fetch "
+            "it again"
         )
     return values
 
@@ -67,10 +68,10 @@ def read_yaml(path: Path) -> dict[str, Any]:
 def check_target(
     values: Mapping[str, Any], expected: tuple[Section, ...], *, where: str
 ) -> Section:
-    """Look up what a section says it is; the name is never imported.
+    """Return the kind of a section by its `_target_`, which is never imported.
 
     Raises:
-        ConfigError: Its `_target_` is another.
+        ConfigError: It is not of an expected kind.
     """
     target = values.get("_target_")
     if target is None:
@@ -79,14 +80,14 @@ def check_target(
     if not isinstance(target, str) or target not in known:
         raise ConfigError(
             f"{where}: got the _target_ {target!r}, expected one of "
-            f"{', '.join('.'.join(_CLASSES[kind]) for kind in expected)}: a settings file may "
-            "name only these, and no code is run by its name"
+            f"{', '.join('.'.join(_CLASSES[kind]) for kind in expected)}: correct it; no code is "
+            "imported by this name"
         )
     return known[target]
 
 
 def target_of(section: str) -> str:
-    """Return the `_target_` that heads a section, as upstream spells it."""
+    """Return the `_target_` of a kind of section, as upstream spells it."""
     module, name = next(names for kind, names in _CLASSES.items() if kind == section)
     return f"{module}.{name}.from_pretrained" if section == "index" else f"{module}.{name}"
 

@@ -1,7 +1,7 @@
-"""Reads the weights of a released checkpoint and gives them to a model, name by name.
+"""Weights of a released checkpoint: reading them, and loading them into a model.
 
-A checkpoint is data: files of code beside it are not looked at, and a pickled one is read by a
-loader that knows tensors only.
+A checkpoint is data: code beside it is ignored, and a pickled file is read by a loader that
+accepts only tensors.
 """
 
 import zipfile
@@ -17,8 +17,8 @@ from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
 from relik.upstream.checkpoint.backbone_settings import read_config
 from relik.upstream.checkpoint.files import file_within
 
-SUFFIX = ".index.json"
-"""What the name of the index has behind the name that the whole file would have."""
+INDEX_SUFFIX = ".index.json"
+"""Follows the name of the weights in the name of the file that lists their shards."""
 
 SAFETENSORS, PICKLED = "model.safetensors", "pytorch_model.bin"
 PRECISIONS = {
@@ -30,26 +30,49 @@ PRECISIONS = {
 _UNUSED = ("pooler.dense.weight", "pooler.dense.bias", "embeddings.position_ids")
 
 
+def read_weights(folder: Path) -> dict[str, torch.Tensor]:
+    """Read the tensors of a checkpoint, mapped where the file allows it.
+
+    Args:
+        folder: Has model.safetensors or pytorch_model.bin, whole or in shards that an
+            `INDEX_SUFFIX` file lists.
+
+    Raises:
+        BundleNotFoundError: It has none of them.
+        BundleCorruptError: A file is not a state dict, or the shards do not fit their index.
+    """
+    for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
+        if (folder / name).is_file():
+            return read(folder / name)
+        if (folder / f"{name}{INDEX_SUFFIX}").is_file():
+            return read_shards(folder / f"{name}{INDEX_SUFFIX}", read)
+    raise BundleNotFoundError(
+        f"{folder}: got neither {SAFETENSORS} nor {PICKLED}, whole or with {INDEX_SUFFIX}, "
+        "expected the weights of a model: fetch the model again"
+    )
+
+
 def read_shards(
     index: Path, read: Callable[[Path], dict[str, torch.Tensor]]
 ) -> dict[str, torch.Tensor]:
-    """Read the tensors that an index lists.
+    """Read the tensors of several files.
 
     Args:
-        index: A JSON object whose `weight_map` says for each tensor which file has it.
+        index: JSON with a `weight_map` from names of tensors to files beside it.
 
     Raises:
-        BundleCorruptError: The index is no such object or names anything but a file beside it, a
-            file is missing, or index and files differ about the tensors they have.
+        BundleCorruptError: The index is malformed or names a file elsewhere, a file is missing,
+            or the files do not have the tensors of the index.
     """
     listed: dict[Path, set[str]] = {}
     for name, path in _weight_map(index).items():
         listed.setdefault(path, set()).add(name)
-    # Before any is read: they are large.
+    # Checked before reading the first file, since they are large.
     for path in listed:
         if not path.is_file():
             raise BundleCorruptError(
-                f"{index}: names {path.name!r}, which is missing: fetch the model again"
+                f"{index}: got no file {path.name!r}, expected all that it names: fetch the model "
+                "again"
             )
     tensors: dict[str, torch.Tensor] = {}
     for path, names in sorted(listed.items()):
@@ -58,65 +81,29 @@ def read_shards(
         if differing:
             got, expected = ("one", "none") if differing[0] in found else ("none", "one")
             raise BundleCorruptError(
-                f"{path}: got {got} of the name {differing[0]!r}, expected {expected} as "
-                f"{index.name} says: fetch the model again"
+                f"{path}: got {got} of the name {differing[0]!r}, expected {expected} as in "
+                f"{index.name}: fetch the model again"
             )
         tensors.update(found)
     return tensors
 
 
-def _weight_map(index: Path) -> dict[str, Path]:
-    listed = read_config(index).get("weight_map")
-    if not isinstance(listed, dict) or not listed:
-        raise BundleCorruptError(
-            f"{index}: got the weight_map {str(listed)[:80]}, expected names of files by names of "
-            "tensors: fetch the model again"
-        )
-    try:
-        return {name: file_within(index.parent, str(file)) for name, file in listed.items()}
-    except ConfigError as error:
-        raise BundleCorruptError(f"{index}: {error}: fetch the model from a place you trust") from (
-            error
-        )
-
-
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Read the tensors of a checkpoint, mapped where the file allows it.
-
-    Args:
-        folder: With model.safetensors or pytorch_model.bin, or with one of them cut into files
-            that model.safetensors.index.json or pytorch_model.bin.index.json lists.
-
-    Raises:
-        BundleNotFoundError: None of them is there.
-        BundleCorruptError: A file is not a state dict, or the files do not fit their index.
-    """
-    for name, read in ((SAFETENSORS, _read_safetensors), (PICKLED, _read_pickled)):
-        if (folder / name).is_file():
-            return read(folder / name)
-        if (folder / f"{name}{SUFFIX}").is_file():
-            return read_shards(folder / f"{name}{SUFFIX}", read)
-    raise BundleNotFoundError(
-        f"{folder}: got neither {SAFETENSORS} nor {PICKLED}, whole or with {SUFFIX}, expected the "
-        "weights of a model: fetch the model again"
-    )
-
-
 def read_torch_file(path: Path) -> object:
-    """Read a file that torch saved, by the loader that refuses everything but tensors.
+    """Read a file that torch saved, with the loader that accepts only tensors.
 
     Raises:
-        BundleCorruptError: It holds anything else, or is broken.
+        BundleCorruptError: It has anything else, or is broken.
     """
     try:
         # Only the zip format can be mapped.
         mapped = zipfile.is_zipfile(path)
         value: object = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
         return value
-    # A broken file can raise anything, and what it raises for code is no exception of torch.
+    # A broken file can raise anything, and code in it raises no exception of torch.
     except Exception as error:
         raise BundleCorruptError(
-            f"{path}: holds more than tensors, or is broken ({error}): get it as safetensors"
+            f"{path}: is broken or has more than tensors ({error}), expected tensors alone: get "
+            "the model as safetensors"
         ) from error
 
 
@@ -127,14 +114,14 @@ def fill(
     name_of: Callable[[str], str],
     source: Path,
 ) -> None:
-    """Give a model on the meta device its weights, in float32.
+    """Load weights into a model on the meta device, in float32.
 
     Args:
-        weights: Tensors by the names of the checkpoint; a pooler, and tables of positions that
-            follow from the settings, are left aside.
+        weights: Tensors by name in the checkpoint; a pooler and position tables are ignored.
+        name_of: Maps the name of a weight of the model to its name in the checkpoint.
 
     Raises:
-        BundleCorruptError: A tensor is missing, is one too many or has another shape.
+        BundleCorruptError: A tensor is missing, unknown, or has another shape.
     """
     wanted = {name: name_of(name) for name in model.state_dict()}
     unexpected = set(weights) - set(wanted.values())
@@ -146,13 +133,13 @@ def fill(
             got = "no such tensor" if found is None else f"shape {tuple(found.shape)}"
             raise BundleCorruptError(
                 f"{source}: got {got} for {wanted[name]!r}, expected shape {tuple(tensor.shape)} "
-                "as its config.json says: fetch the model again"
+                "as in its config.json: fetch the model again"
             )
         filled[name] = found.to(torch.float32)
     if surplus:
         raise BundleCorruptError(
-            f"{source}: got the tensor {surplus[0]!r}, expected none of that name as its "
-            "config.json says: fetch the model again"
+            f"{source}: got the tensor {surplus[0]!r}, expected only those of its config.json: "
+            "fetch the model again"
         )
     model.load_state_dict(filled, assign=True)
     _fill_buffers(model)
@@ -160,25 +147,22 @@ def fill(
 
 
 def place(model: nn.Module, *, device: str, precision: str) -> torch.device:
-    """Put a model where it is to run, ready to run.
-
-    Args:
-        device: Such as "cpu" or "cuda".
+    """Move a model to a device such as "cpu" or "cuda", in evaluation mode.
 
     Raises:
         ConfigError: There is no such device or precision.
     """
     if precision not in PRECISIONS:
         raise ConfigError(
-            f"got the precision {precision!r}, expected one of {', '.join(PRECISIONS)}"
+            f"got the precision {precision!r}, expected one of {', '.join(PRECISIONS)}: correct it"
         )
     try:
         where = torch.device(device)
         model.eval().to(device=where, dtype=PRECISIONS[precision])
-    # AssertionError is how a torch without CUDA says so.
+    # A torch without CUDA raises AssertionError.
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
-            f"got the device {device!r}, which torch cannot use ({error}): use cpu"
+            f"got the device {device!r}, expected one that torch can use ({error}): use cpu"
         ) from error
     return where
 
@@ -188,7 +172,7 @@ def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
         tensors: dict[str, torch.Tensor] = load_file(path)
     except (SafetensorError, OSError) as error:
         raise BundleCorruptError(
-            f"{path}: is not a safetensors file ({error}): fetch it again"
+            f"{path}: is not a safetensors file ({error}): fetch the model again"
         ) from error
     return tensors
 
@@ -204,8 +188,23 @@ def _read_pickled(path: Path) -> dict[str, torch.Tensor]:
     return dict(state)
 
 
+def _weight_map(index: Path) -> dict[str, Path]:
+    listed = read_config(index).get("weight_map")
+    if not isinstance(listed, dict) or not listed:
+        raise BundleCorruptError(
+            f"{index}: got the weight_map {str(listed)[:80]}, expected file names by tensor name: "
+            "fetch the model again"
+        )
+    try:
+        return {name: file_within(index.parent, str(file)) for name, file in listed.items()}
+    except ConfigError as error:
+        raise BundleCorruptError(f"{index}: {error}: fetch the model from a place you trust") from (
+            error
+        )
+
+
 def _fill_buffers(model: nn.Module) -> None:
-    """Compute the tables that no checkpoint holds."""
+    """Compute the position tables, which checkpoints lack."""
     for module, name, buffer in _buffers(model):
         if not buffer.is_meta:
             continue
@@ -215,8 +214,8 @@ def _fill_buffers(model: nn.Module) -> None:
             value = torch.zeros(buffer.shape, dtype=buffer.dtype)
         else:
             raise BundleCorruptError(
-                f"got a {type(module).__name__} with the table {name!r}, expected none but of "
-                "positions: use a version of transformers that this one was tested with"
+                f"got a {type(module).__name__} with the table {name!r}, expected only tables of "
+                "positions: use a version of transformers in the range of the extra `upstream`"
             )
         module.register_buffer(name, value, persistent=False)
 

@@ -1,4 +1,4 @@
-"""One call of `Relik`, step by step: windows, candidates, reading, joining."""
+"""One call of `Relik`: split into windows, retrieve candidates, read, merge."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -9,34 +9,32 @@ from relik.errors import ConfigError, InputError
 from relik.types import FloatArray
 from relik.upstream.bundle.released_parts import Parts
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_precision
-from relik.upstream.dropin.caller_input import CharSpan, GivenTexts
+from relik.upstream.dropin.caller_input import CharSpan, InputTexts
 from relik.upstream.dropin.options import CallOptions
 from relik.upstream.dropin.outputs import Candidates, RelikOutput, WindowRecord, window_record
-from relik.upstream.dropin.window_merge import Joined, Reading, join_as_upstream, join_windows
+from relik.upstream.dropin.window_merge import MergedText, Reading, merge_as_upstream, merge_windows
 from relik.upstream.index.documents import Document, candidate_text
-from relik.upstream.reader.fitting import Work, read_fitting, read_strictly
+from relik.upstream.reader.fitting import WindowBatch, read_fitting, read_strictly
 from relik.upstream.reader.predictions import WindowPrediction
 from relik.upstream.text.token_windows import TokenText, UpstreamWindow, split
 
-# Windows between two signs of progress.
-_STEP = 64
+# Windows between two updates of the progress bar.
+_PROGRESS_STEP = 64
 
 WindowCandidates = dict[Task, list[list[Document]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the caller gave.
+    """The input of a call.
 
     Args:
-        texts: The texts.
-        windows: Windows to read in place of those that the texts are cut into, or None.
-        mentions: Mentions of each text, or None where they are to be found.
-        candidates: Candidates of each text, for the tasks that they are given for.
-        options: The rest.
+        windows: Windows to read in place of cutting the texts, or None.
+        mentions: Mentions of each text to link, or None to find them.
+        candidates: Candidates of each text by task; the other tasks retrieve theirs.
     """
 
-    texts: GivenTexts
+    texts: InputTexts
     windows: list[UpstreamWindow] | None
     mentions: list[list[CharSpan]] | None
     candidates: dict[Task, list[list[Document]]]
@@ -44,13 +42,10 @@ class Request:
 
 
 class Call:
-    """Answers one request.
+    """Runs the pipeline on one request.
 
     Args:
-        parts: The parts of the pipeline.
-        settings: Its settings.
-        request: What is asked.
-        quirks: Do as upstream does.
+        quirks: Answer as upstream does.
     """
 
     def __init__(
@@ -64,31 +59,28 @@ class Call:
         self._documents = request.texts.documents
 
     def run(self) -> list[RelikOutput]:
-        """Answer.
-
-        Returns:
-            One answer a text, in order. As upstream does it, none for a text without tokens.
+        """Return the answer for each text, in order; with quirks, none for a text without tokens.
 
         Raises:
-            InputError: What was given does not fit, or a window is too long for the reader.
-            ConfigError: A part is missing that the request needs.
+            InputError: The input does not fit, or a window is too long for the reader.
+            ConfigError: The pipeline lacks a part that the request needs.
         """
-        windows = self._windows()
-        mentions = self._mentions(windows)
-        with _precision(self._options.precision):
-            candidates = self._candidates(windows, mentions)
+        windows = self._split()
+        mentions = self._place_mentions(windows)
+        with _autocast(self._options.precision):
+            candidates = self._propose(windows, mentions)
             predictions = self._read(windows, mentions, candidates)
-        own: list[list[int]] = [[] for _ in self._documents]
+        of_document: list[list[int]] = [[] for _ in self._documents]
         for i, window in enumerate(windows):
-            own[window.doc_id].append(i)
-        found = _Found(windows, mentions, candidates, predictions)
+            of_document[window.doc_id].append(i)
+        results = _WindowResults(windows, mentions, candidates, predictions)
         return [
-            self._output(doc_id, numbers, found)
-            for doc_id, numbers in enumerate(own)
+            self._output(doc_id, numbers, results)
+            for doc_id, numbers in enumerate(of_document)
             if numbers or not self._quirks
         ]
 
-    def _windows(self) -> list[UpstreamWindow]:
+    def _split(self) -> list[UpstreamWindow]:
         if self._request.windows is not None:
             for window in self._request.windows:
                 _check_window(window, self._documents)
@@ -97,11 +89,15 @@ class Call:
         return [
             window
             for doc_id, document in enumerate(self._documents)
-            for window in split(document, windowing, doc_id=doc_id, cutter=self._parts.cutter)
+            for window in split(
+                document, windowing, doc_id=doc_id, word_tokenizer=self._parts.word_tokenizer
+            )
         ]
 
-    def _mentions(self, windows: Sequence[UpstreamWindow]) -> list[tuple[CharSpan, ...]] | None:
-        """Give each mention to every window that has it whole."""
+    def _place_mentions(
+        self, windows: Sequence[UpstreamWindow]
+    ) -> list[tuple[CharSpan, ...]] | None:
+        """Assign each mention to every window that contains it."""
         mentions = self._request.mentions
         if mentions is None:
             return None
@@ -118,15 +114,15 @@ class Call:
             lost = next((one for one in own if (doc_id, one) not in found), None)
             if lost is not None and not self._quirks:
                 raise InputError(
-                    f"got a mention from {lost[0]} to {lost[1]}, which no window has whole: use "
-                    "larger windows, or window_size='none'"
+                    f"got a mention from {lost[0]} to {lost[1]}, expected a window that contains "
+                    "it: use larger windows, or window_size='none'"
                 )
         return placed
 
-    def _candidates(
+    def _propose(
         self, windows: Sequence[UpstreamWindow], mentions: Sequence[tuple[CharSpan, ...]] | None
     ) -> WindowCandidates:
-        """Give each window its candidates; one without anything to read has none."""
+        """Return the candidates of each window; none for a window without mentions to link."""
         task = self._settings.task
         wanted = [i for i in range(len(windows)) if mentions is None or mentions[i]]
         chosen = [windows[i] for i in wanted]
@@ -137,23 +133,23 @@ class Call:
             if given is not None:
                 lines = [given[window.doc_id] for window in chosen]
             else:
-                lines = self._retrieved(name, chosen, vectors)
+                lines = self._retrieve(name, chosen, vectors)
             found[name] = [[] for _ in windows]
             for i, line in zip(wanted, lines, strict=True):
                 found[name][i] = line
         return found
 
-    def _retrieved(
+    def _retrieve(
         self, task: Task, windows: Sequence[UpstreamWindow], vectors: dict[int, FloatArray]
     ) -> list[list[Document]]:
         encoder, index = self._parts.retriever.get(task), self._parts.index.get(task)
         if encoder is None or index is None:
             missing = "retriever" if encoder is None else "index"
             raise ConfigError(
-                f"got no candidates and no {missing} for {task!r}: give candidates, or open the "
-                f"pipeline with its {missing}"
+                f"got no candidates and no {missing} for {task!r}, expected one of them: pass "
+                f"candidates, or open the pipeline with its {missing}"
             )
-        # One encoder may serve both tasks.
+        # One encoder may serve both tasks: it encodes the windows once.
         if id(encoder.value) not in vectors:
             vectors[id(encoder.value)] = encoder.value.encode(
                 [window.text for window in windows],
@@ -167,7 +163,7 @@ class Call:
         return [[one.document for one in line] for line in found]
 
     def _topic(self, window: UpstreamWindow) -> str:
-        # Upstream takes the first text of the call for all of them.
+        # Upstream uses the first text of the call for all texts.
         document = self._documents[0 if self._quirks else window.doc_id]
         return document.words[0] if document.words else ""
 
@@ -179,63 +175,65 @@ class Call:
     ) -> list[WindowPrediction]:
         if self._parts.reader is None:
             return [WindowPrediction()] * len(windows)
-        offered = {name: self._offered(lines) for name, lines in candidates.items()}
-        work = Work(
+        texts = {name: self._candidate_texts(lines) for name, lines in candidates.items()}
+        batch = WindowBatch(
             windows=windows,
-            span_candidates=offered.get("span"),
-            triplet_candidates=offered.get("triplet"),
+            span_candidates=texts.get("span"),
+            triplet_candidates=texts.get("triplet"),
             mentions=mentions,
         )
         options = self._options.reading()
         read = read_strictly if self._quirks else read_fitting
-        step = _STEP if self._options.progress_bar else max(1, len(windows))
+        step = _PROGRESS_STEP if self._options.progress_bar else max(1, len(windows))
         found: list[WindowPrediction] = []
         with _progress(len(windows), shown=self._options.progress_bar) as advance:
             for first in range(0, len(windows), step):
-                part = work.part(first, first + step)
+                part = batch.part(first, first + step)
                 found += read(self._parts.reader.value, part, options)
                 advance(len(part.windows))
         return found
 
-    def _offered(self, lines: Sequence[Sequence[Document]]) -> list[list[str]]:
+    def _candidate_texts(self, lines: Sequence[Sequence[Document]]) -> list[list[str]]:
         fields = self._settings.metadata_fields
         return [[candidate_text(document, fields) for document in line] for line in lines]
 
-    def _output(self, doc_id: int, own: Sequence[int], found: "_Found") -> RelikOutput:
+    def _output(self, doc_id: int, own: Sequence[int], results: "_WindowResults") -> RelikOutput:
         document = self._documents[doc_id]
-        windows = [found.windows[i] for i in own]
+        windows = [results.windows[i] for i in own]
         readings = [
-            Reading(window, found.predictions[i]) for i, window in zip(own, windows, strict=True)
+            Reading(window, results.predictions[i]) for i, window in zip(own, windows, strict=True)
         ]
-        joined = self._joined(document, readings)
+        merged = self._merge(document, readings)
         text = document.text
         if self._quirks:
-            # Upstream puts the text together from the windows: white space at its end is lost.
+            # Upstream joins the text of windows, which loses white space at the end.
             text = text[: max(window.offset + len(window.text) for window in windows)]
-        shown = {name: [[lines[i] for i in own]] for name, lines in found.candidates.items()}
+        shown = {name: [[lines[i] for i in own]] for name, lines in results.candidates.items()}
         return RelikOutput(
             text=text,
             tokens=list(document.words),
             id=doc_id,
-            spans=joined.spans,
-            triplets=joined.triplets,
+            spans=merged.spans,
+            triplets=merged.triplets,
             candidates=Candidates(shown.get("span", []), shown.get("triplet", [])),
-            windows=[self._record(i, found) for i in own] if self._options.return_windows else None,
+            windows=[self._record(i, results) for i in own]
+            if self._options.return_windows
+            else None,
         )
 
-    def _joined(self, document: TokenText, readings: Sequence[Reading]) -> Joined:
+    def _merge(self, document: TokenText, readings: Sequence[Reading]) -> MergedText:
         words = self._options.words
         if self._quirks:
-            return join_as_upstream(document, readings, words=words)
+            return merge_as_upstream(document, readings, words=words)
         given = self._request.mentions is not None
-        return join_windows(document, readings, words=words, given=given)
+        return merge_windows(document, readings, words=words, given=given)
 
-    def _record(self, i: int, found: "_Found") -> WindowRecord:
-        window, prediction = found.windows[i], found.predictions[i]
+    def _record(self, i: int, results: "_WindowResults") -> WindowRecord:
+        window, prediction = results.windows[i], results.predictions[i]
         topic = self._quirks or self._options.use_doc_topic
         read: dict[str, Any] = {
-            f"{name}_candidates": self._offered([lines[i]])[0]
-            for name, lines in found.candidates.items()
+            f"{name}_candidates": self._candidate_texts([lines[i]])[0]
+            for name, lines in results.candidates.items()
         }
         read["predicted_spans"] = [[s.start, s.end, s.label] for s in prediction.spans]
         read["predicted_triplets"] = [
@@ -245,14 +243,14 @@ class Call:
             window,
             self._documents[window.doc_id],
             doc_topic=self._topic(window) if topic else None,
-            spans=() if found.mentions is None else found.mentions[i],
+            spans=() if results.mentions is None else results.mentions[i],
             read=read,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class _Found:
-    """Everything of the windows of a call, in their order."""
+class _WindowResults:
+    """Mentions, candidates and predictions of all windows of a call, in order."""
 
     windows: list[UpstreamWindow]
     mentions: list[tuple[CharSpan, ...]] | None
@@ -263,18 +261,19 @@ class _Found:
 def _check_window(window: UpstreamWindow, documents: Sequence[TokenText]) -> None:
     if not 0 <= window.doc_id < len(documents):
         raise InputError(
-            f"got a window of document {window.doc_id}, expected one of the {len(documents)} texts"
+            f"got a window of document {window.doc_id}, expected one of the {len(documents)} "
+            "texts: correct its doc_id"
         )
     text = documents[window.doc_id].text
     if text[window.offset : window.offset + len(window.text)] != window.text:
         raise InputError(
-            f"got the window {window.text[:40]!r} at {window.offset}, where document "
-            f"{window.doc_id} has other text: give the text that the windows were cut from, or none"
+            f"got the window {window.text[:40]!r} at {window.offset}, expected the text of "
+            f"document {window.doc_id} there: pass the text that the windows were cut from, or none"
         )
 
 
 @contextmanager
-def _precision(precision: str | int | None) -> Iterator[None]:
+def _autocast(precision: str | int | None) -> Iterator[None]:
     with ExitStack() as stack:
         if precision is not None:
             import torch

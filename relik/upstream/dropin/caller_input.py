@@ -1,4 +1,4 @@
-"""What a caller gives `Relik`, in every form that upstream takes, checked and made uniform."""
+"""Input of `Relik`: texts, mentions, candidates and windows, in every form upstream accepts."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,18 +16,17 @@ from relik.upstream.text.token_windows import (
     join_words,
     tokenize,
 )
-from relik.upstream.text.words import SPACY, WordCutter
+from relik.upstream.text.words import SPACY, WordTokenizer
 
 CharSpan = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
-class GivenTexts:
+class InputTexts:
     """Texts of one call.
 
     Args:
-        documents: One for each text.
-        single: One text was given, not a list: one answer is wanted, not a list.
+        single: The input was one text, not a list, and so is the output.
     """
 
     documents: tuple[TokenText, ...]
@@ -35,8 +34,8 @@ class GivenTexts:
 
 
 def read_texts(
-    text: Any, cutter: WordCutter = SPACY, *, is_split_into_words: bool = False
-) -> GivenTexts:
+    text: Any, word_tokenizer: WordTokenizer = SPACY, *, is_split_into_words: bool = False
+) -> InputTexts:
     """Read the texts of a call.
 
     Args:
@@ -48,31 +47,32 @@ def read_texts(
     """
     if is_split_into_words:
         if _is_list(text) and text and all(_is_list(words) for words in text):
-            return GivenTexts(tuple(join_words(words) for words in text), single=False)
+            return InputTexts(tuple(join_words(words) for words in text), single=False)
         if not _is_list(text):
             raise InputError(
-                f"got {str(text)[:80]!r}, expected a list of words, or a list of such lists, "
-                "with is_split_into_words"
+                f"got {str(text)[:80]!r}, expected a list of words, or a list of such lists: pass "
+                "words, or leave is_split_into_words out"
             )
-        return GivenTexts((join_words(text),), single=True)
+        return InputTexts((join_words(text),), single=True)
     if isinstance(text, str):
-        return GivenTexts((tokenize(text, cutter),), single=True)
+        return InputTexts((tokenize(text, word_tokenizer),), single=True)
     if not _is_list(text) or not all(isinstance(one, str) for one in text):
         raise InputError(
-            f"got {str(text)[:80]!r}, expected a text or a list of texts: words go with "
+            f"got {str(text)[:80]!r}, expected a text or a list of texts: pass words with "
             "is_split_into_words=True"
         )
-    return GivenTexts(tuple(tokenize(one, cutter) for one in text), single=False)
+    return InputTexts(tuple(tokenize(one, word_tokenizer) for one in text), single=False)
 
 
-def read_mentions(mentions: object, texts: GivenTexts, *, words: bool) -> list[list[CharSpan]]:
-    """Read mentions that are given.
+def read_mentions(mentions: object, texts: InputTexts, *, words: bool) -> list[list[CharSpan]]:
+    """Read the mentions of a call.
 
     Args:
         mentions: Pairs of start and end for one text, or a list of them for each.
+        words: Offsets count words, not code points.
 
     Raises:
-        InputError: They are something else, or do not lie in their text.
+        InputError: They have another form, or do not lie in their text.
     """
     lists = _per_document(mentions, texts, "mentions", _is_pair)
     return [
@@ -82,16 +82,16 @@ def read_mentions(mentions: object, texts: GivenTexts, *, words: bool) -> list[l
 
 
 def read_candidates(
-    candidates: object, texts: GivenTexts, *, task: PipelineTask
+    candidates: object, texts: InputTexts, *, task: PipelineTask
 ) -> dict[Task, list[list[Document]]]:
-    """Read candidates that are given in place of retrieved ones.
+    """Read the candidates of a call, which replace retrieved ones.
 
     Args:
         candidates: Texts, documents or JSON objects for one text, or a list of them for each
-            text; or a dict from "span" and "triplet" to such.
+            text; or a dict of either by "span" and "triplet".
 
     Raises:
-        InputError: They are something else, or for a task that the pipeline does not have.
+        InputError: They have another form, or are for a task that the pipeline lacks.
     """
     tasks = TASKS if task == "both" else (task,)
     if isinstance(candidates, Mapping):
@@ -100,16 +100,16 @@ def read_candidates(
         given = {}
     elif task == "both":
         raise InputError(
-            "got candidates without their task, expected a dict of span and triplet: this "
-            "pipeline has both"
+            "got candidates without their task, expected a dict by span and triplet, since this "
+            "pipeline has both tasks: pass such a dict"
         )
     else:
         given = {task: candidates}
     unknown = next((key for key in given if key not in tasks), None)
     if unknown is not None:
         raise InputError(
-            f"got candidates for {unknown!r}, expected {' or '.join(tasks)}, the task of the "
-            "pipeline"
+            f"got candidates for {unknown!r}, expected {' or '.join(tasks)}: leave out the other "
+            "task"
         )
     return {
         one: [
@@ -121,22 +121,19 @@ def read_candidates(
     }
 
 
-def read_windows(windows: Any, cutter: WordCutter = SPACY) -> list[UpstreamWindow]:
-    """Read windows that are given in place of those that the texts would be cut into.
+def read_windows(windows: Any, word_tokenizer: WordTokenizer = SPACY) -> list[UpstreamWindow]:
+    """Read the windows of a call, sorted by document and position.
 
     Args:
-        windows: Objects or mappings with the names of upstream's windows: `text`, and perhaps
-            `doc_id`, `window_id`, `offset`, `words`, `token2char_start` and `token2char_end`.
-            What is missing follows from the text.
-
-    Returns:
-        The windows, in order of document and place.
+        windows: Objects or mappings with the fields of upstream's windows: `text`, and optionally
+            `doc_id`, `window_id`, `offset`, `words`, `token2char_start` and `token2char_end`,
+            which else follow from the text.
 
     Raises:
-        InputError: They are something else, or words do not stand in the text.
+        InputError: They have another form, or their words are not in the text.
     """
     if not _is_list(windows):
-        raise InputError(f"got {str(windows)[:80]!r}, expected a list of windows")
+        raise InputError(f"got {str(windows)[:80]!r}, expected a list of windows: pass a list")
     read: list[UpstreamWindow] = []
     seen: dict[int, int] = {}
     for window in windows:
@@ -144,20 +141,20 @@ def read_windows(windows: Any, cutter: WordCutter = SPACY) -> list[UpstreamWindo
             read.append(window)
             continue
         doc_id = _field(window, "doc_id", int, 0)
-        made = _window(window, cutter, doc_id=doc_id, number=seen.get(doc_id, 0))
+        made = _window(window, word_tokenizer, doc_id=doc_id, number=seen.get(doc_id, 0))
         seen[doc_id] = made.window_id + 1
         read.append(made)
     return sorted(read, key=lambda one: (one.doc_id, one.offset, one.window_id))
 
 
-def texts_of_windows(windows: Sequence[UpstreamWindow]) -> GivenTexts:
-    """Put texts together again from their windows.
+def texts_of_windows(windows: Sequence[UpstreamWindow]) -> InputTexts:
+    """Join the texts of windows, with spaces between windows that do not touch.
 
     Args:
-        windows: Windows, in order of document and place.
+        windows: Sorted by document and position.
 
     Returns:
-        A text for each document from 0 to the last; spaces stand where no window was.
+        A text for each document from 0 to the last.
     """
     count = max((window.doc_id for window in windows), default=-1) + 1
     documents = []
@@ -185,27 +182,29 @@ def texts_of_windows(windows: Sequence[UpstreamWindow]) -> GivenTexts:
                 np.array(ends, dtype=np.int64),
             )
         )
-    return GivenTexts(tuple(documents), single=False)
+    return InputTexts(tuple(documents), single=False)
 
 
 def _per_document(
-    value: Any, texts: GivenTexts, name: str, is_item: Callable[[Any], bool]
+    value: Any, texts: InputTexts, name: str, is_item: Callable[[Any], bool]
 ) -> list[Sequence[Any]]:
-    """Give each text its list, where one text may have its list without another around it."""
+    """Return the list of each text; a single text may come with its list alone."""
     if not _is_list(value):
-        raise InputError(f"got {str(value)[:80]!r}, expected a list of {name}")
+        raise InputError(f"got {str(value)[:80]!r}, expected a list of {name}: pass a list")
     items: Sequence[Any] = value
     if texts.single and all(is_item(item) for item in items):
         return [items]
     if len(items) != len(texts.documents):
         raise InputError(
-            f"got {name} for {len(items)} texts, expected {len(texts.documents)}: give a list "
+            f"got {name} for {len(items)} texts, expected {len(texts.documents)}: pass a list "
             "for each text"
         )
     for line in items:
         wrong = next((x for x in line if not is_item(x)), None) if _is_list(line) else line
         if wrong is not None or not _is_list(line):
-            raise InputError(f"got {str(wrong)[:80]!r}, expected one of the {name} of a text")
+            raise InputError(
+                f"got {str(wrong)[:80]!r}, expected one of the {name} of a text: correct it"
+            )
     return list(items)
 
 
@@ -237,7 +236,7 @@ def _mention(pair: Any, document: TokenText, *, words: bool) -> CharSpan:
     if not 0 <= start < end <= len(document.text):
         raise InputError(
             f"got a mention from {start} to {end}, expected it within the "
-            f"{len(document.text)} characters of the text"
+            f"{len(document.text)} characters of the text: give code-point offsets"
         )
     return start, end
 
@@ -249,51 +248,58 @@ def _field(window: Any, name: str, kind: type, default: Any) -> Any:
     value = default if value is None else value
     if not isinstance(value, kind):
         raise InputError(
-            f"got a window with the {name} {str(value)[:80]!r}, expected {kind.__name__}"
+            f"got a window with the {name} {str(value)[:80]!r}, expected {kind.__name__}: "
+            "correct it"
         )
     return value
 
 
-def _window(window: Any, cutter: WordCutter, *, doc_id: int, number: int) -> UpstreamWindow:
+def _window(
+    window: Any, word_tokenizer: WordTokenizer, *, doc_id: int, number: int
+) -> UpstreamWindow:
     text = _field(window, "text", str, None)
     offset = _field(window, "offset", int, 0)
     words = list(_field(window, "words", Sequence, ()))
     first = _field(window, "token2char_start", Mapping, {})
     last = _field(window, "token2char_end", Mapping, {})
     if words and len(first) == len(last) == len(words):
-        starts = np.array([_place(first, i) for i in range(len(words))], dtype=np.int64)
-        ends = np.array([_place(last, i) for i in range(len(words))], dtype=np.int64)
+        starts = np.array([_word_offset(first, i) for i in range(len(words))], dtype=np.int64)
+        ends = np.array([_word_offset(last, i) for i in range(len(words))], dtype=np.int64)
     elif words:
-        starts, ends = _found(words, text, offset)
+        starts, ends = _find_words(words, text, offset)
     else:
-        made = tokenize(text, cutter)
+        made = tokenize(text, word_tokenizer)
         words, starts, ends = list(made.words), made.starts + offset, made.ends + offset
     for word, start, end in zip(words, starts, ends, strict=True):
         if text[start - offset : end - offset] != word or start < offset:
             raise InputError(
-                f"got a window whose word {word!r} is said to stand from {start} to {end}, where "
-                f"the text has {text[max(0, start - offset) : end - offset]!r}: correct its offset"
+                f"got a window with the word {word!r} from {start} to {end}, expected the text "
+                f"{text[max(0, start - offset) : end - offset]!r} there: correct its offset"
             )
     number = _field(window, "window_id", int, number)
     return UpstreamWindow(doc_id, number, text, tuple(words), starts, ends, offset)
 
 
-def _place(places: Mapping[Any, Any], word: int) -> int:
-    # Keys are texts where the window came from JSON.
-    value = places.get(str(word), places.get(word))
+def _word_offset(offsets: Mapping[Any, Any], word: int) -> int:
+    # Keys of a window from JSON are strings.
+    value = offsets.get(str(word), offsets.get(word))
     if not _is_whole(value):
-        raise InputError(f"got a window that says of word {word} it stands at {value!r}")
+        raise InputError(
+            f"got a window with word {word} at {value!r}, expected a whole number: correct it"
+        )
     return int(value)
 
 
-def _found(words: Sequence[str], text: str, offset: int) -> tuple[Any, Any]:
+def _find_words(words: Sequence[str], text: str, offset: int) -> tuple[Any, Any]:
     starts: list[int] = []
     reached = 0
     for word in words:
         at = text.find(word, reached)
         if at < 0:
-            raise InputError(f"got a window without its word {word!r} in {text[:80]!r}")
+            raise InputError(
+                f"got a window with the word {word!r}, expected it in {text[:80]!r}: correct it"
+            )
         starts.append(at + offset)
         reached = at + len(word)
-    begun = np.array(starts, dtype=np.int64)
-    return begun, begun + np.array([len(word) for word in words], dtype=np.int64)
+    first = np.array(starts, dtype=np.int64)
+    return first, first + np.array([len(word) for word in words], dtype=np.int64)

@@ -1,4 +1,4 @@
-"""What one call of `Relik` may ask for, checked."""
+"""Options of one call of `Relik`, checked."""
 
 import difflib
 from collections.abc import Mapping
@@ -15,29 +15,24 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallOptions:
-    """What one call asks for.
+    """Options of one call; None uses the setting of the pipeline or reader.
 
     Args:
-        top_k: Candidates per window, at least 1; None as the pipeline is set.
-        window_size: Tokens per window, "sentence" or "none"; None as the pipeline is set.
-        window_stride: Tokens from one window to the next; None as the pipeline is set, unless
-            `window_size` is "sentence" or "none", which have none, or a smaller number.
-        retriever_batch_size: Windows that the encoder reads at once.
-        reader_batch_size: Most windows that the reader reads at once.
-        return_windows: Give the windows back.
-        use_doc_topic: Tell the encoder the first token of the document too.
-        annotation_type: "char" for offsets of code points, "word" for those of tokens.
-        progress_bar: Show progress on the terminal.
-        relation_threshold: Probability above which a relation is kept, 0 to 1; None as the
-            reader is set.
-        remove_nmes: Leave out mentions of nothing that the index has, in entity linking.
-        max_length: Subwords of text and candidates that the reader reads at once; None for
-            upstream's 1000.
-        num_workers: Taken for upstream's sake. No worker processes are started: they cost more
-            than they save.
-        precision: Numbers to compute with in this call, as `parse_precision` reads them; None
-            as the parts were opened. Only a lower precision changes anything, and on a CPU only
-            bfloat16, as upstream has it.
+        top_k: Candidates per window, at least 1.
+        window_size: Tokens per window, "sentence" or "none".
+        window_stride: Tokens from one window to the next; "sentence" and "none" have no stride,
+            and with a smaller `window_size` the default is that size.
+        retriever_batch_size: Windows per batch of the encoder.
+        reader_batch_size: Most windows per batch of the reader.
+        return_windows: Return the windows too.
+        use_doc_topic: Give the encoder the first token of the document too.
+        annotation_type: "char" for offsets in code points, "word" for offsets in tokens.
+        relation_threshold: Probability above which a relation is kept, 0..1.
+        remove_nmes: Leave out NIL mentions, in entity linking.
+        max_length: Most subwords of text and candidates in a row; None for upstream's 1000.
+        num_workers: Ignored, for compatibility: worker processes cost more than they save.
+        precision: See `parse_precision`. Only a lower precision has an effect, and on a CPU only
+            bfloat16, as in upstream.
 
     Raises:
         InputError: A value is out of range.
@@ -72,22 +67,26 @@ class CallOptions:
             if value is not None and (
                 isinstance(value, bool) or not isinstance(value, int) or value < lowest
             ):
-                raise InputError(f"got {name} {value!r}, expected a whole number from {lowest}")
+                raise InputError(
+                    f"got {name} {value!r}, expected a whole number from {lowest}: correct it"
+                )
         threshold = self.relation_threshold
         if threshold is not None and not 0 <= threshold <= 1:
-            raise InputError(f"got relation_threshold {threshold!r}, expected 0 to 1")
+            raise InputError(f"got relation_threshold {threshold!r}, expected 0 to 1: correct it")
         if getattr(self.annotation_type, "value", self.annotation_type) not in ("char", "word"):
-            raise InputError(f"got annotation_type {self.annotation_type!r}, expected char or word")
+            raise InputError(
+                f"got annotation_type {self.annotation_type!r}, expected char or word: correct it"
+            )
         if self.precision is not None:
             parse_precision(self.precision, where="precision")
 
     @property
     def words(self) -> bool:
-        """Whether answers count tokens, not code points."""
+        """Whether offsets of the answer count tokens, not code points."""
         return bool(getattr(self.annotation_type, "value", self.annotation_type) == "word")
 
     def reading(self) -> "ReadOptions":
-        """Return what the reader is told."""
+        """Return the options of the reader."""
         from relik.upstream.reader.released_reader import ReadOptions
 
         options = ReadOptions(
@@ -98,17 +97,17 @@ class CallOptions:
         return options if self.max_length is None else replace(options, max_length=self.max_length)
 
     def windowing(self, settings: PipelineSettings) -> Windowing:
-        """Return how texts are cut: as the call says, else as the pipeline is set.
+        """Return window size and stride: those of the call, else of the pipeline.
 
         Raises:
-            InputError: They do not go together.
+            InputError: They do not fit each other.
         """
         size, stride = self.window_size, self.window_stride
         if size is None:
             size = "none" if settings.window_size is None else settings.window_size
         if stride is None and not isinstance(size, str):
             stride = settings.window_stride
-            # A stride for larger windows would leave tokens out between smaller ones.
+            # A stride for larger windows would skip tokens between smaller ones.
             if stride is not None and isinstance(size, int) and stride > size:
                 stride = size
         return Windowing(size=size, stride=stride)
@@ -118,7 +117,7 @@ def read_options(options: Mapping[str, Any], named: Mapping[str, Any]) -> CallOp
     """Read the keyword arguments of a call.
 
     Raises:
-        TypeError: There is no such option; the message has the nearest name.
+        TypeError: There is no such option; the message suggests the nearest name.
         InputError: A value is out of range.
     """
     known = [f.name for f in fields(CallOptions)]

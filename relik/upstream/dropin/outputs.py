@@ -1,4 +1,4 @@
-"""What `Relik` answers, in upstream's shapes: plain tuples, lists and texts, always JSON."""
+"""Output of `Relik` in upstream's shapes: tuples, lists and strings that JSON can hold."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,13 +12,12 @@ from relik.upstream.text.token_windows import TokenText, UpstreamWindow
 
 
 class Span(NamedTuple):
-    """A mention.
+    """A linked mention.
 
     Args:
-        start: First code point, or first token where words were asked for.
+        start: First code point, or first token with `annotation_type="word"`.
         end: One past the last.
-        label: Text of the document that it means, or "--NME--" for none that the index has.
-        text: The mention itself.
+        label: Text of the linked document, or "--NME--" for NIL.
     """
 
     start: int
@@ -31,10 +30,8 @@ class Triplets(NamedTuple):
     """A relation between two mentions.
 
     Args:
-        subject: A mention.
         label: Text of the relation's document.
-        object: A mention.
-        confidence: Probability, 0 to 1; with quirks, float32 in steps of 0.01.
+        confidence: Probability, 0..1; with quirks, float32 in steps of 0.01.
     """
 
     subject: Span
@@ -44,11 +41,11 @@ class Triplets(NamedTuple):
 
 
 class Candidates(NamedTuple):
-    """What the reader could choose from; each a list of one list, that of the windows.
+    """Candidates of the reader.
 
     Args:
-        span: `span[0][i]` are the entities offered for window i; [] without that task.
-        triplet: `triplet[0][i]` are the relations offered for window i; [] without that task.
+        span: `span[0][i]` are the entity candidates of window i; [] without that task.
+        triplet: `triplet[0][i]` are the relation candidates of window i; [] without that task.
     """
 
     span: list[list[list[Document]]]
@@ -57,23 +54,22 @@ class Candidates(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowRecord:
-    """A window as upstream writes it, with what was read in it.
+    """A window with its predictions, with the fields of upstream.
 
     Args:
         doc_id: Position of the document in the call.
         window_id: Position of the window in the document.
-        text: Its text.
-        offset: First code point of it in the document.
-        words: Its tokens.
-        doc_topic: What the encoder was told the document is about; None where it was not.
-        spans: Mentions that were given, start and end in the document.
+        offset: First code point in the document.
+        words: Tokens.
+        doc_topic: Topic of the document for the encoder, or None.
+        spans: Start and end in the document of the mentions that the caller gave.
         token2char_start: First code point, in the document, of each token of the window.
-        token2char_end: One past the last code point of each.
-        char2token_start: For the first code point of each token, its position in the document.
-        char2token_end: The same for one past the last.
-        span_candidates: Entities that were offered, as the reader saw them.
-        triplet_candidates: Relations that were offered.
-        predicted_spans: Start, end and label of what was read, in code points.
+        token2char_end: One past the last code point of each token.
+        char2token_start: Position in the document of the token that starts at a code point.
+        char2token_end: Position in the document of the token that ends at a code point.
+        span_candidates: Texts of the entity candidates.
+        triplet_candidates: Texts of the relation candidates.
+        predicted_spans: Start, end and label, in code points.
         predicted_triplets: Subject, relation, object and probability; subject and object are
             positions in `predicted_spans`.
     """
@@ -104,13 +100,8 @@ class RelikOutput:
     """The answer for one text.
 
     Args:
-        text: The text.
-        tokens: Its tokens.
-        id: Its position in the call.
-        spans: Mentions.
-        triplets: Relations between them.
-        candidates: What the reader could choose from.
-        windows: The windows, where they were asked for.
+        id: Position of the text in the call.
+        windows: Only with `return_windows`.
     """
 
     text: str
@@ -122,11 +113,9 @@ class RelikOutput:
     windows: list[WindowRecord] | None = None
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as a JSON object, without the id, as upstream does.
+        """Return it as a JSON object without the id, as upstream does.
 
-        Returns:
-            `text`, `tokens`, `spans`, `triplets`, `candidates`, and `windows` where there are
-            any. Metadata that JSON has no form for become text.
+        Metadata that are not JSON values become strings.
         """
         answer: dict[str, Any] = {
             "text": self.text,
@@ -154,7 +143,7 @@ def window_record(
     spans: Sequence[tuple[int, int]] = (),
     read: Mapping[str, Any] | None = None,
 ) -> WindowRecord:
-    """Write a window as upstream does."""
+    """Return the record of a window; `read` has its candidates and predictions."""
     starts, ends = window.starts.tolist(), window.ends.tolist()
     first = int(np.searchsorted(document.starts, starts[0])) if starts else 0
     return WindowRecord(

@@ -1,8 +1,8 @@
 """The drop-in `Relik`: released pipelines with upstream's interface, opened as data.
 
-What crashed, hung or could not be written as JSON there works here or raises an error of
-`relik.errors`. Where an argument of `from_pretrained` is left out, the pipeline's `config.yaml`
-says; None there means none, as in `retriever=None` for a pipeline that is given its candidates.
+What crashes, hangs or is no JSON in upstream works here or raises an error of `relik.errors`. An
+argument that `from_pretrained` does not get comes from `config.yaml`; None means without, such as
+`retriever=None` for a pipeline whose caller passes candidates.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,10 +13,10 @@ from typing import Any
 from relik.errors import InputError
 from relik.upstream.bundle.released_parts import (
     LoadOptions,
-    Opened,
     Opener,
+    OpenPart,
     check_parts,
-    read_stated,
+    read_raw_settings,
 )
 from relik.upstream.checkpoint.files import Files, open_pipeline_folder
 from relik.upstream.checkpoint.settings import (
@@ -38,31 +38,31 @@ from relik.upstream.dropin.options import read_options
 from relik.upstream.dropin.outputs import RelikOutput
 from relik.upstream.dropin.saving import push_pipeline, save_pipeline
 
-AS_STATED: Any = ...
-"""In `from_pretrained`: as `config.yaml` says."""
+FROM_CONFIG: Any = ...
+"""Default of arguments of `from_pretrained` that `config.yaml` sets."""
 
 
 class Relik:
     """Finds entities and relations in texts with a released pipeline.
 
     Args:
-        retriever: Encoder of windows: one that is open, settings as in `config.yaml`, or either
-            of these by task; None for none, and then candidates must be given.
-        index: Index of documents, likewise.
-        reader: Reader that is open, or its settings; None to retrieve only.
-        task: "span" for entities, "triplet" for relations, "both" for entities and relations in
-            one reading; in any case.
-        metadata_fields: Metadata that follow the text of a candidate, without a separator.
+        retriever: Encoder of windows: an open one, settings as in `config.yaml`, or a dict of
+            either by task; None requires candidates in each call.
+        index: Index of documents, in the same forms.
+        reader: An open reader, or its settings; None only retrieves.
+        task: "span" for entities, "triplet" for relations, "both" for both in one pass; upper or
+            lower case.
+        metadata_fields: Metadata to append to the text of a candidate, without a separator.
         top_k: Candidates per window; None is 100.
         window_size: Tokens per window, "sentence" or "none"; None is "none".
         window_stride: Tokens from one window to the next; None is `window_size`.
-        device: Where parts run that settings are given of.
-        precision: Numbers that they compute with.
-        quirks: Answer as upstream 1.0.7 does, doubled triples, conflicting spans and ends before
-            starts included; for comparison.
+        device: Device of parts that are opened from settings.
+        precision: Precision of these parts.
+        quirks: Answer as upstream 1.0.7 does, with doubled triples, conflicting spans and ends
+            before starts, for comparison.
 
     Raises:
-        ConfigError: A setting is wrong, or parts do not go together.
+        ConfigError: A setting is wrong, or parts do not fit each other.
         BundleError: A part cannot be opened.
     """
 
@@ -117,21 +117,22 @@ class Relik:
         use_faiss: bool | None = None,
         skip_metadata: bool | None = None,
         use_nme: bool | None = None,
-        retriever: Any = AS_STATED,
-        index: Any = AS_STATED,
-        reader: Any = AS_STATED,
-        task: Any = AS_STATED,
-        metadata_fields: Any = AS_STATED,
-        top_k: Any = AS_STATED,
-        window_size: Any = AS_STATED,
-        window_stride: Any = AS_STATED,
+        retriever: Any = FROM_CONFIG,
+        index: Any = FROM_CONFIG,
+        reader: Any = FROM_CONFIG,
+        task: Any = FROM_CONFIG,
+        metadata_fields: Any = FROM_CONFIG,
+        top_k: Any = FROM_CONFIG,
+        window_size: Any = FROM_CONFIG,
+        window_stride: Any = FROM_CONFIG,
         quirks: bool = False,
     ) -> "Relik":
-        """Open a pipeline: a folder, or "org/name" or "org/name@revision" on the Hub.
+        """Open a released pipeline, or one that `relik convert` wrote.
 
-        It is a released one, or one that `relik convert` wrote.
+        Arguments are those of `Relik`, `LoadOptions` and the settings of each part.
 
-        See `Relik`, `LoadOptions` and the settings of each part for what the arguments mean.
+        Args:
+            model_name_or_dir: A folder, or "org/name" or "org/name@revision" on the Hub.
         """
         cache = None if cache_dir is None else Path(cache_dir)
         files = open_pipeline_folder(model_name_or_dir, cache_dir=cache, force=force_download)
@@ -149,12 +150,12 @@ class Relik:
             quirks=quirks,
         )
         general = (task, metadata_fields, top_k, window_size, window_stride)
-        return cls._opened(
+        return cls._open(
             files, config_file_name, _of_parts(retriever, index, reader), general, options
         )
 
     @classmethod
-    def _opened(
+    def _open(
         cls,
         files: Files,
         config_file_name: str,
@@ -162,12 +163,12 @@ class Relik:
         general: tuple[Any, ...],
         options: LoadOptions,
     ) -> "Relik":
-        stated = read_stated(files, config_file_name)
+        raw = read_raw_settings(files, config_file_name)
         names = ("task", "metadata_fields", "top_k", "window_size", "window_stride")
-        given = {k: v for k, v in zip(names, general, strict=True) if v is not AS_STATED}
-        settings = parse_settings(stated.values | given, where=stated.where)
-        parts = {name: part for name, part in parts.items() if part is not AS_STATED}
-        opened = Opener(settings.task, files, options).open(stated.values, parts)
+        given = {k: v for k, v in zip(names, general, strict=True) if v is not FROM_CONFIG}
+        settings = parse_settings(raw.values | given, where=raw.where)
+        parts = {name: part for name, part in parts.items() if part is not FROM_CONFIG}
+        opened = Opener(settings.task, files, options).open(raw.values, parts)
         relik = cls(
             opened.retriever,
             opened.index,
@@ -179,27 +180,27 @@ class Relik:
             settings.window_stride,
             quirks=options.quirks,
         )
-        relik._parts = replace(relik._parts, cutter=stated.cutter)
+        relik._parts = replace(relik._parts, word_tokenizer=raw.word_tokenizer)
         return relik
 
     @property
     def task(self) -> PipelineTask:
-        """What the pipeline is for."""
+        """Task of the pipeline."""
         return self._settings.task
 
     @property
     def settings(self) -> PipelineSettings:
-        """The settings of calls: candidates, windows."""
+        """Default settings of calls: candidates, windows."""
         return self._settings
 
     @property
     def retriever(self) -> Any:
-        """The encoder; of each task, by its name, where there are two; None without."""
+        """The encoder, a dict of encoders by task where there are two, or None."""
         return _unwrapped(self._parts.retriever)
 
     @property
     def index(self) -> Any:
-        """The index; of each task, by its name, where there are two; None without."""
+        """The index, a dict of indexes by task where there are two, or None."""
         return _unwrapped(self._parts.index)
 
     @property
@@ -219,40 +220,39 @@ class Relik:
         is_split_into_words: bool = False,
         **options: Any,
     ) -> RelikOutput | list[RelikOutput]:
-        """Annotate.
+        """Annotate texts.
 
         Args:
             text: A text or a list of texts; with `is_split_into_words` a list of words or of
                 such lists.
-            windows: Windows to read, as `return_windows` gives them, in place of those that the
-                texts would be cut into; the texts may then be left out.
+            windows: Windows to read, as `return_windows` returns them, in place of cutting the
+                texts, which may then be left out.
             candidates: Candidates of a text, or a list of them for each: texts, documents or
-                JSON objects; or a dict from "span" and "triplet" to such. Nothing is retrieved
-                for the tasks that they are given for.
-            mentions: Start and end of each mention of a text, or a list of them for each: these
-                are linked, and no others are looked for.
-            top_k: Candidates per window; None as the pipeline is set.
-            window_size: Tokens per window, "sentence" or "none"; None as the pipeline is set.
-            window_stride: Tokens from one window to the next; None as the pipeline is set.
+                JSON objects; or a dict of either by "span" and "triplet". They replace retrieval.
+            mentions: Start and end of each mention of a text, or a list of them for each; only
+                these are linked.
+            options: See `CallOptions`, for the named ones too.
 
         Returns:
-            One answer for one text, a list for a list. With quirks, as upstream: one answer
-            wherever there is one, and none for a text without tokens.
+            One answer for one text, a list for a list. With quirks a list of one answer becomes
+            that answer, and a text without tokens has none.
 
         Raises:
-            InputError: What was given does not fit.
-            ConfigError: The pipeline lacks a part that is needed.
-            TypeError: There is no such option; the message has the nearest name.
+            InputError: The input does not fit.
+            ConfigError: The pipeline lacks a part that the call needs.
+            TypeError: There is no such option; the message suggests the nearest name.
         """
         named = {"top_k": top_k, "window_size": window_size, "window_stride": window_stride}
         call_options = read_options(options, named)
-        given = None if windows is None else read_windows(windows, self._parts.cutter)
+        given = None if windows is None else read_windows(windows, self._parts.word_tokenizer)
         if text is not None:
-            texts = read_texts(text, self._parts.cutter, is_split_into_words=is_split_into_words)
+            texts = read_texts(
+                text, self._parts.word_tokenizer, is_split_into_words=is_split_into_words
+            )
         elif given is not None:
             texts = texts_of_windows(given)
         else:
-            raise InputError("got neither a text nor windows: give one of them")
+            raise InputError("got no text and no windows, expected one of them: pass one")
         words = call_options.words
         request = Request(
             texts=texts,
@@ -276,11 +276,11 @@ class Relik:
         """Write the pipeline in upstream's layout, without any code.
 
         Args:
-            save_weights: Write the parts too, each to its folder; else only `config.yaml`, which
-                then names where they are now.
+            save_weights: Copy each part to a folder of its own; else `config.yaml` names the
+                folders that they are in.
 
         Raises:
-            ConfigError: A part was given open, and has no files to be copied or named.
+            ConfigError: A part was passed open and has no folder.
             BundleError: A file cannot be read or written.
         """
         save_pipeline(
@@ -303,12 +303,12 @@ class Relik:
         """Write the pipeline to one repository of the Hugging Face Hub.
 
         Args:
-            repo_id: "org/name"; made where it is missing.
-            token: Token of the Hub; None for the one that is logged in.
+            repo_id: "org/name"; created if it does not exist.
+            token: Token of the Hub; None uses that of the login.
 
         Raises:
             ConfigError: As for `save_pretrained`, or huggingface_hub is not installed.
-            BundleError: The Hub refused it.
+            BundleError: The Hub refused the upload.
         """
         return push_pipeline(
             lambda folder: self.save_pretrained(folder, save_weights=save_weights),
@@ -321,7 +321,7 @@ class Relik:
     push = push_to_hub
 
 
-def _unwrapped(parts: Mapping[Task, Opened]) -> Any:
+def _unwrapped(parts: Mapping[Task, OpenPart]) -> Any:
     values = {name: opened.value for name, opened in parts.items()}
     if len(values) < 2:
         return next(iter(values.values()), None)

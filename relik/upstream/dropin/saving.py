@@ -1,6 +1,6 @@
-"""Writes a pipeline in upstream's layout: settings, and where asked for the files of its parts.
+"""Saving a pipeline in upstream's layout: settings, and on request the files of its parts.
 
-Only data is copied, never code that lies beside it.
+Only data is copied, never the code beside it.
 """
 
 import shutil
@@ -10,14 +10,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from relik.errors import BundleError, ConfigError
-from relik.upstream.bundle.released_parts import Opened, Parts
-from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.bundle.released_parts import FOLDER_SETTINGS, OpenPart, Parts
+from relik.upstream.checkpoint.backbone_settings import CONFIG, KNOWN, read_config
+from relik.upstream.checkpoint.extra import missing_library
 from relik.upstream.checkpoint.files import PATTERNS, file_within
 from relik.upstream.checkpoint.settings import PipelineSettings
 from relik.upstream.checkpoint.targets import target_of
-
-# What a part's own settings are called, and the folder that it is written to.
-_PLACES = {"retriever": "question_encoder", "index": "name_or_path", "reader": "transformer_model"}
 
 
 def save_pipeline(
@@ -31,7 +29,7 @@ def save_pipeline(
     """Write a pipeline.
 
     Raises:
-        ConfigError: A part was given open, and has no files to be copied or named.
+        ConfigError: A part was passed open and has no folder.
         BundleError: A file cannot be read or written.
     """
     import yaml
@@ -71,17 +69,17 @@ def push_pipeline(
     """Write a pipeline to a repository of the Hub.
 
     Args:
-        repo_id: "org/name"; made where it is missing.
-        token: Token of the Hub, or None.
+        save: Writes the pipeline to a folder.
+        repo_id: "org/name"; created if it does not exist.
 
     Raises:
         ConfigError: huggingface_hub is not installed.
-        BundleError: The Hub refused it.
+        BundleError: The Hub refused the upload.
     """
     try:
         from huggingface_hub import HfApi
     except ImportError as error:
-        raise lacking("huggingface_hub") from error
+        raise missing_library("huggingface_hub") from error
     with TemporaryDirectory() as folder:
         save(Path(folder))
         api = HfApi(token=token)
@@ -97,27 +95,27 @@ def push_pipeline(
 
 
 def _section(
-    part: str, name: str, opened: Opened, folder: Path, *, weights: bool
+    part: str, name: str, opened: OpenPart, folder: Path, *, weights: bool
 ) -> dict[str, Any]:
-    """Write one part, and say in settings where it is."""
-    settings, place = opened.settings, _PLACES[part]
+    """Write one part, and return its section of the settings."""
+    settings, folder_setting = opened.settings, FOLDER_SETTINGS[part]
     section: dict[str, Any] = {}
     if settings is not None:
         section = {
             "_target_": target_of(f"{settings.kind} reader" if part == "reader" else part),
-            place: getattr(settings, place),
+            folder_setting: getattr(settings, folder_setting),
             "use_nme": getattr(settings, "use_nme", None),
             "backbone": getattr(settings, "backbone", None),
-            # Upstream has no such setting; it goes without saying there.
+            # Upstream has no such setting.
             "matryoshka": getattr(settings, "matryoshka", None),
         }
     if part == "index" and weights and getattr(opened.value, "changed", False):
         opened.value.save(folder / name)
-        section = {**section, "_target_": target_of("index"), place: name}
+        section = {**section, "_target_": target_of("index"), folder_setting: name}
     elif opened.folder is None:
         raise ConfigError(
-            f"got a {part} that was given open, expected one opened from its folder: open the "
-            "pipeline with from_pretrained, or give the settings of the part"
+            f"got an open {part}, expected one that has a folder: open the pipeline with "
+            "from_pretrained, or pass the settings of the part"
         )
     elif weights:
         copy_data(opened.folder, folder / name)
@@ -126,12 +124,12 @@ def _section(
             section["backbone"] = "backbone"
         elif part == "reader":
             _copy_backbone(opened.folder, folder)
-        section[place] = name
+        section[folder_setting] = name
     return {key: value for key, value in section.items() if value is not None}
 
 
 def copy_data(source: Path, target: Path, *, only: tuple[str, ...] = ()) -> None:
-    """Copy the files of a model or an index that are data."""
+    """Copy the data files of a model or an index; with `only`, those names alone."""
     target.mkdir(parents=True, exist_ok=True)
     for path in sorted(source.iterdir()):
         data = path.is_file() and path.suffix.removeprefix(".") in PATTERNS
@@ -140,10 +138,7 @@ def copy_data(source: Path, target: Path, *, only: tuple[str, ...] = ()) -> None
 
 
 def _copy_backbone(reader: Path, folder: Path) -> None:
-    """Copy the settings of a backbone that lies beside its reader, under the name it has there."""
-    # These bring torch.
-    from relik.upstream.checkpoint.backbone_settings import CONFIG, KNOWN, read_config
-
+    """Copy the settings of a backbone in a folder beside its reader, under the same name."""
     name = str(read_config(reader / CONFIG).get("transformer_model", ""))
     if not name or name in KNOWN or Path(name).is_absolute() or ".." in Path(name).parts:
         return

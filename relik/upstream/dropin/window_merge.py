@@ -1,7 +1,7 @@
-"""What was read in the windows of a text, joined into one answer: as upstream does, or better.
+"""Merging the predictions of a text's windows: by the rules of our pipeline, or as upstream does.
 
-Upstream keeps every span and triple of every window. Here overlapping spans are resolved by their
-probability, with the rules of our own pipeline, and a triple is given once.
+Upstream keeps every span and triple of every window. Our rules resolve overlapping spans by
+probability, and return a triple once.
 """
 
 from collections.abc import Sequence
@@ -19,54 +19,43 @@ Labelled = tuple[int, int, str]
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A window and what was read in it.
-
-    Args:
-        window: The window.
-        prediction: Its spans and triples.
-    """
+    """A window and its predicted spans and triples."""
 
     window: UpstreamWindow
     prediction: WindowPrediction
 
 
 @dataclass(frozen=True, slots=True)
-class Joined:
-    """The answer for a text.
-
-    Args:
-        spans: By position, then label.
-        triplets: By subject, relation and object.
-    """
+class MergedText:
+    """Spans of a text, by position and label, and triples, by subject, relation and object."""
 
     spans: list[Span]
     triplets: list[Triplets]
 
 
-def join_windows(
+def merge_windows(
     document: TokenText, readings: Sequence[Reading], *, words: bool, given: bool
-) -> Joined:
-    """Join windows so that each stretch of text is one mention at most.
+) -> MergedText:
+    """Merge windows so that spans do not overlap.
+
+    Of overlapping spans the most probable stays, then the longest. A triple of a dropped span
+    moves to the span that replaced it if that has the same label, else it is dropped.
 
     Args:
-        words: Count tokens, not code points; a span then has the tokens it lies in.
-        given: The caller gave the mentions: all of them stay, also where two overlap.
-
-    Returns:
-        Where spans overlap, the most probable, then the longest; a triple moves to the span
-        with the same label that took the place of its end, else it is dropped.
+        words: Count tokens, not code points; a span covers every token that it touches.
+        given: The caller gave the mentions, so that all of them stay, even if they overlap.
     """
     annotations = [_annotation(document, one, words=words) for one in readings if one.window.text]
     if given:
-        spans, triples = _best_of_each(annotations)
+        spans, triples = _best_scores(annotations)
     else:
         merged = windowing.merge(Document(doc_id="", text=document.text), annotations, nil=True)
         spans, triples = list(merged.spans), list(merged.triples)
     written = {
-        found.span: _written(document, found.span, found.entity_id or "", words=words)
+        found.span: _to_span(document, found.span, found.entity_id or "", words=words)
         for found in spans
     }
-    return Joined(
+    return MergedText(
         spans=[written[found.span] for found in spans],
         triplets=[
             Triplets(written[one.subject], one.relation_id, written[one.object], one.score)
@@ -75,17 +64,17 @@ def join_windows(
     )
 
 
-def join_as_upstream(document: TokenText, readings: Sequence[Reading], *, words: bool) -> Joined:
-    """Join windows as upstream does: every span and every triple of every window.
+def merge_as_upstream(
+    document: TokenText, readings: Sequence[Reading], *, words: bool
+) -> MergedText:
+    """Merge windows as upstream does: every span and every triple of every window.
 
-    Returns:
-        Distinct spans; of several windows distinct triples too, where those count as such whose
-        confidence differs.
+    Equal spans are returned once. So are triples of several windows whose confidence is equal too.
     """
     spans: set[Labelled] = set()
     related: list[tuple[Labelled, str, Labelled, float]] = []
     for reading in readings:
-        placed = [_placed(document, span, words=words) for span in reading.prediction.spans]
+        placed = [_to_labelled(document, span, words=words) for span in reading.prediction.spans]
         spans.update(placed)
         related += [
             (placed[one.subject], one.relation, placed[one.object], one.probability)
@@ -95,7 +84,7 @@ def join_as_upstream(document: TokenText, readings: Sequence[Reading], *, words:
         (start, end, label): Span(start, end, label, _text(document, start, end, words=words))
         for start, end, label in sorted(spans)
     }
-    return Joined(
+    return MergedText(
         spans=list(written.values()),
         triplets=[
             Triplets(written[subject], relation, written[object_], score)
@@ -106,7 +95,7 @@ def join_as_upstream(document: TokenText, readings: Sequence[Reading], *, words:
     )
 
 
-def _placed(document: TokenText, span: PredictedSpan, *, words: bool) -> Labelled:
+def _to_labelled(document: TokenText, span: PredictedSpan, *, words: bool) -> Labelled:
     if not words:
         return span.start, span.end, span.label
     return (*word_range(document, span.start, span.end), span.label)
@@ -117,7 +106,7 @@ def _text(document: TokenText, start: int, end: int, *, words: bool) -> str:
 
 
 def _annotation(document: TokenText, reading: Reading, *, words: bool) -> WindowAnnotation:
-    """Say what was read in the words of our own pipeline, in code points."""
+    """Return the prediction of a window as an annotation of our pipeline, in code points."""
     window = reading.window
     spans = [
         EntitySpan(
@@ -152,7 +141,7 @@ def _place(document: TokenText, span: PredictedSpan, *, words: bool) -> Place:
     return Place(int(document.starts[first]), int(document.ends[last - 1]))
 
 
-def _best_of_each(
+def _best_scores(
     annotations: Sequence[WindowAnnotation],
 ) -> tuple[list[EntitySpan], list[Triple]]:
     best: dict[Place, EntitySpan] = {}
@@ -168,7 +157,7 @@ def _best_of_each(
     return [best[place] for place in sorted(best)], [related[key] for key in sorted(related)]
 
 
-def _written(document: TokenText, place: Place, label: str, *, words: bool) -> Span:
+def _to_span(document: TokenText, place: Place, label: str, *, words: bool) -> Span:
     start, end = place.start, place.end
     if words:
         start, end = word_range(document, start, end)

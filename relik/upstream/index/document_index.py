@@ -1,4 +1,4 @@
-"""The index of one task: documents and their vectors, in upstream's format."""
+"""The document index of one task in upstream's format: documents and their vectors."""
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -28,7 +28,7 @@ class DocumentWriter(Protocol):
     """Documents that can be written."""
 
     def save(self, path: Path) -> None:
-        """Write them as JSON Lines, in the order of their rows."""
+        """Write the documents as JSON Lines, in the order of their rows."""
         ...
 
 
@@ -36,13 +36,11 @@ class DocumentIndex:
     """Documents and their vectors, row by row.
 
     Args:
-        documents: The documents.
-        vectors: Their vectors, one a row.
-        matryoshka: Queries may be wider: then their first dimensions count.
-        settings: What `config.yaml` says of how the vectors were made.
+        matryoshka: Use the first dimensions of queries that are wider than the vectors.
+        settings: Content of the index's `config.yaml`.
 
     Raises:
-        BundleCorruptError: There are not as many vectors as documents.
+        BundleCorruptError: The numbers of documents and vectors differ.
     """
 
     def __init__(
@@ -56,7 +54,7 @@ class DocumentIndex:
         if documents.n_rows != len(vectors):
             raise BundleCorruptError(
                 f"got {documents.n_rows} documents and {len(vectors)} vectors, expected one "
-                "vector a document: fetch or build the index again"
+                "vector per document: fetch or build the index again"
             )
         self._vectors = vectors
         self.documents = documents
@@ -74,15 +72,13 @@ class DocumentIndex:
     ) -> "DocumentIndex":
         """Open an index in upstream's format.
 
-        Args:
-            folder: With `documents.jsonl`, `embeddings.pt`, and perhaps `config.yaml` and
-                `index.faiss`.
-            precision: What a GPU keeps them in; the CPU keeps them as they are in the file and
-                computes in float32.
+        With `use_faiss` but without `index.faiss`, search is exact, as in the index that upstream
+        builds then.
 
-        Returns:
-            The index. With `use_faiss` and no `index.faiss`, the vectors are searched exactly,
-            which is what the index that upstream builds then does.
+        Args:
+            folder: Has `documents.jsonl`, `embeddings.pt`, and optionally `config.yaml` and
+                `index.faiss`.
+            precision: Precision on a GPU; the CPU keeps that of the file and computes in float32.
 
         Raises:
             BundleError: A file is missing, malformed, or does not fit the others.
@@ -117,7 +113,7 @@ class DocumentIndex:
 
     @property
     def version(self) -> str:
-        """Name of what the documents say: 16 hexadecimal digits."""
+        """Fingerprint of the documents: 16 hexadecimal digits."""
         return self.documents.version
 
     @property
@@ -137,7 +133,7 @@ class DocumentIndex:
         Args:
             queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
             top_k: Documents per query, at least 1.
-            truncate: Let the first dimensions of wider queries count, as upstream does.
+            truncate: Use the first dimensions of wider queries, as upstream does.
 
         Returns:
             For each query at most `top_k` documents, best first, ties by row.
@@ -152,15 +148,7 @@ class DocumentIndex:
     def find(
         self, queries: FloatArray, *, top_k: int, truncate: bool = False
     ) -> list[list[tuple[int, float]]]:
-        """Find the rows of the best documents of each query, and do not read them.
-
-        Returns:
-            For each query at most `top_k` rows with their scores, best first, ties by row.
-
-        Raises:
-            DimensionMismatchError: The queries have another width.
-            InputError: `top_k` is less than 1.
-        """
+        """Find rows and scores as `search` does, without reading the documents."""
         narrow = truncate or self.matryoshka
         queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
         deleted = set(self.documents.deleted.tolist())
@@ -172,19 +160,11 @@ class DocumentIndex:
         ]
 
     def entity_id(self, row: int) -> str:
-        """Return the id of a document as text, as the server gives it.
-
-        Returns:
-            The id. Two documents of one id are one entity, the first of them.
-        """
+        """Return the id of a document as the server returns it: as text."""
         return str(self.documents[row].id)
 
     def row_of(self, entity_id: str) -> int | None:
-        """Find a document by its id as text.
-
-        Returns:
-            Its row, or None.
-        """
+        """Return the lowest row of a document by its id as text, or None."""
         for key in (entity_id, _number(entity_id)):
             row = None if key is None else self.documents.row_of(key)
             if row is not None and self.entity_id(row) == entity_id:
@@ -195,26 +175,26 @@ class DocumentIndex:
         """Append documents with their vectors.
 
         Args:
-            vectors: Float32, (n_documents, dim), made by the index's encoder.
+            vectors: Float32, (n_documents, dim), from the index's encoder.
 
         Raises:
-            DimensionMismatchError: The vectors are not one of the right width a document.
+            DimensionMismatchError: The vectors have another number or width.
             InputError: The id of a document is taken.
-            BundleError: The index is searched with FAISS.
+            BundleError: The index uses FAISS.
         """
-        given = list(documents)
-        if vectors.shape != (len(given), self.dim):
+        added = list(documents)
+        if vectors.shape != (len(added), self.dim):
             raise DimensionMismatchError(
-                f"got vectors of shape {vectors.shape}, expected ({len(given)}, {self.dim}): "
+                f"got vectors of shape {vectors.shape}, expected ({len(added)}, {self.dim}): "
                 "encode each document with the encoder of the index"
             )
         tensor = self._tensor()
-        self.documents.add(given)
+        self.documents.add(added)
         fresh = torch.from_numpy(np.ascontiguousarray(vectors)).to(tensor)
         self._vectors = TorchVectors(torch.cat([tensor, fresh]))
 
     def delete(self, key: str | int | Document) -> Document:
-        """Take a document out, so that no search finds it.
+        """Delete a document, so that no search finds it.
 
         Raises:
             InputError: There is no such document.
@@ -225,7 +205,7 @@ class DocumentIndex:
         """Write the index in upstream's format, without the deleted documents.
 
         Raises:
-            BundleError: The index is searched with FAISS.
+            BundleError: The index uses FAISS.
         """
         tensor = self._tensor().cpu()
         kept = np.setdiff1d(np.arange(len(tensor)), self.documents.deleted)
@@ -235,8 +215,8 @@ class DocumentIndex:
     def _tensor(self) -> torch.Tensor:
         if not isinstance(self._vectors, TorchVectors):
             raise BundleError(
-                "got an index that is searched with FAISS, expected one with its embeddings.pt "
-                "open: open it without use_faiss"
+                "got an index on FAISS, expected one on its embeddings.pt: open it without "
+                "use_faiss"
             )
         return self._vectors.tensor
 
@@ -247,7 +227,7 @@ def write_index(
     """Write an index in upstream's format.
 
     Args:
-        vectors: (n_documents, dim), in the same order.
+        vectors: (n_documents, dim), in the order of the documents.
     """
     import yaml
 
@@ -264,7 +244,7 @@ def write_index(
 
 
 def read_index_config(folder: Path) -> dict[str, Any]:
-    """Read what an index in upstream's format says of itself.
+    """Read `config.yaml` of an index in upstream's format; empty if there is none.
 
     Raises:
         BundleCorruptError: The file is not plain YAML.

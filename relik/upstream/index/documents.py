@@ -1,6 +1,6 @@
-"""The documents of an index: rows of a JSON Lines file, parsed when they are asked for.
+"""Documents of an index: rows of a memory-mapped JSON Lines file, parsed on access.
 
-A million documents open as one map of the file and eight bytes a row.
+Opening takes eight bytes of memory per document. This module does not import torch.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from relik.errors import (
 )
 from relik.types import FloatArray, IntArray
 
-_SCANNED = 1 << 24
+_SCAN_BYTES = 1 << 24
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,9 +29,8 @@ class Document:
     """An entry of an index: an entity or a relation.
 
     Args:
-        text: Its name, as the reader sees it.
-        id: Its id; that of an entry without one is its row.
-        metadata: Whatever else is known of it.
+        text: Its name, which the reader reads.
+        id: Its id; the row, for an entry without one.
     """
 
     text: str
@@ -43,12 +42,22 @@ class Document:
         return {"text": self.text, "id": self.id, "metadata": dict(self.metadata)}
 
 
-class DocumentStore:
-    """Documents by row and by id. A row keeps its number whatever is deleted.
+@dataclass(frozen=True, slots=True)
+class FoundDocument:
+    """A document that a query found.
 
     Args:
-        documents: Documents to start with, in the order of their rows.
+        score: Inner product of query and document; any number.
+        row: Row in the index; not part of equality.
     """
+
+    document: Document
+    score: float
+    row: int = field(compare=False)
+
+
+class DocumentStore:
+    """Documents by row and by id; rows keep their numbers when others are deleted."""
 
     def __init__(self, documents: Iterable[Document] = ()) -> None:
         self._path: Path | None = None
@@ -66,7 +75,7 @@ class DocumentStore:
         """Map a file of documents.
 
         Args:
-            path: One JSON object with `text`, and perhaps `id` and `metadata`, a line.
+            path: JSON Lines with `text`, and optionally `id` and `metadata`.
 
         Raises:
             BundleNotFoundError: There is no such file.
@@ -86,7 +95,7 @@ class DocumentStore:
 
     @property
     def n_rows(self) -> int:
-        """Rows there are or were; deleted ones count."""
+        """Number of rows, deleted ones included."""
         return len(self._offsets) - 1 + len(self._added)
 
     @property
@@ -96,7 +105,7 @@ class DocumentStore:
 
     @property
     def version(self) -> str:
-        """Name of what the file says: 16 hexadecimal digits. Changes since do not count."""
+        """Fingerprint of the file, without later changes: 16 hexadecimal digits."""
         return hashlib.sha256(self._lines.data).hexdigest()[:16]
 
     @property
@@ -109,11 +118,11 @@ class DocumentStore:
         return self.n_rows - len(self._deleted)
 
     def __iter__(self) -> Iterator[Document]:
-        """Go through the documents in the order of their rows."""
+        """Iterate over the documents in the order of their rows."""
         return (self[row] for row in range(self.n_rows) if row not in self._deleted)
 
     def __contains__(self, key: object) -> bool:
-        """Tell whether a document, or one of that id or text, is there."""
+        """Tell whether there is a document of that id or text."""
         return isinstance(key, str | int | Document) and self.row_of(key) is not None
 
     def __getitem__(self, row: int) -> Document:
@@ -128,28 +137,22 @@ class DocumentStore:
         """
         if not 0 <= row < self.n_rows or row in self._deleted:
             raise InputError(
-                f"got row {row}, expected one of the {self.n_rows} rows that was not deleted"
+                f"got row {row}, expected one of the {self.n_rows} rows that was not deleted: "
+                "correct it"
             )
         on_disk = len(self._offsets) - 1
         return self._added[row - on_disk] if row >= on_disk else self._read(row)
 
     def get(self, key: "str | int | Document") -> Document | None:
-        """Find a document.
-
-        Args:
-            key: An id; or a text, where no id is equal to it; or a document, found by its id.
-
-        Returns:
-            The document with the lowest row, or None.
-        """
+        """Return the document with the lowest row of a key, or None; see `row_of`."""
         row = self.row_of(key)
         return None if row is None else self[row]
 
     def row_of(self, key: "str | int | Document") -> int | None:
-        """Find the row of a document.
+        """Return the lowest row of a key, or None.
 
-        Returns:
-            The lowest row, or None.
+        Args:
+            key: An id; or a text, if no document has it as its id; or a document, by its id.
         """
         if isinstance(key, Document):
             return self._find(
@@ -159,25 +162,24 @@ class DocumentStore:
         return self._find("text", key) if row is None and isinstance(key, str) else row
 
     def add(self, documents: "Iterable[Document | str | Mapping[str, Any]]") -> list[int]:
-        """Append documents.
+        """Append documents; one without an id gets its row as id.
 
         Args:
-            documents: Documents, or texts, or JSON objects as in the file. One without an id
-                gets its row as its id.
+            documents: Documents, texts, or JSON objects as in the file.
 
         Raises:
-            InputError: A document is none of these, or its id is taken.
+            InputError: A document has another form, or its id is taken.
         """
         rows = []
-        for given in documents:
+        for value in documents:
             row = self.n_rows
-            document = as_document(given)
+            document = as_document(value)
             if document.id is None:
                 document = Document(document.text, row, document.metadata)
             if row and self._find("id", document.id) is not None:
                 raise InputError(
-                    f"got a document with the id {document.id!r}, which is taken: delete that "
-                    "one first, or give another id"
+                    f"got a document with the id {document.id!r}, expected a new id: delete the "
+                    "other document first, or choose another id"
                 )
             self._added.append(document)
             self._added_rows.setdefault(("id", document.id), []).append(row)
@@ -186,7 +188,7 @@ class DocumentStore:
         return rows
 
     def delete(self, key: "str | int | Document") -> Document:
-        """Take a document out. Its row stays empty, so that the others keep theirs.
+        """Delete a document; its row stays empty.
 
         Raises:
             InputError: There is no such document.
@@ -194,7 +196,7 @@ class DocumentStore:
         row = self.row_of(key)
         if row is None:
             raise InputError(
-                f"got {key!r}, expected the id or the text of a document that is there"
+                f"got {key!r}, expected the id or the text of a document of the index: correct it"
             )
         document = self[row]
         self._deleted.add(row)
@@ -213,14 +215,14 @@ class DocumentStore:
             document = as_document(values)
         except (ValueError, RecursionError, InputError) as error:
             raise BundleCorruptError(
-                f"{self._path}, line {row + 1}: got what is not a document ({error}), expected "
-                'a JSON object with "text": fetch the index again'
+                f"{self._path}, line {row + 1}: is not a document ({error}), expected a JSON "
+                'object with "text": fetch the index again'
             ) from error
         metadata = {} if self._skip_metadata else document.metadata
         return Document(document.text, row if document.id is None else document.id, metadata)
 
     def _find(self, name: str, value: object) -> int | None:
-        """Find the lowest row whose id or text is a value, by its hash and then by itself."""
+        """Return the lowest row whose id or text equals a value, searched by hash."""
         found = [
             row for row in self._rows_of_hash(name, hash(value)) if self._has(row, name, value)
         ]
@@ -231,7 +233,7 @@ class DocumentStore:
         return bool(getattr(self._read(row), name) == value)
 
     def _rows_of_hash(self, name: str, wanted: int) -> list[int]:
-        # The hashes stay in this process, and a row found by one is compared with the value.
+        # Hashes differ between processes, so they are never stored; `_find` compares the values.
         if name not in self._keys:
             count = len(self._offsets) - 1
             hashes = np.fromiter(
@@ -250,13 +252,10 @@ class DocumentStore:
 
 
 def as_document(value: object) -> Document:
-    """Read a document from whatever a caller or a file has.
-
-    Args:
-        value: A document, a text, or a JSON object with `text` and perhaps `id` and `metadata`.
+    """Return a document from a document, a text, or a JSON object as in the file.
 
     Raises:
-        InputError: It is none of these.
+        InputError: The value has another form.
     """
     if isinstance(value, Document):
         return value
@@ -264,73 +263,45 @@ def as_document(value: object) -> Document:
         return Document(value)
     if not isinstance(value, Mapping) or not isinstance(value.get("text"), str):
         raise InputError(
-            f"got {str(value)[:80]!r}, expected a document, a text, or an object with a text"
+            f"got {str(value)[:80]!r}, expected a document, a text, or an object with a text: "
+            "correct it"
         )
     number, metadata = value.get("id"), value.get("metadata")
     if not isinstance(number, str | int | None) or not isinstance(metadata, Mapping | None):
         raise InputError(
             f"got the id {number!r} and metadata {str(metadata)[:80]!r}, expected a text or a "
-            "whole number, and an object"
+            "whole number, and an object: correct them"
         )
     return Document(value["text"], number, metadata or {})
 
 
 def candidate_text(document: Document, metadata_fields: Sequence[str]) -> str:
-    """Write a document as the reader sees it."""
+    """Return the text of a candidate that the reader reads: name and metadata."""
     values = (document.metadata.get(name) for name in metadata_fields)
     return document.text + "".join("" if value is None else str(value) for value in values)
 
 
-def _line_offsets(lines: NDArray[np.uint8]) -> IntArray:
-    """Return where each line begins, and where the last ends: int64, (n_lines + 1,)."""
-    ends = [
-        np.flatnonzero(lines[first : first + _SCANNED] == ord("\n")) + first + 1
-        for first in range(0, len(lines), _SCANNED)
-    ]
-    offsets = np.concatenate([np.zeros(1, dtype=np.int64), *ends]).astype(np.int64)
-    if offsets[-1] < len(lines):
-        offsets = np.append(offsets, len(lines))
-    return offsets
-
-
-@dataclass(frozen=True, slots=True)
-class FoundDocument:
-    """A document that a query found.
-
-    Args:
-        document: The document.
-        score: Inner product of query and document; any number.
-        row: Its row in the index; two are equal wherever they were found.
-    """
-
-    document: Document
-    score: float
-    row: int = field(compare=False)
-
-
 def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> FloatArray:
-    """Check what is asked of an index, and bring it to the width of its vectors.
+    """Check queries and `top_k`, and cut queries to the width of the vectors: (n_queries, dim).
 
     Args:
         queries: Float32, (n_queries, width).
-
-    Returns:
-        Float32, (n_queries, dim).
+        narrow: Use the first dimensions of wider queries.
 
     Raises:
         DimensionMismatchError: The queries have another width.
         InputError: `top_k` is less than 1.
     """
     if top_k < 1:
-        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or give candidates")
+        raise InputError(f"got top_k {top_k}, expected at least 1: raise it, or pass candidates")
     width = queries.shape[1] if queries.ndim == 2 else 0
     if width > dim and narrow:
         return np.ascontiguousarray(queries[:, :dim])
     if width != dim:
         raise DimensionMismatchError(
-            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder "
-            "that the index was built with, or, for an index of the first dimensions of a "
-            "wider encoder, index_kwargs={'matryoshka': True}"
+            f"got queries of shape {queries.shape}, expected (n, {dim}): use the encoder of the "
+            "index, or, for an index of the first dimensions of a wider encoder, "
+            "index_kwargs={'matryoshka': True}"
         )
     return queries
 
@@ -338,10 +309,18 @@ def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> F
 def read_found(
     read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
 ) -> list[list[FoundDocument]]:
-    """Read the documents that queries found, each once however many queries found it.
-
-    Returns:
-        The documents of each query, in the same order.
-    """
+    """Read the documents of rows and scores, each row once even if several queries found it."""
     documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
     return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]
+
+
+def _line_offsets(lines: NDArray[np.uint8]) -> IntArray:
+    """Return the offset of each line and the end of the last: int64, (n_lines + 1,)."""
+    ends = [
+        np.flatnonzero(lines[first : first + _SCAN_BYTES] == ord("\n")) + first + 1
+        for first in range(0, len(lines), _SCAN_BYTES)
+    ]
+    offsets = np.concatenate([np.zeros(1, dtype=np.int64), *ends]).astype(np.int64)
+    if offsets[-1] < len(lines):
+        offsets = np.append(offsets, len(lines))
+    return offsets

@@ -1,4 +1,4 @@
-"""The vectors of a released index, mapped from `embeddings.pt` and searched exactly."""
+"""Vectors of a released index: memory-mapped from `embeddings.pt`, with exact search on torch."""
 
 from pathlib import Path
 from typing import Protocol
@@ -32,7 +32,7 @@ class Vectors(Protocol):
 
 
 class TorchVectors:
-    """Vectors as upstream keeps them, searched block by block.
+    """Vectors of upstream's format, searched block by block.
 
     Args:
         tensor: float32, float16 or bfloat16, (n_rows, dim); may be memory-mapped.
@@ -78,7 +78,7 @@ class TorchVectors:
         return vectors
 
     def _propose(self, queries: FloatArray, limit: int) -> IntArray:
-        # On the CPU the products are in float32, whatever the rows are kept in.
+        # On the CPU the products are in float32, at any precision of the rows.
         on_cpu = self.tensor.device.type == "cpu"
         dtype = torch.float32 if on_cpu else self.tensor.dtype
         wanted = torch.from_numpy(queries).to(self.tensor.device, dtype)
@@ -96,14 +96,11 @@ class TorchVectors:
 
 
 def read_tensor(path: Path) -> torch.Tensor:
-    """Map a matrix that torch saved; nothing in the file is run.
-
-    Returns:
-        float32, float16 or bfloat16, (n_rows, dim), on the CPU.
+    """Map a float32, float16 or bfloat16 matrix that torch saved, without running code in it.
 
     Raises:
         BundleNotFoundError: There is no such file.
-        BundleCorruptError: It holds anything but such a matrix.
+        BundleCorruptError: It has anything but such a matrix.
     """
     if not path.is_file():
         raise BundleNotFoundError(
@@ -123,13 +120,10 @@ def read_tensor(path: Path) -> torch.Tensor:
 
 
 def place_tensor(tensor: torch.Tensor, *, device: str, precision: Precision) -> torch.Tensor:
-    """Put vectors where they are searched.
+    """Move vectors, (n_rows, dim), to a device.
 
     Args:
-        tensor: (n_rows, dim).
-        device: Such as "cpu" or "cuda".
-        precision: What a GPU keeps them in. On the CPU they stay as they are, and are computed
-            with in float32.
+        precision: Precision on a GPU; on the CPU vectors keep their own.
 
     Raises:
         ConfigError: torch cannot use the device.
@@ -138,8 +132,9 @@ def place_tensor(tensor: torch.Tensor, *, device: str, precision: Precision) -> 
         return tensor
     try:
         return tensor.to(device, PRECISIONS[precision])
-    # AssertionError is how a torch without CUDA says so.
+    # A torch without CUDA raises AssertionError.
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
-            f"got the device {device!r}, which torch cannot use for an index ({error}): use cpu"
+            f"got the device {device!r}, expected one that torch can use for an index ({error}): "
+            "use cpu"
         ) from error

@@ -1,4 +1,4 @@
-"""Converted encoders on ONNX Runtime: texts of one length together, without padding."""
+"""Converted encoders on ONNX Runtime, with batches of texts of one length and no padding."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,17 +10,12 @@ from relik.errors import BundleCorruptError, InputError
 from relik.types import FloatArray
 from relik.upstream.text.subwords import EncoderTokenizer, TokenRow
 
-# Tokens read at once: more of them no longer gain, and threads would end at different times.
-_TOGETHER = 384
+# Tokens per batch: larger batches are not faster, and threads would finish at different times.
+_BATCH_TOKENS = 384
 
 
 class OnnxEncoder:
-    """A converted encoder; see `relik.upstream.index.query_encoder.UpstreamEncoder`.
-
-    Args:
-        rows: Its graph.
-        tokenizer: Its subwords.
-    """
+    """A converted encoder; see `relik.upstream.index.query_encoder.UpstreamEncoder`."""
 
     def __init__(self, rows: RowModel, tokenizer: EncoderTokenizer) -> None:
         self._rows = rows
@@ -32,7 +27,7 @@ class OnnxEncoder:
         """Open the encoder of a folder.
 
         Args:
-            threads: Texts to encode side by side; 0 for as many as there are cores.
+            threads: Texts to encode in parallel; 0 for one per core.
 
         Raises:
             BundleError: A file is missing or broken.
@@ -57,19 +52,21 @@ class OnnxEncoder:
         batch_size: int = 32,
         topics: Sequence[str] | None = None,
     ) -> FloatArray:
-        """Encode texts; what stands beside one changes no more than the rounding of float32.
+        """Encode texts; the batch changes a vector by no more than float32 rounding.
 
         Returns:
-            Float32, (n_texts, dim), in the order given, not normalised.
+            Float32, (n_texts, dim), not normalised.
 
         Raises:
             InputError: The batch size is not positive, or topics and texts differ in number.
             InferenceError: The model failed.
         """
         if batch_size < 1:
-            raise InputError(f"got a batch size of {batch_size}, expected at least 1")
+            raise InputError(f"got a batch size of {batch_size}, expected at least 1: raise it")
         rows = self._tokenizer.rows(texts, topics=topics)
-        groups = group_by_length([len(ids) for ids, _ in rows], _TOGETHER if self._several else 0)
+        groups = group_by_length(
+            [len(ids) for ids, _ in rows], _BATCH_TOKENS if self._several else 0
+        )
         vectors = np.zeros((len(rows), self.dim), dtype=np.float32)
         found = self._rows.each(lambda group: self._encode([rows[i] for i in group]), groups)
         for group, part in zip(groups, found, strict=True):
@@ -87,7 +84,7 @@ class OnnxEncoder:
 
 
 def group_by_length(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Put rows of one length together; long ones come first, so that threads end at one time."""
+    """Group rows of one length, longest first, so that threads finish at about the same time."""
     groups: list[list[int]] = []
     for place in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
         length = lengths[place]

@@ -1,4 +1,4 @@
-"""Released query and passage encoders: the mean over tokens, then a layer norm; no unit length."""
+"""Released query and passage encoders: mean over tokens and layer norm, without L2 norm."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -18,13 +18,7 @@ _WORDS = "embeddings.word_embeddings.weight"
 
 
 class UpstreamEncoderModel(nn.Module):
-    """A transformer whose token outputs are averaged and normalised by a layer norm.
-
-    Args:
-        backbone: A Hugging Face encoder.
-        hidden_size: Its width.
-        layer_norm_eps: Epsilon of the layer norm behind it.
-    """
+    """A transformer with mean pooling and a layer norm after it."""
 
     def __init__(self, backbone: nn.Module, *, hidden_size: int, layer_norm_eps: float) -> None:
         super().__init__()
@@ -45,7 +39,7 @@ class UpstreamEncoderModel(nn.Module):
             attention_mask: Int64, (batch, n_tokens), 1 on tokens.
 
         Returns:
-            (batch, hidden), of the precision of the model.
+            (batch, hidden), in the precision of the model.
         """
         hidden = self.backbone(
             input_ids=input_ids, token_type_ids=token_type_ids, attention_mask=attention_mask
@@ -57,14 +51,7 @@ class UpstreamEncoderModel(nn.Module):
 
 
 class UpstreamEncoder:
-    """A released encoder.
-
-    Args:
-        model: With its weights, in evaluation mode.
-        tokenizer: Its subwords.
-        device: Where the model lies.
-        dim: Width of the vectors.
-    """
+    """A released encoder, in evaluation mode."""
 
     def __init__(
         self,
@@ -86,8 +73,6 @@ class UpstreamEncoder:
         """Open the encoder of a folder.
 
         Args:
-            folder: With config.json, weights, tokenizer.json and tokenizer_config.json.
-            device: Such as "cpu" or "cuda".
             precision: "float32", "float16" or "bfloat16".
 
         Raises:
@@ -115,23 +100,12 @@ class UpstreamEncoder:
         return self._dim
 
     def tensors(self) -> dict[str, FloatArray]:
-        """Return the weights.
-
-        Returns:
-            Float32 arrays by the names of the checkpoint.
-        """
+        """Return the weights as float32, by name in the checkpoint."""
         state = self._model.state_dict()
         return {_name_of(name): value.float().cpu().numpy() for name, value in state.items()}
 
     def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
-        """Measure the inputs of the linear layers of the backbone; see `input_ranges`.
-
-        Args:
-            rows: Int64, (n_tokens,) each.
-
-        Returns:
-            Float32, (in,), by the names of the checkpoint.
-        """
+        """Measure the inputs of the linear layers of the backbone; see `input_ranges`."""
         return input_ranges(self._model.backbone, rows, name_of=lambda name: name)
 
     def encode(
@@ -141,17 +115,20 @@ class UpstreamEncoder:
         batch_size: int = 32,
         topics: Sequence[str] | None = None,
     ) -> FloatArray:
-        """Encode texts, each on its own: the batch does not change a vector beyond rounding.
+        """Encode texts; the batch changes a vector by no more than rounding.
+
+        Args:
+            topics: Second segment of each text, if any.
 
         Returns:
-            Float32, (n_texts, dim), in the order given, not normalised.
+            Float32, (n_texts, dim), not normalised.
 
         Raises:
             InputError: The batch size is not positive, or topics and texts differ in number.
             InferenceError: The model failed.
         """
         if batch_size < 1:
-            raise InputError(f"got a batch size of {batch_size}, expected at least 1")
+            raise InputError(f"got a batch size of {batch_size}, expected at least 1: raise it")
         rows = self._tokenizer.rows(texts, topics=topics)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for batch in _batches([len(ids) for ids, _ in rows], batch_size):
@@ -168,7 +145,7 @@ class UpstreamEncoder:
         try:
             with torch.inference_mode():
                 vectors = self._model(*torch.from_numpy(arrays).to(self._device))
-        # Running out of GPU memory is a RuntimeError too.
+        # Out of GPU memory is a RuntimeError too.
         except (RuntimeError, IndexError) as error:
             raise InferenceError(
                 f"the encoder failed on {len(rows)} texts of up to {width} tokens ({error}): use "

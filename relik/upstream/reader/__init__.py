@@ -1,1 +1,1 @@
-"""Released readers: rows, models, labels and predictions."""
+"""Released readers: input rows, models, decoding and predictions."""

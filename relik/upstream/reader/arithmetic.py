@@ -1,4 +1,4 @@
-"""What a reader asks of its model, whichever library does the arithmetic."""
+"""Protocol of a released reader's model, which torch and ONNX Runtime both implement."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -12,48 +12,42 @@ In = TypeVar("In")
 Out = TypeVar("Out")
 
 FLOATS_AT_ONCE = 12_000_000
-"""Floats of the largest tensor of a piece: with what comes of it, under 256 MB."""
+"""Floats of the largest tensor of a piece, which takes under 256 MB with all that follows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
-    """Spans of a batch, by tokens.
-
-    Args:
-        rows: Int64, (n_spans,), row of each.
-        starts: Int64, (n_spans,), first token.
-        ends: Int64, (n_spans,), last token.
-    """
+class BatchSpans:
+    """Row, first token and last token of the spans of a batch, each int64, (n_spans,)."""
 
     rows: IntArray
     starts: IntArray
     ends: IntArray
 
-    def of(self, which: IntArray | slice) -> "Places":
-        """Choose some of the spans."""
-        return Places(rows=self.rows[which], starts=self.starts[which], ends=self.ends[which])
+    def of(self, which: IntArray | slice) -> "BatchSpans":
+        """Select some of the spans."""
+        return BatchSpans(rows=self.rows[which], starts=self.starts[which], ends=self.ends[which])
 
 
 class Encoded(Protocol):
-    """A batch of rows that the backbone has read; the rest is for the model that made it."""
+    """Hidden states of a batch of rows; all but `starts` is private to its model."""
 
     @property
     def starts(self) -> FloatArray:
-        """Float32, (batch, n, 2), logits of no and yes; the text stands at 1..n_text."""
+        """Float32, (batch, n, 2), logits of no and yes; the text is at 1..n_text."""
         ...
 
 
 class ReaderArithmetic(Protocol):
-    """A reader's model: four stages, one after the other."""
+    """A reader's model in four stages."""
 
     @property
     def settings(self) -> CheckpointSettings:
-        """What its config.json says."""
+        """Settings from its config.json."""
         ...
 
     @property
     def positions(self) -> int | None:
-        """Most tokens of a row, or None where any number will do."""
+        """Most tokens of a row, or None for no limit."""
         ...
 
     @property
@@ -63,41 +57,43 @@ class ReaderArithmetic(Protocol):
 
     @property
     def rows_at_once(self) -> int | None:
-        """Most rows of a batch, or None where that is a matter of memory alone."""
+        """Most rows of a batch, or None where only memory limits it."""
         ...
 
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
-        """Do something for each of many batches, in whatever way is fastest, in their order."""
+        """Apply a function to each batch, perhaps in parallel, and return results in order."""
         ...
 
     def encode(self, rows: Sequence[ReaderInput]) -> Any:
-        """Read rows; the result is `Encoded`."""
+        """Read rows and return their `Encoded` states."""
         ...
 
     def ends(self, encoded: Any, rows: IntArray, starts: IntArray, *, n_tokens: int) -> FloatArray:
-        """Score the first tokens as the end of each start, (n_starts, n_tokens[, 2])."""
+        """Score the first `n_tokens` as the end of each start, (n_starts, n_tokens[, 2])."""
         ...
 
-    def link(self, encoded: Any, places: Places) -> FloatArray:
+    def link(self, encoded: Any, spans: BatchSpans) -> FloatArray:
         """Score the entities of its row for each span, (n_spans, n_classes)."""
         ...
 
     def relate(
-        self, encoded: Any, places: Places, *, types: FloatArray | None, n_relations: int
+        self, encoded: Any, spans: BatchSpans, *, types: FloatArray | None, n_relations: int
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-        """Score relations for all pairs of spans of one row, piece by piece."""
+        """Score relations for all ordered pairs of spans of one row, a span with itself included.
+
+        Args:
+            types: Float32, (n_spans, n_classes), probability of each entity of the row, 0..1;
+                None for a reader without entities.
+
+        Yields:
+            Subjects and objects, int64, (n_pairs,), and probabilities, float32,
+            (n_pairs, n_relations); piece by piece, in bounded memory.
+        """
         ...
 
 
 def pieces(count: int, floats: int) -> Iterator[slice]:
-    """Cut things of so many floats each into pieces of `FLOATS_AT_ONCE`.
-
-    Args:
-        floats: Floats of each.
-
-    Yields:
-        Slices, in order.
-    """
+    """Split `count` items of `floats` floats each into slices of `FLOATS_AT_ONCE`."""
     step = max(1, FLOATS_AT_ONCE // max(1, floats))
     for first in range(0, count, step):
         yield slice(first, first + step)

@@ -1,4 +1,4 @@
-"""Reads windows however long: one that does not fit the reader is read in two halves."""
+"""Reading of windows of any length: halves those that do not fit the reader."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ CharSpan = tuple[int, int]
 
 
 class WindowReader(Protocol):
-    """What is asked of a reader."""
+    """A reader of windows."""
 
     def read(
         self,
@@ -31,14 +31,13 @@ class WindowReader(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Work:
-    """Windows and what goes with each.
+class WindowBatch:
+    """Windows with their candidates and mentions.
 
     Args:
-        windows: The windows.
-        span_candidates: Entities offered for each, as the reader sees them; None without.
-        triplet_candidates: Relations offered for each; None without.
-        mentions: Mentions of each that are given; None where they are to be found.
+        span_candidates: Texts of the entity candidates of each window, or None.
+        triplet_candidates: Texts of the relation candidates of each window, or None.
+        mentions: Mentions of each window to link, or None to find them.
     """
 
     windows: list[UpstreamWindow]
@@ -46,13 +45,13 @@ class Work:
     triplet_candidates: list[list[str]] | None
     mentions: list[tuple[CharSpan, ...]] | None
 
-    def part(self, first: int, last: int) -> "Work":
-        """Return some of it."""
+    def part(self, first: int, last: int) -> "WindowBatch":
+        """Return a slice of it."""
         spans, triplets, mentions = (
             None if lines is None else lines[first:last]
             for lines in (self.span_candidates, self.triplet_candidates, self.mentions)
         )
-        return Work(
+        return WindowBatch(
             windows=self.windows[first:last],
             span_candidates=spans,  # type: ignore[arg-type]  # the generator mixes the three types
             triplet_candidates=triplets,  # type: ignore[arg-type]  # likewise
@@ -61,69 +60,65 @@ class Work:
 
 
 def read_fitting(
-    reader: WindowReader, work: Work, options: "ReadOptions"
+    reader: WindowReader, batch: WindowBatch, options: "ReadOptions"
 ) -> list[WindowPrediction]:
-    """Read windows; one that is too long is read in halves, down to a single word.
+    """Read windows; halve those that are too long, down to single words.
 
-    What stands in both halves, such as a mention across the cut, is not found.
-
-    Returns:
-        One prediction a window, in the same order.
+    Mentions and triples across the cut are not found.
 
     Raises:
         TextTooLongError: A single word is too long.
     """
     try:
-        return read_strictly(reader, work, options)
+        return read_strictly(reader, batch, options)
     except TextTooLongError:
-        count = len(work.windows)
+        count = len(batch.windows)
         if count == 1:
-            return [_put_together(read_fitting(reader, _halved(work), options))]
-        # The reader does not say which window it was: it is alone sooner or later.
-        parts = work.part(0, count // 2), work.part(count // 2, count)
+            return [_join_halves(read_fitting(reader, _split_window(batch), options))]
+        # The error does not name the window: halving the batch isolates it.
+        parts = batch.part(0, count // 2), batch.part(count // 2, count)
         return [found for part in parts for found in read_fitting(reader, part, options)]
 
 
 def read_strictly(
-    reader: WindowReader, work: Work, options: "ReadOptions"
+    reader: WindowReader, batch: WindowBatch, options: "ReadOptions"
 ) -> list[WindowPrediction]:
     """Read windows as they are.
-
-    Returns:
-        One prediction a window, in the same order.
 
     Raises:
         TextTooLongError: A window is too long.
     """
     return reader.read(
-        work.windows,
-        span_candidates=work.span_candidates,
-        triplet_candidates=work.triplet_candidates,
+        batch.windows,
+        span_candidates=batch.span_candidates,
+        triplet_candidates=batch.triplet_candidates,
         options=options,
-        mentions=work.mentions,
+        mentions=batch.mentions,
     )
 
 
-def _halved(work: Work) -> Work:
-    window = work.windows[0]
+def _split_window(batch: WindowBatch) -> WindowBatch:
+    window = batch.windows[0]
     count = len(window.words)
     if count < 2:
         raise TextTooLongError(
-            f"got the word {window.text[:40]!r} of {len(window.text)} characters, which does not "
-            "fit the reader with a candidate: shorten it, or raise max_length"
+            f"got the word {window.text[:40]!r} of {len(window.text)} characters, expected one "
+            "that fits the reader with a candidate: shorten it, or raise max_length"
         )
-    pieces = [_piece(window, 0, count // 2), _piece(window, count // 2, count)]
-    return Work(
+    pieces = [_slice_window(window, 0, count // 2), _slice_window(window, count // 2, count)]
+    return WindowBatch(
         windows=pieces,
-        span_candidates=None if work.span_candidates is None else work.span_candidates * 2,
-        triplet_candidates=None if work.triplet_candidates is None else work.triplet_candidates * 2,
+        span_candidates=None if batch.span_candidates is None else batch.span_candidates * 2,
+        triplet_candidates=None
+        if batch.triplet_candidates is None
+        else batch.triplet_candidates * 2,
         mentions=None
-        if work.mentions is None
-        else [_within(work.mentions[0], piece) for piece in pieces],
+        if batch.mentions is None
+        else [_mentions_within(batch.mentions[0], piece) for piece in pieces],
     )
 
 
-def _piece(window: UpstreamWindow, first: int, last: int) -> UpstreamWindow:
+def _slice_window(window: UpstreamWindow, first: int, last: int) -> UpstreamWindow:
     start, end = int(window.starts[first]), int(window.ends[last - 1])
     return replace(
         window,
@@ -135,12 +130,12 @@ def _piece(window: UpstreamWindow, first: int, last: int) -> UpstreamWindow:
     )
 
 
-def _within(mentions: Sequence[CharSpan], piece: UpstreamWindow) -> tuple[CharSpan, ...]:
+def _mentions_within(mentions: Sequence[CharSpan], piece: UpstreamWindow) -> tuple[CharSpan, ...]:
     end = piece.offset + len(piece.text)
     return tuple(one for one in mentions if piece.offset <= one[0] and one[1] <= end)
 
 
-def _put_together(read: Sequence[WindowPrediction]) -> WindowPrediction:
+def _join_halves(read: Sequence[WindowPrediction]) -> WindowPrediction:
     first, second = read
     before = len(first.spans)
     moved = tuple(

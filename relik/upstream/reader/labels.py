@@ -1,7 +1,7 @@
-"""From the logits of a released reader to spans and labels: numpy only, one row at a time.
+"""Decoding of a released reader's logits to spans and labels, in numpy, one row at a time.
 
-With quirks an end may precede its start, the class NONE is the last candidate, and a span of a
-reader of relations grows to where both its ends meet the end of a word, as in upstream 1.0.7.
+With quirks, as in upstream 1.0.7, an end may precede its start, the class NONE is the last
+candidate, and spans of relation readers grow until both ends are ends of words.
 """
 
 from collections.abc import Sequence
@@ -15,18 +15,18 @@ from relik.upstream.text.subwords import WordTokens
 from relik.upstream.text.token_windows import UpstreamWindow
 
 N_BEST = 5
-"""Candidates that are kept of each span."""
+"""Candidates to keep for each span."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenSpan:
-    """A span by the tokens of its row.
+    """A span in tokens of its row.
 
     Args:
         start: First token.
         end: Last token.
         score: Probability that it is a mention, 0..1.
-        chars: Where it lies in the document, if the caller said so.
+        chars: Its code points in the document, for a mention that the caller gave.
     """
 
     start: int
@@ -36,25 +36,18 @@ class TokenSpan:
 
 
 def pick_starts(logits: FloatArray, n_text: int) -> tuple[IntArray, FloatArray]:
-    """Choose the tokens of a row at which spans start.
+    """Return the tokens where spans start, int64, ascending, and their probabilities, float32.
 
     Args:
         logits: Float32, (n_tokens, 2), of no and yes.
-        n_text: Tokens of text; they stand at 1..n_text.
-
-    Returns:
-        Tokens, int64, ascending, and the probability of each, float32, 0..1.
+        n_text: Tokens of text, at 1..n_text.
     """
     chosen = 1 + np.flatnonzero(logits[1 : n_text + 1, 1] > logits[1 : n_text + 1, 0])
     return chosen.astype(np.int64), softmax(logits[chosen])[:, 1]
 
 
 def pick_end(logits: FloatArray, start: int, n_text: int, *, quirks: bool) -> TokenSpan:
-    """Choose the one end of a start.
-
-    Args:
-        logits: Float32, (n_tokens,).
-    """
+    """Return the best end of a start, from logits of all tokens, (n_tokens,)."""
     first = 1 if quirks else start
     scores = softmax(logits[first : n_text + 1])
     best = int(scores.argmax())
@@ -62,11 +55,7 @@ def pick_end(logits: FloatArray, start: int, n_text: int, *, quirks: bool) -> To
 
 
 def pick_ends(logits: FloatArray, start: int, n_text: int, *, backwards: bool) -> list[TokenSpan]:
-    """Choose all ends of a start.
-
-    Args:
-        logits: Float32, (n_tokens, 2), of no and yes.
-    """
+    """Return all ends of a start, from logits of no and yes of all tokens, (n_tokens, 2)."""
     first = 1 if backwards else start
     inside = logits[first : n_text + 1]
     scores = softmax(inside)[:, 1]
@@ -77,13 +66,10 @@ def pick_ends(logits: FloatArray, start: int, n_text: int, *, backwards: bool) -
 
 
 def link_scores(logits: FloatArray, *, quirks: bool) -> FloatArray:
-    """Turn link logits into probabilities.
+    """Return link probabilities, (n_spans, n_classes), which sum to 1; NONE is 0 without quirks.
 
     Args:
-        logits: Float32, (n_spans, n_classes), of NONE and of what the row shows.
-
-    Returns:
-        Float32, (n_spans, n_classes), sums to 1; NONE gets 0 without quirks.
+        logits: Float32, (n_spans, n_classes), of NONE and of the candidates of the row.
     """
     if quirks:
         return softmax(logits)
@@ -93,28 +79,24 @@ def link_scores(logits: FloatArray, *, quirks: bool) -> FloatArray:
 
 
 def label_of(scores: FloatArray, labels: Sequence[str]) -> str | None:
-    """Name the best class of a span.
+    """Return the label of a span's best class.
 
     Args:
-        scores: Float32, (n_classes,), of NONE and of the labels, and of forged markers behind.
+        scores: Float32, (n_classes,), of NONE, the labels, and markers forged by the text.
 
     Returns:
-        Its label; of NONE the last one; None where the class is a forged marker and means nothing,
-        or where there are no labels.
+        The label; for NONE the last label, as in upstream; None for a forged marker or without
+        labels.
     """
     best = int(scores.argmax()) - 1
     return labels[best] if labels and best < len(labels) else None
 
 
 def best_candidates(scores: FloatArray, labels: Sequence[str]) -> tuple[tuple[str, float], ...]:
-    """Give the best candidates of a span.
+    """Return at most `N_BEST` labels of a span with their scores, best first.
 
     Args:
-        scores: Float32, (n_classes,), 0..1.
-        labels: What the classes mean, from the first; further ones are left out.
-
-    Returns:
-        At most `N_BEST` labels with their scores, best first.
+        scores: Float32, (n_classes,), 0..1; classes beyond the labels are ignored.
     """
     known = scores[: len(labels)]
     order = np.argsort(-known, kind="stable")[:N_BEST]
@@ -122,39 +104,22 @@ def best_candidates(scores: FloatArray, labels: Sequence[str]) -> tuple[tuple[st
 
 
 def sigmoid(logits: FloatArray) -> FloatArray:
-    """Turn logits into probabilities, each on its own.
-
-    Args:
-        logits: Float32, any shape.
-
-    Returns:
-        Float32, same shape, 0..1.
-    """
-    # exp of a large negative number is 0; of a large positive one it would overflow.
+    """Return the sigmoid of float32 logits of any shape."""
+    # exp of a large negative number is 0, but of a large positive number it overflows.
     small = np.exp(-np.abs(logits))
     return np.asarray(np.where(logits >= 0, 1.0, small) / (1.0 + small), dtype=np.float32)
 
 
-def rounded(score: float) -> float:
-    """Round a probability as upstream does, to two decimals in float32.
-
-    Args:
-        score: 0..1.
-
-    Returns:
-        0..1, such as 0.5299999713897705.
-    """
+def round_score(score: float) -> float:
+    """Round a probability to two decimals in float32, as upstream does: 0.5299999713897705."""
     return float(np.round(np.float32(score), 2))
 
 
 def token_chars(span: TokenSpan, text: WordTokens) -> tuple[int, int]:
-    """Place a span in its document by its own tokens.
+    """Return the first code point of a span and one past its last, by its tokens.
 
     Args:
-        text: The tokens of its window; the first has position 1 in the row.
-
-    Returns:
-        First code point and one past the last; the other way round where the end precedes.
+        text: Tokens of the window, from position 1 in the row.
     """
     return int(text.starts[span.start - 1]), int(text.ends[span.end - 1])
 
@@ -162,27 +127,23 @@ def token_chars(span: TokenSpan, text: WordTokens) -> tuple[int, int]:
 def word_chars(
     span: TokenSpan, text: WordTokens, window: UpstreamWindow, *, quirks: bool
 ) -> tuple[int, int]:
-    """Place a span in its document by whole words.
+    """Return the first code point of a span and one past its last, in whole words.
 
     Args:
-        quirks: Walk to the next token that begins or ends exactly where a word does, which can be
-            that of another word; else take the words that the tokens are of.
+        quirks: Grow to the next token that starts or ends exactly where a word does, which may
+            belong to another word; else use the words of its tokens.
     """
     first, last = span.start - 1, span.end - 1
     if quirks:
-        begins, ends = np.isin(text.starts, window.starts), np.isin(text.ends, window.ends)
-        before, behind = np.flatnonzero(begins[: first + 1]), np.flatnonzero(ends[last:])
-        if len(before) and len(behind):
-            return int(text.starts[before[-1]]), int(text.ends[last + behind[0]])
+        starts, ends = np.isin(text.starts, window.starts), np.isin(text.ends, window.ends)
+        before, after = np.flatnonzero(starts[: first + 1]), np.flatnonzero(ends[last:])
+        if len(before) and len(after):
+            return int(text.starts[before[-1]]), int(text.ends[last + after[0]])
     return int(window.starts[text.words[first]]), int(window.ends[text.words[last]])
 
 
-def tokens_under(chars: tuple[int, int], text: WordTokens) -> tuple[int, int] | None:
-    """Find the tokens of a mention that is given.
-
-    Returns:
-        First and last token, by their positions in the row; None where it has none.
-    """
+def overlapping_tokens(chars: tuple[int, int], text: WordTokens) -> tuple[int, int] | None:
+    """Return the first and last token, by position in the row, that a mention overlaps, or None."""
     touched = np.flatnonzero((text.ends > chars[0]) & (text.starts < chars[1]))
     if not len(touched):
         return None

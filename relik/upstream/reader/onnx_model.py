@@ -1,4 +1,4 @@
-"""Converted readers on ONNX Runtime: the stages of a released reader, a row at a time."""
+"""Models of converted readers on ONNX Runtime: the stages of a released reader, row by row."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,19 +13,19 @@ from relik.reader.decode import softmax
 from relik.reader.inputs import ReaderInput
 from relik.types import FloatArray, IntArray
 from relik.upstream.checkpoint.reader_config import CheckpointSettings, Kind
-from relik.upstream.reader.arithmetic import In, Out, Places, pieces
+from relik.upstream.reader.arithmetic import BatchSpans, In, Out, pieces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodedRow:
-    """A row that the backbone has read: its text, and the markers behind it.
+    """The states of a row's text and markers, without the other tokens of candidates.
 
     Args:
         hidden: Float32, (n_kept, d).
         starts: Float32, (1, n_kept, 2), logits of no and yes.
         entities: Float32, (n_classes, width).
         relations: Float32, (n_relations, L).
-        entity_positions: Int64, (n_classes,), among those kept.
+        entity_positions: Int64, (n_classes,), among the kept tokens.
     """
 
     hidden: FloatArray
@@ -36,12 +36,7 @@ class EncodedRow:
 
 
 class OnnxReaderModel:
-    """The arithmetic of a converted reader.
-
-    Args:
-        rows: Its graphs.
-        settings: What its config.json says.
-    """
+    """The model of a converted reader; see `ReaderArithmetic`."""
 
     def __init__(self, rows: RowModel, settings: CheckpointSettings) -> None:
         self._rows = rows
@@ -52,10 +47,10 @@ class OnnxReaderModel:
         """Open the model of a reader.
 
         Args:
-            threads: Rows to read side by side; 0 for as many as there are cores.
+            threads: Rows to read in parallel; 0 for one per core.
 
         Raises:
-            BundleError: A file is missing or broken, or two do not fit each other.
+            BundleError: A file is missing or broken, or does not fit another.
             ConfigError: The reader is of the other kind.
         """
         settings = CheckpointSettings.read(folder, kind=kind)
@@ -74,12 +69,12 @@ class OnnxReaderModel:
 
     @property
     def settings(self) -> CheckpointSettings:
-        """What its config.json says."""
+        """Settings from its config.json."""
         return self._settings
 
     @property
     def positions(self) -> int | None:
-        """Most tokens of a row, or None where any number will do."""
+        """Most tokens of a row, or None for no limit."""
         return self._rows.positions
 
     @property
@@ -89,15 +84,11 @@ class OnnxReaderModel:
 
     @property
     def rows_at_once(self) -> int:
-        """Return 1: rows share nothing."""
+        """Return 1, since rows share no computation."""
         return 1
 
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
-        """Do something for each of many batches, side by side.
-
-        Returns:
-            What it gave, in the same order.
-        """
+        """Apply a function to batches in parallel and return its results in the same order."""
         return self._rows.each(work, batches)
 
     def encode(self, rows: Sequence[ReaderInput]) -> EncodedRow:
@@ -108,7 +99,7 @@ class OnnxReaderModel:
         """
         (row,) = rows
         markers = np.concatenate((row.entity_positions, row.relation_positions))
-        kept = np.union1d(np.arange(row.n_text + 1), markers)  # sorted: the text stays in front
+        kept = np.union1d(np.arange(row.n_text + 1), markers)  # sorted: the text stays first
         heads = self._settings.heads
         feed: dict[str, NDArray[np.generic]] = self._rows.feed(row.ids, row.types)
         feed["kept"] = kept
@@ -134,13 +125,6 @@ class OnnxReaderModel:
     ) -> FloatArray:
         """Score tokens as the end of each start.
 
-        Args:
-            rows: Int64, (n_starts,), zeros.
-            starts: Int64, (n_starts,), at least one.
-
-        Returns:
-            Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
-
         Raises:
             InferenceError: ONNX Runtime failed.
         """
@@ -152,49 +136,37 @@ class OnnxReaderModel:
         logits = np.concatenate(parts)
         return logits[..., 0] if self._settings.heads.end_classes == 1 else logits
 
-    def link(self, encoded: EncodedRow, places: Places) -> FloatArray:
+    def link(self, encoded: EncodedRow, spans: BatchSpans) -> FloatArray:
         """Score the entities of the row for each span.
-
-        Returns:
-            Logits, float32, (n_spans, n_classes).
 
         Raises:
             InferenceError: ONNX Runtime failed.
         """
         if not len(encoded.entities):
-            return np.zeros((len(places.rows), 0), dtype=np.float32)
-        feed = _spans(encoded, places) | {"entity_vectors": encoded.entities}
+            return np.zeros((len(spans.rows), 0), dtype=np.float32)
+        feed = _span_feed(encoded, spans) | {"entity_vectors": encoded.entities}
         return self._rows.run(LINK, feed)[0]
 
     def relate(
         self,
         encoded: EncodedRow,
-        places: Places,
+        spans: BatchSpans,
         *,
         types: FloatArray | None,
         n_relations: int,
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-        """Score relations for all ordered pairs of spans, a span with itself included.
-
-        Args:
-            places: Spans of the row, at least one.
-            types: Float32, (n_spans, n_classes), probability of each entity, 0..1; None where the
-                reader has no entities.
-
-        Yields:
-            Subjects and objects, int64, (n_pairs,), and probabilities, float32,
-            (n_pairs, n_relations); piece by piece.
+        """Score relations for all ordered pairs of spans.
 
         Raises:
             InferenceError: ONNX Runtime failed.
         """
-        feed = _spans(encoded, places)
+        feed = _span_feed(encoded, spans)
         if types is not None and self._settings.heads.type_embedding:
             markers = encoded.hidden[encoded.entity_positions[: types.shape[1]]]
             feed["entities"] = types @ markers  # (n_spans, d)
         as_subject, as_object = self._rows.run(SIDES, feed)
         vectors = encoded.relations[:n_relations]  # (n_relations, L)
-        n_spans = len(places.rows)
+        n_spans = len(spans.rows)
         pairs = np.arange(n_spans * n_spans, dtype=np.int64)
         for piece in pieces(len(pairs), vectors.size):
             subjects, objects = np.divmod(pairs[piece], n_spans)
@@ -206,10 +178,10 @@ class OnnxReaderModel:
             yield subjects, objects, softmax(self._rows.run(COMPARE, compared)[0])[..., 1]
 
 
-def _spans(encoded: EncodedRow, places: Places) -> dict[str, NDArray[np.generic]]:
-    return {"hidden": encoded.hidden, "starts": places.starts, "ends": places.ends}
+def _span_feed(encoded: EncodedRow, spans: BatchSpans) -> dict[str, NDArray[np.generic]]:
+    return {"hidden": encoded.hidden, "starts": spans.starts, "ends": spans.ends}
 
 
 def _at_least_one(positions: IntArray) -> IntArray:
-    """Point an empty list of positions at token 0, since kernels expect something to gather."""
+    """Point an empty list of positions at token 0, since kernels must gather something."""
     return positions if len(positions) else np.zeros(1, dtype=np.int64)

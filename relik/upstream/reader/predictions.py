@@ -1,4 +1,4 @@
-"""What a released reader finds in a window: from the rows of a window to its spans and triples."""
+"""Predictions of a released reader for a window, from the readings of its rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from relik.upstream.reader.labels import (
     TokenSpan,
     best_candidates,
     label_of,
-    rounded,
+    round_score,
     token_chars,
     word_chars,
 )
@@ -23,9 +23,9 @@ class PredictedSpan:
 
     Args:
         start: First code point in the document.
-        end: One past the last; with quirks it may lie before `start`.
-        label: The candidate that it means, or "--NME--".
-        probability: Of the label, 0..1; of the mention where the reader knows no entities.
+        end: One past the last; with quirks it may be before `start`.
+        label: The linked candidate, or "--NME--" for NIL.
+        probability: Of the label, 0..1; of the mention for a reader without entities.
         candidates: The best candidates and their probabilities, 0..1, best first.
     """
 
@@ -41,9 +41,8 @@ class PredictedTriple:
     """A relation between two mentions of a window.
 
     Args:
-        subject: Position of the subject among the spans.
-        relation: The relation candidate.
-        object: Position of the object among the spans.
+        subject: Position among the spans.
+        object: Position among the spans.
         probability: 0..1; with quirks rounded to two decimals.
     """
 
@@ -55,13 +54,13 @@ class PredictedTriple:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowPrediction:
-    """What was found in a window.
+    """The spans and triples of a window.
 
     Args:
-        spans: By position and label.
-        triples: By subject, relation and object.
-        left_out: Candidates that did not fit and were not read.
-        spans_left_out: Mentions that were not read, because there are too many.
+        spans: Sorted by position and label.
+        triples: Sorted by subject, relation and object.
+        left_out: Number of candidates that did not fit.
+        spans_left_out: Number of spans beyond `max_spans`.
     """
 
     spans: tuple[PredictedSpan, ...] = ()
@@ -72,15 +71,13 @@ class WindowPrediction:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowReading:
-    """What was found in a row.
+    """The spans and triples of a row.
 
     Args:
-        row: The row.
-        spans: Its spans, by tokens.
-        scores: Float32, (n_spans, n_classes), 0..1: the probability of NONE and of each entity
-            where the reader links, of each entity where it is closed, else of no class.
+        scores: Float32, (n_spans, n_classes), probabilities 0..1: of NONE and each entity for a
+            linking reader, of each entity for a closed one, else without classes.
         triples: Positions of subject, relation and object, and the probability, 0..1.
-        spans_left_out: Spans beyond the limit.
+        spans_left_out: Number of spans beyond `max_spans`.
     """
 
     row: ReaderRow
@@ -90,14 +87,13 @@ class RowReading:
     spans_left_out: int
 
 
-def linked(
+def predict_links(
     readings: Sequence[RowReading], text: WordTokens, *, quirks: bool, remove_nmes: bool
 ) -> WindowPrediction:
-    """Bring the rows of a window together that each show some of its candidates.
+    """Merge the rows of a window, which have different candidates, into linked spans.
 
     Args:
-        readings: Of each row, in order.
-        quirks: Take the first label that is not "--NME--"; else the most probable such label.
+        quirks: Use the first label that is not "--NME--"; else the most probable such label.
     """
     found: dict[tuple[int, int], PredictedSpan] = {}
     for reading in readings:
@@ -113,12 +109,12 @@ def linked(
                 probability=float(scores.max()),
                 candidates=best_candidates(scores[1:], reading.row.entities),
             )
-            # Tokens differ that cover the same code points, such as one that is a mere space.
+            # Different tokens can cover the same code points, such as one that is only a space.
             key = (span.start, span.end) if quirks else chars
-            if key not in found or _better(fresh, found[key], quirks=quirks):
+            if key not in found or _is_better(fresh, found[key], quirks=quirks):
                 found[key] = fresh
     kept = [s for s in found.values() if not (remove_nmes and s.label == NME)]
-    spans = {_place(span): span for span in kept}
+    spans = {_span_key(span): span for span in kept}
     return WindowPrediction(
         spans=tuple(spans[place] for place in sorted(spans)),
         left_out=readings[0].row.left_out,
@@ -126,17 +122,16 @@ def linked(
     )
 
 
-def related(
+def predict_relations(
     reading: RowReading, text: WordTokens, window: UpstreamWindow, *, quirks: bool
 ) -> WindowPrediction:
-    """Place the spans and triples of a window that has one row.
+    """Return the spans and triples of a window with one row.
 
     Args:
-        quirks: Keep every label of a place, and triples several times; else one of each, the most
-            probable.
+        quirks: Keep every label of a span, and repeated triples; else the most probable of each.
     """
     every = [
-        _typed(reading, k, span.chars or word_chars(span, text, window, quirks=quirks))
+        _label_span(reading, k, span.chars or word_chars(span, text, window, quirks=quirks))
         for k, span in enumerate(reading.spans)
     ]
     best: dict[tuple[object, ...], PredictedSpan] = {}
@@ -144,8 +139,8 @@ def related(
         key = (span.start, span.end, span.label) if quirks else (span.start, span.end)
         if key not in best or span.probability > best[key].probability:
             best[key] = span
-    spans = sorted(best.values(), key=_place)
-    # A place with several labels is known by its first one.
+    spans = sorted(best.values(), key=_span_key)
+    # Triples refer to the first of several spans at one position.
     positions = {(s.start, s.end): k for k, s in reversed(list(enumerate(spans)))}
     triples = []
     for subject, relation, obj, probability in reading.triples:
@@ -156,19 +151,19 @@ def related(
                     subject=positions[first.start, first.end],
                     relation=reading.row.relations[relation],
                     object=positions[second.start, second.end],
-                    probability=rounded(probability) if quirks else probability,
+                    probability=round_score(probability) if quirks else probability,
                 )
             )
     return WindowPrediction(
         spans=tuple(spans),
-        triples=_ordered(triples, quirks=quirks),
+        triples=_sort_triples(triples, quirks=quirks),
         left_out=reading.row.left_out,
         spans_left_out=reading.spans_left_out,
     )
 
 
-def _typed(reading: RowReading, k: int, chars: tuple[int, int]) -> PredictedSpan:
-    """Label a span with the entity of its row that is most probable."""
+def _label_span(reading: RowReading, k: int, chars: tuple[int, int]) -> PredictedSpan:
+    """Label a span with the most probable entity of its row."""
     labels, scores = reading.row.entities, reading.scores[k]
     best = best_candidates(scores, labels)
     label, probability = best[0] if best else (NME, reading.spans[k].score)
@@ -177,13 +172,15 @@ def _typed(reading: RowReading, k: int, chars: tuple[int, int]) -> PredictedSpan
     )
 
 
-def _better(fresh: PredictedSpan, kept: PredictedSpan, *, quirks: bool) -> bool:
+def _is_better(fresh: PredictedSpan, kept: PredictedSpan, *, quirks: bool) -> bool:
     if quirks:
         return kept.label == NME
     return (fresh.label != NME, fresh.probability) > (kept.label != NME, kept.probability)
 
 
-def _ordered(triples: Sequence[PredictedTriple], *, quirks: bool) -> tuple[PredictedTriple, ...]:
+def _sort_triples(
+    triples: Sequence[PredictedTriple], *, quirks: bool
+) -> tuple[PredictedTriple, ...]:
     by_place = sorted(triples, key=lambda t: (t.subject, t.relation, t.object, -t.probability))
     if quirks:
         return tuple(by_place)
@@ -191,5 +188,5 @@ def _ordered(triples: Sequence[PredictedTriple], *, quirks: bool) -> tuple[Predi
     return tuple(reversed(kept.values()))
 
 
-def _place(span: PredictedSpan) -> tuple[int, int, str]:
+def _span_key(span: PredictedSpan) -> tuple[int, int, str]:
     return span.start, span.end, span.label

@@ -1,6 +1,6 @@
-"""Released readers on torch: the model class of our own readers, with their heads and weights.
+"""Models of released readers on torch, with the module of our own readers.
 
-The arithmetic is in `relik.models.reader_module`; here it is cut into pieces of bounded memory.
+The arithmetic is in `relik.models.reader_module`; here it runs in pieces of bounded memory.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,14 +20,14 @@ from relik.upstream.checkpoint.backbone_settings import find_backbone, max_posit
 from relik.upstream.checkpoint.backbones import build_backbone, input_ranges
 from relik.upstream.checkpoint.reader_config import CheckpointSettings, Kind
 from relik.upstream.checkpoint.weights import fill, place, read_weights
-from relik.upstream.reader.arithmetic import In, Out, Places, pieces
+from relik.upstream.reader.arithmetic import BatchSpans, In, Out, pieces
 
 _WORDS = "transformer_model.embeddings.word_embeddings.weight"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoded:
-    """A batch of rows that the backbone has read; tensors are on the device.
+    """The states of a batch of rows; tensors are on the device.
 
     Args:
         hidden: (batch, n_tokens, d).
@@ -45,13 +45,10 @@ class Encoded:
 
 
 class UpstreamReaderModel:
-    """The arithmetic of a released reader.
+    """The model of a released reader, in evaluation mode; see `ReaderArithmetic`.
 
     Args:
-        model: With its weights, in evaluation mode.
-        settings: What its config.json says.
-        device: Where it lies.
-        positions: Most tokens of a row, or None where any number will do.
+        positions: Most tokens of a row, or None for no limit.
     """
 
     def __init__(
@@ -75,12 +72,11 @@ class UpstreamReaderModel:
         """Open the model of a reader.
 
         Args:
-            backbone: Folder with the settings of its backbone, where its name does not say.
-            device: Such as "cpu" or "cuda".
+            backbone: Folder with the settings of its backbone, for one with an unknown name.
             precision: "float32", "float16" or "bfloat16".
 
         Raises:
-            BundleError: A file is missing or broken, or two do not fit each other.
+            BundleError: A file is missing or broken, or does not fit another.
             ConfigError: The backbone is unknown, the reader is of the other kind, or there is no
                 such device or precision.
         """
@@ -89,7 +85,7 @@ class UpstreamReaderModel:
         if settings.n_layers is not None:
             config["num_hidden_layers"] = settings.n_layers
         weights = read_weights(folder)
-        # The table was widened for the markers; by how much, the weights know best.
+        # The table has rows for markers too: the weights tell how many.
         n_words = len(weights[_WORDS]) if _WORDS in weights else 1
         layers = build_backbone(config, n_words=n_words, source=folder)
         sizes = HeadConfig(
@@ -106,43 +102,27 @@ class UpstreamReaderModel:
 
     @property
     def n_words(self) -> int:
-        """Return the number of ids that have an embedding."""
+        """Number of ids that have an embedding."""
         return len(self._words.weight)
 
     def tensors(self) -> dict[str, FloatArray]:
-        """Return the weights.
-
-        Returns:
-            Float32 arrays by the names of the checkpoint.
-        """
+        """Return the weights as float32, by name in the checkpoint."""
         state = self._model.state_dict()
         return {_name_of(name): _to_numpy(value) for name, value in state.items()}
 
     def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
-        """Measure the inputs of the linear layers of the backbone; see `input_ranges`.
-
-        Args:
-            rows: Int64, (n_tokens,) each.
-
-        Returns:
-            Float32, (in,), by the names of the checkpoint.
-        """
+        """Measure the inputs of the linear layers of the backbone; see `input_ranges`."""
         return input_ranges(
             self._model.backbone, rows, name_of=lambda name: _name_of(f"backbone.{name}")
         )
 
     @property
     def rows_at_once(self) -> int | None:
-        """Return None: rows of a batch share every product of matrices."""
+        """Return None, since rows of a batch share every matrix product."""
         return None
 
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
-        """Do something for each of many batches.
-
-        Returns:
-            What it gave, in the same order.
-        """
-        # torch uses all cores for one batch.
+        """Apply a function to batches one by one, since torch uses all cores for one batch."""
         return [work(batch) for batch in batches]
 
     def encode(self, rows: Sequence[ReaderInput]) -> Encoded:
@@ -152,7 +132,7 @@ class UpstreamReaderModel:
             InferenceError: torch failed.
         """
         arrays = pad_inputs(rows)
-        with _running(f"{len(rows)} rows of up to {arrays.ids.shape[1]} tokens"):
+        with _as_inference_error(f"{len(rows)} rows of up to {arrays.ids.shape[1]} tokens"):
             positions = self._tensor(arrays.entity_positions)
             hidden, starts, entities, relations = self._model.encode(
                 self._words(self._tensor(arrays.ids)),
@@ -174,25 +154,18 @@ class UpstreamReaderModel:
     ) -> FloatArray:
         """Score tokens as the end of each start.
 
-        Args:
-            rows: Int64, (n_starts,), at least one.
-            starts: Int64, (n_starts,).
-
-        Returns:
-            Logits, float32, (n_starts, n_tokens), or (n_starts, n_tokens, 2) with two end classes.
-
         Raises:
             InferenceError: torch failed.
         """
         hidden = encoded.hidden[:, :n_tokens]
         parts = []
-        with _running(f"the ends of {len(starts)} starts"):
+        with _as_inference_error(f"the ends of {len(starts)} starts"):
             for piece in pieces(len(starts), n_tokens * hidden.shape[2]):
                 chosen = self._tensor(rows[piece]), self._tensor(starts[piece])
                 parts.append(_to_numpy(self._model.ends(hidden, *chosen)))
         return np.concatenate(parts)
 
-    def link(self, encoded: Encoded, places: Places) -> FloatArray:
+    def link(self, encoded: Encoded, spans: BatchSpans) -> FloatArray:
         """Score the entities of its row for each span.
 
         Returns:
@@ -202,49 +175,40 @@ class UpstreamReaderModel:
             InferenceError: torch failed.
         """
         parts = []
-        with _running(f"the entities of {len(places.rows)} spans"):
-            for piece in pieces(len(places.rows), encoded.entities[0].numel()):
-                spans = self._tensors(places.of(piece))
-                logits = self._model.link(encoded.hidden, *spans, encoded.entities)
+        with _as_inference_error(f"the entities of {len(spans.rows)} spans"):
+            for piece in pieces(len(spans.rows), encoded.entities[0].numel()):
+                positions = self._tensors(spans.of(piece))
+                logits = self._model.link(encoded.hidden, *positions, encoded.entities)
                 parts.append(_to_numpy(logits))
         return np.concatenate(parts)
 
     def relate(
         self,
         encoded: Encoded,
-        places: Places,
+        spans: BatchSpans,
         *,
         types: FloatArray | None,
         n_relations: int,
     ) -> Iterator[tuple[IntArray, IntArray, FloatArray]]:
-        """Score relations for all ordered pairs of spans of one row, a span with itself included.
-
-        Args:
-            places: Spans of one row, at least one.
-            types: Float32, (n_spans, n_classes), probability of each entity of the row, 0..1;
-                None where the reader has no entities.
-
-        Yields:
-            Subjects and objects, int64, (n_pairs,), and probabilities, float32,
-            (n_pairs, n_relations); piece by piece.
+        """Score relations for all ordered pairs of spans of one row.
 
         Raises:
             InferenceError: torch failed.
         """
-        row, n_spans = int(places.rows[0]), len(places.rows)
-        with _running(f"{n_spans} spans"):
+        row, n_spans = int(spans.rows[0]), len(spans.rows)
+        with _as_inference_error(f"{n_spans} spans"):
             entities = None
             if types is not None and self.settings.heads.type_embedding:
                 markers = encoded.hidden[row, encoded.entity_positions[row, : types.shape[1]]]
                 entities = self._tensor(types).to(markers.dtype) @ markers  # (n_spans, d)
             as_subject, as_object = self._model.sides(
-                encoded.hidden, *self._tensors(places), entities
+                encoded.hidden, *self._tensors(spans), entities
             )
             vectors = encoded.relations[row, :n_relations]  # (n_relations, L)
         pairs = np.arange(n_spans * n_spans, dtype=np.int64)
         for piece in pieces(len(pairs), vectors.numel()):
             subjects, objects = np.divmod(pairs[piece], n_spans)
-            with _running(f"{len(subjects)} pairs of spans"):
+            with _as_inference_error(f"{len(subjects)} pairs of spans"):
                 products = as_subject[self._tensor(subjects)] * as_object[self._tensor(objects)]
                 logits = self._model.compare(products, vectors)
                 scores = _to_numpy(logits.float().softmax(dim=-1)[..., 1])
@@ -253,8 +217,8 @@ class UpstreamReaderModel:
     def _tensor(self, values: IntArray | FloatArray) -> torch.Tensor:
         return torch.from_numpy(values).to(self._device)
 
-    def _tensors(self, places: Places) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        arrays = (places.rows, places.starts, places.ends)
+    def _tensors(self, spans: BatchSpans) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        arrays = (spans.rows, spans.starts, spans.ends)
         rows, starts, ends = (self._tensor(array) for array in arrays)
         return rows, starts, ends
 
@@ -265,11 +229,11 @@ def _name_of(name: str) -> str:
 
 
 @contextmanager
-def _running(what: str) -> Iterator[None]:
+def _as_inference_error(what: str) -> Iterator[None]:
     try:
         with torch.inference_mode():
             yield
-    # Running out of GPU memory is a RuntimeError too.
+    # Out of GPU memory is a RuntimeError too.
     except (RuntimeError, IndexError) as error:
         raise InferenceError(
             f"the reader failed on {what} ({error}): use fewer tokens in a batch"

@@ -1,4 +1,4 @@
-"""Subwords of released readers: words one by one, candidates once, and which ids are markers."""
+"""Subword tokenizers of released readers and encoders, and the marker tokens of readers."""
 
 import json
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ from relik.upstream.text.token_windows import UpstreamWindow
 
 TOKENIZER = "tokenizer.json"
 NME = "--NME--"
-"""What released readers call a mention of nothing known: a marker, a candidate and a label."""
+"""Label, candidate and marker of NIL mentions in released readers."""
 
 MAX_CACHED = 1 << 17
 
@@ -24,32 +24,21 @@ TokenRow: TypeAlias = tuple[list[int], list[int]]
 """Token ids and token types of a text, special tokens included."""
 
 DEFAULT_MAX_TOKENS = 512
-# Tokenizers of no limit say so by a number like 1e30.
-_ABSURD_LENGTH = 1 << 20
 
-
-def open_tokenizer(folder: Path) -> Tokenizer:
-    """Open a tokenizer; it neither truncates nor pads.
-
-    Raises:
-        BundleNotFoundError: There is no such file.
-        BundleCorruptError: It is not a tokenizer.
-    """
-    return _parsed(folder / TOKENIZER, _read(folder / TOKENIZER))
+# Tokenizers without a limit have a number such as 1e30.
+_NO_LIMIT = 1 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Markers:
-    """Which ids are special to a reader.
+    """Ids of the special tokens of a reader.
 
     Args:
-        cls: First token of a row.
-        sep: Separator.
         nme: Marker of the candidate `NME`, or None where the reader has none.
         entities: Entity markers, in order.
         relations: Relation markers, in order.
-        n_base: Tokens before the first added one.
-        n_all: Tokens along with the added ones.
+        n_base: Size of the vocabulary without added tokens.
+        n_all: Size of the vocabulary with added tokens.
     """
 
     cls: int
@@ -62,16 +51,16 @@ class Markers:
 
     @classmethod
     def of(cls, tokenizer: Tokenizer, *, source: Path) -> "Markers":
-        """Look the markers of a reader up.
+        """Look up the markers of a reader.
 
         Raises:
             BundleCorruptError: There is no [CLS], no [SEP] or no marker.
         """
         first, separator = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
-        entities, relations = (_numbered(tokenizer, letter) for letter in "ER")
+        entities, relations = (_marker_ids(tokenizer, letter) for letter in "ER")
         if first is None or separator is None or not entities + relations:
             raise BundleCorruptError(
-                f"{source}: lacks [CLS], [SEP] or the markers [E-0] and [R-0], expected the "
+                f"{source}: got no [CLS], no [SEP] or no markers [E-0] and [R-0], expected the "
                 "tokenizer of a reader: fetch it again"
             )
         return cls(
@@ -90,10 +79,10 @@ class WordTokens:
     """The subwords of a window, without special tokens.
 
     Args:
-        ids: Int64, (n,).
-        starts: Int64, (n,), first code point of each in the document.
-        ends: Int64, (n,), one past its last code point.
-        words: Int64, (n,), the word each is of.
+        ids: Int64, (n,), as are the others.
+        starts: First code point of each subword in the document.
+        ends: One past its last code point.
+        words: Position of its word in the window.
     """
 
     ids: IntArray
@@ -103,12 +92,11 @@ class WordTokens:
 
 
 class ReaderTokenizer:
-    """Turns words and candidates into ids.
+    """Tokenizes words and candidates of a reader.
 
     Args:
-        tokenizer: As the quirks need it: see `open`.
-        markers: Special ids.
-        prefix: What stands before a candidate while it is encoded, a marker or nothing.
+        tokenizer: With or without special tokens; see `open`.
+        prefix: Text before a candidate while it is tokenized: a marker or nothing.
     """
 
     def __init__(self, tokenizer: Tokenizer, markers: Markers, *, prefix: str) -> None:
@@ -122,26 +110,26 @@ class ReaderTokenizer:
         """Open the tokenizer of a reader.
 
         Args:
-            quirks: Read a marker in a text or in a candidate as that marker, as upstream does;
-                else it is ordinary text.
+            quirks: Tokenize the name of a marker in a text or candidate as that marker, as
+                upstream does; else it is ordinary text.
 
         Raises:
             BundleError: The file is missing or broken.
         """
         path = folder / TOKENIZER
-        text = _read(path)
-        tokenizer = _parsed(path, text)
+        text = _read_file(path)
+        tokenizer = _parse_tokenizer(path, text)
         markers = Markers.of(tokenizer, source=path)
         if quirks:
             first = (markers.entities + markers.relations)[0]
             return cls(tokenizer, markers, prefix=f"{tokenizer.id_to_token(first)} ")
-        return cls(_parsed(path, _without_specials(text)), markers, prefix="")
+        return cls(_parse_tokenizer(path, _without_specials(text)), markers, prefix="")
 
     def encode_words(self, windows: Sequence[UpstreamWindow]) -> list[WordTokens]:
-        """Encode the words of windows, each word on its own."""
+        """Tokenize the words of windows, each word alone."""
         unique = sorted({word for window in windows for word in window.words})
         encodings = self._tokenizer.encode_batch(
-            [_valid(word) for word in unique], add_special_tokens=False
+            [_replace_surrogates(word) for word in unique], add_special_tokens=False
         )
         known = {
             word: (encoding.ids, np.asarray(encoding.offsets, dtype=np.int64).reshape(-1, 2))
@@ -150,10 +138,11 @@ class ReaderTokenizer:
         return [_word_tokens(window, known) for window in windows]
 
     def encode_candidates(self, candidates: Sequence[str]) -> list[tuple[int, ...]]:
-        """Encode candidates, without their markers."""
+        """Tokenize candidates, without their markers."""
         missing = list(dict.fromkeys(c for c in candidates if c not in self._candidates))
         encodings = self._tokenizer.encode_batch(
-            [self._prefix + _valid(candidate) for candidate in missing], add_special_tokens=False
+            [self._prefix + _replace_surrogates(candidate) for candidate in missing],
+            add_special_tokens=False,
         )
         skip = 1 if self._prefix else 0
         fresh = {
@@ -162,12 +151,65 @@ class ReaderTokenizer:
         }
         known = self._candidates
         found = [fresh[c] if c in fresh else known[c] for c in candidates]
-        # A reader that lives long meets more names than are worth keeping.
+        # Bounds the memory of a server that runs for long.
         if len(known) + len(fresh) > MAX_CACHED:
             self._candidates = fresh
         else:
             known.update(fresh)
         return found
+
+
+class EncoderTokenizer:
+    """Tokenizes texts of an encoder, with special tokens and truncation."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+
+    @classmethod
+    def open(cls, folder: Path, *, positions: int | None) -> "EncoderTokenizer":
+        """Open the tokenizer of an encoder.
+
+        Args:
+            positions: Most tokens of a row, or None for no limit.
+
+        Raises:
+            BundleError: A file is missing or broken.
+        """
+        tokenizer = open_tokenizer(folder)
+        tokenizer.enable_truncation(_max_tokens(folder, positions))
+        return cls(tokenizer)
+
+    def rows(self, texts: Sequence[str], *, topics: Sequence[str] | None = None) -> list[TokenRow]:
+        """Tokenize texts, truncated where they are long.
+
+        Args:
+            topics: Second segment of each text, if any.
+
+        Raises:
+            InputError: Topics and texts differ in number.
+        """
+        inputs: list[str] | list[tuple[str, str]] = [_replace_surrogates(text) for text in texts]
+        if topics is not None:
+            if len(topics) != len(texts):
+                raise InputError(
+                    f"got {len(topics)} topics for {len(texts)} texts, expected one for each text: "
+                    "add or remove topics"
+                )
+            pairs = zip(texts, topics, strict=True)
+            inputs = [
+                (_replace_surrogates(text), _replace_surrogates(topic)) for text, topic in pairs
+            ]
+        return [(found.ids, found.type_ids) for found in self._tokenizer.encode_batch(inputs)]
+
+
+def open_tokenizer(folder: Path) -> Tokenizer:
+    """Open a tokenizer without truncation and padding.
+
+    Raises:
+        BundleNotFoundError: There is no such file.
+        BundleCorruptError: It is not a tokenizer.
+    """
+    return _parse_tokenizer(folder / TOKENIZER, _read_file(folder / TOKENIZER))
 
 
 def _word_tokens(
@@ -186,12 +228,12 @@ def _word_tokens(
 
 
 def _without_specials(text: str) -> str:
-    """Make the file of a tokenizer to which [SEP] and markers are ordinary text."""
+    """Return the file of the same tokenizer for which [SEP] and markers are ordinary text."""
     data = json.loads(text)
     specials = {token["content"] for token in data["added_tokens"]}
     data["added_tokens"], data["post_processor"] = [], None
     if data["model"]["type"] == "Unigram":
-        # Special tokens are pieces of the vocabulary as well: these get a name that no text has.
+        # Special tokens are pieces of the vocabulary too: rename them to what no text has.
         data["model"]["vocab"] = [
             ["\x00" + piece if piece in specials else piece, score]
             for piece, score in data["model"]["vocab"]
@@ -199,19 +241,19 @@ def _without_specials(text: str) -> str:
     return json.dumps(data)
 
 
-def _numbered(tokenizer: Tokenizer, letter: str) -> tuple[int, ...]:
+def _marker_ids(tokenizer: Tokenizer, letter: str) -> tuple[int, ...]:
     ids: list[int] = []
     while (k := tokenizer.token_to_id(f"[{letter}-{len(ids)}]")) is not None:
         ids.append(k)
     return tuple(ids)
 
 
-def _valid(text: str) -> str:
-    # Half of a surrogate pair is a valid string but no text: the tokenizer refuses it.
+def _replace_surrogates(text: str) -> str:
+    # The tokenizer refuses strings with half of a surrogate pair.
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _read(path: Path) -> str:
+def _read_file(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
@@ -222,7 +264,7 @@ def _read(path: Path) -> str:
         raise BundleCorruptError(f"{path}: cannot be read ({error}): fetch it again") from error
 
 
-def _parsed(path: Path, text: str) -> Tokenizer:
+def _parse_tokenizer(path: Path, text: str) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_str(text)
     # The tokenizers library raises bare Exception for every malformed file.
@@ -233,51 +275,10 @@ def _parsed(path: Path, text: str) -> Tokenizer:
     return tokenizer
 
 
-class EncoderTokenizer:
-    """Turns texts into rows of tokens.
-
-    Args:
-        tokenizer: Adds special tokens and truncates.
-    """
-
-    def __init__(self, tokenizer: Tokenizer) -> None:
-        self._tokenizer = tokenizer
-
-    @classmethod
-    def open(cls, folder: Path, *, positions: int | None) -> "EncoderTokenizer":
-        """Open the tokenizer of an encoder.
-
-        Args:
-            positions: Most tokens that the model takes, or None for any number.
-
-        Raises:
-            BundleError: A file is missing or broken.
-        """
-        tokenizer = open_tokenizer(folder)
-        tokenizer.enable_truncation(_max_tokens(folder, positions))
-        return cls(tokenizer)
-
-    def rows(self, texts: Sequence[str], *, topics: Sequence[str] | None = None) -> list[TokenRow]:
-        """Turn texts into tokens; the end of a long one is left out.
-
-        Raises:
-            InputError: Topics and texts differ in number.
-        """
-        inputs: list[str] | list[tuple[str, str]] = [_valid(text) for text in texts]
-        if topics is not None:
-            if len(topics) != len(texts):
-                raise InputError(
-                    f"got {len(topics)} topics for {len(texts)} texts, expected one for each"
-                )
-            pairs = zip(texts, topics, strict=True)
-            inputs = [(_valid(text), _valid(topic)) for text, topic in pairs]
-        return [(found.ids, found.type_ids) for found in self._tokenizer.encode_batch(inputs)]
-
-
 def _max_tokens(folder: Path, positions: int | None) -> int:
     path = folder / "tokenizer_config.json"
-    stated = read_config(path).get("model_max_length") if path.is_file() else None
+    configured = read_config(path).get("model_max_length") if path.is_file() else None
     limit = DEFAULT_MAX_TOKENS
-    if isinstance(stated, int | float) and 0 < stated < _ABSURD_LENGTH:
-        limit = int(stated)
+    if isinstance(configured, int | float) and 0 < configured < _NO_LIMIT:
+        limit = int(configured)
     return limit if positions is None else min(limit, positions)

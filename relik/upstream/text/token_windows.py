@@ -1,7 +1,7 @@
-"""Texts into tokens and windows, as upstream cuts them.
+"""Texts as tokens, and windows of tokens, as in upstream.
 
-Tokens are those of spaCy's rules for English; no model of spaCy is needed, nor spaCy itself where
-the rules are at hand.
+Tokens follow spaCy's rules for English, which need no model of spaCy, and with a file of the rules
+not even spaCy.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,20 +11,18 @@ import numpy as np
 
 from relik.errors import InputError
 from relik.types import IntArray
-from relik.upstream.text.words import SPACY, WordCutter
+from relik.upstream.text.words import SPACY, WordTokenizer
 
 WHOLE, SENTENCE = "none", "sentence"
 
 
 @dataclass(frozen=True, slots=True)
 class UpstreamWindow:
-    """A stretch of words of one document that the reader reads at once.
+    """A window of words of one document.
 
     Args:
         doc_id: Position of the document in its batch.
         window_id: Position of the window in its document.
-        text: The window's text.
-        words: Its words.
         starts: Int64, (n_words,), first code point of each word in the document.
         ends: Int64, (n_words,), one past its last code point.
         offset: First code point of the window in the document.
@@ -41,13 +39,11 @@ class UpstreamWindow:
 
 @dataclass(frozen=True, slots=True)
 class TokenText:
-    """A document in tokens.
+    """A document and its tokens.
 
     Args:
-        text: Its text.
-        words: Its tokens.
-        starts: Int64, (n_words,), first code point of each in the text.
-        ends: Int64, (n_words,), one past its last.
+        starts: Int64, (n_words,), first code point of each token in the text.
+        ends: Int64, (n_words,), one past its last code point.
     """
 
     text: str
@@ -58,16 +54,15 @@ class TokenText:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windowing:
-    """How documents are cut.
+    """Size and stride of windows.
 
     Args:
         size: Tokens per window, "sentence", or "none" for whole documents.
-        stride: Tokens from one window to the next; None or 0 is `size`. Sentences and whole
-            documents have none.
+        stride: Tokens from one window to the next, at most `size`; None or 0 is `size`. Sentences
+            and whole documents have none.
 
     Raises:
-        InputError: The size is something else, or the stride is out of range: more than the
-            size would leave tokens out.
+        InputError: The size has another form, or the stride is out of range.
     """
 
     size: int | str = WHOLE
@@ -78,53 +73,52 @@ class Windowing:
             if self.size not in (WHOLE, SENTENCE):
                 raise InputError(
                     f"got the window size {self.size!r}, expected a number of tokens, "
-                    f"{SENTENCE!r} or {WHOLE!r}"
+                    f"{SENTENCE!r} or {WHOLE!r}: choose one"
                 )
             if self.stride:
                 raise InputError(
                     f"got the window stride {self.stride} with the size {self.size!r}, expected "
-                    "none: it goes with a number of tokens"
+                    "none: leave the stride out, or give the size in tokens"
                 )
         elif isinstance(self.size, bool) or not isinstance(self.size, int) or self.size < 1:
-            raise InputError(f"got the window size {self.size!r}, expected at least 1 token")
+            raise InputError(
+                f"got the window size {self.size!r}, expected at least 1 token: raise it"
+            )
         elif not 0 <= (self.stride or 0) <= self.size:
             raise InputError(
                 f"got windows of {self.size} tokens and a stride of {self.stride}, expected a "
-                "stride from 0 to the size: a longer one leaves tokens out"
+                "stride from 0 to the size, since a longer one skips tokens: reduce it"
             )
 
 
-def tokenize(text: str, cutter: WordCutter = SPACY) -> TokenText:
-    """Cut a text into tokens.
-
-    Returns:
-        The tokens; none for an empty text. White space beyond a single space is a token too.
+def tokenize(text: str, word_tokenizer: WordTokenizer = SPACY) -> TokenText:
+    """Split a text into tokens; white space beyond a single space is a token too.
 
     Raises:
         InputError: The text has half of a surrogate pair.
-        ConfigError: spaCy is to cut it and is not installed.
+        ConfigError: The word tokenizer is spaCy, which is not installed.
     """
     try:
         text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise InputError(
             f"got half of a surrogate pair at character {error.start}, expected Unicode text: "
-            "decode the text as it was encoded"
+            "decode the text in its own encoding"
         ) from error
-    words, starts, ends = cutter.cut(text)
+    words, starts, ends = word_tokenizer.tokenize(text)
     return TokenText(text, words, starts, ends)
 
 
 def join_words(words: Sequence[str]) -> TokenText:
-    """Make a document of words that are given, with a space between each two.
+    """Join words into a document, with single spaces.
 
     Raises:
-        InputError: They are one text, or something other than texts.
+        InputError: The input is a text, or has anything but texts.
     """
     if isinstance(words, str) or not all(isinstance(word, str) for word in words):
         raise InputError(
-            f"got {str(words)[:80]!r}, expected a list of words: with is_split_into_words each "
-            "document is one"
+            f"got {str(words)[:80]!r}, expected a list of words for each document: pass such "
+            "lists, or leave is_split_into_words out"
         )
     lengths = np.array([len(word) for word in words], dtype=np.int64)
     ends = np.cumsum(lengths + 1) - 1
@@ -132,18 +126,22 @@ def join_words(words: Sequence[str]) -> TokenText:
 
 
 def split(
-    document: TokenText, windowing: Windowing, *, doc_id: int = 0, cutter: WordCutter = SPACY
+    document: TokenText,
+    windowing: Windowing,
+    *,
+    doc_id: int = 0,
+    word_tokenizer: WordTokenizer = SPACY,
 ) -> list[UpstreamWindow]:
     """Cut a document into windows.
 
-    Windows of a number of tokens begin every `stride` tokens. The last is as long as the others
-    wherever the document has that many tokens: it is moved back to end with the document.
+    Windows of a number of tokens start every `stride` tokens. The last starts early enough to be
+    as long as the others.
 
     Returns:
         Windows in order, every token in at least one; none for a document without tokens.
     """
     if windowing.size == SENTENCE:
-        ranges = cutter.sentences(document.words)
+        ranges = word_tokenizer.sentences(document.words)
     elif isinstance(windowing.size, str):
         ranges = iter([(0, len(document.words))] if document.words else [])
     else:
@@ -156,13 +154,10 @@ def split(
 
 
 def word_range(document: TokenText, start: int, end: int) -> tuple[int, int]:
-    """Return the tokens that a stretch of text begins and ends in.
+    """Return the token of the first code point of a span, and one past the token of its last.
 
     Args:
-        end: One past the last; may come before `start`, as ends that upstream reads may.
-
-    Returns:
-        The token that has the first code point, and one past the one that has the last.
+        end: May come before `start`, as in predictions of upstream.
     """
     first = int(np.searchsorted(document.starts, start, side="right")) - 1
     last = int(np.searchsorted(document.ends, end, side="left"))
@@ -170,7 +165,7 @@ def word_range(document: TokenText, start: int, end: int) -> tuple[int, int]:
 
 
 def char_range(document: TokenText, first: int, last: int) -> tuple[int, int]:
-    """Return where tokens begin and end in the text.
+    """Return the first code point of a range of tokens and one past their last.
 
     Raises:
         InputError: The document has no such tokens.
@@ -178,17 +173,13 @@ def char_range(document: TokenText, first: int, last: int) -> tuple[int, int]:
     if not 0 <= first < last <= len(document.words):
         raise InputError(
             f"got a mention from word {first} to {last}, expected it within the "
-            f"{len(document.words)} words of the text"
+            f"{len(document.words)} words of the text: give offsets of words"
         )
     return int(document.starts[first]), int(document.ends[last - 1])
 
 
 def slice_words(document: TokenText, first: int, last: int) -> str:
-    """Return the text from one token to another.
-
-    Returns:
-        The text; "" where there is no token.
-    """
+    """Return the text of a range of tokens; "" for an empty range."""
     if first >= last:
         return ""
     return document.text[int(document.starts[first]) : int(document.ends[last - 1])]

@@ -1,7 +1,7 @@
-"""Rules by which texts are cut into words, as data: spaCy's for English, read from it or a file.
+"""spaCy's tokenization rules for English as data, read from spaCy or from a file.
 
-A regular expression can be made to run for ever, and a bundle may come from anyone. So a file of
-rules counts only if it has, letter for letter, the rules of a release of spaCy.
+A malicious regular expression can run without end, and a bundle may come from anyone. So a file is
+used only if it has exactly the rules of a known release of spaCy.
 """
 
 import hashlib
@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import BundleError, ConfigError
-from relik.upstream.checkpoint.extra import lacking
+from relik.upstream.checkpoint.extra import missing_library
 
-# SHA-256 of rules for English as JSON, and the releases of spaCy that have them.
+# SHA-256 of the rules as JSON, and the releases of spaCy that have them.
 KNOWN: Mapping[str, str] = {
     "81af07e500d403d0e3337f4de4cfc521df193aa208ee36266518467c43035237": "3.7.0 to 3.8.18",
 }
@@ -26,15 +26,15 @@ _MAX_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WordRules:
-    """Rules for words and sentences. Patterns are regular expressions of `re`.
+    """Rules for words and sentences; patterns are regular expressions of `re`.
 
     Args:
-        prefix: What is cut off at the front of a chunk, again and again; begins with `^`.
-        suffix: What is cut off at its back; ends with `$`.
-        infix: What the rest is cut at.
-        url_match: A rest that begins so is one word.
-        exceptions: Chunks, and the words that each is made of.
-        sentence_ends: Words that a sentence ends with.
+        prefix: Stripped from the start of a chunk, repeatedly; starts with `^`.
+        suffix: Stripped from its end, repeatedly; ends with `$`.
+        infix: Splits the rest.
+        url_match: The rest is one word if it starts with a match.
+        exceptions: Words by chunk.
+        sentence_ends: Words that end a sentence.
     """
 
     prefix: str
@@ -51,21 +51,17 @@ class WordRules:
 
     @property
     def is_known(self) -> bool:
-        """Whether they are those of a release of spaCy that is known here."""
+        """Whether a release of spaCy in `KNOWN` has these rules."""
         return self.digest in KNOWN
 
     def to_json(self) -> str:
-        """Write the rules as JSON.
-
-        Returns:
-            ASCII with sorted names: equal for equal rules, whatever the order of exceptions.
-        """
+        """Return the rules as ASCII JSON with sorted keys, equal for equal rules."""
         values = asdict(self) | {"format": _FORMAT, "sentence_ends": sorted(self.sentence_ends)}
         return json.dumps(values, sort_keys=True, separators=(",", ":"))
 
     @classmethod
     def from_json(cls, text: str) -> "WordRules":
-        """Read rules that one trusts."""
+        """Parse trusted rules."""
         values = json.loads(text)
         del values["format"]
         exceptions = {chunk: tuple(words) for chunk, words in values["exceptions"].items()}
@@ -78,10 +74,7 @@ class WordRules:
 
     @classmethod
     def read(cls, path: Path) -> "WordRules | None":
-        """Read rules from a file, if they are known.
-
-        Returns:
-            The rules; None for any but those of a known release, and then nothing is parsed.
+        """Read rules from a file; return None without parsing it if they are not known.
 
         Raises:
             BundleError: The file cannot be read.
@@ -99,7 +92,7 @@ class WordRules:
 
 
 def spacy_rules() -> tuple[WordRules, str]:
-    """Read the rules for English of the spaCy that is installed.
+    """Read the rules for English of the installed spaCy, and return them with its version.
 
     Raises:
         ConfigError: spaCy is not installed, or has rules of another form.
@@ -107,7 +100,7 @@ def spacy_rules() -> tuple[WordRules, str]:
     try:
         import spacy
     except ImportError as error:
-        raise lacking("spaCy") from error
+        raise missing_library("spaCy") from error
     language = spacy.blank("en")
     sentencizer: Any = language.add_pipe("sentencizer")
     tokenizer: Any = language.tokenizer
@@ -126,7 +119,7 @@ def spacy_rules() -> tuple[WordRules, str]:
     )
     if tokenizer.token_match is not None or not plain:
         raise ConfigError(
-            f"got spaCy {spacy.__version__}, whose rules for words have another form, expected "
+            f"got spaCy {spacy.__version__} with tokenization rules of another form, expected "
             f"spaCy {', '.join(KNOWN.values())}: install one of these"
         )
     rules = WordRules(

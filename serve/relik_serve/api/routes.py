@@ -140,16 +140,16 @@ async def _annotate(
     errors = [too_long(len(document.text), settings) for document in documents]
     short = [i for i, error in enumerate(errors) if error is None]
     # In a thread: a request may have very many mentions.
-    given = await asyncio.to_thread(parsed.mentions)
+    mentions = await asyncio.to_thread(parsed.mentions)
     outcome = await model.batcher.annotate(
         [documents[i] for i in short],
         options=parsed.options(),
         on_overflow=parsed.on_overflow,
-        mentions=[given[i] for i in short],
+        mentions=[mentions[i] for i in short],
         view=view,
     )
-    answered = iter(outcome.results)
-    results = tuple(next(answered) if error is None else error for error in errors)
+    annotated = iter(outcome.results)
+    results = tuple(next(annotated) if error is None else error for error in errors)
     return Outcome(results=results, timing=outcome.timing)
 
 

@@ -138,19 +138,19 @@ async def _answer(request: Request, model: LoadedModel, parsed: RelikRequest) ->
 
 def _texts(parsed: RelikRequest, settings: Settings) -> list[Words]:
     """Check the limits, then split the texts into words."""
-    given = (
+    raw_texts = (
         [" ".join(words) for words in parsed.word_lists()]
         if parsed.is_split_into_words
         else parsed.plain_texts()
     )
-    check_size([len(text) for text in given], settings, field="text", noun="texts")
-    for i, text in enumerate(given):
+    check_size([len(text) for text in raw_texts], settings, field="text", noun="texts")
+    for i, text in enumerate(raw_texts):
         error = too_long(len(text), settings, where=f"text.{i}: ")
         if error is not None:
             raise error
     if parsed.is_split_into_words:
         return [join_words(words) for words in parsed.word_lists()]
-    return [split_words(text) for text in given]
+    return [split_words(text) for text in raw_texts]
 
 
 def _annotation_of(i: int, result: Annotation | RelikError, parsed: RelikRequest) -> Annotation:

@@ -14,22 +14,30 @@ pytest.importorskip("torch")
 from relik.bundle import open_bundle
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
-from relik.retriever.hybrid import HybridRetriever
+from relik.kb.view import KnowledgeView
+from relik.retriever.window_retriever import WindowRetriever
 from relik.testing import HashEncoder
-from relik.types import FloatArray, Span, Window
+from relik.types import Candidate, Span, Window
 from relik_index import BuildOptions, build_index
-from relik_training.data.candidates import FoundCandidates, find_candidates, open_sides
+from relik_training.data.candidates import (
+    CandidateSource,
+    FoundCandidates,
+    find_candidates,
+    open_candidate_source,
+)
 from relik_training.data.examples import Example
 
 
-class _Counting(HybridRetriever):
-    """Counts what is encoded."""
+class _Counting(WindowRetriever):
+    """Counts the windows that are encoded."""
 
     encoded = 0
 
-    def encode(self, windows: Sequence[Window]) -> FloatArray:
+    def retrieve(
+        self, windows: Sequence[Window], view: KnowledgeView, *, top_k: tuple[int, int]
+    ) -> tuple[list[tuple[Candidate, ...]], list[tuple[Candidate, ...]]]:
         self.encoded += len(windows)
-        return super().encode(windows)
+        return super().retrieve(windows, view, top_k=top_k)
 
 
 def _example(doc_id: str, index: int, text: str, relations: str) -> Example:
@@ -73,10 +81,8 @@ def world(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped
     def find(cache: Path | None = None, top_k: tuple[int, int] = (3, 2)) -> FoundCandidates:
         return find_candidates(
             examples,
-            entities=(entities, retriever),
-            relations=(
-                relations,
-                HybridRetriever(encoder, RetrieverConfig(), lexical=False),
+            CandidateSource(
+                view=KnowledgeView(entities=entities, relations=relations), retriever=retriever
             ),
             top_k=top_k,
             cache=cache,
@@ -97,9 +103,9 @@ def test_they_are_what_the_retriever_finds_in_whole_documents(world) -> None:  #
         )
         for example in examples
     ]
-    for row, candidates in zip(
-        found.entities, retriever.retrieve(windows, entities, top_k=3), strict=True
-    ):
+    view = KnowledgeView(entities=entities, relations=entities)
+    expected, _ = retriever.retrieve(windows, view, top_k=(3, 0))
+    for row, candidates in zip(found.entities, expected, strict=True):
         assert [entities.entity_id(r) for r in row] == [c.entity_id for c in candidates]
     has_relations = (found.relations >= 0).all(axis=1)
     assert has_relations.tolist() == [e.relations == "some" for e in examples]
@@ -111,9 +117,9 @@ def test_a_search_that_was_stopped_goes_on(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     find, retriever, examples, _ = world
-    monkeypatch.setattr("relik_training.data.candidates._KEEP_EVERY", 1)
+    monkeypatch.setattr("relik_training.data.candidates._SAVE_EVERY", 1)
     cache, whole = tmp_path / "run" / "candidates.safetensors", find()
-    searched = type(retriever).retrieve_encoded
+    searched = type(retriever).retrieve
 
     def stopped(self, *args: object, **kwargs: object):  # type: ignore[no-untyped-def]
         if retriever.encoded > len(examples) // 2:
@@ -122,7 +128,7 @@ def test_a_search_that_was_stopped_goes_on(
 
     retriever.encoded = 0
     with monkeypatch.context() as patch:
-        patch.setattr(type(retriever), "retrieve_encoded", stopped)
+        patch.setattr(type(retriever), "retrieve", stopped)
         with pytest.raises(KeyboardInterrupt):
             find(cache)
     (begun,) = cache.parent.iterdir()
@@ -174,15 +180,14 @@ def test_processes_that_share_the_windows_find_the_same() -> None:
         _example(f"d{i // 2}", i % 2, f"{text} {i}", "some" if i % 3 else "none")
         for i, text in enumerate(texts * 50)
     ]
-    entities, relations = open_sides(base, "onnx")
+    source = open_candidate_source(base, "onnx")
     before = dict(os.environ)
     alone, shared = (
         find_candidates(
             examples,
-            entities=entities,
-            relations=relations,
+            source,
             top_k=(8, 4),
-            opener=partial(open_sides, base, "onnx", threads=1),
+            opener=partial(open_candidate_source, base, "onnx", threads=1),
             workers=workers,
         )
         for workers in (0, 2)

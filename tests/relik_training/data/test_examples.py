@@ -28,7 +28,7 @@ def _read(
         title_id=TITLES.get,
         unambiguous=SURE.get,
         windows=WindowConfig(size=size, stride=max(1, size // 2)),
-        named={"Mars", "Utrecht"}.__contains__,
+        has_name={"Mars", "Utrecht"}.__contains__,
     )
     source = SourceConfig(path="set.jsonl", **settings)  # type: ignore[arg-type]
     return list(reader.read(source, tmp_path))

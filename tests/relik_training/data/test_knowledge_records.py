@@ -38,10 +38,10 @@ def test_a_part_of_a_name_means_nobody() -> None:
 
 
 def test_a_name_or_a_part_of_one_is_known_as_such() -> None:
-    assert RECORDS.names("the Capital")
-    assert RECORDS.names("Lovelace")
-    assert not RECORDS.names("Nobody")
-    assert not RECORDS.names("")
+    assert RECORDS.has_name("the Capital")
+    assert RECORDS.has_name("Lovelace")
+    assert not RECORDS.has_name("Nobody")
+    assert not RECORDS.has_name("")
 
 
 def test_ids_lead_to_rows() -> None:

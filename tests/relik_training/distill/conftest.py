@@ -11,11 +11,13 @@ from tokenizers import Tokenizer, models
 
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.reader.inputs import MarkerLayout
-from relik.retriever.hybrid import HybridRetriever
+from relik.retriever.window_retriever import WindowRetriever
 from relik.testing import HashEncoder
 from relik.types import Span
 from relik_index import BuildOptions, build_index
+from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
 from relik_training.data.statements import Mention
 
@@ -90,9 +92,9 @@ def batch_of(base: Path, word_tokenizer: Tokenizer, layout: MarkerLayout):  # ty
             examples,
             tokenizer=word_tokenizer,
             layout=layout,
-            sides=(
-                (entities, HybridRetriever(encoder, RetrieverConfig())),
-                (relations, HybridRetriever(encoder, RetrieverConfig(), lexical=False)),
+            source=CandidateSource(
+                view=KnowledgeView(entities=entities, relations=relations),
+                retriever=WindowRetriever(encoder, RetrieverConfig()),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

@@ -12,9 +12,9 @@ transformers = pytest.importorskip("transformers")
 from relik.errors import ConfigError  # noqa: E402
 from relik_training.distill.distill_settings import ReaderDistillation  # noqa: E402
 from relik_training.distill.layer_losses import (  # noqa: E402
-    AlignedPlaces,
+    AlignedTokens,
     StateDistance,
-    aligned_places,
+    aligned_tokens,
     pair_layers,
     record,
 )
@@ -41,9 +41,9 @@ def _run(backbone: "torch.nn.Module", width: int, n_tokens: int = 9) -> None:
     backbone(inputs_embeds=embeds, token_type_ids=zeros, attention_mask=zeros + 1)
 
 
-def _places(n_tokens: int = 9) -> AlignedPlaces:
+def _places(n_tokens: int = 9) -> AlignedTokens:
     every = torch.arange(n_tokens).expand(2, n_tokens)
-    return AlignedPlaces(every, every, torch.ones_like(every, dtype=torch.bool))
+    return AlignedTokens(every, every, torch.ones_like(every, dtype=torch.bool))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_padding_counts_for_nothing() -> None:
     few = _places(4)
     padded = [torch.nn.functional.pad(each, (0, 3)) for each in (few.student, few.mask)]
     losses = distance(*noted, few)
-    same = distance(*noted, AlignedPlaces(padded[0], padded[0], padded[1]))
+    same = distance(*noted, AlignedTokens(padded[0], padded[0], padded[1]))
     for name, value in losses.items():
         assert float(value.detach()) == pytest.approx(float(same[name].detach()), rel=1e-5)
 
@@ -145,7 +145,7 @@ def test_words_and_markers_are_what_is_compared(  # type: ignore[no-untyped-def]
     teacher = open_reader_teacher(teacher_run(piece_tokenizer), tokenizer=word_tokenizer, base=base)
     batch = batch_of(*examples)
     rows = teacher.rows.rows(batch.rows, batch.arrays.ids.shape[1])
-    places = aligned_places(batch, rows, torch.device("cpu"))
+    places = aligned_tokens(batch, rows, torch.device("cpu"))
     pairs = {
         (int(a), int(b))
         for a, b, real in zip(places.student[0], places.teacher[0], places.mask[0], strict=True)

@@ -17,7 +17,7 @@ from relik.models.reader_module import HeadConfig, ReaderModel  # noqa: E402
 from relik_training.distill.distill_settings import ReaderDistillation  # noqa: E402
 from relik_training.distill.reader_losses import open_reader_distiller  # noqa: E402
 from relik_training.distill.teacher_outputs import divergence  # noqa: E402
-from relik_training.reader.frozen import Remembering  # noqa: E402
+from relik_training.reader.frozen import CachedBackbone  # noqa: E402
 from relik_training.reader.reader_module import ReaderModule, ReaderRates  # noqa: E402
 from relik_training.reader.reader_targets import IGNORED  # noqa: E402
 
@@ -284,7 +284,7 @@ def test_settings_that_contradict_each_other_are_refused(  # type: ignore[no-unt
         module_of(teacher_run(word_tokenizer), **settings)
 
 
-@pytest.mark.parametrize("arranged", [PackedBert, lambda layers: Remembering(layers, 1)])
+@pytest.mark.parametrize("arranged", [PackedBert, lambda layers: CachedBackbone(layers, 1)])
 def test_states_of_packed_rows_are_refused(layout, base, teacher_run, word_tokenizer, arranged):  # type: ignore[no-untyped-def]
     student = _student(layout)
     student.backbone = arranged(student.backbone)

@@ -21,10 +21,10 @@ from relik.find_pipeline import find_pipeline  # noqa: E402
 from relik.layout import LAYOUT  # noqa: E402
 from relik.types import AnnotateOptions, Document  # noqa: E402
 from relik_training.cli import app  # noqa: E402
-from relik_training.reader.reader_run import open_reader_run, train_reader  # noqa: E402
+from relik_training.reader.reader_run import ReaderRun  # noqa: E402
 from relik_training.recipes.recipe import Overrides, read_reader_recipe  # noqa: E402
 from relik_training.run.run_files import begin  # noqa: E402
-from relik_training.run.trainer import BatchSource, run_steps  # noqa: E402
+from relik_training.run.trainer import BatchSource, run_steps, train  # noqa: E402
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World
@@ -110,12 +110,13 @@ def test_a_run_with_states_and_adapters_resumes_as_if_never_stopped(
         for name in ("whole", "stopped")
     )
     begin(Path(stopped.out), stopped)
-    run = open_reader_run(stopped)
+    run = ReaderRun(config=stopped).open()
     with pytest.raises(Stopped):
         run_steps(run.module, Stopping(run.ready(run.examples), 7), stopped)
     assert (Path(stopped.out) / "checkpoints" / "last.ckpt").is_file()
     expected, found = (
-        load_file(train_reader(config) / "model.safetensors") for config in (whole, stopped)
+        load_file(train(ReaderRun(config=config)) / "model.safetensors")
+        for config in (whole, stopped)
     )
     assert expected.keys() == found.keys()
     assert all(torch.equal(expected[name], found[name]) for name in expected)
@@ -143,7 +144,7 @@ def test_a_backbone_with_other_words_than_the_base_is_refused(
     (other / "tokenizer.json").write_text(text.replace('"paris"', '"parys"'))
     recipe = world.reader_recipe(base, backbone=str(other))
     with pytest.raises(ConfigError, match="its words are not those of the backbone"):
-        train_reader(read_reader_recipe(recipe, Overrides(out=str(world.root / "run"))))
+        train(ReaderRun(config=read_reader_recipe(recipe, Overrides(out=str(world.root / "run")))))
 
 
 def test_encoder_and_reader_of_one_large_backbone_share_their_words(

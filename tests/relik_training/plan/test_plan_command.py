@@ -1,6 +1,8 @@
 """A plan is made aside, is of the run that follows, and is held against it."""
 
 import json
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -44,6 +46,8 @@ def test_a_plan_of_each_run_is_held_against_it(world: "World") -> None:
     recipe = world.reader_recipe(base / "bundle")
     planned = _run("plan", "--config", recipe, "--out", out, "--json")
     assert [path.name for path in out.iterdir()] == ["plan.json"]
+    assert planned["evaluations"] == 1
+    assert planned["evaluation_s"] > 0
     metrics = _run("reader", "--config", recipe, "--out", out, "--json")["metrics"]
     assert metrics["steps_taken"] == metrics["steps"] == 6
     # What is written does not depend on the hour: the plan has to know it well.
@@ -70,3 +74,8 @@ def test_what_is_missing_is_named_by_the_calibration_too(world: "World") -> None
     with pytest.raises(ConfigError, match="none"):
         _run("plan", "--config", recipe, "--out", world.root / "run")
     assert not (world.root / "run").exists()
+
+
+def test_the_process_that_asks_for_a_plan_needs_no_torch() -> None:
+    code = "import sys, relik_training.plan.plan_command as p; assert 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -6,14 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.reader.decode import calibrated
-from relik_training.reader.calibration import GRID, Judged, fit_scores, rates, seen
+from relik_training.reader.calibration import (
+    GRID,
+    Judged,
+    covered_thresholds,
+    fit_scores,
+    precision_recall_f1,
+)
 
 
 def test_figures_of_what_is_told() -> None:
     correct = np.array([True, True, False, False])
     kept = np.array([True, False, True, False])
-    assert rates(kept, correct, 4) == pytest.approx((0.5, 0.25, 1 / 3))
-    assert rates(~kept & False, correct, 0) == (0.0, 0.0, 0.0)
+    assert precision_recall_f1(kept, correct, 4) == pytest.approx((0.5, 0.25, 1 / 3))
+    assert precision_recall_f1(~kept & False, correct, 0) == (0.0, 0.0, 0.0)
 
 
 @given(
@@ -25,7 +31,7 @@ def test_figures_of_what_is_told() -> None:
 def test_what_was_not_looked_at_passes_no_threshold(
     floor: float, scale: float, shift: float, raw: float
 ) -> None:
-    told = seen(floor, scale, shift)
+    told = covered_thresholds(floor, scale, shift)
     assert told[-1]
     assert told.all() or floor > 0
     if raw < floor and calibrated(floor, scale, shift) <= GRID[-1]:

@@ -11,7 +11,7 @@ from transformers import BertConfig, BertModel, MPNetConfig, MPNetModel  # needs
 from relik.errors import ConfigError  # needs torch
 from relik.models.mpnet import MPNetLayers  # needs torch
 from relik.models.reader_module import HeadConfig, ReaderModel  # needs torch
-from relik_training.reader.frozen import Remembering, freeze_lowest  # needs torch
+from relik_training.reader.frozen import CachedBackbone, freeze_lowest  # needs torch
 
 SIZES = {
     "vocab_size": 11,
@@ -80,7 +80,7 @@ def test_frozen_layers_have_no_dropout_and_others_have(model: ReaderModel) -> No
     embedded, types = torch.randn(6, 8), torch.zeros(6, dtype=torch.int64)
     model.eval()
     quiet = model.backbone._lowest(embedded, types)
-    model.backbone._known.clear()
+    model.backbone._cached.clear()
     model.train()
     assert torch.equal(model.backbone._lowest(embedded, types), quiet)
     rows = torch.stack((embedded, embedded, embedded))
@@ -89,10 +89,10 @@ def test_frozen_layers_have_no_dropout_and_others_have(model: ReaderModel) -> No
 
 def test_rows_beyond_the_memory_are_computed_each_time() -> None:
     layers = _bert().eval()
-    small = Remembering(layers, 2, most_bytes=6 * 8 * 4)
+    small = CachedBackbone(layers, 2, most_bytes=6 * 8 * 4)
     embedded = torch.randn(3, 6, 8)
     first, second = _states(small, embedded), _states(small, embedded)
-    assert len(small._known) == 1
+    assert len(small._cached) == 1
     assert torch.equal(first, second)
 
 

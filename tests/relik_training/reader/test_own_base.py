@@ -17,7 +17,7 @@ from relik.layout import LAYOUT
 from relik.manifest import MANIFEST, read_manifest, verify_files, write_manifest
 from relik_training.reader.own_base import standing
 from relik_training.reader.reader_bundle import build_bundle
-from relik_training.reader.reader_run import train_reader
+from relik_training.reader.reader_run import ReaderRun
 from relik_training.reader.reader_start import backbone_of
 from relik_training.recipes.recipe import (
     ReaderTraining,
@@ -26,8 +26,8 @@ from relik_training.recipes.recipe import (
     read_reader_recipe,
     read_retriever_recipe,
 )
-from relik_training.retriever.retriever_bundle import build_base
-from relik_training.retriever.retriever_run import train_retriever
+from relik_training.retriever.retriever_run import RetrieverRun
+from relik_training.run.trainer import train
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World
@@ -51,12 +51,12 @@ def _start(world: "World", factory: pytest.TempPathFactory) -> Path:
     """Make a whole bundle, once."""
     if "start" not in _held:
         retriever = read_retriever_recipe(world.retriever_recipe(out=str(world.root / "first")))
-        train_retriever(retriever)
-        build_base(retriever)
+        train(RetrieverRun(config=retriever))
+        RetrieverRun(config=retriever).end()
         base = world.root / "first" / "bundle"
         recipe = world.reader_recipe(base, out=str(world.root / "reader"), max_steps=2)
         reader = read_reader_recipe(recipe)
-        run = train_reader(reader)
+        run = train(ReaderRun(config=reader))
         build_bundle(reader)
         _held["start"] = Path(shutil.copytree(run, factory.mktemp("start") / "run")) / "bundle"
     return _held["start"]
@@ -98,7 +98,7 @@ def _version(bundle: Path) -> object:
 
 def test_a_bundle_is_trained_on_over_other_knowledge(config: ReaderTraining) -> None:
     check_inputs(config)
-    run = train_reader(config)
+    run = train(ReaderRun(config=config))
     made = Path(str(build_bundle(config)["bundle"]))
     bundle, base, start = open_bundle(made), open_bundle(run / "base"), open_bundle(config.start)
     verify_files(made, bundle.manifest)
@@ -125,7 +125,7 @@ def test_relations_of_a_retrieved_reader_can_read_the_words_between_too(
     from relik.types import AnnotateOptions
 
     config = replace(config, between=True)
-    train_reader(config)
+    train(ReaderRun(config=config))
     bundle = open_bundle(str(build_bundle(config)["bundle"]))
     about = json.loads((bundle.path / LAYOUT.reader / LAYOUT.config).read_text(encoding="utf-8"))
     assert about["heads"]["between"]
@@ -140,7 +140,7 @@ def test_relations_of_a_retrieved_reader_can_read_the_words_between_too(
 def test_a_run_over_knowledge_of_its_own_can_teach(config: ReaderTraining) -> None:
     from relik_training.distill.teacher import open_reader_teacher
 
-    run = train_reader(config)
+    run = train(ReaderRun(config=config))
     student = open_bundle(config.start)
     taught = open_reader_teacher(run, tokenizer=student.tokenizer(), base=student.path)
     assert taught.table.shape == (len(student.tokenizer().get_vocab()), 32)
@@ -160,7 +160,7 @@ def test_the_bundle_finds_relations_by_its_windows_where_asked(config: ReaderTra
         triples = [[0, relation, 1]]
         rows.append({"doc_id": f"{n}", "text": text, "spans": spans, "triples": triples})
     _lines(Path(config.data) / "train.jsonl", rows)
-    run = train_reader(config)
+    run = train(ReaderRun(config=config))
     vectors = {}
     for weight in (0.0, 0.7):
         made = Path(str(build_bundle(replace(config, prototype_weight=weight))["bundle"]))
@@ -175,7 +175,7 @@ def test_the_bundle_finds_relations_by_its_windows_where_asked(config: ReaderTra
 
 
 def test_a_threshold_that_was_chosen_otherwise_is_kept(config: ReaderTraining) -> None:
-    train_reader(config)
+    train(ReaderRun(config=config))
     asked = replace(config.calibration, span_threshold=0.3, triple_threshold=0.45)
     assert asked.sources
     made = build_bundle(replace(config, calibration=asked))
@@ -184,7 +184,7 @@ def test_a_threshold_that_was_chosen_otherwise_is_kept(config: ReaderTraining) -
 
 
 def test_new_knowledge_needs_no_training(config: ReaderTraining) -> None:
-    run = train_reader(config)
+    run = train(ReaderRun(config=config))
     made = Path(str(build_bundle(config)["bundle"]))
     weights = (made / LAYOUT.reader / LAYOUT.weights).read_bytes()
     before = (run / "base" / MANIFEST).read_bytes()
@@ -242,14 +242,13 @@ def test_a_base_that_is_damaged_is_made_anew(config: ReaderTraining) -> None:
 
 
 def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_path: Path) -> None:
-    from relik_training.plan.plan_reader import ReaderKind
     from relik_training.reader.own_base import standing_already
 
     assert standing_already(config) == config
-    assert ReaderKind(config, tmp_path).config.base == ""
+    assert ReaderRun(config=config).aside(tmp_path).config.base == ""
     made = standing(config).base
-    assert ReaderKind(config, tmp_path).config.base == made
-    assert Path(ReaderKind(config, tmp_path).config.out).parent == tmp_path
+    assert ReaderRun(config=config).aside(tmp_path).config.base == made
+    assert Path(ReaderRun(config=config).aside(tmp_path).config.out).parent == tmp_path
     named = replace(config, base="elsewhere")
     assert standing_already(named) == named
     _lines(Path(config.knowledge) / "entities.jsonl", [*OWN, {"id": "c-3", "name": "Oslo"}])
@@ -257,12 +256,11 @@ def test_a_base_that_stands_is_not_made_for_a_plan(config: ReaderTraining, tmp_p
 
 
 def test_candidates_of_one_text_are_not_those_of_another(config: ReaderTraining) -> None:
-    from relik_training.reader.reader_run import open_reader_run
 
     config = standing(config)
 
     def kept() -> int:
-        run = open_reader_run(config)
+        run = ReaderRun(config=config).open()
         run.ready(run.examples)
         return len(list(Path(config.out).glob("candidates-*")))
 
@@ -276,9 +274,8 @@ def test_training_begins_where_the_bundle_ended(config: ReaderTraining) -> None:
     import torch
 
     from relik.backends.tensors import TensorFile
-    from relik_training.reader.reader_run import open_reader_run
 
-    model = open_reader_run(config).module.model
+    model = ReaderRun(config=config).open().module.model
     held = TensorFile.open(Path(config.start) / LAYOUT.reader / LAYOUT.weights).weights()
     for name, value in model.state_dict().items():
         if name in held:
@@ -294,12 +291,13 @@ def test_markers_that_were_never_trained_are_moved_to_the_others(config: ReaderT
 
     from relik.backends.tensors import TensorFile
     from relik.backends.word_embeddings import MARKERS
-    from relik_training.reader.reader_run import open_reader_run
 
     assert config.n_relations > 1
     held = TensorFile.open(Path(config.start) / LAYOUT.reader / LAYOUT.weights).weights()[MARKERS]
     started = replace(config, trained_relations=1)
-    markers = dict(open_reader_run(started).module.model.named_parameters())[MARKERS].detach()
+    markers = dict(ReaderRun(config=started).open().module.model.named_parameters())[
+        MARKERS
+    ].detach()
     expected = torch.from_numpy(held.copy())
     first = len(expected) - config.n_relations
     expected[first + 1 :] += expected[first]

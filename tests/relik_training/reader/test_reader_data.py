@@ -10,11 +10,13 @@ torch = pytest.importorskip("torch")
 
 from relik.config import RetrieverConfig  # noqa: E402
 from relik.kb import KnowledgeBase  # noqa: E402
+from relik.kb.view import KnowledgeView  # noqa: E402
 from relik.reader.inputs import MarkerLayout  # noqa: E402
-from relik.retriever.hybrid import HybridRetriever  # noqa: E402
+from relik.retriever.window_retriever import WindowRetriever  # noqa: E402
 from relik.testing import HashEncoder  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_index import BuildOptions, build_index  # noqa: E402
+from relik_training.data.candidates import CandidateSource  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.statements import Mention  # noqa: E402
 from relik_training.reader.reader_data import ReaderBatch, ReaderData  # noqa: E402
@@ -77,9 +79,9 @@ def data(tmp_path: Path, word_tokenizer: Tokenizer):  # type: ignore[no-untyped-
             examples,
             tokenizer=word_tokenizer,
             layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
-            sides=(
-                (entities, HybridRetriever(encoder, RetrieverConfig())),
-                (relations, HybridRetriever(encoder, RetrieverConfig(), lexical=False)),
+            source=CandidateSource(
+                view=KnowledgeView(entities=entities, relations=relations),
+                retriever=WindowRetriever(encoder, RetrieverConfig()),
             ),
             sampling=ReaderSampling(**{**calm, "max_tokens": 60, **sampling}),  # type: ignore[arg-type]
         )

@@ -1,6 +1,7 @@
 """Runs of an encoder of relations on a tiny backbone: they end with bundles that relate."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,19 +18,17 @@ from relik.evaluation import read_gold
 from relik.layout import LAYOUT
 from relik.types import Document, MentionPair, Span
 from relik_training.data.json_lines import read_jsonl
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.relation_settings import (
     RelationOverrides,
     RelationTraining,
     read_relation_recipe,
 )
-from relik_training.relations.relation_bundle import build_relation_bundle
-from relik_training.relations.relation_run import (
-    RELATIONS,
-    TEXTS,
-    open_relation_run,
-    train_relations,
-)
+from relik_training.relations.relation_bundle import RELATIONS, TEXTS
+from relik_training.relations.relation_run import RelationRun
 from relik_training.relations.unseen import draw_unseen
+from relik_training.run.run_clock import read_rows
+from relik_training.run.trainer import train
 from tests.relik_training.conftest import World
 
 RECIPE = """
@@ -92,7 +91,7 @@ def _ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
 
 def test_nothing_that_a_run_trains_on_states_what_is_left_out(config: RelationTraining) -> None:
     left_out = draw_unseen(config.unseen, Path(config.data))
-    pairs = open_relation_run(config).examples
+    pairs = RelationRun(config=config).open().examples
     told = {relation for pair in pairs for relation in (pair.relation, *pair.others)}
     assert told
     assert not told & left_out.all
@@ -101,7 +100,7 @@ def test_nothing_that_a_run_trains_on_states_what_is_left_out(config: RelationTr
 
 
 def test_all_texts_of_what_is_left_out_are_measured(config: RelationTraining) -> None:
-    open_relation_run(config)
+    RelationRun(config=config).open()
     left_out = draw_unseen(config.unseen, Path(config.data))
     found = list(read_jsonl(Path(config.out) / TEXTS))
     everything = list(read_jsonl(Path(config.data) / "train.jsonl"))
@@ -131,8 +130,8 @@ def test_a_run_ends_with_a_bundle_that_evaluating_finds_as_good(
 def test_a_bundle_relates_by_relations_of_another_index(
     config: RelationTraining, world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    train_relations(config)
-    bundle = str(build_relation_bundle(config)["bundle"])
+    train(RelationRun(config=config))
+    bundle = str(RelationRun(config=config).end()["bundle"])
     index = str(world.root / "index")
     source = str(world.data / "relations.jsonl")
     _ran(capsys, "index", "build", source, index, "--bundle", bundle)
@@ -157,16 +156,26 @@ def test_what_is_kept_apart_is_measured_in_place_of_the_unseen(recipe: Path) -> 
     said = RelationOverrides(apart=1)
     config = read_relation_recipe(recipe, said)
     left_out = draw_unseen(config.unseen, Path(config.data))
-    train_relations(config)
-    report = build_relation_bundle(config)
+    train(RelationRun(config=config))
+    report = RelationRun(config=config).end()
     assert report["candidates"] == list(left_out.apart)
     assert not set(left_out.unseen) & set(left_out.apart)
 
 
 def test_a_run_that_is_given_again_goes_on_from_its_weights(config: RelationTraining) -> None:
-    run = train_relations(config)
+    run = train(RelationRun(config=config))
     weights = (run / LAYOUT.weights).read_bytes()
-    assert (train_relations(config) / LAYOUT.weights).read_bytes() == weights
+    assert (train(RelationRun(config=config)) / LAYOUT.weights).read_bytes() == weights
+
+
+def test_a_share_of_the_pairs_is_kept_apart_and_measured(config: RelationTraining) -> None:
+    config = replace(config, max_steps=10, evaluation=Evaluation(share=0.3))
+    apart = RelationRun(config=config).open()
+    whole = RelationRun(config=replace(config, evaluation=Evaluation())).open()
+    assert 0 < len(apart.examples) < len(whole.examples)
+    assert whole.evaluation() is None
+    rows = read_rows(train(RelationRun(config=config)) / "metrics.jsonl")
+    assert 0.0 <= rows[-1]["dev_f1"] <= 1.0
 
 
 def test_a_plan_of_a_run_is_held_against_it(
@@ -183,4 +192,4 @@ def test_a_relation_without_a_record_is_refused(config: RelationTraining) -> Non
     path = Path(config.data) / "relations.jsonl"
     path.write_text(json.dumps({"id": "P99", "name": "other"}) + "\n")
     with pytest.raises(ConfigError, match="has no relation"):
-        open_relation_run(config)
+        RelationRun(config=config).open()

@@ -33,7 +33,7 @@ from relik_training.retriever.retriever_data import (  # noqa: E402
     RetrieverSampling,
 )
 from relik_training.retriever.retriever_module import RetrieverModule  # noqa: E402
-from relik_training.retriever.retriever_run import open_retriever_run  # noqa: E402
+from relik_training.retriever.retriever_run import RetrieverRun  # noqa: E402
 from relik_training.run.trainer import run_steps  # noqa: E402
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _train(
     config: RetrieverTraining, stop: int = -1
 ) -> tuple[dict[str, torch.Tensor], dict[int, list[list[int]]]]:
     Path(config.out).mkdir(exist_ok=True)
-    run = open_retriever_run(config)
+    run = RetrieverRun(config=config).open()
     source = run.ready(run.examples)
     assert isinstance(source, MiningSource)
     stopping = _Stopping(source, stop)
@@ -220,7 +220,7 @@ def test_a_run_that_was_stopped_mines_and_ends_the_same(world: "World", stop: in
 
 
 def test_mining_follows_the_weights(world: "World") -> None:
-    run = open_retriever_run(_recipe(world, "run"))
+    run = RetrieverRun(config=_recipe(world, "run")).open()
     source = run.ready(run.examples)
     assert isinstance(source, MiningSource)
     chosen = list(range(10))
@@ -239,7 +239,7 @@ def test_mining_follows_the_weights(world: "World") -> None:
 
 
 def test_texts_are_encoded_without_dropout_and_in_order(world: "World") -> None:
-    run = open_retriever_run(_recipe(world, "run"))
+    run = RetrieverRun(config=_recipe(world, "run")).open()
     module = run.module.train()
     assert isinstance(module, RetrieverModule)
     rows = [[2, 5, 6, 7, 3], [2, 8, 3], [2, 9, 10, 3], [2, 5, 6, 7, 3]]

@@ -16,7 +16,7 @@ from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
 from relik_training.cli import app
 from relik_training.recipes.recipe import read_retriever_recipe
-from relik_training.retriever.retriever_run import open_retriever_run
+from relik_training.retriever.retriever_run import RetrieverRun
 
 if TYPE_CHECKING:
     from tests.relik_training.conftest import World
@@ -103,4 +103,4 @@ def test_a_length_that_no_vector_has_is_refused(world: "World", tables: str) -> 
     text = path.read_text()
     path.write_text(f"{tables}\n{text}" if tables.startswith("m") else f"{text}\n{tables}\n")
     with pytest.raises(ConfigError, match="expected 1 to 32"):
-        open_retriever_run(read_retriever_recipe(path))
+        RetrieverRun(config=read_retriever_recipe(path)).open()

@@ -10,10 +10,15 @@ import pytest
 
 pytest.importorskip("lightning")
 
-from relik_training.plan.budget import Budget
-from relik_training.plan.plan_file import FILE, read_plan, write_plan
 from relik_training.recipes.recipe import RetrieverTraining
-from relik_training.run.metrics import end_run, folder_bytes
+from relik_training.run.metrics import (
+    PLAN,
+    Budget,
+    end_run,
+    folder_bytes,
+    read_plan,
+    write_plan,
+)
 from relik_training.run.run_clock import CLOCK, append_row
 from relik_training.run.run_files import RESOLVED, begin, settings_key
 
@@ -46,9 +51,7 @@ def test_figures_are_written_and_given(tmp_path: Path) -> None:
     config = _config(tmp_path)
     _trained(tmp_path, config)
     planned = _budget(prepare_s=3.0, train_s=5.0)
-    write_plan(
-        tmp_path, {"settings": settings_key(config), "budget": planned.as_dict(), "more": [1]}
-    )
+    write_plan(config, planned, {"more": [1]})
     made, metrics = end_run(config, lambda: {"bundle": "b"})
     assert made == {"bundle": "b"}
     written = json.loads((tmp_path / "metrics.json").read_text())
@@ -101,15 +104,16 @@ def test_a_plan_is_of_its_settings_wherever_they_are_used(tmp_path: Path) -> Non
     key = settings_key(config)
     assert settings_key(replace(config, out="elsewhere", data="there")) == key
     assert settings_key(replace(config, batch_size=7)) != key
-    write_plan(tmp_path, {"settings": key, "budget": _budget().as_dict()})
-    assert read_plan(tmp_path, key) == _budget()
-    assert read_plan(tmp_path, "other") is None
+    write_plan(config, _budget(), {})
+    assert read_plan(config) == _budget()
+    assert read_plan(replace(config, batch_size=7)) is None
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "settings": "k", "budget": {}}'])
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"format": 1, "settings": "KEY", "budget": {}}'])
 def test_a_plan_that_is_none_is_left_out(tmp_path: Path, text: str) -> None:
-    (tmp_path / FILE).write_text(text)
-    assert read_plan(tmp_path, "k") is None
+    config = _config(tmp_path)
+    (tmp_path / PLAN).write_text(text.replace("KEY", settings_key(config)))
+    assert read_plan(config) is None
 
 
 def test_the_resolved_recipe_means_what_the_recipe_meant(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """Figures go to every log, through kills, and nothing that a log does ends a run."""
 
+import time
 from pathlib import Path
 
 import pytest
@@ -8,8 +9,8 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("lightning")
 pytest.importorskip("tensorboard")
 
+from relik_training.run.callbacks import count_tokens  # noqa: E402 - needs torch
 from relik_training.run.run_clock import read_rows  # noqa: E402 - stands with the others
-from relik_training.run.run_counts import count_tokens  # noqa: E402 - needs torch
 from relik_training.run.run_logs import Events, JsonLines, open_logs  # noqa: E402
 
 
@@ -35,6 +36,8 @@ def test_a_resumed_run_tells_its_steps_anew(tmp_path: Path) -> None:
     killed = Events(tmp_path)
     for step, loss in ((9, 3.0), (19, 2.0), (29, 1.0)):
         killed.log_metrics({"loss": loss}, step)
+    # Files are read in the order of their names, which have the second they were begun in.
+    time.sleep(1.1)
     resumed = Events(tmp_path)
     for step, loss in ((19, 2.5), (29, 1.5), (39, 0.5)):
         resumed.log_metrics({"loss": loss}, step)

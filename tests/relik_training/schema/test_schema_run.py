@@ -22,8 +22,9 @@ from relik_training.distill.distill_settings import ReaderDistillation
 from relik_training.reader.reader_data import ReaderData
 from relik_training.recipes.schema_settings import SchemaTraining, read_schema_recipe
 from relik_training.run.lora import LoraSettings
+from relik_training.run.trainer import train
 from relik_training.schema.schema_data import write_splits
-from relik_training.schema.schema_run import train_schema
+from relik_training.schema.schema_run import SchemaRun
 from relik_training.schema.schema_seeds import SUMMARY, train_seeds
 from tests.relik_training.conftest import World
 from tests.relik_training.test_schema import _recipe, _row, _write
@@ -156,7 +157,7 @@ def test_a_stopped_run_with_frozen_layers_ends_with_the_same_weights(
     splits = write_splits(config)
     settings = replace(config, frozen_layers=1, wrong_spans=4, wrong_pairs=0.25, average=0.9)
     whole, stopped = (replace(settings, out=str(world.root / n)) for n in ("whole", "stopped"))
-    expected = _weights(train_schema(whole, splits))
+    expected = _weights(train(SchemaRun(config=whole, splits=splits)))
     batch = ReaderData.batch
 
     def stopping(data: ReaderData, chosen: Any, step: int) -> Any:
@@ -167,10 +168,10 @@ def test_a_stopped_run_with_frozen_layers_ends_with_the_same_weights(
     with monkeypatch.context() as patched:
         patched.setattr(ReaderData, "batch", stopping)
         with pytest.raises((KeyboardInterrupt, SystemExit)):
-            train_schema(stopped, splits)
+            train(SchemaRun(config=stopped, splits=splits))
     assert not (Path(stopped.out) / LAYOUT.weights).exists()
     # What the first part remembered of its texts is gone, and is made again beside others.
-    assert _weights(train_schema(stopped, splits)) == expected
+    assert _weights(train(SchemaRun(config=stopped, splits=splits))) == expected
 
 
 def _assert_close(run: Path, other: Path, *, tolerance: float) -> None:

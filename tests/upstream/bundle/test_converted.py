@@ -33,7 +33,7 @@ from relik.upstream.checkpoint.files import FETCHED, Files  # noqa: E402  # need
 from relik.upstream.dropin.relik import Relik  # noqa: E402  # needs torch
 from relik.upstream.index.document_index import DocumentIndex  # noqa: E402  # needs torch
 from relik.upstream.index.documents import Document  # noqa: E402  # needs torch
-from relik.upstream.text.words import SPACY, RuleCutter  # noqa: E402  # needs torch
+from relik.upstream.text.words import SPACY, RuleTokenizer  # noqa: E402  # needs torch
 from relik_index.convert import convert_pipeline  # noqa: E402  # needs torch
 
 RELEASED = Path(__file__).parents[2] / "golden" / "upstream"
@@ -106,7 +106,7 @@ def test_both_engines_run_the_same_files_to_the_same_answers(converted: Convert,
         options = LoadOptions(engine=engine)
         settings = bundle.settings()
         opener = Opener(settings.task, Files(folder=bundle.path), options)
-        parts = opener.open(bundle.stated(), {})
+        parts = opener.open(bundle.raw_settings(), {})
         assert {type(one.value).__name__ for one in parts.retriever.values()} == {kind}
         ours = Relik(
             parts.retriever,
@@ -262,7 +262,7 @@ def test_a_wrong_setting_is_told(copy: Path, old: str, new: str, message: str) -
 def test_a_missing_part_and_an_index_of_another_encoder_are_refused(copy: Path) -> None:
     (copy / "query_encoder" / "config.json").write_text("{}")
     write_manifest(copy, kind=KIND, fields={})
-    with pytest.raises(BundleError, match="made for the encoder"):
+    with pytest.raises(BundleError, match="index of the encoder"):
         open_converted(copy)
     shutil.rmtree(copy / "entities")
     write_manifest(copy, kind=KIND, fields={})
@@ -366,13 +366,13 @@ def test_a_converted_bundle_runs_without_torch_and_without_spacy(converted: Conv
 
 
 def words_of(bundle: Path) -> Any:
-    return open_converted(bundle).cutter()
+    return open_converted(bundle).word_tokenizer()
 
 
 def test_rules_that_are_not_known_give_way_to_spacy(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert isinstance(words_of(copy), RuleCutter)
+    assert isinstance(words_of(copy), RuleTokenizer)
     expected = plain(Relik.from_pretrained(copy)(LONG))
     rules = json.loads((copy / "words.json").read_text())
     # Were it compiled and run, it would never end.

@@ -230,7 +230,7 @@ def test_thresholds_and_explanations(open_pipeline: Open) -> None:
     ("options", "message"),
     [
         (AnnotateOptions(types=("person",)), "have no types"),
-        (AnnotateOptions(pretokenised=True), "cut their own words"),
+        (AnnotateOptions(pretokenised=True), "expected raw text"),
         (AnnotateOptions(top_k=0), "top_k 0"),
         (AnnotateOptions(threshold=1.5), "0 to 1"),
     ],

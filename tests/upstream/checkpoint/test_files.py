@@ -26,7 +26,7 @@ def test_a_local_pipeline_may_name_an_absolute_folder(folder: Path) -> None:
 
 
 def test_a_fetched_pipeline_may_not_name_an_absolute_folder(folder: Path) -> None:
-    with pytest.raises(BundleError, match="may not read this machine"):
+    with pytest.raises(BundleError, match="must not read other files"):
         Files(folder=folder, fetched=True).resolve(str(folder.parent / "outside"))
 
 

@@ -126,7 +126,7 @@ def test_spellings_of_a_known_class_head_the_same_section(target: str) -> None:
 def test_a_target_that_is_not_in_the_table_is_refused(
     section: str, values: dict[str, object]
 ) -> None:
-    with pytest.raises(ConfigError, match="no code is run by its name") as caught:
+    with pytest.raises(ConfigError, match="no code is imported by this name") as caught:
         parse_settings(values, where="config.yaml")
     assert "expected one of relik." in str(caught.value)
     assert section == "pipeline" or section in str(caught.value)
@@ -163,7 +163,7 @@ def test_yaml_that_names_code_or_is_broken_is_refused_and_runs_nothing(
 
 @pytest.mark.parametrize("text", ["", "just a text", "- a\n- b", "1: a"])
 def test_yaml_that_is_no_table_is_refused(tmp_path: Path, text: str) -> None:
-    with pytest.raises(BundleCorruptError, match="expected named settings"):
+    with pytest.raises(BundleCorruptError, match="expected a mapping of settings by name"):
         read(tmp_path, text)
 
 

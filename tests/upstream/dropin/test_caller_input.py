@@ -96,7 +96,7 @@ def test_candidates_are_texts_documents_or_objects_for_one_text_or_each() -> Non
 
 def test_candidates_that_do_not_fit_are_refused() -> None:
     one, two = read_texts(TEXT), read_texts([TEXT, TEXT])
-    with pytest.raises(InputError, match="expected a dict of span and triplet"):
+    with pytest.raises(InputError, match="expected a dict by span and triplet"):
         read_candidates(["Warsaw"], one, task="both")
     with pytest.raises(InputError, match="got candidates for 'triplet', expected span"):
         read_candidates({"triplet": ["Warsaw"]}, one, task="span")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 pytest.importorskip("spacy")
 
 from relik.upstream.dropin.outputs import Candidates, RelikOutput, Span, Triplets, window_record
-from relik.upstream.dropin.window_merge import Reading, join_as_upstream, join_windows
+from relik.upstream.dropin.window_merge import Reading, merge_as_upstream, merge_windows
 from relik.upstream.index.documents import Document
 from relik.upstream.reader.predictions import PredictedSpan, PredictedTriple, WindowPrediction
 from relik.upstream.text.token_windows import TokenText, Windowing, split, tokenize
@@ -84,7 +84,7 @@ def test_overlapping_spans_are_resolved_by_probability(document: TokenText) -> N
         ([span(0, 11, "Marie Curie", 0.8), span(6, 11, "Pierre Curie", 0.7)], []),
         ([span(24, 30, "Warsaw", 0.9), span(24, 38, "Warsaw Pact", 0.95)], []),
     )
-    joined = join_windows(document, readings, words=False, given=False)
+    joined = merge_windows(document, readings, words=False, given=False)
     assert joined.spans == [
         Span(0, 11, "Marie Curie", "Marie Curie"),
         Span(24, 38, "Warsaw Pact", TEXT[24:38]),
@@ -98,7 +98,7 @@ def test_a_triple_read_twice_is_given_once_with_the_best_confidence(document: To
         (spans, [triple(0, "born in", 1, 0.53), triple(0, "lived in", 1, 0.6)]),
         (spans, [triple(0, "born in", 1, 0.55)]),
     )
-    joined = join_windows(document, readings, words=False, given=False)
+    joined = merge_windows(document, readings, words=False, given=False)
     assert [(one.label, one.confidence) for one in joined.triplets] == [
         ("born in", 0.55),
         ("lived in", 0.6),
@@ -112,7 +112,7 @@ def test_a_triple_moves_to_the_span_that_took_the_place_of_its_end(document: Tok
         ([span(0, 5, "--NME--", 0.6), span(24, 30, "--NME--")], [triple(0, "born in", 1, 0.5)]),
         ([span(0, 11, "--NME--", 0.9)], []),
     )
-    joined = join_windows(document, readings, words=False, given=False)
+    joined = merge_windows(document, readings, words=False, given=False)
     assert [one.subject for one in joined.triplets] == [joined.spans[0]]
     assert joined.spans[0].text == "Marie Curie"
 
@@ -123,7 +123,7 @@ def test_mentions_that_were_given_all_stay(document: TokenText) -> None:
         ([span(0, 11, "Marie Curie", 0.3), span(6, 11, "Pierre Curie", 0.9)], []),
         ([span(0, 11, "Curie Institute", 0.4)], []),
     )
-    joined = join_windows(document, readings, words=False, given=True)
+    joined = merge_windows(document, readings, words=False, given=True)
     assert [one.label for one in joined.spans] == ["Curie Institute", "Pierre Curie"]
 
 
@@ -134,7 +134,7 @@ def test_quirks_keep_conflicts_and_doubles(document: TokenText) -> None:
         (spans, [triple(0, "born in", 1, 0.53)]),
         ([spans[0], span(24, 30, "Ulm")], [triple(0, "born in", 1, 0.55), triple(0, "in", 0, 0.5)]),
     )
-    joined = join_as_upstream(document, readings, words=False)
+    joined = merge_as_upstream(document, readings, words=False)
     assert [one[:3] for one in joined.spans] == [
         (0, 11, "Marie Curie"),
         (24, 30, "Ulm"),
@@ -149,14 +149,14 @@ def test_quirks_keep_conflicts_and_doubles(document: TokenText) -> None:
 
 def test_quirks_keep_ends_before_starts(document: TokenText) -> None:
     readings = read(document, ([span(24, 11, "Warsaw")], []), ([], []))
-    assert join_as_upstream(document, readings, words=False).spans == [Span(24, 11, "Warsaw", "")]
-    assert join_as_upstream(document, readings, words=True).spans == [Span(5, 2, "Warsaw", "")]
+    assert merge_as_upstream(document, readings, words=False).spans == [Span(24, 11, "Warsaw", "")]
+    assert merge_as_upstream(document, readings, words=True).spans == [Span(5, 2, "Warsaw", "")]
 
 
 @pytest.mark.parametrize("words", [False, True])
 def test_words_count_tokens_and_their_text_is_the_texts(document: TokenText, words: bool) -> None:
     readings = read(document, ([span(1, 9, "Curie"), span(24, 30, "Warsaw")], []), ([], []))
-    joined = join_windows(document, readings, words=words, given=False)
+    joined = merge_windows(document, readings, words=words, given=False)
     for one in joined.spans:
         first = int(document.starts[one.start]) if words else one.start
         last = int(document.ends[one.end - 1]) if words else one.end
@@ -180,7 +180,7 @@ def test_joining_does_not_depend_on_the_order_of_windows(
         relations = [triple(0, "r", len(own) - 1, 0.1 * i)] if own else []
         prediction = WindowPrediction(spans=tuple(own), triples=tuple(relations))
         readings.append(Reading(window, prediction))
-    joined = join_windows(document, readings, words=False, given=False)
-    assert join_windows(document, [readings[i] for i in order], words=False, given=False) == joined
+    joined = merge_windows(document, readings, words=False, given=False)
+    assert merge_windows(document, [readings[i] for i in order], words=False, given=False) == joined
     assert all(a.end <= b.start for a, b in zip(joined.spans, joined.spans[1:], strict=False))
     assert {one for t in joined.triplets for one in (t.subject, t.object)} <= set(joined.spans)

@@ -101,7 +101,7 @@ def test_documents_are_added_behind_the_others(store: DocumentStore) -> None:
 
 @pytest.mark.parametrize("taken", [7, "Q90", 2])
 def test_an_id_that_is_taken_is_refused(store: DocumentStore, taken: str | int) -> None:
-    with pytest.raises(InputError, match="which is taken"):
+    with pytest.raises(InputError, match="expected a new id"):
         store.add([Document("Other", taken)])
 
 

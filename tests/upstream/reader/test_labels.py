@@ -12,17 +12,17 @@ from relik.upstream.reader.labels import (
     best_candidates,
     label_of,
     link_scores,
+    overlapping_tokens,
     pick_end,
     pick_ends,
     pick_starts,
-    rounded,
+    round_score,
     sigmoid,
     token_chars,
-    tokens_under,
     word_chars,
 )
 from relik.upstream.reader.marked_rows import ReaderRow
-from relik.upstream.reader.predictions import RowReading, linked, related
+from relik.upstream.reader.predictions import RowReading, predict_links, predict_relations
 from relik.upstream.text.subwords import NME, WordTokens
 from relik.upstream.text.token_windows import UpstreamWindow
 
@@ -129,8 +129,8 @@ def test_the_sigmoid_of_large_numbers_is_no_warning() -> None:
 
 
 def test_probabilities_round_as_upstream_writes_them() -> None:
-    assert rounded(0.5312) == 0.5299999713897705
-    assert rounded(0.5) == 0.5
+    assert round_score(0.5312) == 0.5299999713897705
+    assert round_score(0.5) == 0.5
 
 
 def test_linked_spans_lie_where_their_tokens_lie() -> None:
@@ -151,10 +151,10 @@ def test_a_word_whose_end_was_normalised_away_is_still_whole() -> None:
 
 
 def test_given_mentions_find_the_tokens_under_them() -> None:
-    assert tokens_under((104, 112), TEXT) == (2, 3)
-    assert tokens_under((105, 114), TEXT) == (2, 4)
-    assert tokens_under((103, 104), TEXT) is None
-    assert tokens_under((116, 117), TEXT) is None
+    assert overlapping_tokens((104, 112), TEXT) == (2, 3)
+    assert overlapping_tokens((105, 114), TEXT) == (2, 4)
+    assert overlapping_tokens((103, 104), TEXT) is None
+    assert overlapping_tokens((116, 117), TEXT) is None
 
 
 def test_the_rows_of_a_window_are_one_answer() -> None:
@@ -166,9 +166,9 @@ def test_the_rows_of_a_window_are_one_answer() -> None:
     )
     third = _reading(_row((NME, "c")), [_span(1, 1)], _floats([0, 0.2, 0.8]))
 
-    quirky = linked([first, second, third], TEXT, quirks=True, remove_nmes=True)
+    quirky = predict_links([first, second, third], TEXT, quirks=True, remove_nmes=True)
     assert [(s.start, s.end, s.label) for s in quirky.spans] == [(100, 103, "b"), (104, 112, "a")]
-    ours = linked([first, second, third], TEXT, quirks=False, remove_nmes=True)
+    ours = predict_links([first, second, third], TEXT, quirks=False, remove_nmes=True)
     assert [s.label for s in ours.spans] == ["c", "a"]
     assert ours.spans[0].probability == pytest.approx(0.8)
     assert ours.spans[0].candidates[0] == ("c", pytest.approx(0.8))
@@ -178,8 +178,8 @@ def test_the_rows_of_a_window_are_one_answer() -> None:
 def test_mentions_of_nothing_known_are_kept_when_asked() -> None:
     reading = _reading(_row((NME, "a")), [_span(1, 1)], _floats([0, 0.9, 0.1]))
     for quirks in (True, False):
-        assert linked([reading], TEXT, quirks=quirks, remove_nmes=True).spans == ()
-        (span,) = linked([reading], TEXT, quirks=quirks, remove_nmes=False).spans
+        assert predict_links([reading], TEXT, quirks=quirks, remove_nmes=True).spans == ()
+        (span,) = predict_links([reading], TEXT, quirks=quirks, remove_nmes=False).spans
         assert span.label == NME
 
 
@@ -195,9 +195,9 @@ def test_tokens_of_the_same_place_are_one_span_without_quirks() -> None:
         [_span(1, 2), _span(2, 2)],
         _floats([0, 0, 0.7, 0.3], [0, 0, 0.2, 0.8]),
     )
-    quirky = linked([reading], text, quirks=True, remove_nmes=True)
+    quirky = predict_links([reading], text, quirks=True, remove_nmes=True)
     assert [s.label for s in quirky.spans] == ["a", "b"]
-    ours = linked([reading], text, quirks=False, remove_nmes=True)
+    ours = predict_links([reading], text, quirks=False, remove_nmes=True)
     assert [s.label for s in ours.spans] == ["b"]
 
 
@@ -208,18 +208,22 @@ def test_triples_name_spans_by_their_place() -> None:
     row = _row(("a", "b"), ("p", "q"))
     reading = _reading(row, spans, _floats([0.9, 0.1], [0.2, 0.6], [0.7, 0.1]), triples)
 
-    ours = related(reading, TEXT, WINDOW, quirks=False)
+    ours = predict_relations(reading, TEXT, WINDOW, quirks=False)
     assert [(s.start, s.end, s.label) for s in ours.spans] == [(100, 103, "a"), (104, 112, "a")]
     assert [(t.subject, t.relation, t.object) for t in ours.triples] == [(0, "p", 1), (1, "q", 0)]
     assert ours.triples[0].probability == pytest.approx(0.936)
 
-    quirky = related(reading, TEXT, WINDOW, quirks=True)
+    quirky = predict_relations(reading, TEXT, WINDOW, quirks=True)
     assert [s.label for s in quirky.spans] == ["a", "a", "b"]
-    assert [t.probability for t in quirky.triples] == [rounded(0.936), rounded(0.714), rounded(0.6)]
+    assert [t.probability for t in quirky.triples] == [
+        round_score(0.936),
+        round_score(0.714),
+        round_score(0.6),
+    ]
     assert {t.subject for t in quirky.triples} | {t.object for t in quirky.triples} == {0, 1}
 
 
 def test_spans_of_a_reader_without_entities_have_no_label_but_nme() -> None:
     reading = _reading(_row((), ("p",)), [_span(1, 1, 0.9)], np.zeros((1, 0), dtype=np.float32))
-    (span,) = related(reading, TEXT, WINDOW, quirks=False).spans
+    (span,) = predict_relations(reading, TEXT, WINDOW, quirks=False).spans
     assert (span.label, span.probability, span.candidates) == (NME, 0.9, ())

@@ -16,7 +16,7 @@ from relik.reader.inputs import ReaderInput
 from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.index.onnx_query_encoder import OnnxEncoder
 from relik.upstream.index.query_encoder import UpstreamEncoder
-from relik.upstream.reader.arithmetic import Places
+from relik.upstream.reader.arithmetic import BatchSpans
 from relik.upstream.reader.onnx_model import OnnxReaderModel
 from relik.upstream.reader.released_model import UpstreamReaderModel
 from relik_index.graphs.released import write_encoder, write_reader
@@ -87,7 +87,7 @@ def test_stages_equal_torch(
     read = list(zip(readers, (expected, found), strict=True))
     ends = [model.ends(encoded, zeros, starts, n_tokens=text) for model, encoded in read]
     np.testing.assert_allclose(ends[1], ends[0], atol=WITHIN)
-    places = Places(rows=zeros, starts=starts, ends=np.minimum(starts + 1, n_text))
+    places = BatchSpans(rows=zeros, starts=starts, ends=np.minimum(starts + 1, n_text))
     types = None
     if heads.links or heads.types:
         links = [model.link(encoded, places) for model, encoded in read]

@@ -24,7 +24,7 @@ from relik.errors import (
 from relik.reader.inputs import ReaderInput
 from relik.types import FloatArray
 from relik.upstream.checkpoint.reader_config import CheckpointSettings
-from relik.upstream.reader.arithmetic import FLOATS_AT_ONCE, Places
+from relik.upstream.reader.arithmetic import FLOATS_AT_ONCE, BatchSpans
 from relik.upstream.reader.labels import pick_ends, pick_starts, sigmoid
 from relik.upstream.reader.released_model import Encoded, UpstreamReaderModel
 
@@ -137,7 +137,7 @@ def _compare_row(
 ) -> set[str]:
     arrays, key = golden
     columns = np.array(spans, dtype=np.int64)
-    places = Places(
+    places = BatchSpans(
         rows=np.full(len(spans), i, dtype=np.int64),
         starts=np.ascontiguousarray(columns[:, 0]),
         ends=np.ascontiguousarray(columns[:, 1]),
@@ -192,7 +192,7 @@ def test_relating_in_pieces_changes_nothing(closed: UpstreamReaderModel) -> None
     assert n * n * n_relations * width > FLOATS_AT_ONCE
     encoded = closed.encode([_row()])
     random = np.random.default_rng(0)
-    places = Places(
+    places = BatchSpans(
         rows=np.zeros(n, dtype=np.int64),
         starts=random.integers(1, 30, n),
         ends=random.integers(1, 30, n),
@@ -235,7 +235,7 @@ def test_entities_enter_the_relations_only_where_the_reader_says_so(
         },
         add_entity_embedding=False,
     )
-    places = Places(
+    places = BatchSpans(
         rows=np.zeros(2, dtype=np.int64), starts=np.array([1, 4]), ends=np.array([2, 5])
     )
     for model, differs in ((closed, True), (plain, False)):

@@ -21,7 +21,7 @@ from relik.upstream.text.token_windows import (
     word_range,
 )
 from relik.upstream.text.word_rules import spacy_rules
-from relik.upstream.text.words import SPACY, RuleCutter, WordCutter
+from relik.upstream.text.words import SPACY, RuleTokenizer, WordTokenizer
 
 WORDS = st.lists(st.text(alphabet="ab é日", max_size=4), max_size=120)
 SIZES = st.integers(1, 40).flatmap(lambda size: st.tuples(st.just(size), st.integers(0, size)))
@@ -34,12 +34,14 @@ def offsets(count: int, size: int, stride: int) -> list[tuple[int, int]]:
 
 
 @pytest.fixture(scope="module", params=["spacy", "rules"])
-def cutter(request: pytest.FixtureRequest) -> WordCutter:
+def word_tokenizer(request: pytest.FixtureRequest) -> WordTokenizer:
     """spaCy, and its rules as data."""
-    return SPACY if request.param == "spacy" else RuleCutter(spacy_rules()[0])
+    return SPACY if request.param == "spacy" else RuleTokenizer(spacy_rules()[0])
 
 
-def test_windows_are_those_that_upstream_answered(released: Any, cutter: WordCutter) -> None:
+def test_windows_are_those_that_upstream_answered(
+    released: Any, word_tokenizer: WordTokenizer
+) -> None:
     checked = 0
     for case in released.cases:
         if "windows" not in case:
@@ -47,11 +49,11 @@ def test_windows_are_those_that_upstream_answered(released: Any, cutter: WordCut
         texts = case["text"] if isinstance(case["text"], list) else [case["text"]]
         whole = case["kwargs"].get("window_size") == "none"
         windowing = Windowing(size="none") if whole else Windowing(size=32, stride=16)
-        documents = [tokenize(text, cutter) for text in texts]
+        documents = [tokenize(text, word_tokenizer) for text in texts]
         windows = [
             window
             for doc_id, document in enumerate(documents)
-            for window in split(document, windowing, doc_id=doc_id, cutter=cutter)
+            for window in split(document, windowing, doc_id=doc_id, word_tokenizer=word_tokenizer)
         ]
         # The topic of every window is the first token of the first text, whatever its document.
         topic = documents[0].words[0] if documents and documents[0].words else ""
@@ -123,9 +125,9 @@ def test_every_token_is_in_a_full_window_that_slices_the_text(
 
 @given(st.text(alphabet=st.characters(exclude_categories=["Cs"]), max_size=80))
 def test_tokens_slice_the_text_and_leave_out_nothing_but_single_spaces(
-    cutter: WordCutter, text: str
+    word_tokenizer: WordTokenizer, text: str
 ) -> None:
-    document = tokenize(text, cutter)
+    document = tokenize(text, word_tokenizer)
     reached = 0
     for word, start, end in zip(document.words, document.starts, document.ends, strict=True):
         assert text[reached:start] in ("", " ")
@@ -140,16 +142,16 @@ def test_tokens_slice_the_text_and_leave_out_nothing_but_single_spaces(
     st.sampled_from(["sentence", "none"]),
 )
 def test_sentences_and_whole_documents_cover_every_token_once(
-    cutter: WordCutter, text: str, size: str
+    word_tokenizer: WordTokenizer, text: str, size: str
 ) -> None:
-    document = tokenize(text, cutter)
-    windows = split(document, Windowing(size=size), cutter=cutter)
+    document = tokenize(text, word_tokenizer)
+    windows = split(document, Windowing(size=size), word_tokenizer=word_tokenizer)
     assert tuple(word for window in windows for word in window.words) == document.words
 
 
-def test_sentences_are_cut_by_rule(cutter: WordCutter) -> None:
-    document = tokenize("Rome is old. Paris is not! Is it?", cutter)
-    windows = split(document, Windowing(size="sentence"), cutter=cutter)
+def test_sentences_are_cut_by_rule(word_tokenizer: WordTokenizer) -> None:
+    document = tokenize("Rome is old. Paris is not! Is it?", word_tokenizer)
+    windows = split(document, Windowing(size="sentence"), word_tokenizer=word_tokenizer)
     assert [window.text for window in windows] == ["Rome is old.", "Paris is not!", "Is it?"]
     assert [window.offset for window in windows] == [0, 13, 27]
 

@@ -7,7 +7,7 @@ import pytest
 
 from relik.errors import BundleError
 from relik.upstream.text.word_rules import KNOWN, WordRules, spacy_rules
-from relik.upstream.text.words import open_cutter
+from relik.upstream.text.words import open_word_tokenizer
 
 RULES = WordRules(
     prefix=r"^\(",
@@ -41,14 +41,14 @@ def test_rules_that_are_not_known_are_not_even_parsed(tmp_path: Path, content: b
     path = tmp_path / "words.json"
     path.write_bytes(content)
     assert WordRules.read(path) is None
-    assert open_cutter(path) is None
+    assert open_word_tokenizer(path) is None
 
 
 @pytest.mark.parametrize("name", ["missing.json", "folder"])
 def test_rules_that_cannot_be_read_are_told(tmp_path: Path, name: str) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(BundleError, match=rf"{name}: cannot be read"):
-        open_cutter(tmp_path / name)
+        open_word_tokenizer(tmp_path / name)
 
 
 def test_the_rules_of_the_spacy_that_is_installed_are_known() -> None:
@@ -62,9 +62,9 @@ def test_known_rules_that_were_altered_are_not_used(tmp_path: Path) -> None:
     pytest.importorskip("spacy")
     path = tmp_path / "words.json"
     spacy_rules()[0].write(path)
-    cutter = open_cutter(path)
-    assert cutter is not None
-    assert cutter.cut("can't")[0] == ("ca", "n't")
+    word_tokenizer = open_word_tokenizer(path)
+    assert word_tokenizer is not None
+    assert word_tokenizer.tokenize("can't")[0] == ("ca", "n't")
     known = path.read_bytes()
     for altered in (
         json.dumps(json.loads(known) | EVIL, sort_keys=True, separators=(",", ":")).encode(),
@@ -73,4 +73,4 @@ def test_known_rules_that_were_altered_are_not_used(tmp_path: Path) -> None:
         known + b" " * (1 << 20),
     ):
         path.write_bytes(altered)
-        assert open_cutter(path) is None
+        assert open_word_tokenizer(path) is None

@@ -1,9 +1,9 @@
-"""Windows told again with other names, so that a reader meets what its data sets lack.
+"""Data augmentation for readers: copies of windows with other names, and synthetic pages.
 
-News calls a team by its town and a person by the surname; hyperlinked encyclopedias spell names
-out. And a name that always means the same thing can be learned by heart: with another thing of
-its kind in its place, candidates must be read. Copies are made before candidates are retrieved,
-so that a copy has those that its own words find.
+News calls a team by its town and a person by the surname; hyperlinked encyclopedias use full
+names. And a reader can memorise the entity of a name: with another entity of the same kind in its
+place, it must read the candidates. Copies are made before retrieval, so that each has candidates
+for its own words.
 """
 
 import re
@@ -30,25 +30,22 @@ from relik_training.recipes.reader_settings import Augmentation
 
 K = TypeVar("K")
 _Draw = Callable[[Example, np.random.Generator], Example | None]
-# Stands between the id of a document and what tells its copies apart.
+# Separator of the id of a document and the suffix of a copy.
 _COPY = "#copy:"
-# Of several names in a window some stay as they are: texts mix both.
+# Share of the names of a window that change: real texts mix both forms.
 _CHANGED = 0.7
 
 
 def augmented(
     examples: Sequence[Example], names: OtherNames, settings: Augmentation, *, seed: int
 ) -> list[Example]:
-    """Add changed copies of windows behind them all.
+    """Add copies with other names.
 
     Args:
-        examples: Windows of all sets.
-        names: Names of the knowledge base.
-        settings: Which copies, and how many.
-        seed: Decides with the position of a window what becomes of it.
+        seed: Seed of the draw, which also depends on the position of a window.
 
     Returns:
-        The windows as they were, then the copies; a copy is a document of its own.
+        The windows, then the copies; each copy is a document of its own.
     """
     copies: list[Example] = []
     ways: tuple[tuple[str, float, _Draw], ...] = (
@@ -74,35 +71,33 @@ def augmented(
 def with_copies(
     examples: Sequence[Example], path: Path, entities: Records, settings: Augmentation, *, seed: int
 ) -> Sequence[Example]:
-    """Add changed copies of windows, with names from the file of a knowledge base.
+    """Add copies with other names, and synthetic pages.
 
     Args:
-        examples: Windows of all sets.
-        path: entities.jsonl.
+        path: entities.jsonl, which is read only if the settings ask for augmentation.
         entities: The same entities.
-        settings: Which copies, and how many; without any the file is not read.
         seed: As in `augmented`.
 
     Returns:
-        The windows as they were, then the copies, then pages that are made.
+        The windows, then the copies, then the synthetic pages.
 
     Raises:
-        ConfigError: The knowledge base has too little for such pages.
+        ConfigError: The knowledge base has too few records for the pages.
     """
     if settings == Augmentation():
         return examples
     rows = list(read_jsonl(path))
     names = OtherNames(rows, entities)
-    told = augmented(examples, names, settings, seed=seed)
-    return [*told, *_made(rows, entities, names, settings, seed=seed, path=path)]
+    copies = augmented(examples, names, settings, seed=seed)
+    return [*copies, *_made(rows, entities, names, settings, seed=seed, path=path)]
 
 
 class _Pages(Protocol):
-    """Draws windows that are made from a knowledge base alone."""
+    """Draws synthetic windows from a knowledge base."""
 
     @property
     def possible(self) -> bool:
-        """Tell whether the knowledge base has what they are made from."""
+        """Tell whether the knowledge base has enough records for them."""
 
     def window(self, number: int, *, seed: int) -> Example:
         """Draw a window."""
@@ -144,22 +139,15 @@ def _made(
         pages = opened()
         if not pages.possible:
             raise ConfigError(
-                f"{path}: got too few {needed} for {name.replace('_', ' ')}: set [augmentation] "
-                f"{name} to 0"
+                f"{path}: got too few {needed}, expected enough for {name.replace('_', ' ')}: set "
+                f"[augmentation] {name} to 0"
             )
         made += [pages.window(number, seed=seed) for number in range(n_pages)]
     return made
 
 
 def origin(doc_id: str) -> str:
-    """Give the document that a window, or what it is a copy of, was cut from.
-
-    Args:
-        doc_id: As an example has it.
-
-    Returns:
-        The id as the data set has it.
-    """
+    """Return the id of the original document of a window or of a copy."""
     return doc_id.partition(_COPY)[0]
 
 
@@ -171,43 +159,43 @@ def _shortened(example: Example, names: OtherNames, rng: np.random.Generator) ->
             if shorter:
                 forms[entity_id, surface] = shorter[int(rng.integers(len(shorter)))]
     kept = _some(sorted(forms), rng)
-    called = {
+    new_names = {
         number: (mention.entity_id or "", forms[key])
         for number, mention in enumerate(example.mentions)
         if (key := (mention.entity_id or "", _surface(example, mention))) in kept
     }
-    return _renamed(example, called, names)
+    return _renamed(example, new_names, names)
 
 
 def _swapped(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
-    held = _by_entity(example)
+    by_entity = _by_entity(example)
     new_ids: dict[str, str] = {}
-    for entity_id, mentions in held.items():
+    for entity_id, mentions in by_entity.items():
         if all(_slot(names, entity_id, _surface(example, m)) for m in mentions):
             drawn = names.another(entity_id, rng)
-            if drawn is not None and drawn not in held and drawn not in new_ids.values():
+            if drawn is not None and drawn not in by_entity and drawn not in new_ids.values():
                 new_ids[entity_id] = drawn
     kept = _some(sorted(new_ids), rng)
-    called: dict[int, tuple[str, str]] = {}
+    new_names: dict[int, tuple[str, str]] = {}
     for number, mention in enumerate(example.mentions):
         if mention.entity_id in kept:
             new_id = new_ids[mention.entity_id]
             slot = _slot(names, mention.entity_id, _surface(example, mention))
             name = names.name(new_id)
-            called[number] = (new_id, name.split()[-1] if slot == "surname" else name)
-    return _renamed(example, called, names)
+            new_names[number] = (new_id, name.split()[-1] if slot == "surname" else name)
+    return _renamed(example, new_names, names)
 
 
 def _as_towns(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
-    held = _by_entity(example)
+    by_entity = _by_entity(example)
     towns: dict[str, tuple[str, str]] = {}
-    for entity_id in held:
+    for entity_id in by_entity:
         if not names.is_team(entity_id):
             continue
         drawn = names.another(entity_id, rng) if rng.random() < 0.5 else None
-        taken = {*held, *(team for team, _ in towns.values())}
+        taken = {*by_entity, *(team for team, _ in towns.values())}
         team = drawn if drawn is not None and drawn not in taken else entity_id
-        # A town that the window names as well, or that has two teams in it, would be a riddle.
+        # Ambiguous: a town that the window also mentions, or the town of two of its teams.
         for town in names.places(team):
             if town not in example.text.replace(names.name(entity_id), "") and not any(
                 town == other for _, other in towns.values()
@@ -225,15 +213,15 @@ def _as_towns(example: Example, names: OtherNames, rng: np.random.Generator) -> 
 
 
 def _renamed(
-    example: Example, called: dict[int, tuple[str, str]], names: OtherNames
+    example: Example, new_names: dict[int, tuple[str, str]], names: OtherNames
 ) -> Example | None:
-    """Put ids and names in the place of those of some mentions; None where of none."""
-    if not called:
+    """Replace ids and surface forms of some mentions; None for an empty replacement."""
+    if not new_names:
         return None
     mentions, edits = list(example.mentions), []
-    for number, (entity_id, text) in sorted(called.items()):
+    for number, (entity_id, text) in sorted(new_names.items()):
         span = mentions[number].span
-        # The Chicago Bulls have an article, Chicago has none.
+        # Drop the article: "the Chicago Bulls" becomes "Chicago".
         before = Span(max(0, span.start - 4), max(1, span.start))
         if text in names.places(entity_id) and _is_article(example, before):
             edits.append(Edit(start=before.start, end=before.end, text=""))
@@ -251,7 +239,7 @@ def _is_article(example: Example, span: Span) -> bool:
 
 
 def _slot(names: OtherNames, entity_id: str, surface: str) -> str | None:
-    """Tell what another name can be put for: a whole name or a surname, but no adjective."""
+    """Return the kind of a replaceable surface form: name or surname; None for any other."""
     try:
         name = names.name(entity_id)
     except KeyError:
@@ -275,7 +263,7 @@ def _surface(example: Example, mention: Mention) -> str:
 
 
 def _some(keys: list[K], rng: np.random.Generator) -> set[K]:
-    """Draw most of the keys, at least one where there is any."""
+    """Draw most of the keys, at least one unless there are none."""
     if not keys:
         return set()
     kept = {key for key in keys if rng.random() < _CHANGED}

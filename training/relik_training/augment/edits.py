@@ -1,4 +1,4 @@
-"""Examples whose text is edited, with every label moved along."""
+"""Edits of annotated windows, which move every label along, and random typing errors."""
 
 import re
 from collections.abc import Sequence
@@ -9,18 +9,17 @@ import numpy as np
 from relik.types import Span
 from relik_training.data.examples import Example
 
-# In shorter words a slip often makes another word.
+# In shorter words a typing error often makes another word.
 _WORD = re.compile(r"[^\W\d_]{4,}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Edit:
-    """A piece of text in place of another.
+    """A replacement of a range of the text.
 
     Args:
-        start: First code point that is replaced.
-        end: One past the last; `start` where text is put in.
-        text: What stands there afterwards.
+        start: First code point of the range.
+        end: One past the last; equal to `start` for an insertion.
     """
 
     start: int
@@ -32,12 +31,10 @@ def edited(example: Example, edits: Sequence[Edit]) -> Example:
     """Edit the text of a window.
 
     Args:
-        example: The window.
-        edits: Sorted, none overlapping; none reaches over the edge of a mention, and none leaves
-            a mention empty.
+        edits: Sorted and without overlaps; none crosses the edge of a mention or deletes one.
 
     Returns:
-        The window with the new text; mentions and unknown spans cover what they covered.
+        The window with the new text, and with mentions and unknown spans at the same words.
 
     Raises:
         ValueError: The edits are not sorted, overlap, or lie outside the text.
@@ -47,7 +44,7 @@ def edited(example: Example, edits: Sequence[Edit]) -> Example:
         if not at <= edit.start <= edit.end <= len(example.text):
             raise ValueError(
                 f"got an edit of {edit.start}..{edit.end} in a text of {len(example.text)} that "
-                f"is edited up to {at}, expected sorted edits apart from each other: sort them"
+                f"is edited up to {at}, expected sorted edits without overlaps: sort them"
             )
         pieces += [example.text[at : edit.start], edit.text]
         at = edit.end
@@ -67,7 +64,7 @@ def _moved(span: Span, edits: Sequence[Edit]) -> Span:
         if edit.end <= span.start:
             start += grown
         elif edit.start < span.start:
-            # A span of doubt may begin inside what is replaced: it then covers all of it.
+            # An unknown span may begin inside the replaced range: it then covers all of it.
             start -= span.start - edit.start
         if edit.start < span.end:
             end += grown + max(0, edit.end - span.end)
@@ -75,18 +72,13 @@ def _moved(span: Span, edits: Sequence[Edit]) -> Span:
 
 
 def mistyped(example: Example, share: float, rng: np.random.Generator) -> Example:
-    """Mistype some words of a window.
+    """Put typing errors into some words of a window: transposed, missing or doubled letters.
 
-    The first letter stays, as it mostly does in real slips. Words that a label begins or ends
-    inside are left alone.
+    The first letter stays, as in most real errors. Words with the edge of a label inside are left
+    alone.
 
     Args:
-        example: The window.
-        share: Share of words of four letters or more that are mistyped, 0..1.
-        rng: Draws words, letters and slips.
-
-    Returns:
-        The window with its labels where their words are now.
+        share: Share of words of four letters or more to change, 0..1.
     """
     spans = (*(mention.span for mention in example.mentions), *example.unknown)
     edges = {edge for span in spans for edge in (span.start, span.end)}
@@ -95,13 +87,13 @@ def mistyped(example: Example, share: float, rng: np.random.Generator) -> Exampl
         if rng.random() >= share:
             continue
         at = int(rng.integers(match.start() + 1, match.end() - 1))
-        slip = int(rng.integers(3))
+        kind = int(rng.integers(3))
         if not any(match.start() < edge < match.end() for edge in edges):
-            edits.append(_slip(example.text, at, slip))
+            edits.append(_typing_error(example.text, at, kind))
     return edited(example, edits)
 
 
-def _slip(text: str, at: int, slip: int) -> Edit:
-    if slip == 0:
+def _typing_error(text: str, at: int, kind: int) -> Edit:
+    if kind == 0:
         return Edit(start=at, end=at + 2, text=text[at + 1] + text[at])
-    return Edit(start=at, end=at + 1, text="" if slip == 1 else text[at] * 2)
+    return Edit(start=at, end=at + 1, text="" if kind == 1 else text[at] * 2)

@@ -1,9 +1,9 @@
-"""Beginnings of articles about people, made from a knowledge base alone.
+"""Synthetic first sentences of articles about people, from records of a knowledge base.
 
-An encyclopedia names whom an article is about once; what it says then of "he" and "she" is of the
-same person, a sentence or two later. And it says a sport by who practises it: a footballer's is
-association football. Descriptions alone, which are single sentences, teach neither. Sentences are
-drawn, and what they say is made up; but they say it, and nothing else.
+An encyclopedia names the subject of an article once and then writes "he" or "she", so that the two
+ends of a triple are sentences apart. It also names a sport by its practitioners: a footballer plays
+association football. Descriptions, which are single sentences, teach neither. The facts are random,
+but the labels agree with the text.
 """
 
 import re
@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from relik_index.names.practitioners import PRACTITIONERS, is_sport, named_by
-from relik_training.augment.made_page import MadePage, article, one, some
+from relik_training.augment.made_page import MadePage, article, draw_one, sample
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
 
@@ -27,12 +27,12 @@ _PARTY = re.compile(r"\bpolitical party\b")
 _CITY = re.compile(r"\b(?:capital|city|town)\b")
 _POSITION = re.compile(r"\bposition\b")
 _YEARS = re.compile(r"\s*\([^)]*\)|;.*")
-# What a short description begins with; a long one is a sentence.
+# A short description: demonym and occupation.
 _ADJECTIVE = re.compile(r"(?:(?P<of>[A-Z][\w-]+(?: [A-Z][\w-]+)?) )?(?P<rest>[a-z][\w ,-]*)")
 _LONGEST = 60
-_LEAST = 12
-_FEWEST = 3
-# Mostly athletes: of them alone whole pages are drawn.
+_MIN_RECORDS = 12
+_MIN_PEOPLE = 3
+# Share of pages about athletes.
 _ATHLETES = 0.6
 _MONTHS = ("January", "March", "May", "June", "August", "September", "November", "December")
 
@@ -103,13 +103,13 @@ _RELATIONS = {
     "city": "P19",
     "died": "P20",
 }
-"""What is between the person and each role: Wikidata ids, as those of the statements are."""
+"""Relation of the person to each role: ids of Wikidata properties."""
 _OF_SPORT = ("team", "team2", "team3", "position")
 
 
 @dataclass(frozen=True, slots=True)
 class _Sport:
-    """A sport with who and what belongs to it."""
+    """A sport with its practitioners, teams and positions."""
 
     entity_id: str
     forms: tuple[str, ...]
@@ -119,33 +119,28 @@ class _Sport:
 
 
 class LifePages:
-    """Draws windows about people.
-
-    Args:
-        rows: Objects of entities.jsonl.
-        records: The same entities.
-    """
+    """Draws windows about people."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], records: Records) -> None:
         self._records = records
         held: defaultdict[str, list[tuple[str, str]]] = defaultdict(list)
         people: list[tuple[str, str, str]] = []
         for row in rows:
-            name, told = row["name"], row.get("description") or ""
+            name, description = row["name"], row.get("description") or ""
             if "\\" in name or not self._bears_it_alone(name):
                 continue
             kinds = row.get("types", ())
-            told = _YEARS.sub("", told)
+            description = _YEARS.sub("", description)
             if "person" in kinds:
-                if len(name.split()) > 1 and self._is_short(name, told):
-                    people.append((row["id"], name, told))
+                if len(name.split()) > 1 and self._is_short(name, description):
+                    people.append((row["id"], name, description))
             elif _GAMES.fullmatch(name):
                 held["games"].append((row["id"], name))
             elif "organisation" in kinds and _SCHOOL.search(name):
                 held["school"].append((row["id"], name))
-            elif "organisation" in kinds and _PARTY.search(told):
+            elif "organisation" in kinds and _PARTY.search(description):
                 held["party"].append((row["id"], name))
-            elif "place" in kinds and _CITY.search(told) and name.isascii():
+            elif "place" in kinds and _CITY.search(description) and name.isascii():
                 held["city"].append((row["id"], name))
         self._held = held
         self._people = people
@@ -155,19 +150,15 @@ class LifePages:
 
     @property
     def possible(self) -> bool:
-        """Tell whether the knowledge base has people, sports and what is said of them."""
-        enough = all(len(self._held[kind]) >= _LEAST for kind in ("games", "school", "city"))
-        return enough and len(self._people) >= _LEAST and bool(self._sports)
+        """Tell whether the knowledge base has enough people, sports, schools, towns and games."""
+        enough = all(len(self._held[kind]) >= _MIN_RECORDS for kind in ("games", "school", "city"))
+        return enough and len(self._people) >= _MIN_RECORDS and bool(self._sports)
 
     def window(self, number: int, *, seed: int) -> Example:
-        """Draw a window.
+        """Draw a window, in which every name is labelled; demonyms and occupations are unknown.
 
         Args:
-            number: Which; decides all, with the seed.
-            seed: Seed.
-
-        Returns:
-            A window whose names are labelled, but for adjectives of countries and occupations.
+            number: Number of the window; with the seed, it determines the result.
         """
         rng = np.random.default_rng([seed, 83, number])
         chosen = rng.choice(len(self._sports), p=self._weights)
@@ -180,37 +171,41 @@ class LifePages:
         )
         page = MadePage()
         woman = rng.random() < 0.3
-        told = [sentence for sentence in first if _roles(sentence) <= cast.keys()]
-        for sentence in (one(told, rng), *some(later, int(rng.integers(0, 4)), rng)):
+        possible = [sentence for sentence in first if _roles(sentence) <= cast.keys()]
+        for sentence in (draw_one(possible, rng), *sample(later, int(rng.integers(0, 4)), rng)):
             _write(page, _tidy(sentence, woman), cast, sport, rng)
         return page.example(f"life-page-{number}", relations="all")
 
     def _cast(self, sport: _Sport | None, rng: np.random.Generator) -> dict[str, tuple[str, str]]:
-        """Say who is who on a page, and what is said of the person in place of a name."""
-        person, name, told = one(sport.people if sport else self._people, rng)
-        schools = some(self._held["school"], 2, rng)
-        cities = some(self._held["city"], 2, rng)
-        cast = {"p": (person, name), "what": ("", told), "school": schools[0]}
+        """Draw the entity of each role of a page."""
+        person, name, description = draw_one(sport.people if sport else self._people, rng)
+        schools = sample(self._held["school"], 2, rng)
+        cities = sample(self._held["city"], 2, rng)
+        cast = {"p": (person, name), "what": ("", description), "school": schools[0]}
         cast |= {"school2": schools[1], "city": cities[0], "died": cities[1]}
-        cast["games"] = one(self._held["games"], rng)
+        cast["games"] = draw_one(self._held["games"], rng)
         if self._held["party"]:
-            cast["party"] = one(self._held["party"], rng)
+            cast["party"] = draw_one(self._held["party"], rng)
         if sport:
-            cast |= dict(zip(("team", "team2", "team3"), some(sport.teams, 3, rng), strict=False))
+            cast |= dict(zip(("team", "team2", "team3"), sample(sport.teams, 3, rng), strict=False))
             if sport.positions:
-                cast["position"] = one(sport.positions, rng)
+                cast["position"] = draw_one(sport.positions, rng)
         return cast
 
     def _by_sport(
         self, rows: Sequence[dict[str, Any]], people: Sequence[tuple[str, str, str]]
     ) -> list[_Sport]:
-        """Gather who practises each sport, by descriptions, and its teams and positions."""
+        """Collect the practitioners, teams and positions of each sport, by descriptions."""
         by_name = {name.casefold(): name for name in PRACTITIONERS}
         all_teams, all_positions = self._belonging(rows)
         sports = []
         for row in rows:
-            name, told = by_name.get(row["name"].casefold()), row.get("description") or ""
-            if name is None or {"place", "person"} & {*row.get("types", ())} or not is_sport(told):
+            name, description = by_name.get(row["name"].casefold()), row.get("description") or ""
+            if (
+                name is None
+                or {"place", "person"} & {*row.get("types", ())}
+                or not is_sport(description)
+            ):
                 continue
             forms = PRACTITIONERS[name]
             sign = re.compile(rf"\b(?:{'|'.join(map(re.escape, forms))})\b")
@@ -220,12 +215,12 @@ class LifePages:
                 tuple(each[:2] for each in belonging if of_it.search(each[2]))
                 for belonging in (all_teams, all_positions)
             )
-            teams = teams if len(teams) >= _LEAST else ()
+            teams = teams if len(teams) >= _MIN_RECORDS else ()
             sports.append(_Sport(row["id"], forms, own, teams, positions))
         everyone = tuple(dict.fromkeys(each for sport in sports for each in sport.people))
-        # Of a sport that hardly anybody is told to practise, anybody may be an athlete.
+        # A sport with too few known practitioners gets those of all sports.
         return [
-            sport if len(sport.people) >= _FEWEST else replace(sport, people=everyone)
+            sport if len(sport.people) >= _MIN_PEOPLE else replace(sport, people=everyone)
             for sport in sports
             if everyone
         ]
@@ -233,7 +228,7 @@ class LifePages:
     def _belonging(
         self, rows: Sequence[dict[str, Any]]
     ) -> tuple[list[tuple[str, str, str]], list[tuple[str, str, str]]]:
-        """Give what may be a team, and positions of players, with their descriptions."""
+        """Return organisations, which may be teams, and positions, with their descriptions."""
         teams, positions = [], []
         for row in rows:
             one_of = (row["id"], row["name"], row.get("description") or "")
@@ -243,18 +238,22 @@ class LifePages:
                 positions.append(one_of)
         return teams, positions
 
-    def _is_short(self, name: str, told: str) -> bool:
-        own = set(name.split()) & set(told.split())
-        return len(told) <= _LONGEST and not own and _ADJECTIVE.fullmatch(told) is not None
+    def _is_short(self, name: str, description: str) -> bool:
+        own = set(name.split()) & set(description.split())
+        return (
+            len(description) <= _LONGEST
+            and not own
+            and _ADJECTIVE.fullmatch(description) is not None
+        )
 
     def _bears_it_alone(self, name: str) -> bool:
         if not (name[:1].isupper() or name[:1].isdigit()) or "(" in name:
             return False
-        return self._records.one_bears(name)
+        return self._records.is_unique(name)
 
 
 def _tidy(sentence: str, woman: bool) -> str:
-    """Set stops as prose has them, and the pronouns of a woman."""
+    """Remove spaces before punctuation, and set the pronouns."""
     tidy = re.sub(r" (?=[.,])", "", sentence)
     if woman:
         tidy = tidy.replace("men's", "women's").replace("{his}", "her").replace(" his ", " her ")
@@ -269,7 +268,7 @@ def _write(
     sport: _Sport | None,
     rng: np.random.Generator,
 ) -> None:
-    """Write a sentence, unless somebody of it is missing or was told before."""
+    """Write a sentence, unless an entity of it is missing or already on the page."""
     written = {mention.entity_id for mention in page.mentions}
     if any(role not in cast or cast[role][0] in written for role in _roles(sentence)):
         return
@@ -290,20 +289,20 @@ def _write(
 
 
 def _roles(sentence: str) -> set[str]:
-    """Give the roles of a sentence that somebody must have."""
+    """Return the roles of a sentence that need an entity."""
     roles = {role.removeprefix("a_") for role in re.findall(r"\{(\w+)\}", sentence)}
     return roles & {"p", *_RELATIONS}
 
 
 def _said_of(
-    page: MadePage, role: str, told: str, sport: _Sport | None, rng: np.random.Generator
+    page: MadePage, role: str, description: str, sport: _Sport | None, rng: np.random.Generator
 ) -> dict[str, int]:
-    """Write what a person is, with the sport as a mention and all else as what may be one."""
-    of = _ADJECTIVE.fullmatch(told)
-    adjective, rest = (of["of"] or "", of["rest"]) if of else ("", told)
-    before = one(("", "", "", "professional "), rng) if role == "who" else ""
-    before = one(("former ", "retired "), rng) if role == "former" else before
-    form = rest if role == "what" or sport is None else one(sport.forms, rng)
+    """Write the occupation of a person; the sport is a mention, the rest an unknown span."""
+    of = _ADJECTIVE.fullmatch(description)
+    adjective, rest = (of["of"] or "", of["rest"]) if of else ("", description)
+    before = draw_one(("", "", "", "professional "), rng) if role == "who" else ""
+    before = draw_one(("former ", "retired "), rng) if role == "former" else before
+    form = rest if role == "what" or sport is None else draw_one(sport.forms, rng)
     page.say(article(before or adjective or form) + before)
     page.say(adjective, unknown=True)
     page.say(" " if adjective else "")
@@ -319,12 +318,12 @@ def _said_of(
 def _plain(role: str, rng: np.random.Generator) -> str:
     year = str(int(rng.integers(1890, 2015)))
     if role == "date":
-        return f"{int(rng.integers(1, 29))} {one(_MONTHS, rng)} {year}"
+        return f"{int(rng.integers(1, 29))} {draw_one(_MONTHS, rng)} {year}"
     return year if role == "year" else str(int(rng.integers(4, 10)))
 
 
 def _relate(page: MadePage, placed: dict[str, int]) -> None:
-    """Relate what a sentence names to the person, who is the first mention, and to the sport."""
+    """Add the triples of a sentence: with the person, the first mention, and with the sport."""
     for role, index in placed.items():
         if relation := _RELATIONS.get(role):
             page.triples.add((0, relation, index))

@@ -1,4 +1,4 @@
-"""A page that is made from a knowledge base, as it grows: its text with what is known of it."""
+"""A synthetic page under construction: text, mentions and triples; and random choices for it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,15 +15,13 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class MadePage:
-    """Text with mentions and triples.
+    """A synthetic page.
 
     Args:
-        capitals: Everything is written in capitals.
-        text: What is written so far.
-        mentions: Its names.
-        triples: (subject index, relation id, object index) into `mentions`.
-        doubtful: Triples that may be true.
-        unknown: Spans that may be mentions.
+        capitals: Write everything in capitals.
+        triples: (subject, relation id, object), indices of `mentions`.
+        doubtful: Triples that may be true: neither positive nor negative for training.
+        unknown: Spans that may be mentions: neither positive nor negative for training.
     """
 
     capitals: bool = False
@@ -34,11 +32,10 @@ class MadePage:
     unknown: list[Span] = field(default_factory=list)
 
     def say(self, words: str, *, unknown: bool = False) -> None:
-        """Write words that name nothing.
+        """Append text without a mention.
 
         Args:
-            words: The words.
-            unknown: They may be a mention after all.
+            unknown: Mark it as a span that may be a mention.
         """
         start = len(self.text)
         self.text += words.upper() if self.capitals else words
@@ -46,14 +43,11 @@ class MadePage:
             self.unknown.append(Span(start, len(self.text)))
 
     def name(self, entity_id: str, form: str) -> int:
-        """Write a mention.
+        """Append a mention and return its index.
 
         Args:
-            entity_id: What it means.
-            form: What it is called.
-
-        Returns:
-            Its index.
+            entity_id: "" for NIL.
+            form: Its surface form.
         """
         start = len(self.text)
         self.say(form)
@@ -62,14 +56,10 @@ class MadePage:
         return len(self.mentions) - 1
 
     def example(self, doc_id: str, *, relations: str) -> Example:
-        """Give the page as a window.
+        """Return the page as a window, without white space at its end.
 
         Args:
-            doc_id: Its id.
             relations: As `SourceConfig.relations`.
-
-        Returns:
-            The window, without space at its end.
         """
         return Example(
             doc_id=doc_id,
@@ -83,41 +73,17 @@ class MadePage:
         )
 
 
-def one(items: Sequence[T], rng: np.random.Generator) -> T:
-    """Draw an item.
-
-    Args:
-        items: At least one.
-        rng: Where chance comes from.
-
-    Returns:
-        One of them.
-    """
+def draw_one(items: Sequence[T], rng: np.random.Generator) -> T:
+    """Draw one of the items, of which there is at least one."""
     return items[int(rng.integers(len(items)))]
 
 
-def some(items: Sequence[T], n: int, rng: np.random.Generator) -> list[T]:
-    """Draw different items.
-
-    Args:
-        items: Any number.
-        n: How many.
-        rng: Where chance comes from.
-
-    Returns:
-        As many, or all of them in another order.
-    """
+def sample(items: Sequence[T], n: int, rng: np.random.Generator) -> list[T]:
+    """Draw `n` items without replacement, or all of them in random order if there are fewer."""
     chosen = rng.choice(len(items), min(n, len(items)), replace=False)
     return [items[int(i)] for i in chosen]
 
 
 def article(word: str) -> str:
-    """Give the indefinite article that stands before a word.
-
-    Args:
-        word: The word.
-
-    Returns:
-        "a" or "an", by its first letter, and a space.
-    """
+    """Return "a " or "an ", by the first letter of the word."""
     return "an " if word[:1].casefold() in "aeiou" else "a "

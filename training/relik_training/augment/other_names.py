@@ -1,4 +1,4 @@
-"""What an entity is called when it is not called by its full name, and what is of its kind."""
+"""Short forms of entity names, and random entities of the same kind, for augmentation."""
 
 import re
 from collections import defaultdict
@@ -16,16 +16,16 @@ from relik_training.data.knowledge_records import Records
 
 _TEAM = re.compile(r"\b(?:team|club|franchise)\b", re.IGNORECASE)
 _HEAD = re.compile(r"\b(?:in|of|by|from|for|at|on|who|which|that|located|based)\b|[,(;]")
-# A form seen less often may be an annotator's slip, or need the sentence it stood in.
+# Rarer surface forms may be annotation errors, or depend on their context.
 _LEAST_COUNT, _LEAST_SHARE = 3, 0.05
-# Descriptions of these say what can stand in whose place even where the last word is rare.
+# Types whose entities can replace each other, whatever their descriptions.
 _WIDE = frozenset({"person", "place"})
-# Fewer of a kind would stand in for each other again and again.
-_LEAST_KIN = 20
+# Minimum size of a kind: in a smaller one the same replacements recur.
+_MIN_KIND = 20
 
 
 class OtherNames:
-    """The names of a knowledge base, as augmentation asks for them.
+    """Names and kinds of the entities of a knowledge base.
 
     Args:
         rows: Objects of entities.jsonl.
@@ -43,75 +43,32 @@ class OtherNames:
 
     @classmethod
     def read(cls, path: Path, records: Records) -> "OtherNames":
-        """Read entities.jsonl.
-
-        Args:
-            path: The file.
-            records: The same entities.
-
-        Returns:
-            Their names.
-        """
+        """Read entities.jsonl."""
         return cls(list(read_jsonl(path)), records)
 
     def name(self, entity_id: str) -> str:
-        """Return the name of an entity that is known.
-
-        Args:
-            entity_id: Its id.
-
-        Returns:
-            Its preferred name.
-        """
+        """Return the preferred name of a known entity."""
         return str(self._rows[entity_id]["name"])
 
     def is_person(self, entity_id: str) -> bool:
-        """Tell whether an entity is a person.
-
-        Args:
-            entity_id: An id.
-
-        Returns:
-            True for a known person.
-        """
+        """Tell whether an id is that of a known person."""
         return "person" in self._rows.get(entity_id, {}).get("types", ())
 
     def is_team(self, entity_id: str) -> bool:
-        """Tell whether an entity is a team of some sport.
-
-        Args:
-            entity_id: An id.
-
-        Returns:
-            True for a known team.
-        """
+        """Tell whether an id is that of a known sports team."""
         row = self._rows.get(entity_id, {})
         described = _TEAM.search(row.get("description") or "")
         return described is not None and "organisation" in row.get("types", ())
 
     def places(self, entity_id: str) -> tuple[str, ...]:
-        """Give the place or country that stands for a team in its name.
-
-        Args:
-            entity_id: An id.
-
-        Returns:
-            One name, or none where the entity is no team or its name has no place.
-        """
+        """Return the town or country in the name of a team, as a tuple of at most one name."""
         return self._sides(self._rows[entity_id])[:1] if self.is_team(entity_id) else ()
 
     def shorter(self, entity_id: str, surface: str) -> tuple[str, ...]:
-        """Give the forms by which a text may call an entity instead of a longer one.
+        """Return short forms of a surface form, sorted; none for an unknown entity.
 
-        Of a team its place and what is left of its name; of a person the surname; of others the
-        parts of the name that the knowledge base has; and parts that were counted as anchors.
-
-        Args:
-            entity_id: An id; one that is unknown has no form.
-            surface: What the text calls it.
-
-        Returns:
-            Forms whose words are some of those of `surface`, sorted.
+        These are contiguous words of `surface` that are a frequent surface form or, for a team,
+        its place or the rest of its name, and for others a partial name, such as a surname.
         """
         row = self._rows.get(entity_id)
         words = surface.split()
@@ -127,22 +84,18 @@ class OtherNames:
         return tuple(sorted(form for form in forms if _is_part(form, words)))
 
     def another(self, entity_id: str, rng: np.random.Generator) -> str | None:
-        """Draw another entity of the same kind, whose name is borne by no other.
-
-        Args:
-            entity_id: An id.
-            rng: What draws.
+        """Draw another entity of the same kind with an unambiguous name.
 
         Returns:
-            An id, or None where the entity is unknown, has no type, or is alone.
+            Its id; None if the entity is unknown, has no type, or its kind is too small.
         """
         row = self._rows.get(entity_id)
         if row is None or not row.get("types"):
             return None
         for kind in _kinds(row):
-            kin = self._kin.get(kind, [])
-            if len(kin) >= _LEAST_KIN:
-                drawn = kin[int(rng.integers(len(kin)))]
+            same_kind = self._kin.get(kind, [])
+            if len(same_kind) >= _MIN_KIND:
+                drawn = same_kind[int(rng.integers(len(same_kind)))]
                 return drawn if drawn != entity_id else None
         return None
 
@@ -150,17 +103,17 @@ class OtherNames:
         name = row["name"]
         if not name[:1].isupper() or "(" in name or is_date(name):
             return False
-        return self._records.one_bears(name)
+        return self._records.is_unique(name)
 
     def _sides(self, row: dict[str, Any]) -> tuple[str, ...]:
-        """Give the place of a team, the longest that its name begins with, and the rest.
+        """Split the name of a team into its place, the longest possible, and the rest.
 
-        Of a national team, or a club that is called as its town, there is no rest.
+        The rest is missing for a national team, and for a club that is called like its town.
         """
         name, parts = row["name"], set(row.get("partials", ()))
         words = name.split()
-        for cut in range(len(words) - 1, 0, -1):
-            place, rest = " ".join(words[:cut]), " ".join(words[cut:])
+        for n_words in range(len(words) - 1, 0, -1):
+            place, rest = " ".join(words[:n_words]), " ".join(words[n_words:])
             if place in parts and self._is_place(place):
                 return (place, rest) if rest in parts else (place,)
         return tuple(part for part in sorted(parts) if self._is_place(part))[:1]
@@ -174,7 +127,7 @@ class OtherNames:
 
 
 def _kinds(row: dict[str, Any]) -> tuple[tuple[str, ...], ...]:
-    """Give the kind of an entity, by what its description calls it, and the wider one."""
+    """Return the kinds of an entity, narrowest first: by its description, then by its type."""
     coarse = str(row["types"][0])
     words = _HEAD.split(row.get("description") or "", maxsplit=1)[0].casefold().split()
     narrow = ((coarse, words[-1]),) if words else ()

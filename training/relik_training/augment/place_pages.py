@@ -1,7 +1,7 @@
-"""Beginnings of articles about places, made from a knowledge base alone.
+"""Synthetic first sentences of articles about places, from descriptions of a knowledge base.
 
-"A village in Dharwad district, Karnataka, India": what is told first is what a place lies in, and
-that lies in the next. Descriptions of a gazetteer say it of tens of thousands of places.
+"A village in Dharwad district, Karnataka, India": each place lies in the one that follows it.
+Tens of thousands of places have such a description.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from relik_training.augment.made_page import MadePage, article, one, some
+from relik_training.augment.made_page import MadePage, article, draw_one, sample
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
 
@@ -32,7 +32,7 @@ _FIRST = (
     "{x} is {kind} in {region} in the {way} part of {land}. ",
     "{x} lies in {region}, {land}. ",
 )
-# What stands in a place: a building, a school, a team; it is no record.
+# About a building in a place; the building has no record.
 _WHAT_STANDS = (
     "The {built} is {sort} in {x}, {region}, {land}. ",
     "The {built} is {sort} located in {x}, {region}. ",
@@ -58,12 +58,7 @@ _SORTS = (
 
 
 class PlacePages:
-    """Draws windows about places.
-
-    Args:
-        rows: Objects of entities.jsonl.
-        records: The same entities.
-    """
+    """Draws windows about places."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], records: Records) -> None:
         self._records = records
@@ -76,54 +71,50 @@ class PlacePages:
                     lands.setdefault(row["name"], row["id"])
         self._found: defaultdict[str, list[tuple[str, ...]]] = defaultdict(list)
         for row in rows:
-            told = _WITHIN.fullmatch(row.get("description") or "")
-            if told is None or not self._is_simple(row["name"]):
+            match = _WITHIN.fullmatch(row.get("description") or "")
+            if match is None or not self._is_simple(row["name"]):
                 continue
-            region, land = told["region"], told["land"]
+            region, land = match["region"], match["land"]
             if land in lands and len(places.get(region, ())) == 1 and region != row["name"]:
                 within = (places[region][0], region, lands[land], land)
-                self._found[told["kind"]].append((row["id"], row["name"], *within))
+                self._found[match["kind"]].append((row["id"], row["name"], *within))
         self._kinds = [kind for kind, held in sorted(self._found.items()) if len(held) >= _LEAST]
 
     @property
     def possible(self) -> bool:
-        """Tell whether descriptions say where places are."""
+        """Tell whether enough descriptions name a region and a country."""
         return bool(self._kinds)
 
     def window(self, number: int, *, seed: int) -> Example:
-        """Draw a window.
+        """Draw a window, in which every name is labelled and kinds of places are unknown spans.
 
         Args:
-            number: Which; decides all, with the seed.
-            seed: Seed.
-
-        Returns:
-            A window whose names are labelled, but for kinds of places.
+            number: Number of the window; with the seed, it determines the result.
         """
         rng = np.random.default_rng([seed, 89, number])
         page = MadePage()
         for _ in range(int(rng.integers(1, 3))):
-            kind = one(self._kinds, rng)
-            place = one(self._found[kind], rng)
+            kind = draw_one(self._kinds, rng)
+            place = draw_one(self._found[kind], rng)
             stands = kind in _SETTLED and rng.random() < 0.5
-            _write(page, one(_WHAT_STANDS if stands else _FIRST, rng), kind, place, rng)
-            for sentence in some(_LATER, int(rng.integers(0, 2)), rng):
+            _write(page, draw_one(_WHAT_STANDS if stands else _FIRST, rng), kind, place, rng)
+            for sentence in sample(_LATER, int(rng.integers(0, 2)), rng):
                 _write(page, sentence, kind, place, rng)
         return page.example(f"place-page-{number}", relations="all")
 
     def _is_simple(self, name: str) -> bool:
         plain = name[:1].isupper() and not re.search(r"[(),\\]", name)
-        return plain and self._records.one_bears(name)
+        return plain and self._records.is_unique(name)
 
 
 def _write(
     page: MadePage, sentence: str, kind: str, place: tuple[str, ...], rng: np.random.Generator
 ) -> None:
-    """Write a sentence; what is in the smaller place is in the larger ones too."""
+    """Write a sentence, with the triples of all containing places."""
     roles = {"x": place[0:2], "region": place[2:4], "land": place[4:6]}
-    last, sort = one(_SORTS, rng)
+    last, sort = draw_one(_SORTS, rng)
     built = f"{place[1].split()[0]} {last}"
-    plain = {"kind": kind, "sort": sort, "way": one(_WAYS, rng)}
+    plain = {"kind": kind, "sort": sort, "way": draw_one(_WAYS, rng)}
     placed: dict[str, int] = {}
     for piece in re.split(r"(\{\w+\})", sentence):
         role = piece.strip("{}")
@@ -144,10 +135,10 @@ def _write(
 
 
 def _relate(page: MadePage, placed: dict[str, int]) -> None:
-    """Say what lies in what: directly by P131 and P150, and in a country by P17.
+    """Add the triples of containment: P131 and P150 for direct, P17 for a country.
 
-    Of a region it is told both ways, as the relation of its country to it alone says that no other
-    lies between; in a larger region, and in the country itself, by P131 it may or may not be told.
+    P150, from a container to a part, is certain only for a region of a country, which have no level
+    between them. Indirect P131, P131 of a country, and all other P150 are doubtful.
     """
     chain = [placed[role] for role in ("built", "x", "region", "land") if role in placed]
     land = placed.get("land")

@@ -1,7 +1,7 @@
-"""Copies of annotated texts in which other mentions of the same types stand.
+"""Mention replacement: copies of annotated texts with other mentions of the same types.
 
 Source: mention replacement, one of the augmentations that Dai and Adel (2020), "An analysis of
-simple data augmentation for named entity recognition", find to help small sets.
+simple data augmentation for surfaces_of entity recognition", find to help small sets.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,35 +17,33 @@ _SHARE = 0.5
 
 
 def with_swaps(examples: Sequence[Example], copies: int, seed: int) -> list[Example]:
-    """Add copies in which half of the mentions are others of the same type.
+    """Add copies in which half of the mentions are replaced by others of the same type.
 
     Args:
-        examples: Texts whose mentions have their types for ids, and do not overlap.
-        copies: Copies of each text; those that come out as they were are left out.
-        seed: Seed of what is drawn.
-
-    Returns:
-        The texts, then their copies.
+        examples: Texts whose mentions have types as ids, and do not overlap.
+        copies: Copies of each text; unchanged copies are left out.
     """
-    named: dict[str, set[str]] = {}
+    surfaces_of: dict[str, set[str]] = {}
     for example in examples:
         for mention in example.mentions:
-            named.setdefault(mention.entity_id or "", set()).add(_surface(example, mention.span))
-    drawn = {kind: sorted(surfaces) for kind, surfaces in named.items()}
+            surfaces_of.setdefault(mention.entity_id or "", set()).add(
+                _surface(example, mention.span)
+            )
+    drawn = {kind: sorted(surfaces) for kind, surfaces in surfaces_of.items()}
     return [*examples, *_copies(examples, copies, drawn, np.random.default_rng(seed))]
 
 
 def _copies(
     examples: Sequence[Example],
     copies: int,
-    named: dict[str, list[str]],
+    surfaces_of: dict[str, list[str]],
     rng: np.random.Generator,
 ) -> Iterator[Example]:
     for number in range(copies):
         for example in examples:
             edits = []
             for mention in sorted(example.mentions, key=lambda m: m.span):
-                others = named[mention.entity_id or ""]
+                others = surfaces_of[mention.entity_id or ""]
                 other = others[int(rng.integers(len(others)))]
                 swapped = rng.random() < _SHARE
                 if swapped and other != _surface(example, mention.span):

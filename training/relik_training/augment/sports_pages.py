@@ -1,9 +1,8 @@
-"""Windows of sports pages, made from a knowledge base alone: results, tables, reports.
+"""Synthetic sports pages from records of a knowledge base: results, tables and reports.
 
-A newspaper calls a team by its town or country and lists more of them than any encyclopedia links,
-so that "England" in a table is a team and beside a name in brackets a country. Every name in such
-a window is known to be labelled. Sentences and tables are drawn, teams and people too: nothing in
-them is true but the names.
+Newspapers call a team by its town or country, far more often than an encyclopedia links one:
+"England" is a team in a table, and a country in brackets after a name. In these windows every name
+is labelled. Teams, people and results are random: only the names are real.
 """
 
 import re
@@ -16,9 +15,7 @@ import numpy as np
 
 from relik.names.normalise import normalise
 from relik.names.trie import PARTIAL
-from relik_training.augment.made_page import MadePage
-from relik_training.augment.made_page import one as _one
-from relik_training.augment.made_page import some as _some
+from relik_training.augment.made_page import MadePage, draw_one, sample
 from relik_training.augment.other_names import OtherNames
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
@@ -37,8 +34,8 @@ _SPORTS = {
 _ALONE = r"tennis|cyclist|cycling|golfer|swimmer|boxer|racing driver|runner|sprinter|skier|athlete"
 _NATIONAL = re.compile(r"\bnational\b.*\bteam\b")
 _OTHERS = re.compile(r"women|under-\d+|youth|junior|reserve", re.IGNORECASE)
-# Fewer of a kind would be learned by heart.
-_LEAST = 12
+# Minimum size of a league or sport: a reader would memorise a smaller one.
+_MIN_RECORDS = 12
 _WORDS = 44
 _BEAT = ("beat", "defeated", "edged", "lost to", "drew with", "held", "thrashed", "overcame")
 _REPORTS = (
@@ -62,7 +59,7 @@ _DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Su
 
 @dataclass(frozen=True, slots=True)
 class _Cast:
-    """Who is on a page: called as the page calls them."""
+    """The entities of a page, each with its surface form."""
 
     teams: Sequence[tuple[str, str]]
     people: Sequence[tuple[str, str]]
@@ -71,13 +68,7 @@ class _Cast:
 
 
 class SportsPages:
-    """Draws windows of sports pages.
-
-    Args:
-        rows: Objects of entities.jsonl.
-        records: The same entities.
-        names: Their other names.
-    """
+    """Draws windows of sports pages."""
 
     def __init__(self, rows: Sequence[dict[str, Any]], records: Records, names: OtherNames) -> None:
         self._names = names
@@ -99,53 +90,51 @@ class SportsPages:
         return bool(self._leagues and self._people and self._countries and self._cities)
 
     def window(self, number: int, *, seed: int) -> Example:
-        """Draw a window.
+        """Draw a window, in which every name is labelled.
 
         Args:
-            number: Which; decides all, with the seed.
-            seed: Seed.
-
-        Returns:
-            A window whose every name is labelled.
+            number: Number of the window; with the seed, it determines the result.
         """
         rng = np.random.default_rng([seed, 71, number])
         page = MadePage(capitals=rng.random() < 0.2)
         kinds = (_results, _table, _fixtures, _report, _report, _scorers, _field, _duels)
         cast = self._cast(rng)
         if rng.random() < 0.3:
-            page.name(*_one(cast.cities, rng))
-            page.say(_one((" 1997-05-11\n", " : ", " , Oct 12 - ", "\n"), rng))
+            page.name(*draw_one(cast.cities, rng))
+            page.say(draw_one((" 1997-05-11\n", " : ", " , Oct 12 - ", "\n"), rng))
         while len(page.text.split()) < _WORDS:
-            _one(kinds, rng)(page, cast, rng)
+            draw_one(kinds, rng)(page, cast, rng)
         return page.example(f"sports-page-{number}", relations="none")
 
     def _cast(self, rng: np.random.Generator) -> _Cast:
         national = [held for held in self._leagues if self._is_national(held[1])]
-        sport, league = _one(national if national and rng.random() < 0.3 else self._leagues, rng)
-        people = self._people.get(sport) or _one(list(self._people.values()), rng)
+        sport, league = draw_one(
+            national if national and rng.random() < 0.3 else self._leagues, rng
+        )
+        people = self._people.get(sport) or draw_one(list(self._people.values()), rng)
         if rng.random() < 0.3:
             people = self._people.get("alone", people)
         return _Cast(
-            teams=[self._called(team, rng) for team in _some(league, 12, rng)],
-            people=_some(people, 12, rng),
-            countries=_some(self._countries, 12, rng),
-            cities=_some(self._cities, 4, rng),
+            teams=[self._called(team, rng) for team in sample(league, 12, rng)],
+            people=sample(people, 12, rng),
+            countries=sample(self._countries, 12, rng),
+            cities=sample(self._cities, 4, rng),
         )
 
     def _called(self, team: tuple[str, str], rng: np.random.Generator) -> tuple[str, str]:
-        """Call a team by its town or country, mostly; else by its nickname, or in full."""
+        """Draw a surface form of a team: mostly its town or country, else nickname or full name."""
         entity_id, _ = team
         draw, name = rng.random(), self._names.name(entity_id)
         if draw < 0.72 or _NATIONAL.search(name):
             return team
         shorter = self._names.shorter(entity_id, name)
-        return entity_id, _one(shorter, rng) if shorter and draw < 0.92 else name
+        return entity_id, draw_one(shorter, rng) if shorter and draw < 0.92 else name
 
     def _is_national(self, league: Sequence[tuple[str, str]]) -> bool:
         return bool(_NATIONAL.search(self._names.name(league[0][0])))
 
     def _by_league(self, rows: Sequence[dict[str, Any]]) -> list[tuple[str, list[tuple[str, str]]]]:
-        """Give teams that may meet: of one sport and country, each alone in its town."""
+        """Group teams into leagues by sport and country; of one town there is at most one team."""
         held: defaultdict[tuple[str, str], dict[str, list[str]]] = defaultdict(
             lambda: defaultdict(list)
         )
@@ -160,9 +149,9 @@ class SportsPages:
             held[sport, where][places[0]].append(row["id"])
         leagues = []
         for (sport, _), towns in sorted(held.items()):
-            alone = [(ids[0], town) for town, ids in towns.items() if len(ids) == 1]
-            if len(alone) >= _LEAST:
-                leagues.append((sport, alone))
+            unambiguous = [(ids[0], town) for town, ids in towns.items() if len(ids) == 1]
+            if len(unambiguous) >= _MIN_RECORDS:
+                leagues.append((sport, unambiguous))
         return leagues
 
     def _by_sport(self, rows: Sequence[dict[str, Any]]) -> dict[str, list[tuple[str, str]]]:
@@ -174,10 +163,10 @@ class SportsPages:
             sport = "alone" if re.search(_ALONE, description) else _sport(description)
             if sport and re.search(r"[a-z]er\b|\bathlete|cyclist", description):
                 people[sport].append((row["id"], row["name"]))
-        return {sport: found for sport, found in people.items() if len(found) >= _LEAST}
+        return {sport: found for sport, found in people.items() if len(found) >= _MIN_RECORDS}
 
     def _lands(self) -> list[tuple[str, str]]:
-        """Give the countries that have national teams."""
+        """Return the countries that have national teams."""
         found: dict[str, str] = {}
         for _, league in self._leagues:
             for entity_id, town in league:
@@ -194,7 +183,7 @@ def _results(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     for a, b in zip(cast.teams[0:8:2], cast.teams[1:8:2], strict=False):
         m, n = _goals(rng), _goals(rng)
         page.name(*a)
-        page.say((f" {m} ", f" {m} , ", f" {_one(_BEAT, rng)} ", f" {m}\n")[style])
+        page.say((f" {m} ", f" {m} , ", f" {draw_one(_BEAT, rng)} ", f" {m}\n")[style])
         page.name(*b)
         page.say((f" {n}\n", f" {n} ; ", f" {m}-{n} .\n", f" {n}\n")[style])
 
@@ -207,7 +196,7 @@ def _table(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
 
 
 def _fixtures(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
-    between = _one((" at ", " v ", " vs. ", " - "), rng)
+    between = draw_one((" at ", " v ", " vs. ", " - "), rng)
     for a, b in zip(cast.teams[0:8:2], cast.teams[1:8:2], strict=False):
         page.name(*a)
         page.say(between)
@@ -224,11 +213,11 @@ def _report(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
         "b": b,
         "p": person,
         "s": (other[0], other[1] if full else other[1].split()[-1]),
-        "city": _one(cast.cities, rng),
+        "city": draw_one(cast.cities, rng),
     }
     score, minute = f"{_goals(rng)}-{_goals(rng)}", str(int(rng.integers(4, 90)))
-    plain = {"score": score, "minute": minute, "day": _one(_DAYS, rng)}
-    for piece in re.split(r"(\{\w+\})", _one(_REPORTS, rng)):
+    plain = {"score": score, "minute": minute, "day": draw_one(_DAYS, rng)}
+    for piece in re.split(r"(\{\w+\})", draw_one(_REPORTS, rng)):
         key = piece.strip("{}")
         if piece.startswith("{") and key in roles:
             page.name(*roles[key])
@@ -238,31 +227,31 @@ def _report(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
 
 
 def _scorers(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
-    page.name(*_one(cast.teams, rng))
-    page.say(_one((" : ", " - ", " scorers : "), rng))
-    for person in _some(cast.people, 3, rng):
+    page.name(*draw_one(cast.teams, rng))
+    page.say(draw_one((" : ", " - ", " scorers : "), rng))
+    for person in sample(cast.people, 3, rng):
         page.name(person[0], person[1] if rng.random() < 0.7 else person[1].split()[-1])
-        minute = _one((" ( {}th minute ) , ", " {} , ", " ( {}th ) , "), rng)
+        minute = draw_one((" ( {}th minute ) , ", " {} , ", " ( {}th ) , "), rng)
         page.say(minute.format(_goals(rng) * 9 + 4))
     page.say("\n")
 
 
 def _field(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
-    for place, person in enumerate(cast.people[:5], start=1):
-        page.say(f"{place}. ")
+    for rank, person in enumerate(cast.people[:5], start=1):
+        page.say(f"{rank}. ")
         page.name(*person)
         page.say(" ( ")
-        page.name(*_one(cast.countries, rng))
+        page.name(*draw_one(cast.countries, rng))
         page.say(f" ) {_goals(rng) + 1}:{int(rng.integers(10, 60))}.{int(rng.integers(10))}\n")
 
 
 def _duels(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
     for a, b in zip(cast.people[0:4:2], cast.people[1:4:2], strict=False):
-        for person, behind in ((a, f" ) {_one(_BEAT, rng)} "), (b, " ) 6-4 3-6 6-1\n")):
+        for person, after in ((a, f" ) {draw_one(_BEAT, rng)} "), (b, " ) 6-4 3-6 6-1\n")):
             page.name(*person)
             page.say(" ( ")
-            page.name(*_one(cast.countries, rng))
-            page.say(behind)
+            page.name(*draw_one(cast.countries, rng))
+            page.say(after)
 
 
 def _sport(description: str) -> str | None:
@@ -270,7 +259,7 @@ def _sport(description: str) -> str | None:
 
 
 def _country(description: str) -> str:
-    """Give the last place that a description names, or the adjective it begins with."""
+    """Return the last place in a description, or the demonym that it begins with."""
     place = re.search(r"\bin (?:[^,]+, )*(?P<last>[A-Z][\w ]+)$", description)
     first = re.match(r"(?:professional )?(?P<first>[A-Z]\w+)", description)
     found = place["last"] if place else (first["first"] if first else "")

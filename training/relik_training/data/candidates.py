@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from safetensors import SafetensorError
@@ -20,10 +20,11 @@ from safetensors.numpy import load_file, save_file
 
 from relik.config import read_pipeline
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.retriever.encoder import open_encoder
-from relik.retriever.hybrid import HybridRetriever
-from relik.types import Candidate, FloatArray, IntArray, Span, Window
+from relik.retriever.window_retriever import WindowRetriever
+from relik.types import Candidate, IntArray, Span, Window
 from relik_training.data.examples import Example
 from relik_training.run.processes import end_with_parent
 from relik_training.run.progress import told
@@ -55,18 +56,6 @@ def one_thread_each() -> Iterator[None]:
                 os.environ[name] = value
 
 
-class SharedRetriever(Protocol):
-    """A retriever whose encoding of windows another one can use."""
-
-    def encode(self, windows: Sequence[Window]) -> FloatArray:
-        """Encode windows: float32, (n_windows, dim)."""
-
-    def retrieve_encoded(
-        self, windows: Sequence[Window], vectors: FloatArray, kb: KnowledgeBase, *, top_k: int
-    ) -> list[tuple[Candidate, ...]]:
-        """Return the candidates of encoded windows, best first."""
-
-
 @dataclass(frozen=True, slots=True)
 class FoundCandidates:
     """Rows of candidates, best first, -1 where there are fewer.
@@ -80,18 +69,27 @@ class FoundCandidates:
     relations: IntArray
 
 
-Side: TypeAlias = tuple[KnowledgeBase, SharedRetriever]
-"""A knowledge base and its retriever."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CandidateSource:
+    """Where candidates come from.
 
-Opener: TypeAlias = Callable[[], tuple[Side, Side]]
-"""Opens entities and relations anew, with one thread, in a process of its own."""
+    Args:
+        view: Entities and relations.
+        retriever: Proposes from them.
+    """
+
+    view: KnowledgeView
+    retriever: WindowRetriever
+
+
+Opener: TypeAlias = Callable[[], CandidateSource]
+"""Opens the source anew, with one thread, in a process of its own."""
 
 
 def find_candidates(
     examples: Sequence[Example],
+    source: CandidateSource,
     *,
-    entities: Side,
-    relations: Side,
     top_k: tuple[int, int],
     cache: Path | None = None,
     opener: Opener | None = None,
@@ -101,8 +99,7 @@ def find_candidates(
 
     Args:
         examples: Windows; those of one document stand together, in order.
-        entities: Knowledge base of entities and its retriever.
-        relations: Knowledge base of relations and its retriever; shares the encoder.
+        source: Knowledge and its retriever.
         top_k: Entities and relations per window.
         cache: File to keep the answer in; one that fits is read instead. What is found is kept
             beside it now and then, and a search that was stopped goes on from there.
@@ -121,9 +118,7 @@ def find_candidates(
     if workers is None:
         workers = _workers(len(examples) - done)
     finding = (
-        _found_by(opener, workers, top_k)
-        if opener and workers
-        else _found_here((entities, relations), top_k)
+        _found_by(opener, workers, top_k) if opener and workers else _found_here(source, top_k)
     )
     with told() as tell, finding as find:
         parts = find(examples[first:last] for first, last in rest)
@@ -202,8 +197,8 @@ def _workers(n_windows: int) -> int:
 
 
 @contextmanager
-def _found_here(sides: tuple[Side, Side], top_k: tuple[int, int]) -> Iterator[_Find]:
-    yield lambda chunks: (_of_chunk(chunk, sides, top_k) for chunk in chunks)
+def _found_here(source: CandidateSource, top_k: tuple[int, int]) -> Iterator[_Find]:
+    yield lambda chunks: (_of_chunk(chunk, source, top_k) for chunk in chunks)
 
 
 @contextmanager
@@ -219,40 +214,36 @@ def _found_by(opener: Opener, workers: int, top_k: tuple[int, int]) -> Iterator[
         yield lambda chunks: pool.map(_of_worker, chunks)
 
 
-_SIDES: list[tuple[tuple[Side, Side], tuple[int, int]]] = []
+_OPENED: list[tuple[CandidateSource, tuple[int, int]]] = []
 """What a worker has opened."""
 
 
 def _begin(opener: Opener, top_k: tuple[int, int]) -> None:
     end_with_parent()
-    _SIDES[:] = [(opener(), top_k)]
+    _OPENED[:] = [(opener(), top_k)]
 
 
 def _of_worker(examples: Sequence[Example]) -> FoundCandidates:
-    ((sides, top_k),) = _SIDES
-    return _of_chunk(examples, sides, top_k)
+    ((source, top_k),) = _OPENED
+    return _of_chunk(examples, source, top_k)
 
 
 def _of_chunk(
-    examples: Sequence[Example], sides: tuple[Side, Side], top_k: tuple[int, int]
+    examples: Sequence[Example], source: CandidateSource, top_k: tuple[int, int]
 ) -> FoundCandidates:
-    entities, relations = sides
     found = FoundCandidates(
         np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
         np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
     )
     windows = [_window(example) for example in examples]
-    vectors = entities[1].encode(windows)
-    linked = entities[1].retrieve_encoded(windows, vectors, entities[0], top_k=top_k[0])
-    for row, candidates in zip(found.entities, linked, strict=True):
-        _fill(row, entities[0], candidates)
     wanted = [k for k, example in enumerate(examples) if example.relations != "none"]
-    if wanted:
-        related = relations[1].retrieve_encoded(
-            [windows[k] for k in wanted], vectors[wanted], relations[0], top_k=top_k[1]
-        )
-        for k, candidates in zip(wanted, related, strict=True):
-            _fill(found.relations[k], relations[0], candidates)
+    linked, related = source.retriever.retrieve(
+        windows, source.view, top_k=(top_k[0], top_k[1] if wanted else 0)
+    )
+    for row, candidates in zip(found.entities, linked, strict=True):
+        _fill(row, source.view.entities, candidates)
+    for k in wanted:
+        _fill(found.relations[k], source.view.relations, related[k])
     return found
 
 
@@ -281,25 +272,21 @@ def _fill(row: IntArray, kb: KnowledgeBase, candidates: Sequence[Candidate]) -> 
         row[place] = _NONE if number is None else number
 
 
-def open_sides(base: Path, backend: str, *, threads: int = 0) -> tuple[Side, Side]:
-    """Open entities and relations as serving does; they share the encoder.
+def open_candidate_source(base: Path, backend: str, *, threads: int = 0) -> CandidateSource:
+    """Open the knowledge and the retriever of a base bundle, as serving does.
 
     Args:
         base: Base bundle.
         backend: Of the encoder: "onnx", "torch" or "auto".
         threads: Threads of the encoder on ONNX Runtime, 0 for one per core.
 
-    Returns:
-        Entities, then relations.
-
     Raises:
         BundleError: The base cannot be used.
     """
     settings = read_pipeline(base / LAYOUT.pipeline)
-    encoder = open_encoder(base, backend, threads=threads)
-    entities = KnowledgeBase.open(base / LAYOUT.entities)
-    relations = KnowledgeBase.open(base / LAYOUT.relations)
-    return (
-        (entities, HybridRetriever(encoder, settings.retriever)),
-        (relations, HybridRetriever(encoder, settings.retriever, lexical=False)),
+    view = KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
     )
+    encoder = open_encoder(base, backend, threads=threads)
+    return CandidateSource(view=view, retriever=WindowRetriever(encoder, settings.retriever))

@@ -1,8 +1,8 @@
-"""Documents that nobody annotated: descriptions of a knowledge base, labelled by its statements.
+"""Distant supervision: descriptions of a knowledge base, labelled by its statements.
 
-Distant supervision (Mintz et al., ACL 2009) where it errs least: the description of a thing is
-about that thing, so that a name in it is searched among the few things that a statement ties to it
-(T-REx, Elsahar et al., LREC 2018, does so for abstracts).
+Source: Mintz et al., ACL 2009. The description of an entity is about that entity, so that only the
+few entities that a statement relates to it are searched in the text, as T-REx does for abstracts
+(Elsahar et al., LREC 2018). It also measures the functionality of relations.
 """
 
 import re
@@ -19,21 +19,21 @@ from relik_index.sources.json_lines import unescaped
 from relik_training.formats.conversion_report import Report
 from relik_training.formats.streams import read_objects, write_objects, written_aside
 
-_SHORTEST_NAME = 3
-# "Sharon Rachel Osbourne" for Sharon Osbourne: so many words may stand between first and last.
+_MIN_NAME_LENGTH = 3
+# Middle names at most: "Sharon Rachel Osbourne" for Sharon Osbourne has one.
 _MORE_NAMES = 3
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DistantConfig:
-    """What to make documents of.
+    """Sources of the documents.
 
     Args:
         kb: JSON Lines of entities; those with `long_description` become documents.
-        statements: JSON Lines of `h, r, t`: two ids and a relation id, or a list of them.
-        relations: JSON Lines of relations (`id`); empty: all that the statements have.
-        without: Annotated documents; what they tell of or say themselves is left out.
-        skip: Relation ids that no text states, such as "different from".
+        statements: JSON Lines of `h, r, t`: subject, relation or list of relations, object.
+        relations: JSON Lines with the `id` of the relations to keep; None for all.
+        without: Held-out documents; their subjects and sentences are left out.
+        skip: Ids of relations that texts do not state, such as "different from".
     """
 
     kb: Path
@@ -44,15 +44,11 @@ class DistantConfig:
 
 
 def distant_documents(config: DistantConfig, target: Path, report: Report) -> Report:
-    """Write descriptions with what their statements say of them.
+    """Write descriptions with the mentions and triples of their statements.
 
     Args:
-        config: Knowledge base and statements.
-        target: JSON Lines in our shape, .gz or plain; there when it is whole.
-        report: Told how far the reading is, and what is left out.
-
-    Returns:
-        The report.
+        target: ReLiK JSON Lines, .gz or plain; it appears when it is complete.
+        report: Gets progress and counts, and is returned.
 
     Raises:
         InputError: A file cannot be read or written, or no description has a statement.
@@ -62,37 +58,33 @@ def distant_documents(config: DistantConfig, target: Path, report: Report) -> Re
     if not described:
         raise InputError(
             f"{config.kb}: got {len(entities)} entities and no long_description, expected some: "
-            "documents are made of them"
+            "add long descriptions, which become the documents"
         )
-    ties = _ties(config, entities, report)
+    statements_by_subject = _statements_by_subject(config, entities, report)
     held_out = _HeldOut(config.without, report)
     with written_aside(target) as draft:
-        write_objects(_documents(entities, ties, held_out, report), draft)
+        write_objects(_documents(entities, statements_by_subject, held_out, report), draft)
         if not report.documents:
             raise InputError(
-                f"{config.statements}: got no statement of the {len(described)} described entities "
-                "whose other side their description names, expected some: both files need the "
-                "same ids"
+                f"{config.statements}: got no statement whose subject and object are both named in "
+                f"one of {len(described)} descriptions, expected some: use the same ids in both "
+                "files"
             )
     return report
 
 
 def read_statements(path: Path, report: Report) -> Iterator[tuple[str, list[str], str]]:
-    """Read statements of a knowledge base.
+    """Read the statements of a knowledge base: subject, relations and object of each line.
 
     Args:
-        path: JSON Lines of `h, r, t`: two ids and a relation id, or a list of them.
-        report: Told how far the reading is.
-
-    Returns:
-        Subject, relations and object of each line.
+        path: JSON Lines of `h, r, t`: subject, relation or list of relations, object.
 
     Raises:
-        InputError: The file cannot be read, or a line is no statement.
+        InputError: The file cannot be read, or a line is not a statement.
     """
     for where, row in read_objects(path, report):
-        subject, told, value = row.get("h"), row.get("r"), row.get("t")
-        relations = [told] if isinstance(told, str) else told
+        subject, relation_field, value = row.get("h"), row.get("r"), row.get("t")
+        relations = [relation_field] if isinstance(relation_field, str) else relation_field
         if not (
             isinstance(subject, str)
             and isinstance(value, str)
@@ -100,8 +92,53 @@ def read_statements(path: Path, report: Report) -> Iterator[tuple[str, list[str]
             and relations
             and all(isinstance(each, str) for each in relations)
         ):
-            raise InputError(f'{where}: got no statement, expected {{"h", "r", "t"}}')
+            raise InputError(
+                f'{where}: got no statement, expected {{"h", "r", "t"}} with ids: correct it'
+            )
         yield subject, relations, value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Functionality:
+    """Functionality of a relation, by its statements.
+
+    Args:
+        statements: Number of distinct statements.
+        functionality: Share of the subjects that have one object, 0..1.
+        inverse_functionality: Share of the objects that have one subject, 0..1.
+    """
+
+    relation_id: str
+    statements: int
+    functionality: float
+    inverse_functionality: float
+
+
+def functionalities(statements: Path, report: Report) -> list[Functionality]:
+    """Measure the functionality of each relation, those with most statements first.
+
+    Args:
+        statements: JSON Lines of `h, r, t`: subject, relation or list of relations, object.
+
+    Raises:
+        InputError: The file cannot be read, or a line is not a statement.
+    """
+    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for subject, relations, value in read_statements(statements, report):
+        for relation in relations:
+            pairs[relation].add((subject, value))
+    return sorted(
+        (
+            Functionality(
+                relation_id=relation,
+                statements=len(kept_relations),
+                functionality=_single(subject for subject, _ in kept_relations),
+                inverse_functionality=_single(value for _, value in kept_relations),
+            )
+            for relation, kept_relations in pairs.items()
+        ),
+        key=lambda one: (-one.statements, one.relation_id),
+    )
 
 
 def _entities(path: Path, report: Report) -> dict[str, dict[str, Any]]:
@@ -109,41 +146,43 @@ def _entities(path: Path, report: Report) -> dict[str, dict[str, Any]]:
     found = {}
     for where, row in read_objects(path, report):
         if not (isinstance(row.get("id"), str) and isinstance(row.get("name"), str)):
-            raise InputError(f"{where}: got no id or no name, expected an entity with both")
-        # Some dumps write line ends as a backslash and an n.
+            raise InputError(
+                f"{where}: got no id or no name, expected an entity with both: add them"
+            )
+        # Some dumps escape line ends as a backslash and an n.
         text = str(row.get("long_description") or "").replace("\\n", "\n").replace('\\"', '"')
         names = dict.fromkeys(map(unescaped, [row["name"], *(row.get("aliases") or ())]))
         found[row["id"]] = {
             "name": unescaped(row["name"]),
-            "names": [name for name in names if len(name) >= _SHORTEST_NAME],
+            "names": [name for name in names if len(name) >= _MIN_NAME_LENGTH],
             "text": unicodedata.normalize("NFC", unescaped(text)).strip(),
         }
     return found
 
 
-def _ties(
+def _statements_by_subject(
     config: DistantConfig, entities: Container[str], report: Report
 ) -> dict[str, dict[str, list[str]]]:
-    """Give relations by subject and object, between entities that are known."""
+    """Return relations by subject and object, between known entities."""
     wanted = None
     if config.relations is not None:
         wanted = {row.get("id") for _, row in read_objects(config.relations, report)}
-    ties: dict[str, dict[str, list[str]]] = defaultdict(dict)
+    statements_by_subject: dict[str, dict[str, list[str]]] = defaultdict(dict)
     for subject, relations, value in read_statements(config.statements, report):
         if subject == value or subject not in entities or value not in entities:
             continue
-        held = [
+        kept_relations = [
             each
             for each in relations
             if each not in config.skip and (wanted is None or each in wanted)
         ]
-        if held:
-            ties[subject].setdefault(value, []).extend(held)
-    return ties
+        if kept_relations:
+            statements_by_subject[subject].setdefault(value, []).extend(kept_relations)
+    return statements_by_subject
 
 
 class _HeldOut:
-    """Tells what other documents tell of, or say."""
+    """Subjects and sentences of held-out documents."""
 
     def __init__(self, paths: Iterable[Path], report: Report) -> None:
         self._ids: set[str] = set()
@@ -158,7 +197,7 @@ class _HeldOut:
 
 
 def _sentences(text: str) -> Iterator[str]:
-    """Give what can be told again where a text was cut or set otherwise."""
+    """Yield sentences as normalised words, to find them again in another version of a text."""
     for each in re.split(r"(?<=[.!?])\s+|\n+", text):
         words = re.findall(r"\w+", each.casefold())
         if len(words) > _MORE_NAMES:
@@ -167,19 +206,19 @@ def _sentences(text: str) -> Iterator[str]:
 
 def _documents(
     entities: Mapping[str, Mapping[str, Any]],
-    ties: Mapping[str, Mapping[str, list[str]]],
+    statements_by_subject: Mapping[str, Mapping[str, list[str]]],
     held_out: _HeldOut,
     report: Report,
 ) -> Iterator[dict[str, Any]]:
-    around = _neighbours(ties)
+    neighbours = _neighbours(statements_by_subject)
     for number, (key, row) in enumerate(entities.items(), start=1):
         report.progress(number, len(entities))
-        if not row["text"] or key not in around:
+        if not row["text"] or key not in neighbours:
             continue
         if held_out.has(key, row["text"]):
             report.drop("text or subject of a document given by --without", doc_id=key)
             continue
-        document = _document(key, row, entities, ties, around[key])
+        document = _document(key, row, entities, statements_by_subject, neighbours[key])
         if document is None:
             report.drop("description names neither side of a statement", doc_id=key)
             continue
@@ -188,40 +227,51 @@ def _documents(
         yield document
 
 
-def _neighbours(ties: Mapping[str, Mapping[str, list[str]]]) -> dict[str, dict[str, None]]:
-    around: dict[str, dict[str, None]] = defaultdict(dict)
-    for subject, values in ties.items():
+def _neighbours(
+    statements_by_subject: Mapping[str, Mapping[str, list[str]]],
+) -> dict[str, dict[str, None]]:
+    neighbours: dict[str, dict[str, None]] = defaultdict(dict)
+    for subject, values in statements_by_subject.items():
         for value in values:
-            around[subject][value] = None
-            around[value][subject] = None
-    return around
+            neighbours[subject][value] = None
+            neighbours[value][subject] = None
+    return neighbours
 
 
 def _document(
     key: str,
     row: Mapping[str, Any],
     entities: Mapping[str, Mapping[str, Any]],
-    ties: Mapping[str, Mapping[str, list[str]]],
-    around: Iterable[str],
+    statements_by_subject: Mapping[str, Mapping[str, list[str]]],
+    neighbours: Iterable[str],
 ) -> dict[str, Any] | None:
-    """Label one description; None where it names no two things that a statement ties."""
+    """Label one description; None if it does not name both sides of a statement."""
     text = row["text"]
     named = [(key, name) for name in [*row["names"], *_full_name(text, row["names"])]]
-    named += [(other, name) for other in around for name in entities[other]["names"]]
-    places = _places(text, named)
+    named += [(other, name) for other in neighbours for name in entities[other]["names"]]
+    names_found = _find_names(text, named)
     first: dict[str, tuple[int, int]] = {}
-    for start, end, who in places:
-        first.setdefault(who, (start, end))
-    pairs = [pair for pair in permutations(first, 2) if pair[1] in ties.get(pair[0], {})]
-    kept = {who for pair in pairs for who in pair}
+    for start, end, entity_id in names_found:
+        first.setdefault(entity_id, (start, end))
+    pairs = [
+        pair for pair in permutations(first, 2) if pair[1] in statements_by_subject.get(pair[0], {})
+    ]
+    kept = {entity_id for pair in pairs for entity_id in pair}
     if key not in kept:
         return None
-    spans = [[start, end, who, text[start:end]] for start, end, who in places if who in kept]
-    index = {who: spans.index([*first[who], who, text[slice(*first[who])]]) for who in kept}
+    spans = [
+        [start, end, entity_id, text[start:end]]
+        for start, end, entity_id in names_found
+        if entity_id in kept
+    ]
+    index = {
+        entity_id: spans.index([*first[entity_id], entity_id, text[slice(*first[entity_id])]])
+        for entity_id in kept
+    }
     triples = [
         [index[subject], relation, index[value]]
         for subject, value in pairs
-        for relation in dict.fromkeys(ties[subject][value])
+        for relation in dict.fromkeys(statements_by_subject[subject][value])
     ]
     return {
         "doc_id": f"description:{key}",
@@ -235,7 +285,7 @@ def _document(
 
 
 def _full_name(text: str, names: Iterable[str]) -> Iterator[str]:
-    """Give the longer form of a name that a description often begins with."""
+    """Yield forms of a name with middle names, with which a description often begins."""
     for name in names:
         words = name.split()
         if len(words) > 1:
@@ -245,81 +295,33 @@ def _full_name(text: str, names: Iterable[str]) -> Iterator[str]:
                 yield match.group()
 
 
-def _places(text: str, named: Iterable[tuple[str, str]]) -> list[tuple[int, int, str]]:
-    """Find names in a text, as whole words; of those that overlap the longer one.
+def _find_names(text: str, named: Iterable[tuple[str, str]]) -> list[tuple[int, int, str]]:
+    """Find names as whole words; of overlapping names the longer one.
 
-    A name that two things share says neither.
+    A name that two entities share is skipped, because it is ambiguous.
     """
     owners: dict[str, set[str]] = defaultdict(set)
-    for who, name in named:
-        owners[name].add(who)
-    taken: list[tuple[int, int, str]] = []
+    for entity_id, name in named:
+        owners[name].add(entity_id)
+    names_found: list[tuple[int, int, str]] = []
     for name in sorted(owners, key=lambda each: (-len(each), each)):
-        # The first word of a text has a capital whatever it is.
+        # The first word of a text is capitalised.
         pattern = rf"(?<!\w){re.escape(name)}(?!\w)"
-        for match in re.finditer(pattern, _lowered(text, name)):
+        for match in re.finditer(pattern, _with_initial_of(text, name)):
             start, end = match.span()
-            if all(end <= one or start >= other for one, other, _ in taken):
-                taken.append((start, end, "" if len(owners[name]) > 1 else min(owners[name])))
-    return sorted(each for each in taken if each[2])
+            if all(end <= one or start >= other for one, other, _ in names_found):
+                names_found.append((start, end, "" if len(owners[name]) > 1 else min(owners[name])))
+    return sorted(each for each in names_found if each[2])
 
 
-def _lowered(text: str, name: str) -> str:
-    """Give a text with its first letter as the name would have it."""
+def _with_initial_of(text: str, name: str) -> str:
+    """Return the text, with its initial in lower case if the name begins with that letter."""
     if name[0].islower() and text[0].lower() == name[0]:
         return name[0] + text[1:]
     return text
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Functionality:
-    """What the statements of one relation are like.
-
-    Args:
-        relation_id: Its id.
-        statements: Different ones.
-        functionality: Share of the subjects that have one object, 0..1.
-        inverse_functionality: Share of the objects that have one subject, 0..1.
-    """
-
-    relation_id: str
-    statements: int
-    functionality: float
-    inverse_functionality: float
-
-
-def functionalities(statements: Path, report: Report) -> list[Functionality]:
-    """Measure the relations of a file.
-
-    Args:
-        statements: JSON Lines of `h, r, t`: two ids and a relation id, or a list of them.
-        report: Told how far the reading is.
-
-    Returns:
-        One for each relation, those with most statements first.
-
-    Raises:
-        InputError: The file cannot be read, or a line is no statement.
-    """
-    pairs: dict[str, set[tuple[str, str]]] = defaultdict(set)
-    for subject, relations, value in read_statements(statements, report):
-        for relation in relations:
-            pairs[relation].add((subject, value))
-    return sorted(
-        (
-            Functionality(
-                relation_id=relation,
-                statements=len(held),
-                functionality=_single(subject for subject, _ in held),
-                inverse_functionality=_single(value for _, value in held),
-            )
-            for relation, held in pairs.items()
-        ),
-        key=lambda one: (-one.statements, one.relation_id),
-    )
-
-
 def _single(keys: Iterable[str]) -> float:
-    """Return the share of keys that come once."""
+    """Return the share of keys that occur once."""
     counts = Counter(keys)
     return sum(count == 1 for count in counts.values()) / len(counts)

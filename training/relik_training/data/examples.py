@@ -1,7 +1,7 @@
-"""Annotated texts as training examples, with what each data set leaves unsaid made explicit.
+"""Training examples from annotated texts, with explicit unknown spans where labels are missing.
 
-Wikipedia links only some mentions, so unlinked text is no proof of no mention: labels are
-propagated to repeated names, and what may be a mention but is not labelled is marked unknown.
+Wikipedia links only some mentions, so that an unlinked word may be a mention: labels are propagated
+to repeated names, and other possible mentions are marked unknown.
 """
 
 import re
@@ -19,20 +19,20 @@ from relik_training.data.knowledge_records import Records
 from relik_training.data.statements import (
     Mention,
     Statement,
-    placed,
-    told_apart,
-    told_in_one_sentence,
+    place_triples,
+    triples_across_sentences,
+    triples_within_sentences,
 )
 from relik_training.recipes.source_config import SourceConfig, check_source
 
 _CAPITALISED = re.compile(r"\b[A-Z][\w'\-]*")
 _RUN = re.compile(r"[A-Z][\w'\-]*(?: [A-Z][\w'\-]*)*")
-# Small words stand inside names too: Nobel Prize in Physics, Bank of the West.
+# Names contain function words: Nobel Prize in Physics, Bank of the West.
 _LONG_RUN = re.compile(
     r"[A-Z][\w'\-]*(?: (?:(?:of|in|on|at|for|the|and|de|la|le|du|van|von|der) ){0,2}[A-Z][\w'\-]*)*"
 )
 _SENTENCE_END = re.compile(r"(?:^|[.!?:;\n\"(\[]|\.\))\s*$")
-_NEVER = frozenset(
+_STOP_WORDS = frozenset(
     """
     Monday Tuesday Wednesday Thursday Friday Saturday Sunday January February March April May
     June July August September October November December I A The In On At He She It They We
@@ -46,13 +46,11 @@ class Example:
     """A window of text with its labels.
 
     Args:
-        doc_id: Where it comes from.
         index: Position of the window in its document.
-        text: The window.
-        mentions: Labelled spans, sorted, none overlapping.
-        triples: (subject index, relation id, object index) into `mentions`.
-        doubtful: Triples between other mentions of the same things: neither true nor false.
-        unknown: Spans that may be mentions but are not labelled.
+        mentions: Labelled spans, sorted and without overlaps.
+        triples: (subject index, relation id, object index) of `mentions`.
+        doubtful: Triples that are neither positive nor negative.
+        unknown: Unlabelled spans that may be mentions: neither positive nor negative.
         relations: As `SourceConfig.relations`.
         repeat: As `SourceConfig.repeat`.
     """
@@ -72,11 +70,11 @@ class ExampleReader:
     """Reads data sets into examples.
 
     Args:
-        known: Tells whether an entity id is in the knowledge base.
-        title_id: Gives the entity id of a page title, or None.
-        unambiguous: Gives the entity id that a name always means, or None.
-        named: Tells whether something in the knowledge base has a name.
-        windows: How documents are split.
+        known: Whether an entity id is in the knowledge base.
+        title_id: Entity id of a page title, or None.
+        unambiguous: Entity id of an unambiguous name, or None.
+        windows: How to split documents.
+        has_name: Whether a record has a name, in full or in part.
     """
 
     def __init__(
@@ -86,24 +84,16 @@ class ExampleReader:
         unambiguous: Callable[[str], str | None],
         windows: WindowConfig,
         *,
-        named: Callable[[str], bool] = lambda _: False,
+        has_name: Callable[[str], bool] = lambda _: False,
     ) -> None:
         self._known = known
         self._title_id = title_id
         self._unambiguous = unambiguous
-        self._named = named
+        self._has_name = has_name
         self._windows = windows
 
     def read(self, source: SourceConfig, data: Path) -> Iterator[Example]:
-        """Read one data set.
-
-        Args:
-            source: The file and what it annotates.
-            data: Folder of the file.
-
-        Returns:
-            Examples in file order.
-        """
+        """Read one data set, in file order."""
         for number, row in enumerate(read_jsonl(data / source.path)):
             if source.limit and number >= source.limit:
                 return
@@ -113,19 +103,20 @@ class ExampleReader:
 
     def _examples(self, row: dict[str, Any], source: SourceConfig) -> Iterator[Example]:
         text = row["text"]
-        apart = told_apart(row) if source.doubt_apart else []
+        across_sentences = triples_across_sentences(row) if source.doubt_apart else []
         if source.one_sentence:
-            row = {**row, "triples": told_in_one_sentence(row, source.triggers)}
+            row = {**row, "triples": triples_within_sentences(row, source.triggers)}
         mentions, kept = self._gold(row, source)
-        triples, perhaps = (
-            _statements(told, source, mentions, kept) for told in (row.get("triples", ()), apart)
+        triples, uncertain = (
+            _statements(document_triples, source, mentions, kept)
+            for document_triples in (row.get("triples", ()), across_sentences)
         )
         if source.propagate:
             mentions = mentions + self._repeats(row, mentions)
-        # Overlaps would make the labels of a token ambiguous: longer spans win, links first.
-        taken = _without_overlaps(mentions)
-        unknown = _unlabelled(text, taken) if source.mentions != "all" else []
-        by_span = {mention.span: mention for mention in taken}
+        # A token has one label: of overlapping mentions, linked ones come first, then longer ones.
+        labelled = _without_overlaps(mentions)
+        unknown = _unlabelled(text, labelled) if source.mentions != "all" else []
+        by_span = {mention.span: mention for mention in labelled}
         if source.mentions == "none":
             unknown = [Span(0, len(text))] if text else []
         document = Document(doc_id=str(row["doc_id"]), text=text)
@@ -134,12 +125,12 @@ class ExampleReader:
                 (m for m in by_span.values() if _within(m.span, window.span)),
                 key=lambda m: m.span,
             )
-            stated, doubtful = placed(triples, inside, source.inverses)
-            doubtful |= frozenset().union(*placed(perhaps, inside)) - {*stated}
+            stated, doubtful = place_triples(triples, inside, source.inverses)
+            doubtful |= frozenset().union(*place_triples(uncertain, inside)) - {*stated}
             offset = window.span.start
             cut = [
                 Span(m.span.start, m.span.end)
-                for m in taken
+                for m in labelled
                 if m.span.overlaps(window.span) and not _within(m.span, window.span)
             ]
             yield Example(
@@ -169,7 +160,7 @@ class ExampleReader:
             extra = rest[1] if len(rest) > 1 and isinstance(rest[1], dict) else {}
             surface = row["text"][start:end]
             no_name = extra.get("type") in source.skip_types or surface.islower()
-            if surface in _NEVER or is_date(surface):
+            if surface in _STOP_WORDS or is_date(surface):
                 continue
             if no_name and not (entity_id and self._known(entity_id)):
                 continue
@@ -192,13 +183,13 @@ class ExampleReader:
         return mentions, kept
 
     def _may_be_known(self, surface: str, extra: dict[str, Any], source: SourceConfig) -> bool:
-        """Tell whether a mention without an id may still mean something in the knowledge base.
+        """Tell whether a mention without an id may be a known entity rather than NIL.
 
-        A set that labels a part often has no id because a page was renamed or nobody looked. Where
-        a record has that name, taking the mention for NIL would teach to doubt the right one.
+        In partially annotated data, an id is often missing because a page was renamed or not
+        looked up. If a record has that name, the label NIL would be wrong.
         """
         title = re.sub(r" \(.*\)$", "", str(extra.get("title") or ""))
-        return source.mentions != "all" and (self._named(surface) or self._named(title))
+        return source.mentions != "all" and (self._has_name(surface) or self._has_name(title))
 
     def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
         text = row["text"]
@@ -211,25 +202,25 @@ class ExampleReader:
         for mention in mentions:
             surface = text[mention.span.start : mention.span.end]
             names[surface] = (mention.entity_id, mention.group)
-        held = {mention.span for mention in mentions}
+        labelled_spans = {mention.span for mention in mentions}
         found = []
         for name, (entity_id, group) in names.items():
             if len(name) < 2 or not name[0].isupper():
                 continue
             for match in re.finditer(rf"(?<!\w){re.escape(name)}(?!\w)", text):
                 span = Span(*match.span())
-                if span not in held:
-                    held.add(span)
+                if span not in labelled_spans:
+                    labelled_spans.add(span)
                     found.append(Mention(span=span, entity_id=entity_id, group=group))
-        return found + self._sure(text, held)
+        return found + self._unambiguous_names(text, labelled_spans)
 
-    def _sure(self, text: str, held: set[Span]) -> list[Mention]:
-        """Label capitalised runs that name one entity nearly always."""
+    def _unambiguous_names(self, text: str, labelled_spans: set[Span]) -> list[Mention]:
+        """Label runs of capitalised words that are unambiguous names."""
         found: list[Mention] = []
 
         def label(match: re.Match[str]) -> bool:
             span = Span(*match.span())
-            if any(span.overlaps(other) for other in held):
+            if any(span.overlaps(other) for other in labelled_spans):
                 return False
             known = self._unambiguous(match.group())
             if known:
@@ -254,11 +245,9 @@ def read_examples(
     """Read all data sets of a run.
 
     Args:
-        sources: Tables as `SourceConfig`.
-        data: Their folder.
-        titles: File of page titles, or empty.
-        entities: Records of entities.
-        windows: How texts are split.
+        sources: Tables of `SourceConfig`.
+        data: Folder of the data sets.
+        titles: File of {"title", "id"}; "" for none.
 
     Returns:
         Windows of all sets, in order.
@@ -268,7 +257,7 @@ def read_examples(
         known=entities.__contains__,
         title_id=title_ids.get,
         unambiguous=entities.unambiguous,
-        named=entities.names,
+        has_name=entities.has_name,
         windows=windows,
     )
     examples: list[Example] = []
@@ -309,26 +298,26 @@ def _without_overlaps(mentions: list[Mention]) -> list[Mention]:
         mentions,
         key=lambda m: (not m.entity_id, m.span.start - m.span.end, m.span.start),
     )
-    taken: list[Mention] = []
+    labelled: list[Mention] = []
     for mention in order:
-        if not any(mention.span.overlaps(other.span) for other in taken):
-            taken.append(mention)
-    return sorted(taken, key=lambda m: m.span)
+        if not any(mention.span.overlaps(other.span) for other in labelled):
+            labelled.append(mention)
+    return sorted(labelled, key=lambda m: m.span)
 
 
-def _unlabelled(text: str, taken: list[Mention]) -> list[Span]:
-    """Find capitalised words that may be mentions nobody labelled."""
+def _unlabelled(text: str, labelled: list[Mention]) -> list[Span]:
+    """Return unlabelled capitalised words, which may be mentions."""
     unknown = []
     for match in _CAPITALISED.finditer(text):
         word = match.group()
         span = Span(*match.span())
-        if word in _NEVER or any(span.overlaps(m.span) for m in taken):
+        if word in _STOP_WORDS or any(span.overlaps(m.span) for m in labelled):
             continue
         before = text[max(0, span.start - 3) : span.start]
         follows = text[span.end : span.end + 2]
         begins = span.start == 0 or bool(_SENTENCE_END.search(before))
         if begins and not (follows[:1] == " " and follows[1:2].isupper()):
-            # The first word of a sentence is capital anyway: mostly no name.
+            # The first word of a sentence is capitalised, and mostly no name.
             continue
         unknown.append(span)
     return unknown

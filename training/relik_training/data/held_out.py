@@ -1,4 +1,4 @@
-"""A share of a relation data set that no run trains on, for measuring."""
+"""The held-out share of a relation data set, which no run trains on."""
 
 from pathlib import Path
 
@@ -9,11 +9,10 @@ from relik_training.recipes.recipe import ReaderTraining, RetrieverTraining, Tab
 
 
 def hold_out(config: RetrieverTraining | ReaderTraining) -> tuple[Path, Path]:
-    """Split a relation data set, the same share of every relation, by the seed.
+    """Split a relation data set, stratified by relation; seed and share determine the split.
 
     Args:
-        config: Settings; `held_out_source` names the file. The same seed and share give the
-            same split in every run.
+        config: Settings of the run, whose `held_out_source` is the file.
 
     Returns:
         Files of the training part and of the held-out part, in the folder of the run.
@@ -25,28 +24,24 @@ def hold_out(config: RetrieverTraining | ReaderTraining) -> tuple[Path, Path]:
         key = row["triples"][0][1] if row["triples"] else ""
         by_relation.setdefault(key, []).append(number)
     rng = np.random.default_rng(config.seed)
-    held: set[int] = set()
+    held_out: set[int] = set()
     for key in sorted(by_relation):
         numbers = by_relation[key]
-        take = round(len(numbers) * config.held_out)
-        held.update(int(n) for n in rng.choice(numbers, take, replace=False))
+        n_held_out = round(len(numbers) * config.held_out)
+        held_out.update(int(n) for n in rng.choice(numbers, n_held_out, replace=False))
     train, test = Path(config.out) / f"train-{name}", Path(config.out) / f"held-out-{name}"
-    write_jsonl(train, (row for i, row in enumerate(rows) if i not in held))
-    write_jsonl(test, (row for i, row in enumerate(rows) if i in held))
+    write_jsonl(train, (row for i, row in enumerate(rows) if i not in held_out))
+    write_jsonl(test, (row for i, row in enumerate(rows) if i in held_out))
     return train, test
 
 
 def without_held_out(
     config: RetrieverTraining | ReaderTraining, sources: Tables | None = None
 ) -> Tables:
-    """Put the training part of `held_out_source` in its place; make the split.
+    """Split `held_out_source`, and replace it by its training part.
 
     Args:
-        config: Settings of the run.
-        sources: Data sets; those of the run where absent.
-
-    Returns:
-        The data sets, as tables of `SourceConfig`.
+        sources: Data sets, as tables of `SourceConfig`; None for those of the run.
     """
     sources = config.sources if sources is None else sources
     if not config.held_out_source:

@@ -1,4 +1,4 @@
-"""Read and write JSON Lines, plain or gzip."""
+"""JSON Lines of data sets, plain or gzip."""
 
 import gzip
 import json
@@ -10,13 +10,7 @@ from relik.errors import InputError
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
-    """Read JSON objects, one a line.
-
-    Args:
-        path: File; gzip if its name ends in .gz.
-
-    Returns:
-        The objects, in order.
+    """Read JSON objects, one per line; gzip if the name ends in .gz.
 
     Raises:
         InputError: The file is missing, or a line is not a JSON object in UTF-8.
@@ -29,24 +23,23 @@ def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
                 value = json.loads(line)
                 if not isinstance(value, dict):
                     raise InputError(
-                        f"{path}:{number}: got {type(value).__name__}, expected an object"
+                        f"{path}:{number}: got {type(value).__name__}, expected an object: correct "
+                        "the line"
                     )
                 yield value
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error}): give a JSON Lines file") from error
     except ValueError as error:
-        raise InputError(f"{path}:{number + 1}: is not JSON in UTF-8 ({error})") from error
+        raise InputError(
+            f"{path}:{number + 1}: is not JSON in UTF-8 ({error}): give one object a line"
+        ) from error
 
 
 def write_jsonl(path: Path, values: Iterable[dict[str, Any]]) -> int:
-    """Write JSON objects, one a line.
+    """Write JSON objects, one per line, and return their number.
 
     Args:
-        path: File to replace; gzip (with a fixed time stamp) if its name ends in .gz.
-        values: Objects.
-
-    Returns:
-        How many were written.
+        path: File to replace; gzip, with reproducible bytes, if its name ends in .gz.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     count = 0

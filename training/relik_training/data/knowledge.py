@@ -1,6 +1,6 @@
-"""Select the entities and relations of a bundle and gather the names by which text calls them.
+"""The knowledge base of a bundle: selection of entities and relations, with surface form counts.
 
-Only facts leave this module: ids, names, aliases, short descriptions, coarse types and counts.
+It contains facts only: ids, names, aliases, short descriptions, coarse types and counts.
 """
 
 from collections import Counter, defaultdict
@@ -20,18 +20,18 @@ from relik_training.data.json_lines import read_jsonl, write_jsonl
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnowledgeConfig:
-    """What to select.
+    """Sources and limits of the knowledge base.
 
     Args:
-        entities: JSON Lines of entities with Wikidata ids; empty where `out` was made otherwise.
+        entities: JSON Lines of entities with Wikidata ids; "" if `out` already has its files.
         relations: JSON Lines of relations.
         triples: JSON Lines of `h, r, t` statements.
-        linked_text: Annotated paragraphs whose mentions give surface forms and their counts;
-            training paragraphs only, so that evaluation texts stay unseen.
-        relation_text: Annotated training texts whose triples say which relations are in use.
-        max_entities: How many entities to keep.
-        max_relations: How many relations to keep.
-        max_aliases: Aliases kept per entity.
+        linked_text: Annotated training paragraphs, whose mentions give counts of surface forms;
+            no evaluation texts, which must stay unseen.
+        relation_text: Annotated training texts, whose triples rank the relations.
+        max_entities: Maximum number of entities.
+        max_relations: Maximum number of relations.
+        max_aliases: Maximum aliases per entity.
         out: Folder for entities.jsonl and relations.jsonl.
     """
 
@@ -47,14 +47,10 @@ class KnowledgeConfig:
 
 
 def build_knowledge(config: KnowledgeConfig, data: Path) -> dict[str, int]:
-    """Write the entities and relations of a bundle.
+    """Write the entities and relations of a bundle, and return how many there are.
 
     Args:
-        config: What to select.
-        data: Folder that the file names in `config` are relative to.
-
-    Returns:
-        Counts of what was written.
+        data: Folder of the files in `config`.
     """
     out = Path(config.out)
     surfaces, used = _read_surfaces(config, data)
@@ -68,8 +64,8 @@ def build_knowledge(config: KnowledgeConfig, data: Path) -> dict[str, int]:
         for row in read_jsonl(data / name):
             relation_counts.update(triple[1] for triple in row["triples"])
     records = []
-    for row in map(_spelt_out, read_jsonl(data / config.entities)):
-        ranked = _usefulness(row, used[row["id"]], degree[row["id"]])
+    for row in map(_unescaped, read_jsonl(data / config.entities)):
+        ranked = _rank(row, used[row["id"]], degree[row["id"]])
         if ranked is not None:
             records.append((ranked, row))
     records.sort(key=lambda item: (item[0], item[1]["id"]))
@@ -85,20 +81,16 @@ def build_knowledge(config: KnowledgeConfig, data: Path) -> dict[str, int]:
 
 
 def ensure_knowledge(config: KnowledgeConfig, data: Path) -> Path:
-    """Write the entities and relations of a bundle where they are absent.
+    """Write the entities and relations of a bundle unless they exist, and return their folder.
 
     Args:
-        config: What to select.
-        data: Folder that the file names in `config` are relative to.
-
-    Returns:
-        Folder of entities.jsonl and relations.jsonl.
+        data: Folder of the files in `config`.
 
     Raises:
-        ConfigError: They are absent and the recipe does not say how to make them.
+        ConfigError: They do not exist, and the recipe does not name their sources.
     """
     out = Path(config.out)
-    # relations.jsonl is written last: where it stands, the other is whole.
+    # relations.jsonl is written last: if it exists, entities.jsonl is complete.
     if not all((out / name).is_file() for name in ("entities.jsonl", "relations.jsonl")):
         check_knowledge(config, data)
         build_knowledge(config, data)
@@ -106,19 +98,18 @@ def ensure_knowledge(config: KnowledgeConfig, data: Path) -> Path:
 
 
 def check_knowledge(config: KnowledgeConfig, data: Path) -> None:
-    """Look for the files that entities and relations are made from.
+    """Check that the sources of entities and relations exist.
 
     Args:
-        config: What to select.
-        data: Folder that the file names in `config` are relative to.
+        data: Folder of the files in `config`.
 
     Raises:
-        ConfigError: One is missing or not named.
+        ConfigError: A file is missing or not named.
     """
     if not (config.entities and config.relations and config.triples):
         raise ConfigError(
             f"{config.out}: has no entities.jsonl and relations.jsonl, and [knowledge] does not "
-            "name entities, relations and triples to make them from: add these settings"
+            "name entities, relations and triples, expected one of both: add these settings"
         )
     names = (config.entities, config.relations, config.triples)
     for name in (*names, *config.linked_text, *config.relation_text):
@@ -143,8 +134,8 @@ def _read_surfaces(
     return surfaces, used
 
 
-def _spelt_out(row: dict[str, Any]) -> dict[str, Any]:
-    """Give a record with the characters that its dump escaped twice."""
+def _unescaped(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a record without the second escaping of its dump."""
     name = unescaped(row["name"])
     aliases = dict.fromkeys(map(unescaped, row["aliases"]))
     aliases.pop(name, None)
@@ -152,14 +143,17 @@ def _spelt_out(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "name": name, "aliases": list(aliases), "description": description}
 
 
-def _named(name: str) -> bool:
+def _is_name(name: str) -> bool:
     capital = any(letter.isupper() for letter in name[:3])
     return (capital or (name[:1].isdigit() and not name.islower())) and not is_date(name)
 
 
-def _usefulness(row: dict[str, Any], used: int, degree: int) -> tuple[int, int] | None:
-    """Rank an entity: linked in text, then well described in Wikidata, then the rest; low first."""
-    named, described = _named(row["name"]), bool(row["description"])
+def _rank(row: dict[str, Any], used: int, degree: int) -> tuple[int, int] | None:
+    """Return the rank of an entity, lowest best: linked in text, then in statements, then others.
+
+    None for an entity without a description, and for pages of Wikimedia itself.
+    """
+    named, described = _is_name(row["name"]), bool(row["description"])
     if not described or "Wikimedia" in row["description"]:
         return None
     brand_only = row["source"].endswith("NSI") and not used and degree == 0

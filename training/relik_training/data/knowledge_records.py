@@ -1,4 +1,4 @@
-"""The records of a knowledge base in memory, as training needs them: texts, names, namesakes."""
+"""The records of a knowledge base in memory, with name lookup, for training."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -29,14 +29,7 @@ class Records:
 
     @classmethod
     def read(cls, path: Path) -> "Records":
-        """Read a JSON Lines file.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The records.
-        """
+        """Read a JSON Lines file."""
         return cls(read_jsonl(path))
 
     def __len__(self) -> int:
@@ -44,70 +37,38 @@ class Records:
         return len(self.entities)
 
     def __contains__(self, entity_id: object) -> bool:
-        """Tell whether an id is among the records."""
+        """Tell whether a record has this id."""
         return entity_id in self._rows
 
     def row_of(self, entity_id: str) -> int | None:
-        """Return the row of an id.
-
-        Args:
-            entity_id: The id.
-
-        Returns:
-            The row, or None.
-        """
+        """Return the row of an id, or None."""
         return self._rows.get(entity_id)
 
     def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a name, as `NameTrie.lookup` does.
-
-        Args:
-            key: A normalised name.
-
-        Returns:
-            Most frequent first.
-        """
+        """Return the records with a normalised name, most frequent first, as `NameTrie.lookup`."""
         return sorted(self._names.get(key, ()), key=lambda match: (-match.count, match.row))
 
-    def names(self, surface: str) -> bool:
-        """Tell whether some record has a name, or a part of one.
-
-        Args:
-            surface: A name as it stands in a text.
-
-        Returns:
-            True if so.
-        """
+    def has_name(self, surface: str) -> bool:
+        """Tell whether a record has this name, in full or in part."""
         return normalise(surface) in self._names
 
-    def one_bears(self, name: str) -> bool:
-        """Tell whether just one record has a name as a whole.
-
-        Args:
-            name: A name as it stands in a text.
-
-        Returns:
-            True if so.
-        """
+    def is_unique(self, name: str) -> bool:
+        """Tell whether exactly one record has this full name."""
         return sum(not m.flags & PARTIAL for m in self.lookup(normalise(name))) == 1
 
     def unambiguous(self, surface: str) -> str | None:
-        """Return the id that a name nearly always means.
+        """Return the id of an unambiguous name, else None.
 
-        Args:
-            surface: A name as it stands in a text.
-
-        Returns:
-            An id where the name was linked at least three times and nine times in ten to it, or
-            has several words and only one bearer; else None.
+        A name is unambiguous if at least three links, and 90 % of all its links, go to one record,
+        or if it has several words and a single record.
         """
         matches = [m for m in self.lookup(normalise(surface)) if not m.flags & PARTIAL]
         if not matches:
             return None
         best, total = matches[0], sum(match.count for match in matches)
-        often = best.count >= 3 and best.count >= 0.9 * total
-        alone = len(matches) == 1 and " " in surface and best.flags & (PRIMARY | CASED)
-        return self.entities[best.row].entity_id if often or alone else None
+        dominant = best.count >= 3 and best.count >= 0.9 * total
+        only_bearer = len(matches) == 1 and " " in surface and best.flags & (PRIMARY | CASED)
+        return self.entities[best.row].entity_id if dominant or only_bearer else None
 
     def _add(self, row: dict[str, Any]) -> None:
         number = len(self.entities)
@@ -118,9 +79,9 @@ class Records:
         for form, count, flags in forms:
             key = normalise(form)
             if key:
-                held = found.get(key, (0, 0))
+                known = found.get(key, (0, 0))
                 flags |= CASED if is_cased(form) else 0
-                found[key] = (held[0] + count, held[1] | flags)
+                found[key] = (known[0] + count, known[1] | flags)
         for form in row.get("partials", ()):
             found.setdefault(normalise(form), (0, PARTIAL | CASED))
         for key, (count, flags) in found.items():

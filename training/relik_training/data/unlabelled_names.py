@@ -1,4 +1,4 @@
-"""Records that a window may well mean although nobody linked them: their names stand in it."""
+"""Records whose names occur unlinked in a window, and which are therefore no sure negatives."""
 
 from relik.names.normalise import tokenise_surface
 from relik.retriever.lexical import MAX_NAME_TOKENS
@@ -7,18 +7,11 @@ from relik_training.data.knowledge_records import Records
 
 
 def unlabelled_names(example: Example, entities: Records) -> frozenset[int]:
-    """Find the records that are named where no link says what the name means.
+    """Return the rows of records with a name in the unlinked text of a window.
 
-    Wikipedia links a name once or not at all, so a record whose name, alias, surface form or
-    part of a name stands in the window without a link is no sure negative. Words of a linked
-    mention are left out: there the link says which of the namesakes is meant.
-
-    Args:
-        example: A window with its labels.
-        entities: Records with their names.
-
-    Returns:
-        Rows.
+    Wikipedia links a name once or not at all, so that a record whose name, alias, surface form or
+    partial name occurs without a link is no sure negative. Linked mentions are skipped: their link
+    disambiguates the name.
     """
     linked = [mention.span for mention in example.mentions if mention.entity_id]
     tokens = [

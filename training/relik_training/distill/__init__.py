@@ -1,1 +1,1 @@
-"""Distillation: small models that learn from a larger one beside the labels."""
+"""Knowledge distillation: losses of a student that learns from a larger teacher and the labels."""

@@ -1,4 +1,4 @@
-"""What a recipe says of distillation. Needs no torch."""
+"""The settings of distillation in a recipe; imports no torch."""
 
 from dataclasses import dataclass
 
@@ -9,22 +9,22 @@ SCORE_LOSSES = ("divergence", "margin")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderDistillation:
-    """How a reader learns from a larger one.
+    """Distillation of a reader.
 
     Args:
         teacher: Folder of a bundle, or of a finished reader run; empty for no teacher.
-        weight: Of the teacher's opinions, beside the labels, which weigh 1.
-        temperature: Softens both opinions.
-        unlabelled: Learn what the teacher says of words that the labels leave open: unlabelled
-            names, and up to `spans` mentions that only the teacher finds.
-        span_threshold: From which probability on the teacher has found a mention, 0..1.
-        spans: Most mentions of a window that only the teacher finds.
-        hidden: Weight of the distance between states of layers; 0 leaves them alone.
-        attention: Weight of the divergence of attention; 0 leaves it alone.
-        layers: The layer of the teacher, from 1 on, for each layer of the student, 0 for none;
-            empty spreads the student's layers evenly over the teacher's.
-        states_first: First steps, in which states and attention are all that is learned.
-        cache: Folder to keep the teacher's opinions in, for other runs over the same batches.
+        weight: Weight of the teacher's outputs; the labels have weight 1.
+        temperature: Divides the logits of student and teacher; more than 0.
+        unlabelled: Also learn where labels are missing: unlabelled names, and up to `spans`
+            mentions that only the teacher finds.
+        span_threshold: Minimum probability of a mention that only the teacher finds, 0..1.
+        spans: Maximum number of such mentions in a window.
+        hidden: Weight of the distance between hidden states; 0 for none.
+        attention: Weight of the divergence of attention; 0 for none.
+        layers: For each layer of the student, the layer of the teacher, from 1 on; 0 for none.
+            Empty to spread the student's layers evenly over the teacher's.
+        states_first: Number of first steps that learn only hidden states and attention.
+        cache: Folder for the teacher's outputs, shared by runs over the same batches.
     """
 
     teacher: str = ""
@@ -41,23 +41,23 @@ class ReaderDistillation:
 
     @property
     def reads_states(self) -> bool:
-        """Tell whether states or attention are learned."""
+        """Tell whether the student learns hidden states or attention."""
         return self.hidden > 0 or self.attention > 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverDistillation:
-    """How an encoder learns from a larger one.
+    """Distillation of an encoder.
 
     Args:
         teacher: Folder of a bundle, of a finished retriever run, or a backbone as
             `relik_training.run.backbone.resolve` names it; empty for no teacher.
-        weight: Of the teacher's scores of the pairs of a batch, beside the labels, which weigh 1.
+        weight: Weight of the teacher's scores of the pairs of a batch; the labels have weight 1.
         scores: "divergence" of the distributions over the passages of a window, or "margin":
             squared error of the differences from the mean score of a window.
-        temperature: Divides the teacher's cosines, and the student's beside them.
+        temperature: Divides the cosines of student and teacher; more than 0.
         vectors: Weight of the distance of vectors, the student's projected to the teacher's width.
-        cache: Folder to keep the teacher's vectors in, for other runs over the same batches.
+        cache: Folder for the teacher's vectors, shared by runs over the same batches.
     """
 
     teacher: str = ""
@@ -69,30 +69,29 @@ class RetrieverDistillation:
 
 
 def check_distillation(settings: ReaderDistillation | RetrieverDistillation) -> None:
-    """Refuse settings that contradict each other.
-
-    Args:
-        settings: As in the recipe.
+    """Check ranges and combinations of settings.
 
     Raises:
-        ConfigError: They do.
+        ConfigError: A value is out of range, or two settings contradict each other.
     """
     if settings.temperature <= 0:
         raise ConfigError(
-            f"[distillation]: got temperature {settings.temperature}, expected more than 0"
+            f"[distillation]: got temperature {settings.temperature}, expected more than 0: raise "
+            "it"
         )
     if isinstance(settings, RetrieverDistillation):
         if settings.scores not in SCORE_LOSSES:
             raise ConfigError(
-                f"[distillation]: got scores {settings.scores!r}, expected one of {SCORE_LOSSES}"
+                f"[distillation]: got scores {settings.scores!r}, expected one of {SCORE_LOSSES}: "
+                "choose one"
             )
     elif settings.reads_states and settings.cache:
         raise ConfigError(
-            "[distillation]: got a cache along with hidden or attention, whose states take "
-            "megabytes a step: leave one of them out"
+            "[distillation]: got a cache along with hidden or attention, expected one of them: "
+            "states take megabytes per step, leave one out"
         )
     elif settings.states_first and not settings.reads_states:
         raise ConfigError(
             f"[distillation]: got states_first {settings.states_first} without hidden or "
-            "attention, which leaves nothing to learn at first: give one of them a weight"
+            "attention, expected a weight for one of them: set it, or leave states_first out"
         )

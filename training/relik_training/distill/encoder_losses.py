@@ -1,7 +1,7 @@
-"""An encoder's losses from its teacher, beside those from labels.
+"""Distillation losses of an encoder: scores of the pairs of a batch, and vectors.
 
-Source: scores of the pairs of a batch, as softened distributions (Hinton et al. 2015) or by their
-margins (Hofstätter et al. 2020); vectors, as in sentence embeddings (Reimers and Gurevych 2020).
+Source: scores as softened distributions (Hinton et al. 2015) or by margins (Hofstätter et al.
+2020); vectors as in sentence embeddings (Reimers and Gurevych 2020).
 """
 
 import hashlib
@@ -27,19 +27,19 @@ from relik_training.retriever.retriever_data import RetrieverBatch
 from relik_training.run.backbone import open_backbone
 from relik_training.run.run_files import SETTINGS, read_settings
 
-# Tokens of the teacher that are computed at once.
-_AT_ONCE = 8192
+# Tokens of a batch of the teacher.
+_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncoderTeacher:
-    """An encoder that is not trained.
+    """An encoder with frozen weights.
 
     Args:
         model: In evaluation mode, without gradients.
-        table: Float32, (vocabulary, hidden): its word embeddings.
-        tokenizer: Its subwords, special tokens added by its post-processor.
-        fingerprint: Tells it from any other teacher.
+        table: Float32, (vocabulary, hidden), its word embeddings.
+        tokenizer: Its tokenizer, whose post-processor adds special tokens.
+        fingerprint: SHA-256 of its tokenizer and weights.
     """
 
     model: EncoderModel
@@ -52,7 +52,7 @@ class EncoderTeacher:
 
         Args:
             texts: At least one.
-            limit: Most tokens of a text.
+            limit: Maximum tokens of a text.
 
         Returns:
             Float32, (n_texts, dim), L2-normalised.
@@ -62,15 +62,17 @@ class EncoderTeacher:
         vectors: list[torch.Tensor] = []
         first = 0
         while first < len(order):
-            # Of the texts taken the last is the longest.
+            # In order of length: the last text of a batch is its longest.
             last = first + 1
-            while last < len(order) and (last + 1 - first) * len(rows[order[last]]) <= _AT_ONCE:
+            while (
+                last < len(order) and (last + 1 - first) * len(rows[order[last]]) <= _BATCH_TOKENS
+            ):
                 last += 1
             vectors.append(self._encode([rows[k] for k in order[first:last]]))
             first = last
-        places = torch.empty(len(order), dtype=torch.int64)
-        places[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(vectors)[places.to(self.table.device)]
+        inverse = torch.empty(len(order), dtype=torch.int64)
+        inverse[torch.tensor(order)] = torch.arange(len(order))
+        return torch.cat(vectors)[inverse.to(self.table.device)]
 
     def _encode(self, rows: list[list[int]]) -> torch.Tensor:
         width = max(map(len, rows))
@@ -86,12 +88,11 @@ class EncoderTeacher:
 
 
 class RetrieverDistiller(nn.Module):
-    """Compares an encoder with its teacher, batch by batch.
+    """Computes the distillation losses of an encoder.
 
     Args:
-        width: Of the student's vectors.
-        teacher: The teacher; no part of what is saved or trained.
-        settings: As in the recipe.
+        width: Dimension of the student's vectors.
+        teacher: The teacher, which is neither trained nor saved.
     """
 
     def __init__(
@@ -99,7 +100,7 @@ class RetrieverDistiller(nn.Module):
     ) -> None:
         super().__init__()
         check_distillation(settings)
-        self._held = (teacher,)  # in a tuple, so that its model does not become a part
+        self._held = (teacher,)  # in a tuple, so that torch does not register its model
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)
         self.projection: nn.Linear | None = None
@@ -114,38 +115,43 @@ class RetrieverDistiller(nn.Module):
     def losses(
         self, batch: RetrieverBatch, windows: torch.Tensor, passages: torch.Tensor
     ) -> dict[str, torch.Tensor]:
-        """Compute what the teacher adds to the loss of a batch.
+        """Compute the losses of a batch.
 
         Args:
-            batch: The batch, with its texts.
             windows: Float32, (n_windows, dim), the student's vectors, L2-normalised.
             passages: Float32, (n_passages, dim), likewise.
 
         Returns:
-            Scalars named taught_scores and taught_vectors, weighted, as the settings ask.
+            The weighted scalars taught_scores and taught_vectors, those with a weight.
         """
         taught = self._cache.get(self._question(batch), lambda: self._ask(batch), windows.device)
         losses: dict[str, torch.Tensor] = {}
-        # Half precision knows a cosine to two digits: too few to rank near records by.
+        # bfloat16 has about two decimal digits: too few to rank records with close cosines.
         with torch.autocast(windows.device.type, enabled=False):
             if self._settings.weight:
-                heat = self._settings.temperature
-                ours = windows.float() @ passages.float().T / heat  # (n_windows, n_passages)
-                theirs = taught["windows"] @ taught["passages"].T / heat
-                losses["taught_scores"] = self._settings.weight * self._compare(ours, theirs)
+                temperature = self._settings.temperature
+                student_scores = (
+                    windows.float() @ passages.float().T / temperature
+                )  # (n_windows, n_passages)
+                teacher_scores = taught["windows"] @ taught["passages"].T / temperature
+                losses["taught_scores"] = self._settings.weight * self._compare(
+                    student_scores, teacher_scores
+                )
             if self.projection is not None:
-                ours = self.projection(torch.cat((windows, passages)).float())
-                theirs = torch.cat((taught["windows"], taught["passages"]))
-                apart = 1.0 - nn.functional.cosine_similarity(ours, theirs, dim=-1)
-                losses["taught_vectors"] = self._settings.vectors * apart.mean()
+                student_scores = self.projection(torch.cat((windows, passages)).float())
+                teacher_scores = torch.cat((taught["windows"], taught["passages"]))
+                difference = 1.0 - nn.functional.cosine_similarity(
+                    student_scores, teacher_scores, dim=-1
+                )
+                losses["taught_vectors"] = self._settings.vectors * difference.mean()
         return losses
 
-    def _compare(self, ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
+    def _compare(self, student_scores: torch.Tensor, teacher_scores: torch.Tensor) -> torch.Tensor:
         if self._settings.scores == "divergence":
-            return divergence(ours, theirs, 1.0).mean()
+            return divergence(student_scores, teacher_scores, 1.0).mean()
         # The squared error of centred scores is that of the margins of all pairs.
-        apart = ours - theirs
-        return (apart - apart.mean(dim=1, keepdim=True)).square().mean()
+        difference = student_scores - teacher_scores
+        return (difference - difference.mean(dim=1, keepdim=True)).square().mean()
 
     @torch.no_grad()
     def _ask(self, batch: RetrieverBatch) -> Tensors:
@@ -157,7 +163,7 @@ class RetrieverDistiller(nn.Module):
         }
 
     def _question(self, batch: RetrieverBatch) -> bytes:
-        """Name all that an answer depends on."""
+        """Return a digest of everything that the teacher's vectors depend on."""
         teacher = self.teacher
         # Tokens and not texts: an answer that was kept under other rules of `relik.text` is stale.
         sides = zip(batch.texts, (batch.windows, batch.passages), strict=True)
@@ -170,17 +176,13 @@ class RetrieverDistiller(nn.Module):
 def open_retriever_distiller(
     width: int, settings: RetrieverDistillation
 ) -> RetrieverDistiller | None:
-    """Open the teacher of a recipe.
+    """Open the teacher of a recipe; None if it names no teacher.
 
     Args:
-        width: Of the student's vectors.
-        settings: As in the recipe.
-
-    Returns:
-        What compares the two, or None where the recipe names no teacher.
+        width: Dimension of the student's vectors.
 
     Raises:
-        ConfigError: There is no such teacher.
+        ConfigError: The teacher does not exist.
         BundleError: A file of it is broken.
     """
     if not settings.teacher:
@@ -192,13 +194,13 @@ def open_encoder_teacher(name: str) -> EncoderTeacher:
     """Open an encoder as a teacher.
 
     Args:
-        name: Folder of a bundle, of a finished retriever run, or a backbone.
+        name: Folder of a bundle or of a finished retriever run, or a backbone.
 
     Returns:
-        The teacher, on the GPU where there is one.
+        The teacher, on the GPU if there is one.
 
     Raises:
-        ConfigError: There is no such teacher.
+        ConfigError: The teacher does not exist.
         BundleError: A file of it is broken.
     """
     folder = Path(name)
@@ -210,8 +212,8 @@ def open_encoder_teacher(name: str) -> EncoderTeacher:
     backbone = open_backbone(_backbone_of(folder) if (folder / SETTINGS).is_file() else name)
     model = EncoderModel(backbone.layers)
     if (folder / SETTINGS).is_file():
-        held = TensorFile.open(folder / LAYOUT.weights).weights()
-        model.load_state_dict({key: torch.from_numpy(each) for key, each in held.items()})
+        stored = TensorFile.open(folder / LAYOUT.weights).weights()
+        model.load_state_dict({key: torch.from_numpy(each) for key, each in stored.items()})
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     opened = TorchEncoder(model.eval().to(device), device)
     return _teacher(opened, backbone.embeddings, backbone.tokenizer)

@@ -1,8 +1,8 @@
-"""States and attention of the layers of a student, compared with those of its teacher.
+"""Losses between the hidden states and attention of a student's layers and its teacher's.
 
-Source: TinyBERT (Jiao et al. 2020), layers spread evenly over the teacher's and, at first, states
-learned before anything else; MoEBERT (Zuo et al. 2022), states beside all other losses. Attention
-is compared as distributions, as in MiniLM (Wang et al. 2020), since scales differ between models.
+Source: TinyBERT (Jiao et al. 2020): layers spread evenly over the teacher's, and first steps that
+learn states only; MoEBERT (Zuo et al. 2022): states together with all other losses. Attention is
+compared as distributions, as in MiniLM (Wang et al. 2020), because scales differ between models.
 """
 
 import math
@@ -18,7 +18,7 @@ from relik_training.distill.teacher_outputs import divergence
 from relik_training.distill.token_alignment import NONE, TeacherRows
 from relik_training.reader.reader_data import ReaderBatch
 
-# Where the layers of each kind of backbone have what attention compares.
+# Query and key modules within a layer, by model type.
 _ATTENTION = {
     "bert": ("attention.self.query", "attention.self.key"),
     "mpnet": ("attention.attn.q", "attention.attn.k"),
@@ -27,7 +27,7 @@ _ATTENTION = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LayerPair:
-    """A layer of the student and the one of the teacher that it learns from, from 0 on."""
+    """A layer of the student and its layer of the teacher, both numbered from 0."""
 
     student: int
     teacher: int
@@ -35,13 +35,13 @@ class LayerPair:
 
 @dataclass(slots=True)
 class States:
-    """What layers computed, by the number of the layer.
+    """Recorded values of one forward pass, by layer.
 
     Args:
         hidden: Float, (batch, n_tokens, width) each.
         query: Float, (batch, n_tokens, width) each.
-        key: Likewise.
-        bias: Float, (n_tokens, n_tokens, heads), what distance adds to attention, or None.
+        key: Float, (batch, n_tokens, width) each.
+        bias: Float, (n_tokens, n_tokens, heads), position bias of attention; None without one.
     """
 
     hidden: dict[int, torch.Tensor] = field(default_factory=dict)
@@ -50,20 +50,20 @@ class States:
     bias: torch.Tensor | None = None
 
     def clear(self) -> None:
-        """Forget what was noted, so that it takes no memory."""
+        """Release the recorded values."""
         for each in (self.hidden, self.query, self.key):
             each.clear()
         self.bias = None
 
 
 @dataclass(frozen=True, slots=True)
-class AlignedPlaces:
-    """Tokens whose states are compared: words, and what the heads read of candidates.
+class AlignedTokens:
+    """Positions of tokens whose states are compared: of words and candidate markers.
 
     Args:
-        student: Int64, (batch, n), token of the student's row, 0 on padding.
-        teacher: Int64, (batch, n), token of the teacher's.
-        mask: Bool, (batch, n).
+        student: Int64, (batch, n), position in the student's row, 0 on padding.
+        teacher: Int64, (batch, n), position in the teacher's row.
+        mask: Bool, (batch, n), False on padding.
     """
 
     student: torch.Tensor
@@ -72,37 +72,30 @@ class AlignedPlaces:
 
 
 def pair_layers(n_student: int, n_teacher: int, layers: tuple[int, ...]) -> list[LayerPair]:
-    """Decide which layer learns from which.
+    """Pair layers of the student with layers of the teacher.
 
     Args:
-        n_student: Layers of the student.
-        n_teacher: Layers of the teacher.
-        layers: As in the recipe.
-
-    Returns:
-        Pairs; evenly spread where the recipe leaves it open, the last from the last.
+        layers: As `ReaderDistillation.layers`; empty for an even spread, in which the last layer
+            learns from the last.
 
     Raises:
-        ConfigError: There is no such layer.
+        ConfigError: A layer does not exist.
     """
     chosen = layers or tuple(math.ceil((k + 1) * n_teacher / n_student) for k in range(n_student))
     if len(chosen) != n_student or not all(0 <= each <= n_teacher for each in chosen):
         raise ConfigError(
             f"[distillation] layers: got {list(chosen)}, expected {n_student} numbers from 0 to "
-            f"{n_teacher}, one for each layer of the student"
+            f"{n_teacher}: give one for each layer of the student"
         )
     return [LayerPair(student=k, teacher=each - 1) for k, each in enumerate(chosen) if each]
 
 
 def record(backbone: nn.Module, *, attention: bool) -> States:
-    """Note what the layers of a backbone compute, each time it runs.
+    """Record the states of a backbone's layers in each forward pass.
 
     Args:
-        backbone: With `encoder.layer`, as BERT and MPNet have.
-        attention: Note queries and keys too.
-
-    Returns:
-        What the last run computed.
+        backbone: A BERT or an MPNet, with `encoder.layer`.
+        attention: Also record queries, keys and position bias.
     """
     states = States()
 
@@ -127,19 +120,18 @@ def record(backbone: nn.Module, *, attention: bool) -> States:
     return states
 
 
-def aligned_places(batch: ReaderBatch, rows: TeacherRows, device: torch.device) -> AlignedPlaces:
-    """Find the tokens that stand for the same in both rows.
+def aligned_tokens(batch: ReaderBatch, rows: TeacherRows, device: torch.device) -> AlignedTokens:
+    """Align the rows of student and teacher.
 
     Args:
         batch: The student's batch.
         rows: The teacher's rows.
-        device: Where the answer shall lie.
 
     Returns:
-        First and last tokens of words, the first token of the row, and the markers.
+        First and last tokens of words, the first token of each row, and the markers.
     """
-    ours: list[torch.Tensor] = []
-    theirs: list[torch.Tensor] = []
+    student_values: list[torch.Tensor] = []
+    teacher_values: list[torch.Tensor] = []
     for number in range(len(batch.arrays.ids)):
         pairs = {(0, 0)}
         for found in (rows.first[number], rows.last[number]):
@@ -149,29 +141,29 @@ def aligned_places(batch: ReaderBatch, rows: TeacherRows, device: torch.device) 
                 getattr(each, f"{kind}_positions")[number][getattr(each, f"{kind}_mask")[number]]
                 for each in (batch.arrays, rows.arrays)
             ]
-            # Candidates that only one of the two has room for are left out.
+            # Candidates that only one of the two rows has room for are dropped.
             pairs.update(zip(*(side.tolist() for side in sides), strict=False))
         ordered = torch.tensor(sorted(pairs), dtype=torch.int64)
-        ours.append(ordered[:, 0])
-        theirs.append(ordered[:, 1])
+        student_values.append(ordered[:, 0])
+        teacher_values.append(ordered[:, 1])
     student, teacher = (
-        nn.utils.rnn.pad_sequence(each, batch_first=True).to(device) for each in (ours, theirs)
+        nn.utils.rnn.pad_sequence(each, batch_first=True).to(device)
+        for each in (student_values, teacher_values)
     )
-    lengths = torch.tensor([len(each) for each in ours], device=device)
+    lengths = torch.tensor([len(each) for each in student_values], device=device)
     mask = torch.arange(student.shape[1], device=device) < lengths[:, None]
-    return AlignedPlaces(student, teacher, mask)
+    return AlignedTokens(student, teacher, mask)
 
 
 class StateDistance(nn.Module):
-    """Compares layers; has the projections from the student's width to the teacher's.
+    """Losses of paired layers, with trained projections from the student's width to the teacher's.
 
     Args:
         student: The student's backbone.
         teacher: The teacher's backbone.
-        settings: Which layers learn from which, and weights.
 
     Raises:
-        ConfigError: Layers do not exist, or attention has other heads.
+        ConfigError: A layer does not exist, or the numbers of attention heads differ.
     """
 
     def __init__(
@@ -179,83 +171,83 @@ class StateDistance(nn.Module):
     ) -> None:
         super().__init__()
         self._settings = settings
-        ours, theirs = student.config, teacher.config
-        self._pairs = pair_layers(ours.num_hidden_layers, theirs.num_hidden_layers, settings.layers)
-        self._heads = ours.num_attention_heads
-        if settings.attention and self._heads != theirs.num_attention_heads:
+        student_values, teacher_values = student.config, teacher.config
+        self._pairs = pair_layers(
+            student_values.num_hidden_layers, teacher_values.num_hidden_layers, settings.layers
+        )
+        self._heads = student_values.num_attention_heads
+        if settings.attention and self._heads != teacher_values.num_attention_heads:
             raise ConfigError(
                 f"[distillation] attention: got {self._heads} heads, expected "
-                f"{theirs.num_attention_heads} as the teacher has: set it to 0"
+                f"{teacher_values.num_attention_heads} as the teacher has: set it to 0"
             )
-        widths = (ours.hidden_size, theirs.hidden_size)
+        widths = (student_values.hidden_size, teacher_values.hidden_size)
         n_projections = len(self._pairs) if settings.hidden else 0
         self.projections = nn.ModuleList(
             nn.Linear(*widths, bias=False) for _ in range(n_projections)
         )
 
     def forward(
-        self, student: States, teacher: States, places: AlignedPlaces
+        self, student: States, teacher: States, positions: AlignedTokens
     ) -> dict[str, torch.Tensor]:
-        """Measure the distance.
-
-        Args:
-            student: What the student's layers computed.
-            teacher: What the teacher's did.
-            places: Tokens to compare.
-
-        Returns:
-            Weighted scalars named hidden and attention, those that the settings ask for.
-        """
+        """Return the weighted scalars hidden and attention, those with a weight."""
         losses = {}
         settings = self._settings
         if settings.hidden:
             each = [
-                self._state_distance(student, teacher, places, k) for k in range(len(self._pairs))
+                self._state_distance(student, teacher, positions, k)
+                for k in range(len(self._pairs))
             ]
             losses["hidden"] = settings.hidden * torch.stack(each).mean()
         if settings.attention:
             each = [
-                _attention_distance(student, teacher, places, pair, self._heads)
+                _attention_distance(student, teacher, positions, pair, self._heads)
                 for pair in self._pairs
             ]
             losses["attention"] = settings.attention * torch.stack(each).mean()
         return losses
 
     def _state_distance(
-        self, student: States, teacher: States, places: AlignedPlaces, number: int
+        self, student: States, teacher: States, positions: AlignedTokens, number: int
     ) -> torch.Tensor:
         pair = self._pairs[number]
-        ours = self.projections[number](_at(student.hidden[pair.student], places.student))
-        theirs = _at(teacher.hidden[pair.teacher], places.teacher)  # (batch, n, width)
-        # A few dimensions of large states would outweigh all others: compare directions.
-        cosine = nn.functional.cosine_similarity(ours.float(), theirs.float(), dim=-1)
-        return ((1.0 - cosine) * places.mask).sum() / places.mask.sum()
+        student_values = self.projections[number](
+            _at(student.hidden[pair.student], positions.student)
+        )
+        teacher_values = _at(teacher.hidden[pair.teacher], positions.teacher)  # (batch, n, width)
+        # Cosine, because a few large dimensions would dominate a squared distance.
+        cosine = nn.functional.cosine_similarity(
+            student_values.float(), teacher_values.float(), dim=-1
+        )
+        return ((1.0 - cosine) * positions.mask).sum() / positions.mask.sum()
 
 
 def _attention_distance(
-    student: States, teacher: States, places: AlignedPlaces, pair: LayerPair, heads: int
+    student: States, teacher: States, positions: AlignedTokens, pair: LayerPair, heads: int
 ) -> torch.Tensor:
-    ours = _attention(student, pair.student, places.student, heads)
-    theirs = _attention(teacher, pair.teacher, places.teacher, heads)
-    seen = places.mask[:, None, None, :].expand_as(ours)
-    per_token = divergence(ours, theirs, 1.0, seen).mean(dim=1)  # (batch, n)
-    return (per_token * places.mask).sum() / places.mask.sum()
+    student_values = _attention(student, pair.student, positions.student, heads)
+    teacher_values = _attention(teacher, pair.teacher, positions.teacher, heads)
+    seen = positions.mask[:, None, None, :].expand_as(student_values)
+    per_token = divergence(student_values, teacher_values, 1.0, seen).mean(dim=1)  # (batch, n)
+    return (per_token * positions.mask).sum() / positions.mask.sum()
 
 
-def _attention(states: States, layer: int, places: torch.Tensor, heads: int) -> torch.Tensor:
-    """Score the chosen tokens against each other, (batch, heads, n, n)."""
+def _attention(states: States, layer: int, positions: torch.Tensor, heads: int) -> torch.Tensor:
+    """Return the attention scores between the given tokens, (batch, heads, n, n)."""
     query, key = (
-        _at(each[layer], places).float().unflatten(-1, (heads, -1)).transpose(1, 2)
+        _at(each[layer], positions).float().unflatten(-1, (heads, -1)).transpose(1, 2)
         for each in (states.query, states.key)
     )
     scores = query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])
     if states.bias is not None:
-        bias = states.bias.float()[places[:, :, None], places[:, None, :]]  # (batch, n, n, heads)
+        bias = states.bias.float()[
+            positions[:, :, None], positions[:, None, :]
+        ]  # (batch, n, n, heads)
         scores = scores + bias.permute(0, 3, 1, 2)
     return scores
 
 
-def _at(states: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+def _at(states: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     """Gather tokens: (batch, n_tokens, width) and (batch, n) give (batch, n, width)."""
-    index = places.unsqueeze(-1).expand(-1, -1, states.shape[-1])
+    index = positions.unsqueeze(-1).expand(-1, -1, states.shape[-1])
     return states.gather(1, index)

@@ -1,4 +1,4 @@
-"""A reader's losses from its teacher, beside those from labels."""
+"""Distillation losses of a reader: outputs, hidden states and attention."""
 
 import hashlib
 from pathlib import Path
@@ -12,22 +12,28 @@ from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik_training.distill.distill_settings import ReaderDistillation, check_distillation
-from relik_training.distill.layer_losses import StateDistance, States, aligned_places, record
+from relik_training.distill.layer_losses import StateDistance, States, aligned_tokens, record
 from relik_training.distill.teacher import ReaderTeacher, check_markers, open_reader_teacher
 from relik_training.distill.teacher_cache import AnswerCache, Tensors
-from relik_training.distill.teacher_outputs import Encoded, Opinion, OpinionMaker, distances
+from relik_training.distill.teacher_outputs import (
+    Encoded,
+    OutputMaker,
+    TeacherOutputs,
+    distillation_losses,
+)
 from relik_training.distill.token_alignment import TeacherRows
-from relik_training.reader.frozen import Remembering
+from relik_training.reader.frozen import CachedBackbone
 from relik_training.reader.reader_data import ReaderBatch
 
 
 class ReaderDistiller(nn.Module):
-    """Compares a student with its teacher, batch by batch.
+    """Computes the distillation losses of a reader.
 
     Args:
-        student: The student, of which sizes are read.
-        teacher: The teacher; no part of what is saved or trained.
-        settings: As in the recipe.
+        teacher: The teacher, which is neither trained nor saved.
+
+    Raises:
+        ConfigError: The settings contradict each other, or do not fit the two models.
     """
 
     def __init__(
@@ -35,16 +41,16 @@ class ReaderDistiller(nn.Module):
     ) -> None:
         super().__init__()
         check_distillation(settings)
-        self._held = (teacher,)  # in a tuple, so that its model does not become a part
+        self._held = (teacher,)  # in a tuple, so that torch does not register its model
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)
         self.states: StateDistance | None = None
         self._noted: tuple[States, ...] = ()
         if settings.reads_states:
-            if isinstance(student.backbone, PackedBert | Remembering):
+            if isinstance(student.backbone, PackedBert | CachedBackbone):
                 raise ConfigError(
                     "[distillation]: got hidden or attention along with packing or frozen layers, "
-                    "which keep no states of rows: leave one of them out"
+                    "expected one of them: packing and freezing keep no states, leave one out"
                 )
             backbones = (student.backbone, teacher.model.backbone)
             self.states = StateDistance(*backbones, settings)
@@ -58,28 +64,19 @@ class ReaderDistiller(nn.Module):
         return self._held[0]
 
     def states_alone(self, step: int) -> bool:
-        """Tell whether a step learns states and nothing else.
-
-        Args:
-            step: Step of the run.
-
-        Returns:
-            True in the first steps where the recipe says so.
-        """
+        """Tell whether a step learns hidden states and attention only."""
         return step < self._settings.states_first
 
     def losses(
         self, student: ReaderModel, encoded: Encoded, batch: ReaderBatch
     ) -> dict[str, torch.Tensor]:
-        """Compute what the teacher adds to the losses of a batch.
+        """Compute the losses of a batch.
 
         Args:
-            student: The student.
-            encoded: What it made of the batch.
-            batch: The batch, with its rows.
+            encoded: The student's encoding of the batch.
 
         Returns:
-            Scalars by name, weighted.
+            Weighted scalars by name.
         """
         teacher = self.teacher
         device = encoded[0].device
@@ -87,25 +84,17 @@ class ReaderDistiller(nn.Module):
         answer = self._cache.get(self._question(batch, rows), lambda: self.ask(batch, rows), device)
         losses: dict[str, torch.Tensor] = {}
         if self.states is not None:
-            losses = self.states(*self._noted, aligned_places(batch, rows, device))
+            losses = self.states(*self._noted, aligned_tokens(batch, rows, device))
             for each in self._noted:
                 each.clear()
         if self.states_alone(batch.step):
             return losses
-        opinion = Opinion(**answer)
-        return losses | distances(student, encoded, opinion, batch, self._settings)
+        outputs = TeacherOutputs(**answer)
+        return losses | distillation_losses(student, encoded, outputs, batch, self._settings)
 
     @torch.no_grad()
     def ask(self, batch: ReaderBatch, rows: TeacherRows) -> Tensors:
-        """Ask the teacher, whether an answer is kept or not.
-
-        Args:
-            batch: The batch.
-            rows: The teacher's rows of it.
-
-        Returns:
-            The tensors of an `Opinion`.
-        """
+        """Run the teacher, without the cache, and return the tensors of its `TeacherOutputs`."""
         teacher = self.teacher
         arrays, table = rows.arrays, teacher.table
 
@@ -119,17 +108,17 @@ class ReaderDistiller(nn.Module):
             tensor(arrays.entity_positions),
             tensor(arrays.relation_positions),
         )
-        return OpinionMaker(teacher.model, encoded, rows, batch, self._settings).make().tensors()
+        return OutputMaker(teacher.model, encoded, rows, batch, self._settings).make().tensors()
 
     def _question(self, batch: ReaderBatch, rows: TeacherRows) -> bytes:
-        """Name all that an answer depends on."""
+        """Return a digest of everything that the teacher's outputs depend on."""
         teacher = self.teacher
         digest = hashlib.sha256(teacher.fingerprint.encode())
         digest.update(repr((self._settings.spans, self._settings.span_threshold)).encode())
         targets, arrays = batch.targets, rows.arrays
-        told = (targets.rows, targets.first, targets.last)
-        asked = (arrays.ids, arrays.types, batch.arrays.entity_mask, batch.arrays.relation_mask)
-        for values in (rows.first, rows.last, *asked, *(each.cpu().numpy() for each in told)):
+        labels = (targets.rows, targets.first, targets.last)
+        inputs = (arrays.ids, arrays.types, batch.arrays.entity_mask, batch.arrays.relation_mask)
+        for values in (rows.first, rows.last, *inputs, *(each.cpu().numpy() for each in labels)):
             digest.update(repr(values.shape).encode())
             digest.update(values.tobytes())
         return digest.digest()
@@ -143,20 +132,15 @@ def open_reader_distiller(
     tokenizer: Tokenizer,
     base: Path,
 ) -> ReaderDistiller | None:
-    """Open the teacher of a recipe.
+    """Open the teacher of a recipe; None if it names no teacher.
 
     Args:
-        student: The student.
-        settings: As in the recipe.
         layout: The student's marker ids.
         tokenizer: The student's.
         base: Base bundle of the student.
 
-    Returns:
-        What compares the two, or None where the recipe names no teacher.
-
     Raises:
-        ConfigError: There is no such teacher, or it does not fit.
+        ConfigError: The teacher does not exist, or does not fit the student.
     """
     if not settings.teacher:
         return None

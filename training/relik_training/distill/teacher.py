@@ -1,4 +1,4 @@
-"""Open a trained reader as a teacher."""
+"""A trained reader as the teacher of another."""
 
 import hashlib
 from collections.abc import Callable
@@ -29,13 +29,13 @@ from relik_training.run.run_files import SETTINGS, read_settings
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderTeacher:
-    """A reader that is not trained.
+    """A reader with frozen weights.
 
     Args:
         model: In evaluation mode, without gradients.
-        table: Float32, (vocabulary, hidden): its word embeddings.
-        rows: Makes its rows of the student's.
-        fingerprint: Tells it from any other teacher.
+        table: Float32, (vocabulary, hidden), its word embeddings.
+        rows: Converts rows of the student to its own.
+        fingerprint: SHA-256 of its settings and weights.
     """
 
     model: ReaderModel
@@ -44,7 +44,7 @@ class ReaderTeacher:
     fingerprint: str
 
     def __deepcopy__(self, _memo: object) -> "ReaderTeacher":
-        """Stay one where its student is copied, as for averages of weights."""
+        """Return itself: copies of a student, as for averaged weights, share its teacher."""
         return self
 
 
@@ -54,28 +54,28 @@ def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> Re
     Args:
         folder: A bundle, or a finished reader run.
         tokenizer: The student's.
-        base: Base bundle of the student, whose candidates the teacher reads too.
+        base: Base bundle of the student, which has the candidates of both.
 
     Returns:
-        The teacher, on the GPU where there is one.
+        The teacher, on the GPU if there is one.
 
     Raises:
-        ConfigError: There is no reader.
-        BundleError: A file of it is broken.
+        ConfigError: The folder has no reader.
+        BundleError: A file is broken.
     """
-    own = _find(folder)
-    opened = TorchReader.open(own.reader)
+    found = _find(folder)
+    opened = TorchReader.open(found.reader)
     for parameter in opened.model.parameters():
         parameter.requires_grad_(False)
-    words = Tokenizer.from_file(str(own.tokenizer))
+    words = Tokenizer.from_file(str(found.tokenizer))
     entrance = TextTokenizer(words)
-    layout, positions = read_layout(own.reader / LAYOUT.config, words)
+    layout, positions = read_layout(found.reader / LAYOUT.config, words)
     digest = hashlib.sha256()
-    for path in (own.reader / LAYOUT.config, own.reader / LAYOUT.weights):
+    for path in (found.reader / LAYOUT.config, found.reader / LAYOUT.weights):
         digest.update(path.read_bytes())
     return ReaderTeacher(
         model=opened.model,
-        table=torch.from_numpy(own.table.dense()).to(opened.device),
+        table=torch.from_numpy(found.table.dense()).to(opened.device),
         rows=RowMaker(
             tokenizer=entrance,
             layout=layout,
@@ -87,14 +87,10 @@ def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> Re
 
 
 def check_markers(teacher: MarkerLayout, student: MarkerLayout) -> None:
-    """Refuse a teacher that has fewer markers than its student.
-
-    Args:
-        teacher: Its marker ids.
-        student: The student's.
+    """Check that a teacher reads as many candidates as its student.
 
     Raises:
-        ConfigError: It has.
+        ConfigError: It has fewer markers.
     """
     has = (teacher.n_entities, teacher.n_relations)
     needs = (student.n_entities, student.n_relations)
@@ -116,7 +112,7 @@ def _find(folder: Path) -> _Found:
     if (folder / LAYOUT.reader / LAYOUT.weights).is_file():
         return _Found(folder / LAYOUT.reader, folder / LAYOUT.tokenizer, open_embeddings(folder))
     if (folder / LAYOUT.weights).is_file() and (folder / SETTINGS).is_file():
-        # A run of a closed schema names no base: it lies in its folder, as that of a start does.
+        # A closed-schema run names no base: the base is in its folder, as with a start checkpoint.
         base = read_settings(folder).get("base", "")
         if isinstance(base, str):
             base_folder = Path(base) if base else folder / BASE
@@ -130,7 +126,10 @@ def _find(folder: Path) -> _Found:
 def _tokens_of(
     tokenizer: TextTokenizer, base: Path
 ) -> tuple[Callable[[str, IntArray], IntArray], Callable[[str, IntArray], IntArray]]:
-    """Tokenise candidates for a teacher with other words, as many of each as the student reads."""
+    """Return tokenisers of candidates for a teacher with another vocabulary, by their ids.
+
+    They cut a candidate to the number of tokens that the student reads.
+    """
 
     def of(kb: KnowledgeBase) -> Callable[[str, IntArray], IntArray]:
         def tokens(key: str, known: IntArray) -> IntArray:

@@ -1,4 +1,4 @@
-"""What a teacher said, kept on disk under what it was asked, for all runs over the same batches."""
+"""A cache of teacher outputs on disk, for all runs over the same batches."""
 
 import hashlib
 import os
@@ -13,39 +13,38 @@ Tensors = dict[str, torch.Tensor]
 
 
 class AnswerCache:
-    """Keeps answers in half precision. A run that was stopped finds those it had.
+    """Stores the outputs of a teacher in half precision; a resumed run finds them again.
 
     Args:
-        folder: Where; made where absent. None keeps nothing.
+        folder: Created when needed; None for no cache.
     """
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
 
     def get(self, question: bytes, ask: Callable[[], Tensors], device: torch.device) -> Tensors:
-        """Give the answer to a question: the kept one, or a new one, which is then kept.
+        """Return the cached outputs, or compute and cache them.
 
         Args:
-            question: All that the answer depends on.
-            ask: Gives the answer.
-            device: Where the answer shall lie.
+            question: Key: bytes of everything that the outputs depend on.
+            ask: Computes the outputs.
 
         Returns:
-            Tensors by name. Numbers are rounded to half precision whether kept or not, so that
-            runs with and without a cache are the same.
+            Tensors by name, on the device. They are rounded to half precision also without a
+            cache, so that runs with and without one are equal.
         """
         if self._folder is None:
-            return {name: _widened(_halved(each)).to(device) for name, each in ask().items()}
+            return {name: _to_float(_to_half(each)).to(device) for name, each in ask().items()}
         digest = hashlib.sha256(question).hexdigest()
         path = self._folder / digest[:2] / f"{digest}.safetensors"
-        held = _read(path)
-        if held is None:
-            held = {name: _halved(each).cpu().contiguous() for name, each in ask().items()}
+        stored = _read(path)
+        if stored is None:
+            stored = {name: _to_half(each).cpu().contiguous() for name, each in ask().items()}
             path.parent.mkdir(parents=True, exist_ok=True)
             partial = path.with_name(f".{path.name}.{os.getpid()}")
-            save_file(held, partial)
+            save_file(stored, partial)
             partial.replace(path)
-        return {name: _widened(each).to(device) for name, each in held.items()}
+        return {name: _to_float(each).to(device) for name, each in stored.items()}
 
 
 def _read(path: Path) -> Tensors | None:
@@ -58,12 +57,12 @@ def _read(path: Path) -> Tensors | None:
     return found
 
 
-def _halved(values: torch.Tensor) -> torch.Tensor:
+def _to_half(values: torch.Tensor) -> torch.Tensor:
     if not values.is_floating_point():
         return values
     limit = torch.finfo(torch.float16).max
     return values.detach().clamp(-limit, limit).half()
 
 
-def _widened(values: torch.Tensor) -> torch.Tensor:
+def _to_float(values: torch.Tensor) -> torch.Tensor:
     return values.float() if values.is_floating_point() else values

@@ -1,7 +1,7 @@
-"""What a teacher says of a batch, in the student's tokens, and how far the student is from it.
+"""The outputs of a reader teacher, aligned to the student's tokens, and the losses to them.
 
-Source: distillation by softened distributions (Hinton et al. 2015). Spans that the teacher finds
-and no label names are learned too: the labels of linked text leave most mentions open.
+Source: distillation by softened distributions (Hinton et al. 2015). The student also learns spans
+that only the teacher finds, because the labels of linked text are incomplete.
 """
 
 from dataclasses import dataclass, fields
@@ -15,28 +15,28 @@ from relik_training.distill.token_alignment import NONE, TeacherRows
 from relik_training.reader.reader_data import ReaderBatch
 from relik_training.reader.reader_targets import IGNORED
 
-_BARRED = -1e9
+_MASKED = -1e9
 
 Encoded = tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]
-"""What `ReaderModel.encode` gives."""
+"""The result of `ReaderModel.encode`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Opinion:
-    """A teacher's logits, in tokens of the student. Masks tell what it has an opinion on.
+class TeacherOutputs:
+    """Logits of a teacher by tokens of the student; masks mark those that the teacher has.
 
     Args:
         starts: Float32, (batch, n_tokens, 2).
         start_mask: Bool, (batch, n_tokens).
-        rows: Int64, (n_spans,), labelled spans and those that only the teacher finds.
+        rows: Int64, (n_spans,), row of each span: labelled spans, then those of the teacher alone.
         first: Int64, (n_spans,), first token.
         last: Int64, (n_spans,), last token.
         ends: Float32, (n_spans, n_tokens).
         end_mask: Bool, (n_spans, n_tokens).
         links: Float32, (n_spans, n_entities).
         link_mask: Bool, (n_spans, n_entities).
-        subjects: Int64, (n_pairs,), into the spans.
-        objects: Int64, (n_pairs,), into the spans.
+        subjects: Int64, (n_pairs,), indices of spans.
+        objects: Int64, (n_pairs,), indices of spans.
         relations: Float32, (n_pairs, n_relations, 2).
         relation_mask: Bool, (n_pairs, n_relations).
     """
@@ -56,23 +56,16 @@ class Opinion:
     relation_mask: torch.Tensor
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """Give all parts by name.
-
-        Returns:
-            Tensors.
-        """
+        """Return all tensors by name."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
-class OpinionMaker:
-    """Asks a teacher about one batch.
+class OutputMaker:
+    """Runs the stages of a teacher after its encoder, for the spans of one batch.
 
     Args:
         model: The teacher.
-        encoded: What it made of its rows.
-        rows: Its rows.
-        batch: The student's batch.
-        settings: As in the recipe.
+        encoded: The teacher's encoding of `rows`.
     """
 
     def __init__(
@@ -90,29 +83,25 @@ class OpinionMaker:
         self._first = torch.as_tensor(rows.first, device=device)  # (batch, n_tokens)
         self._last = torch.as_tensor(rows.last, device=device)
 
-    def make(self) -> Opinion:
-        """Ask.
-
-        Returns:
-            The opinion.
-        """
+    def make(self) -> TeacherOutputs:
+        """Compute the outputs."""
         mask = self._first != NONE
         index = self._first.clamp(min=0).unsqueeze(-1).expand(-1, -1, 2)
         starts = self._starts.float().gather(1, index)  # (batch, n_tokens, 2)
         rows, first, last = self._labelled()
-        found_rows, found_first = self._found(starts, mask)
-        rows, first = torch.cat((rows, found_rows)), torch.cat((first, found_first))
+        new_rows, new_first = self._found(starts, mask)
+        rows, first = torch.cat((rows, new_rows)), torch.cat((first, new_first))
         ends, end_mask = self._ends(rows, first)
-        guessed = ends.masked_fill(~end_mask, _BARRED).argmax(dim=1)
-        last = torch.cat((last, guessed[len(last) :]))
-        # A mention that the teacher cannot end is none.
+        predicted = ends.masked_fill(~end_mask, _MASKED).argmax(dim=1)
+        last = torch.cat((last, predicted[len(last) :]))
+        # Drop spans whose end is not among the teacher's tokens.
         kept = end_mask.any(dim=1)
         rows, first, last, ends, end_mask = (
             each[kept] for each in (rows, first, last, ends, end_mask)
         )
         links, link_mask = self._links(rows, first, last)
         subjects, objects, relations, relation_mask = self._pairs(rows, first, last)
-        return Opinion(
+        return TeacherOutputs(
             starts=starts,
             start_mask=mask,
             rows=rows,
@@ -129,20 +118,20 @@ class OpinionMaker:
         )
 
     def _labelled(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Give the labelled spans whose words the teacher has too."""
+        """Return the labelled spans that the teacher's row contains."""
         targets = self._batch.targets
         rows, first, last = targets.rows, targets.first, targets.last
         kept = (self._first[rows, first] != NONE) & (self._last[rows, last] != NONE)
         return rows[kept], first[kept], last[kept]
 
     def _found(self, starts: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Give rows and first tokens of the mentions that only the teacher finds, best first."""
+        """Return rows and first tokens of mentions that only the teacher finds, best first."""
         scores = starts.softmax(dim=-1)[..., 1] * mask  # (batch, n_tokens)
         scores[self._batch.targets.rows, self._batch.targets.first] = 0.0
         best = scores.topk(min(self._settings.spans, scores.shape[1]), dim=1)
         taken = best.values > self._settings.span_threshold
-        rows, places = taken.nonzero(as_tuple=True)
-        return rows, best.indices[rows, places]
+        rows, positions = taken.nonzero(as_tuple=True)
+        return rows, best.indices[rows, positions]
 
     def _ends(self, rows: torch.Tensor, first: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Score the student's tokens as ends, (n_spans, n_tokens)."""
@@ -159,7 +148,7 @@ class OpinionMaker:
         self, rows: torch.Tensor, first: torch.Tensor, last: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         mask = self._common("entity_mask")[rows]
-        # Nothing is ever linked to the class of the first token.
+        # No label ever has the class of the first token.
         mask[:, 0] = False
         links = torch.zeros(mask.shape, device=mask.device)
         if len(rows):
@@ -174,10 +163,10 @@ class OpinionMaker:
         self, rows: torch.Tensor, first: torch.Tensor, last: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
         mask = self._common("relation_mask")  # (batch, n_relations)
-        asked = mask.any(dim=1)[rows]
-        together = (rows[:, None] == rows) & asked & asked[:, None]
-        together.fill_diagonal_(False)
-        subjects, objects = together.nonzero(as_tuple=True)
+        has_relations = mask.any(dim=1)[rows]
+        same_row = (rows[:, None] == rows) & has_relations & has_relations[:, None]
+        same_row.fill_diagonal_(False)
+        subjects, objects = same_row.nonzero(as_tuple=True)
         relations = torch.zeros((len(subjects), mask.shape[1], 2), device=mask.device)
         if len(subjects):
             logits = self._model.relate(
@@ -193,7 +182,7 @@ class OpinionMaker:
         return rows, self._first[rows, first], self._last[rows, last]
 
     def _common(self, name: str) -> torch.Tensor:
-        """Mark the classes that are in both rows: (batch, the student's classes)."""
+        """Mark the candidates that are in both rows, (batch, n_candidates of the student)."""
         student, teacher = (
             torch.as_tensor(getattr(arrays, name), device=self._hidden.device)
             for arrays in (self._batch.arrays, self._rows.arrays)
@@ -205,72 +194,65 @@ class OpinionMaker:
         return mask
 
 
-def distances(
+def distillation_losses(
     model: ReaderModel,
     encoded: Encoded,
-    opinion: Opinion,
+    outputs: TeacherOutputs,
     batch: ReaderBatch,
     settings: ReaderDistillation,
 ) -> dict[str, torch.Tensor]:
-    """Measure how far a student is from its teacher.
-
-    Args:
-        model: The student.
-        encoded: What it made of the batch.
-        opinion: What the teacher says of the batch.
-        batch: The batch.
-        settings: Temperature, weight, and whether words without a label count.
+    """Compute the divergences of a student from its teacher.
 
     Returns:
-        Weighted divergences: scalars named taught_start, and where there are spans taught_end,
-        taught_link, and with pairs taught_relation.
+        Weighted scalars: taught_start; with spans also taught_end and taught_link; with pairs of
+        spans also taught_relation.
     """
     hidden, starts, entities, relations = encoded
-    said = opinion if settings.unlabelled else _within_labels(opinion, batch)
-    weight, heat = settings.weight, settings.temperature
-    per_token = divergence(starts, said.starts, heat)  # (batch, n_tokens)
-    losses = {"taught_start": weight * _mean(per_token, said.start_mask)}
-    if not len(said.rows):
+    target = outputs if settings.unlabelled else _within_labels(outputs, batch)
+    weight, temperature = settings.weight, settings.temperature
+    per_token = divergence(starts, target.starts, temperature)  # (batch, n_tokens)
+    losses = {"taught_start": weight * _mean(per_token, target.start_mask)}
+    if not len(target.rows):
         return losses
-    spans = (said.rows, said.first, said.last)
-    # Ends lie in the text: the candidates behind it need not be scored.
-    reach = int(said.end_mask.any(dim=0).nonzero().max()) + 1
-    mask = said.end_mask[:, :reach]
-    ends = model.ends(hidden[:, :reach], said.rows, said.first)
-    per_span = divergence(ends, said.ends[:, :reach], heat, mask)
+    spans = (target.rows, target.first, target.last)
+    # Ends are tokens of the text: the candidates after it need no scores.
+    reach = int(target.end_mask.any(dim=0).nonzero().max()) + 1
+    mask = target.end_mask[:, :reach]
+    ends = model.ends(hidden[:, :reach], target.rows, target.first)
+    per_span = divergence(ends, target.ends[:, :reach], temperature, mask)
     losses["taught_end"] = weight * per_span.mean()
     links = model.link(hidden, *spans, entities)
-    per_span = divergence(links, said.links, heat, said.link_mask)
-    losses["taught_link"] = weight * _mean(per_span, said.link_mask.any(dim=1))
-    if len(said.subjects):
-        logits = model.relate(hidden, *spans, said.subjects, said.objects, relations)
-        cells = divergence(logits, said.relations, heat) * said.relation_mask
-        # Normalised by what holds, as the loss of the labels is.
-        holds = said.relations.softmax(dim=-1)[..., 1] * said.relation_mask
-        losses["taught_relation"] = weight * cells.sum() / (holds.sum() + 1)
+    per_span = divergence(links, target.links, temperature, target.link_mask)
+    losses["taught_link"] = weight * _mean(per_span, target.link_mask.any(dim=1))
+    if len(target.subjects):
+        logits = model.relate(hidden, *spans, target.subjects, target.objects, relations)
+        cells = divergence(logits, target.relations, temperature) * target.relation_mask
+        # Normalised by the positive pairs, as the loss of the labels.
+        positive = target.relations.softmax(dim=-1)[..., 1] * target.relation_mask
+        losses["taught_relation"] = weight * cells.sum() / (positive.sum() + 1)
     return losses
 
 
-def _within_labels(opinion: Opinion, batch: ReaderBatch) -> Opinion:
-    """Leave out what no label says anything about."""
+def _within_labels(outputs: TeacherOutputs, batch: ReaderBatch) -> TeacherOutputs:
+    """Keep the outputs for tokens, spans and links that have a label."""
     targets = batch.targets
-    size = opinion.start_mask.shape[1]
+    size = outputs.start_mask.shape[1]
     labelled = targets.rows * size**2 + targets.first * size + targets.last
-    known = torch.isin(opinion.rows * size**2 + opinion.first * size + opinion.last, labelled)
+    known = torch.isin(outputs.rows * size**2 + outputs.first * size + outputs.last, labelled)
     linked = labelled[targets.links != IGNORED]
-    told = torch.isin(opinion.rows * size**2 + opinion.first * size + opinion.last, linked)
+    known_link = torch.isin(outputs.rows * size**2 + outputs.first * size + outputs.last, linked)
     number = known.cumsum(0) - 1
-    pairs = known[opinion.subjects] & known[opinion.objects]
-    parts = opinion.tensors()
+    pairs = known[outputs.subjects] & known[outputs.objects]
+    parts = outputs.tensors()
     spans = ("rows", "first", "last", "ends", "end_mask", "links")
     kept = {name: parts[name][known] for name in spans}
     kept |= {name: parts[name][pairs] for name in ("relations", "relation_mask")}
-    return Opinion(
-        starts=opinion.starts,
-        start_mask=opinion.start_mask & (targets.starts != IGNORED),
-        link_mask=(opinion.link_mask & told[:, None])[known],
-        subjects=number[opinion.subjects[pairs]],
-        objects=number[opinion.objects[pairs]],
+    return TeacherOutputs(
+        starts=outputs.starts,
+        start_mask=outputs.start_mask & (targets.starts != IGNORED),
+        link_mask=(outputs.link_mask & known_link[:, None])[known],
+        subjects=number[outputs.subjects[pairs]],
+        objects=number[outputs.objects[pairs]],
         **kept,
     )
 
@@ -281,20 +263,20 @@ def divergence(
     temperature: float,
     mask: torch.Tensor | None = None,
 ) -> torch.Tensor:
-    """Compute the divergence of a student's distribution from its teacher's.
+    """Compute KL(teacher || student) of softened distributions.
 
     Args:
         student: Logits, (..., n_classes).
         teacher: Logits, same shape.
-        temperature: Divides both; gradients are scaled up again by its square.
-        mask: Bool, same shape: classes that take part; None for all.
+        temperature: Divides the logits; its square multiplies the result, to restore gradients.
+        mask: Bool, same shape: classes to compare; None for all.
 
     Returns:
-        Float32, (...), KL(teacher || student), at least 0; 0 where no class takes part.
+        Float32, (...), at least 0; 0 where the mask has no class.
     """
     logits = [each.float() / temperature for each in (student, teacher)]
     if mask is not None:
-        logits = [each.masked_fill(~mask, _BARRED) for each in logits]
+        logits = [each.masked_fill(~mask, _MASKED) for each in logits]
     ours, theirs = (nn.functional.log_softmax(each, dim=-1) for each in logits)
     cells = theirs.exp() * (theirs - ours)
     if mask is not None:

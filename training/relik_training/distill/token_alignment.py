@@ -1,7 +1,7 @@
-"""Which token of a teacher's row says the same as a token of its student's.
+"""Alignment of the tokens of a student's rows and its teacher's.
 
-A student and its teacher may cut a text into different pieces. What the heads of a reader score
-are the first and the last tokens of words, so words are what is matched, by their characters.
+A student and its teacher may tokenise a text differently. The heads of a reader score first and
+last tokens of words, so that tokens are aligned by the characters at which words begin and end.
 """
 
 from collections.abc import Callable, Sequence
@@ -23,17 +23,17 @@ from relik.types import IntArray
 from relik_training.reader.reader_targets import ReaderRow
 
 NONE = -1
-"""Stands where there is no such token."""
+"""Value for a token without a counterpart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TeacherRows:
-    """The rows of a batch as the teacher reads them, and where it says what the student says.
+    """The rows of a batch for the teacher, and the alignment to the student's.
 
     Args:
         arrays: The teacher's rows, (batch, n_teacher_tokens).
-        first: Int64, (batch, n_tokens), for each token of the student's rows that begins a word
-            the token of the teacher that begins it; `NONE` elsewhere.
+        first: Int64, (batch, n_tokens), for each token of the student that begins a word, the
+            token of the teacher that begins the same word; else `NONE`.
         last: Int64, (batch, n_tokens), likewise for tokens that end a word.
     """
 
@@ -43,15 +43,11 @@ class TeacherRows:
 
 
 def align_words(student: TextTokens, teacher: TextTokens) -> tuple[IntArray, IntArray]:
-    """Match the tokens of a text by the characters at which words begin and end.
-
-    Args:
-        student: Tokens of the text, n of them.
-        teacher: Tokens of the same text.
+    """Align two tokenisations of a text by the characters at which words begin and end.
 
     Returns:
-        Int64, (n,), twice: the token of the teacher that begins the same word, and the one that
-        ends it; `NONE` where the student's token does not, or the teacher has no such word.
+        Int64, twice (n_student_tokens,): for a token that begins a word, the token of the teacher
+        that begins the same word; for a token that ends one, the token that ends it; else `NONE`.
     """
     first = _matched(student.starts, student.begins_word, teacher.starts, teacher.begins_word)
     last = _matched(student.ends, student.ends_word, teacher.ends, teacher.ends_word)
@@ -59,26 +55,23 @@ def align_words(student: TextTokens, teacher: TextTokens) -> tuple[IntArray, Int
 
 
 def _matched(
-    student: IntArray, asked: np.ndarray, teacher: IntArray, given: np.ndarray
+    student: IntArray, student_mask: np.ndarray, teacher: IntArray, teacher_mask: np.ndarray
 ) -> IntArray:
     found = np.full(len(student), NONE, dtype=np.int64)
-    place = {int(teacher[k]): k for k in np.flatnonzero(given)}
-    for k in np.flatnonzero(asked):
-        found[k] = place.get(int(student[k]), NONE)
+    index_of = {int(teacher[k]): k for k in np.flatnonzero(teacher_mask)}
+    for k in np.flatnonzero(student_mask):
+        found[k] = index_of.get(int(student[k]), NONE)
     return found
 
 
 def candidates_of(built: ReaderInput) -> tuple[list[IntArray], list[IntArray]]:
-    """Take the candidates out of a row again.
+    """Return the token ids of each entity and of each relation of a row.
 
     Args:
-        built: A row as `relik.reader.inputs.build_input` makes it.
-
-    Returns:
-        Token ids of each entity and of each relation in it.
+        built: A row by `relik.reader.inputs.build_input`.
     """
     relations = built.relation_positions.tolist()
-    # A separator stands behind the entities, and one behind the relations where there are any.
+    # A separator follows the entities, and another one follows the relations, if any.
     end = len(built.ids) - 1
     entities = built.entity_positions[2:].tolist()
     entity_end = relations[0] - 1 if relations else end
@@ -92,14 +85,14 @@ def _between(ids: IntArray, markers: Sequence[int], end: int) -> list[IntArray]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RowMaker:
-    """Makes a teacher's rows of the student's: the same windows, the same candidates.
+    """Makes rows for the teacher from the student's, with the same windows and candidates.
 
     Args:
         tokenizer: The teacher's.
         layout: The teacher's marker ids.
-        max_tokens: Most tokens of a teacher's row.
-        tokens_of: Gives the teacher's tokens of an entity and of a relation by their ids, with
-            the student's tokens of it; None where both have the same words.
+        max_tokens: Maximum tokens of a teacher's row.
+        tokens_of: Two functions, for entities and relations, from an id and the student's tokens
+            of the candidate to the teacher's; None if both have the same vocabulary.
     """
 
     tokenizer: TextTokenizer
@@ -110,14 +103,10 @@ class RowMaker:
     def rows(self, rows: Sequence[ReaderRow], width: int) -> TeacherRows:
         """Make the rows of a batch.
 
-        The teacher reads the text in its true case, also where the student has to do without.
+        The teacher reads the original case, also where augmentation changed the student's text.
 
         Args:
-            rows: The student's rows.
-            width: Tokens of the longest of them.
-
-        Returns:
-            The teacher's rows, and which tokens match.
+            width: Tokens of the longest of the student's rows.
         """
         texts = [row.example.text for row in rows]
         encodings = self.tokenizer.tokenise(texts)
@@ -126,7 +115,7 @@ class RowMaker:
         for number, (row, encoding) in enumerate(zip(rows, encodings, strict=True)):
             text = tokenise_text(row.example.text, encoding)
             begins, ends = align_words(row.text, text)
-            # Text stands behind the first token of a row.
+            # The text follows the first token of a row.
             inside = slice(1, 1 + len(begins))
             first[number, inside] = np.where(begins == NONE, NONE, begins + 1)
             last[number, inside] = np.where(ends == NONE, NONE, ends + 1)

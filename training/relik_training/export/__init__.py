@@ -1,4 +1,4 @@
-"""Turn training runs into model files of a bundle: quantised weights, graphs that refer to them."""
+"""Export of training runs to the model files of a bundle: quantised weights and ONNX graphs."""
 
 from relik_training.export.files import export_encoder, export_reader, export_shared
 

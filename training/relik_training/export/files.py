@@ -1,4 +1,4 @@
-"""Write the model files of a bundle from training runs."""
+"""The model files of a bundle: tokenizer, word embeddings, query encoder and reader."""
 
 import json
 from pathlib import Path
@@ -21,32 +21,31 @@ from relik_index.graphs.encoders import add_encoder, encoder_config
 from relik_index.graphs.graph import Graph
 from relik_index.graphs.heads import Heads
 
-# Below this many elements a matrix is not worth a table of scales.
+# Smaller matrices stay unquantised: their scales would cost more than quantisation saves.
 _LEAST_QUANTISED = 1024
 _MAX_TOKENS = 128
 _HALVES = ("position_embeddings.weight", "token_type_embeddings.weight", MARKERS)
-# The backbone only sees embeddings that were looked up outside it.
+# The exported backbone reads embeddings, and has no table of its own.
 LEFT_OUT = ("word_embeddings.weight", "position_ids")
 
-# Weights that share a scale: vectors are compared with each other, so the encoder is kept finer.
+# Weights per scale: fewer in the encoder, whose vectors are compared with each other.
 ENCODER_BLOCK, READER_BLOCK = 32, 64
 
 
 def export_shared(tokenizer: Tokenizer, embeddings: FloatArray, out: Path) -> None:
-    """Write what encoder and reader share.
+    """Write the tokenizer and the word embeddings, which encoder and reader share.
 
     Args:
-        tokenizer: Subwords; truncation and padding are switched off in the file.
-        embeddings: Float32, (vocabulary, hidden): word embeddings.
-        out: Folder of the bundle.
+        tokenizer: Written without truncation and padding.
+        embeddings: Float32, (vocabulary, hidden).
 
     Raises:
-        ConfigError: The table does not fit the tokenizer.
+        ConfigError: Embeddings and vocabulary differ in size.
     """
     if tokenizer.get_vocab_size() != len(embeddings):
         raise ConfigError(
-            f"got {len(embeddings)} word embeddings, expected {tokenizer.get_vocab_size()} as the "
-            "tokenizer has words: give both from one backbone"
+            f"got {len(embeddings)} word embeddings, expected {tokenizer.get_vocab_size()}, the "
+            "vocabulary of the tokenizer: give both from one backbone"
         )
     plain = Tokenizer.from_str(tokenizer.to_str())
     plain.no_truncation()
@@ -63,10 +62,8 @@ def export_encoder(run: Path, out: Path, *, dim: int = 0, record_tokens: int = 0
     """Write the query encoder.
 
     Args:
-        run: Folder of a retriever run.
-        out: Folder of the bundle.
-        dim: Length to which vectors are cut when they are used; 0 leaves them whole.
-        record_tokens: Tokens of a record that are encoded; 0 for as many as of other texts.
+        dim: Dimension to which the encoder truncates its vectors; 0 for all.
+        record_tokens: Maximum tokens of a record; 0 for the same as of other texts.
 
     Raises:
         BundleError: The run has no weights.
@@ -97,10 +94,6 @@ def export_encoder(run: Path, out: Path, *, dim: int = 0, record_tokens: int = 0
 def export_reader(run: Path, out: Path) -> None:
     """Write the reader.
 
-    Args:
-        run: Folder of a reader run.
-        out: Folder of the bundle.
-
     Raises:
         BundleError: The run has no weights.
         ConfigError: The run is of another kind, or its backbone cannot be exported.
@@ -122,9 +115,9 @@ def export_reader(run: Path, out: Path) -> None:
         inputs, outputs = add(graph)
         graph.save(folder / name, inputs=inputs, outputs=outputs)
     _write_json(folder / LAYOUT.config, config)
-    own = run / Path(LAYOUT.reader_embeddings).name
-    if own.is_file():
-        (out / LAYOUT.reader_embeddings).write_bytes(own.read_bytes())
+    embeddings = run / Path(LAYOUT.reader_embeddings).name
+    if embeddings.is_file():
+        (out / LAYOUT.reader_embeddings).write_bytes(embeddings.read_bytes())
 
 
 def _read_config(run: Path, *, kind: str) -> dict[str, Any]:
@@ -134,12 +127,14 @@ def _read_config(run: Path, *, kind: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ConfigError(f"{path}: cannot be read ({error}): give a finished run") from error
     if config.get("kind") != kind:
-        raise ConfigError(f"{path}: got a run of kind {config.get('kind')!r}, expected {kind!r}")
+        raise ConfigError(
+            f"{path}: got a run of kind {config.get('kind')!r}, expected {kind!r}: give another run"
+        )
     return dict(config)
 
 
 def _max_tokens(run: Path, config: dict[str, Any]) -> int:
-    """Encode as in training: later positions were never trained."""
+    """Return the maximum tokens of training: later positions have no trained embeddings."""
     resolved = run / "resolved.json"
     settings = json.loads(resolved.read_text(encoding="utf-8")) if resolved.is_file() else {}
     return int(config.get("max_tokens", settings.get("max_tokens", _MAX_TOKENS)))
@@ -157,7 +152,7 @@ def _write_weights(run: Path, folder: Path, *, block: int) -> TensorFile:
             stored[name], stored[name + SCALE_SUFFIX] = quantise(tensor, block=block)
         else:
             stored[name] = tensor
-    # save_file would make a file that only its owner can read.
+    # save_file creates a file that only its owner can read.
     (folder / LAYOUT.weights).write_bytes(save(stored))
     return TensorFile.open(folder / LAYOUT.weights)
 

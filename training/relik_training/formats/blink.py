@@ -121,8 +121,8 @@ def _entity(row: dict[str, Any]) -> tuple[str | None, dict[str, object]]:
     extra: dict[str, object] = {"title": title} if title else {}
     if label_id in (-1, "-1"):
         return None, extra
-    own = isinstance(label_id, str) and label_id and label_id != page_id
-    return (str(label_id) if own else title or None), extra
+    has_own_id = isinstance(label_id, str) and label_id and label_id != page_id
+    return (str(label_id) if has_own_id else title or None), extra
 
 
 def _blink_row(record: Record, mention: Mention, name: str) -> dict[str, object]:

@@ -70,8 +70,8 @@ def _record(task: dict[str, Any], fallback_id: str, report: Report) -> Record:
 
 
 def _results(task: dict[str, Any], report: Report) -> list[dict[str, Any]]:
-    given = task.get("annotations", task.get("completions", ()))
-    valid = [each for each in given if not each.get("was_cancelled")]
+    annotations = task.get("annotations", task.get("completions", ()))
+    valid = [each for each in annotations if not each.get("was_cancelled")]
     if len(valid) > 1:
         report.note("tasks with several annotations, of which the first was taken")
     return list(valid[0]["result"]) if valid else []

@@ -26,13 +26,13 @@ def align(text: str, names: Iterable[str]) -> dict[str, tuple[int, int] | None]:
     """
     words = _words(text)
     found: dict[str, tuple[int, int] | None] = dict.fromkeys(names)
-    taken: list[tuple[int, int]] = []
+    taken_spans: list[tuple[int, int]] = []
     for name in sorted(found, key=lambda name: -len(_words(name))):
-        places = next(filter(None, (_places(words, form) for form in _forms(name))), [])
-        free = [place for place in places if all(place[1] <= s or e <= place[0] for s, e in taken)]
-        if places:
-            found[name] = (free or places)[0]
-            taken.append((free or places)[0])
+        spans = next(filter(None, (_places(words, form) for form in _forms(name))), [])
+        free = [span for span in spans if all(span[1] <= s or e <= span[0] for s, e in taken_spans)]
+        if spans:
+            found[name] = (free or spans)[0]
+            taken_spans.append((free or spans)[0])
     return found
 
 

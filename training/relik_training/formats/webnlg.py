@@ -71,12 +71,12 @@ def _json_entries(text: str, path: Path) -> Iterator[tuple[str, dict[str, Any]]]
     for number, entry in enumerate(entries, start=1):
         where = f"{path}, entry {number}"
         with expecting(where, _SHAPE):
-            given = entry if "modifiedtripleset" in entry else next(iter(entry.values()))
+            content = entry if "modifiedtripleset" in entry else next(iter(entry.values()))
             triples = [
                 (each["subject"], each["property"], each["object"])
-                for each in given["modifiedtripleset"]
+                for each in content["modifiedtripleset"]
             ]
-            found = {**given, "triples": triples}
+            found = {**content, "triples": triples}
         yield where, found
 
 

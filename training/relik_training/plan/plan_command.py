@@ -1,4 +1,4 @@
-"""`relik train plan`: what a run will cost on this machine, before it is begun. Needs no torch."""
+"""`relik train plan`: what a run will cost on this machine, before it starts. Needs no torch."""
 
 import dataclasses
 import math
@@ -10,33 +10,26 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relik.errors import ConfigError
-from relik_training.plan.budget import Budget, told_bytes, told_seconds
-from relik_training.plan.plan_file import write_plan
-from relik_training.plan.plan_kinds import read_training
 from relik_training.recipes.recipe import Overrides
+from relik_training.run.metrics import Budget, duration_text, size_text, write_plan
 from relik_training.run.processes import end_with_parent
-from relik_training.run.run_files import Training, settings_key
+from relik_training.run.run_files import Training, check_files
+from relik_training.runs import read_training
 
 if TYPE_CHECKING:
     from relik_training.plan.plan_measure import Measured
 
-# Logs take about so many bytes a step: a tenth each of a row of JSON Lines, of a row of the clock
-# and of an event for each figure.
+# Bytes of the logs for each step: a tenth each of a row of JSON Lines, of a row of the clock and
+# of an event for each figure.
 _LOG_BYTES = 80
-# Share of the cores that others may use before times are no longer the machine's own.
+# Share of the cores in use by other programs from which on the plan mentions them.
 _BUSY = 0.3
+_NOT_SHOWN = ("end_s", "memory_bytes", "gpu_memory_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a run will cost, and what that was concluded from.
-
-    Args:
-        config: Settings of the run.
-        measured: What was measured.
-        budget: The costs.
-        path: The file that the plan was written to.
-    """
+    """What a run will cost, what that was computed from, and the file that has both."""
 
     config: Training
     measured: "Measured"
@@ -44,30 +37,24 @@ class Plan:
     path: Path
 
     def as_dict(self) -> dict[str, object]:
-        """Give the plan for JSON.
-
-        Returns:
-            Costs, what they were concluded from, and the file.
-        """
+        """Give the plan for JSON: the file, costs, and what they were computed from."""
         parts = _parts(self.config, self.measured)
         return {"plan": str(self.path), **self.budget.as_dict(), **parts}
 
 
 def make_plan(recipe: Path, overrides: Overrides) -> Plan:
-    """Predict what a run costs from some steps of it, and write that into the folder of the run.
+    """Predict what a run costs from some steps of it; write `plan.json` into its folder.
 
     Args:
-        recipe: TOML file of a retriever, a reader or a closed schema.
+        recipe: TOML file of any run.
         overrides: What the command line says against it.
-
-    Returns:
-        The plan. Nothing but `plan.json` is written into the folder of the run.
 
     Raises:
         ConfigError: The recipe is wrong, a file is missing, or the calibration was killed.
     """
     config = read_training(recipe, overrides)
-    # A process of its own begins with no memory but its own, and may be killed for taking more.
+    check_files(config)
+    # A process of its own starts with no memory but its own, and may be killed for taking more.
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(1, spawn, initializer=end_with_parent) as pool:
         try:
@@ -78,47 +65,36 @@ def make_plan(recipe: Path, overrides: Overrides) -> Plan:
                 "memory than there is: lower batch_size, or max_tokens"
             ) from error
     budget = _budget(config, measured)
-    contents = {
-        "settings": settings_key(config),
-        "budget": budget.as_dict(),
-        **_parts(config, measured),
-    }
-    path = write_plan(Path(config.out), contents)
+    path = write_plan(config, budget, _parts(config, measured))
     return Plan(config=config, measured=measured, budget=budget, path=path)
 
 
 def plan_lines(plan: Plan) -> list[str]:
-    """Say what a plan was concluded from.
-
-    Args:
-        plan: The plan.
-
-    Returns:
-        Lines for people.
-    """
-    config, measured, steps = plan.config, plan.measured, plan.measured.steps
-    machine = measured.machine
+    """Say for people what a plan was computed from."""
+    config, measured, machine = plan.config, plan.measured, plan.measured.machine
     times = config.max_steps * config.batch_size / max(1, measured.examples)
     lines = [
         f"on {machine.gpu or 'the CPU'}, {machine.cpus} cores, {machine.precision}",
         f"data: {measured.examples} examples, each {times:.1f} times on average; read in "
-        f"{told_seconds(measured.open_s)}, ready in {told_seconds(measured.ready_s)}, concluded "
-        f"from {measured.sampled}",
-        f"steps: {config.max_steps} of {config.batch_size} examples and {steps.tokens:.0f} tokens, "
-        f"{steps.seconds:.2f} s each, concluded from {len(steps.timed)}",
-        f"disk: checkpoint {told_bytes(steps.checkpoint_bytes)}, bundle "
-        f"{told_bytes(measured.end.bundle_bytes)}, weights and data "
-        f"{told_bytes(measured.data_bytes)}",
+        f"{duration_text(measured.read_s)}, ready in {duration_text(measured.ready_s)}, computed "
+        f"from {measured.ready_from}",
+        f"steps: {config.max_steps} of {config.batch_size} examples and "
+        f"{measured.step_tokens:.0f} tokens, {measured.step_s:.2f} s each, computed from "
+        f"{len(measured.steps_timed)}",
+        f"disk: checkpoint {size_text(measured.checkpoint_bytes)}, bundle "
+        f"{size_text(measured.bundle_bytes)}, weights and data {size_text(measured.data_bytes)}",
     ]
+    if measured.evaluation_s:
+        seconds = duration_text(measured.evaluation_s)
+        lines.append(f"measured on development texts: {measured.evaluations} times, {seconds} each")
     if measured.pauses:
-        pause = told_seconds(steps.pause_s)
-        lines.append(f"pauses: {measured.pauses} of {pause} each")
+        lines.append(f"pauses: {measured.pauses} of {duration_text(measured.pause_s)} each")
     if machine.load > _BUSY * machine.cpus:
         lines.append(
             f"other programs were running (load {machine.load}): times are those of a machine as "
             "busy as this one was"
         )
-    return [*lines, f"plan: {plan.path}, made in {told_seconds(measured.took_s)}"]
+    return [*lines, f"plan: {plan.path}, made in {duration_text(measured.plan_s)}"]
 
 
 def _measure(config: Training) -> "Measured":
@@ -128,50 +104,39 @@ def _measure(config: Training) -> "Measured":
 
 
 def _budget(config: Training, measured: "Measured") -> Budget:
-    steps, end = measured.steps, measured.end
     checkpoints = math.ceil(config.max_steps / config.checkpoint_steps)
     train_s = (
-        config.max_steps * steps.seconds
-        + checkpoints * steps.checkpoint_s
-        + measured.pauses * steps.pause_s
+        config.max_steps * measured.step_s
+        + checkpoints * measured.checkpoint_s
+        + measured.evaluations * measured.evaluation_s
+        + measured.pauses * measured.pause_s
     )
-    prepare_s = measured.open_s + measured.ready_s
+    prepare_s = measured.read_s + measured.ready_s
     return Budget(
         prepare_s=prepare_s,
         train_s=train_s,
-        bundle_s=end.seconds,
-        total_s=prepare_s + train_s + end.seconds,
+        bundle_s=measured.end_s,
+        total_s=prepare_s + train_s + measured.end_s,
         samples_per_s=config.max_steps * config.batch_size / train_s,
-        tokens_per_s=config.max_steps * steps.tokens / train_s,
+        tokens_per_s=config.max_steps * measured.step_tokens / train_s,
         memory_bytes=measured.memory_bytes,
         gpu_memory_bytes=measured.gpu_memory_bytes,
         disk_bytes=measured.data_bytes
-        + steps.checkpoint_bytes
-        + end.bundle_bytes
+        + measured.checkpoint_bytes
+        + measured.bundle_bytes
         + _LOG_BYTES * config.max_steps,
     )
 
 
 def _parts(config: Training, measured: "Measured") -> dict[str, object]:
-    steps = measured.steps
+    figures = dataclasses.asdict(measured)
     return {
-        "machine": dataclasses.asdict(measured.machine),
         "steps": config.max_steps,
         "batch_size": config.batch_size,
-        "examples": measured.examples,
         "epochs": round(config.max_steps * config.batch_size / max(1, measured.examples), 2),
-        "read_s": round(measured.open_s, 2),
-        "ready_s": round(measured.ready_s, 2),
-        "ready_from": measured.sampled,
-        "step_s": round(steps.seconds, 4),
-        "step_tokens": round(steps.tokens, 1),
-        "steps_counted": steps.counted,
-        "steps_timed": [[tokens, round(seconds, 4)] for tokens, seconds in steps.timed],
-        "checkpoint_s": round(steps.checkpoint_s, 3),
-        "pauses": measured.pauses,
-        "pause_s": round(steps.pause_s, 3),
-        "checkpoint_bytes": steps.checkpoint_bytes,
-        "bundle_bytes": measured.end.bundle_bytes,
-        "data_bytes": measured.data_bytes,
-        "plan_s": round(measured.took_s, 1),
+        **{
+            name: round(value, 4) if isinstance(value, float) else value
+            for name, value in figures.items()
+            if name not in _NOT_SHOWN
+        },
     }

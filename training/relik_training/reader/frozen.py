@@ -1,7 +1,7 @@
-"""Layers that stay as they start: the lowest ones, whose gradients a short run can spare.
+"""Freezing of the lowest layers of a reader, and a cache of their output.
 
-A reader that starts from one of the same backbone changes its lowest layers least. What they make
-of a row is always the same, so it is computed once and remembered.
+Fine-tuning changes the lowest layers least. The output of frozen layers for a row is constant, so
+that it is computed once.
 Source: Lee et al., "What Would Elsa Do? Freezing Layers During Transformer Fine-Tuning" (2019).
 """
 
@@ -18,51 +18,56 @@ from relik.models.packed_bert import packed_layer
 from relik.models.reader_module import ReaderModel
 
 MOST_BYTES = 2 << 30
-"""Rows are remembered until they take so much memory; others are computed each time."""
+"""Bytes of the cache; rows beyond it are computed each time."""
+
+
+_Run = Callable[[nn.Module, Sequence[nn.Module], torch.Tensor, Sequence[int]], torch.Tensor]
 
 
 def freeze_lowest(model: ReaderModel, count: int) -> None:
-    """Leave the lowest layers of a reader, and all below them, as they are.
+    """Freeze the lowest layers of a reader, its embeddings and its markers, without dropout.
 
-    They take no dropout either. Markers are below them; biases of relative positions, which all
-    layers share, stay too: the gradients of both would pass through every layer.
+    The biases of relative positions, which all layers share, are frozen too: their gradients
+    would pass through every layer.
 
     Args:
         model: A reader; changed in place.
-        count: How many layers; 0 changes nothing.
+        count: Number of layers; 0 changes nothing.
 
     Raises:
-        ConfigError: The backbone has fewer layers, or is of a kind that is not known here.
+        ConfigError: The backbone has too few layers, or is neither a BERT nor an MPNet.
     """
     if not count:
         return
     layers = model.backbone
     kind, stack = layers.config.model_type, layers.encoder.layer
     if kind not in {"bert", MODEL_TYPE}:
-        raise ConfigError(f"frozen_layers: got a backbone of type {kind}, expected bert or mpnet")
+        raise ConfigError(
+            f"frozen_layers: got a backbone of type {kind}, expected bert or mpnet: set it to 0"
+        )
     if not 0 < count < len(stack):
         raise ConfigError(
-            f"frozen_layers: got {count}, expected 0 to {len(stack) - 1}: one layer of the "
-            f"{len(stack)} at least has to learn"
+            f"frozen_layers: got {count}, expected 0 to {len(stack) - 1}: leave at least one of "
+            f"{len(stack)} layers to learn"
         )
     shared = getattr(layers.encoder, "relative_attention_bias", None)
     for part in (layers.embeddings, shared, *stack[:count]):
         if part is not None:
             part.requires_grad_(False)
     model.markers.requires_grad_(False)
-    model.backbone = Remembering(layers, count)
+    model.backbone = CachedBackbone(layers, count)
 
 
-class Remembering(nn.Module):
-    """A backbone that remembers what its lowest layers make of a row.
+class CachedBackbone(nn.Module):
+    """A backbone that caches the output of its frozen layers by row.
 
-    Each row goes through them alone, so that what is remembered does not depend on the rows that
-    it came with: a run that was stopped goes on to the same weights.
+    Each row passes the frozen layers alone, so that its cached states do not depend on its batch,
+    and a resumed run ends with the same weights.
 
     Args:
-        layers: A BERT, or `MPNetLayers`; parts and names of weights are the same.
-        count: Layers whose states are remembered.
-        most_bytes: Memory for them.
+        layers: A BERT, or `MPNetLayers`, whose weights keep their names.
+        count: Number of frozen layers.
+        most_bytes: Size of the cache.
     """
 
     def __init__(self, layers: nn.Module, count: int, *, most_bytes: int = MOST_BYTES) -> None:
@@ -72,8 +77,8 @@ class Remembering(nn.Module):
         self.encoder = layers.encoder
         self._run = _mpnet if isinstance(layers, MPNetLayers) else _bert
         self._count = count
-        self._left = most_bytes
-        self._known: dict[bytes, torch.Tensor] = {}
+        self._bytes_left = most_bytes
+        self._cached: dict[bytes, torch.Tensor] = {}
 
     def forward(
         self,
@@ -87,7 +92,7 @@ class Remembering(nn.Module):
         Args:
             inputs_embeds: Float32, (batch, n_tokens, d), without gradients.
             token_type_ids: Int64, (batch, n_tokens).
-            attention_mask: Int64, (batch, n_tokens), 1 on tokens; padding stands on the right.
+            attention_mask: Int64, (batch, n_tokens), 1 on tokens; padding on the right.
 
         Returns:
             `last_hidden_state`, float32, (batch, n_tokens, d).
@@ -104,14 +109,14 @@ class Remembering(nn.Module):
         return BaseModelOutput(last_hidden_state=hidden)
 
     def _lowest(self, embedded: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
-        """Give the states of a row, (n_tokens, d), above the layers that do not change."""
+        """Return the states of a row above the frozen layers, (n_tokens, d)."""
         content = embedded.detach().cpu().contiguous(), types.cpu().contiguous()
         digest = hashlib.blake2b(digest_size=16)
         for part in content:
             digest.update(part.numpy().data)
         key = digest.digest()
-        if (known := self._known.get(key)) is not None:
-            return known
+        if (cached := self._cached.get(key)) is not None:
+            return cached
         stack = self.encoder.layer[: self._count]
         for part in (self.embeddings, *stack):
             part.eval()
@@ -119,9 +124,9 @@ class Remembering(nn.Module):
             hidden = self._embedded(embedded.unsqueeze(0), types.unsqueeze(0))
             found = self._run(self.encoder, stack, hidden, [len(embedded)])[0].float()
         size = found.numel() * found.element_size()
-        if size <= self._left:
-            self._left -= size
-            self._known[key] = found
+        if size <= self._bytes_left:
+            self._bytes_left -= size
+            self._cached[key] = found
         return found
 
     def _embedded(self, embedded: torch.Tensor, types: torch.Tensor) -> torch.Tensor:
@@ -134,19 +139,16 @@ class Remembering(nn.Module):
         return out
 
 
-_Run = Callable[[nn.Module, Sequence[nn.Module], torch.Tensor, Sequence[int]], torch.Tensor]
-
-
 def _mpnet(
     encoder: nn.Module, stack: Sequence[nn.Module], hidden: torch.Tensor, lengths: Sequence[int]
 ) -> torch.Tensor:
     """Apply some layers of an MPNet to rows, (batch, n_tokens, d)."""
-    places = torch.arange(hidden.shape[1], device=hidden.device)
-    kept = places < torch.tensor(lengths, device=hidden.device)[:, None]  # (batch, n_tokens)
-    barred = (~kept)[:, None, None, :].to(hidden.dtype) * torch.finfo(hidden.dtype).min
+    positions = torch.arange(hidden.shape[1], device=hidden.device)
+    kept = positions < torch.tensor(lengths, device=hidden.device)[:, None]  # (batch, n_tokens)
+    padding = (~kept)[:, None, None, :].to(hidden.dtype) * torch.finfo(hidden.dtype).min
     bias = encoder.compute_position_bias(hidden)
     for layer in stack:
-        hidden = layer(hidden, barred, bias)[0]
+        hidden = layer(hidden, padding, bias)[0]
     return hidden
 
 
@@ -154,8 +156,8 @@ def _bert(
     _encoder: nn.Module, stack: Sequence[nn.Module], hidden: torch.Tensor, lengths: Sequence[int]
 ) -> torch.Tensor:
     """Apply some layers of a BERT to rows, (batch, n_tokens, d), zero on padding."""
-    places = torch.arange(hidden.shape[1], device=hidden.device)
-    kept = places < torch.tensor(lengths, device=hidden.device)[:, None]  # (batch, n_tokens)
+    positions = torch.arange(hidden.shape[1], device=hidden.device)
+    kept = positions < torch.tensor(lengths, device=hidden.device)[:, None]  # (batch, n_tokens)
     flat = hidden[kept]  # (n, d)
     for layer in stack:
         flat = packed_layer(layer, flat, lengths)

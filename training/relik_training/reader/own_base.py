@@ -1,6 +1,6 @@
-"""The base of a reader whose recipe names none: a bundle that is there, over knowledge of its own.
+"""The base of a reader run whose recipe names none: a bundle with an index of the own records.
 
-It is whole: the reader of that bundle is in it, so that what training is worth can be measured.
+It includes the reader of that bundle, so that the gain of training can be measured.
 """
 
 import hashlib
@@ -26,17 +26,12 @@ _KNOWLEDGE = (LAYOUT.entities, LAYOUT.relations)
 
 
 def standing(config: ReaderTraining) -> ReaderTraining:
-    """Give the settings of a run with the base that it stands on; make one where there is none.
+    """Return the settings of a run with a base; build the base if the recipe names none.
 
-    Args:
-        config: Settings; a base that is made goes to `out/base`, and is made anew only when the
-            bundle or the knowledge has changed.
-
-    Returns:
-        The same with a base.
+    It is built in `out/base`, and again only if the bundle or the records have changed.
 
     Raises:
-        BundleError: The bundle that is to start from cannot be used.
+        BundleError: The bundle to start from cannot be used.
         ConfigError: It has no encoder.
         InputError: A record is wrong.
     """
@@ -50,22 +45,18 @@ def standing(config: ReaderTraining) -> ReaderTraining:
 
 
 def standing_already(config: ReaderTraining) -> ReaderTraining:
-    """Give the settings of a run with the base that an earlier start of it made.
+    """Return the settings of a run with the base that an earlier start of it built.
 
-    Args:
-        config: As for `standing`.
-
-    Returns:
-        The same with a base, or as it is where there is none of the same bundle and knowledge.
+    They are unchanged if there is no such base for the same bundle and records.
 
     Raises:
-        BundleError: The bundle that is to start from cannot be used.
+        BundleError: The bundle to start from cannot be used.
     """
     target = Path(config.out) / BASE
     if config.base or not target.is_dir():
         return config
     made_from = _made_from_now(config, open_bundle(config.start, verify=False))
-    return replace(config, base=str(target)) if _held(target) == made_from else config
+    return replace(config, base=str(target)) if _made_from(target) == made_from else config
 
 
 def _made_from_now(config: ReaderTraining, start: Bundle) -> dict[str, str]:
@@ -79,34 +70,34 @@ def _make(config: ReaderTraining, start: Bundle, target: Path, made_from: dict[s
     if start.dim is None:
         raise ConfigError(
             f"{start.path}: has no query encoder, expected one to build indexes with: start from "
-            "another bundle, or train a closed schema by `relik train schema`"
+            "another bundle, or train a closed schema with `relik train schema`"
         )
-    aside = target.with_name(f".{target.name}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
+    draft = target.with_name(f".{target.name}.part")
+    shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     for name in ("shared", LAYOUT.query_encoder, LAYOUT.reader):
-        shutil.copytree(start.path / name, aside / name)
-    reuse = _held_vectors(start, target)
+        shutil.copytree(start.path / name, draft / name)
+    reuse = _reusable_vectors(start, target)
     for name in _KNOWLEDGE:
-        _index(config, start, aside, name, reuse)
+        _index(config, start, draft, name, reuse)
     write_toml(
         replace(start.config, model=f"{start.config.model} over {Path(config.knowledge).name}"),
-        aside / LAYOUT.pipeline,
+        draft / LAYOUT.pipeline,
     )
     fields = {**start.manifest.fields, "metrics": {}, _MADE_FROM: made_from}
-    write_manifest(aside, kind=KIND, fields=fields)
-    publish(aside, target, replace=True)
+    write_manifest(draft, kind=KIND, fields=fields)
+    publish(draft, target, replace=True)
 
 
 def _index(
     config: ReaderTraining, start: Bundle, out: Path, name: str, reuse: ReusedVectors | None
 ) -> None:
-    """Build an index as `relik index build` would, with as many tokens a record as were trained."""
+    """Build an index as `relik index build` does, with the candidate tokens of the bundle."""
     known = read_manifest(start.path / name).fields.get("candidate_tokens")
     tokens = known if isinstance(known, int) else BuildOptions().candidate_tokens
     enricher = Enricher() if name == LAYOUT.entities else None
     records = _records(config, name)
-    with told() as tell:
+    with told() as progress:
         build_index(
             records,
             out / name,
@@ -119,17 +110,17 @@ def _index(
                 enrich=None if enricher is None else enricher.enriched,
                 reuse=reuse if name == LAYOUT.entities else None,
             ),
-            progress=tell,
+            progress=progress,
         )
 
 
-def _held_vectors(start: Bundle, earlier: Path) -> ReusedVectors | None:
-    """Give vectors that are encoded already: the same knowledge would take minutes again.
+def _reusable_vectors(start: Bundle, earlier: Path) -> ReusedVectors | None:
+    """Return entity vectors of an earlier base or of the bundle, which saves minutes of encoding.
 
-    Of entities alone: vectors of relations may be drawn to windows that state them.
+    Relation vectors are not reusable, because they may include prototypes.
     """
     for folder in (earlier / LAYOUT.entities, start.path / LAYOUT.entities):
-        # What is not there, damaged, quantised or of another encoder is encoded anew.
+        # A missing, broken or quantised index, or one of another encoder, has no reusable vectors.
         with suppress(BundleError, ConfigError):
             return ReusedVectors(folder, encoder_fingerprint=start.encoder_fingerprint)
     return None
@@ -139,8 +130,8 @@ def _records(config: ReaderTraining, name: str) -> Path:
     return Path(config.knowledge) / f"{name}.jsonl"
 
 
-def _held(base: Path) -> object:
-    """Say what a base was made from, or None where there is none."""
+def _made_from(base: Path) -> object:
+    """Return the digests of the sources of a base; None if it does not exist."""
     try:
         return read_manifest(base, kind=KIND).fields.get(_MADE_FROM)
     except BundleError:

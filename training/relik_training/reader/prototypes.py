@@ -1,10 +1,9 @@
-"""Relations by what is said where they hold, beside what a record says of them.
+"""Prototypes of relations: vectors moved towards training windows that state the relation.
 
-A window is compared with the name and description of each relation, and of the 200 there are some
-dozens are read. "A footballer who plays for Fremantle" is far from "sport that the subject
-participates in". The mean of some windows that state a relation is a prototype of it (Snell et
-al., NeurIPS 2017); added to the vector of its description it draws the relation to such windows. A
-relation that no window states keeps its vector, and a new one needs nothing but a record.
+The retriever compares a window with names and descriptions of relations, but "a footballer who
+plays for Fremantle" is far from "sport that the subject participates in". The mean of windows that
+state a relation is its prototype (Snell et al., NeurIPS 2017), which is added to the vector of its
+record. A relation without such windows keeps its vector, and a new one needs a record only.
 """
 
 import shutil
@@ -25,7 +24,7 @@ from relik_index import BuildOptions, build_index
 from relik_training.data.examples import Example
 
 MOST_WINDOWS = 24
-"""Windows of a relation that are encoded, spread over all that state it."""
+"""Maximum windows of a relation that are encoded, spread evenly over all that state it."""
 FEWEST_WINDOWS = 3
 _ENOUGH = 10
 
@@ -33,59 +32,54 @@ _ENOUGH = 10
 def draw_to_examples(
     bundle: Path, examples: Sequence[Example], relations: Path, *, weight: float
 ) -> int:
-    """Build the relations of a bundle again, drawn to windows that state them.
+    """Rebuild the relation index of a bundle with prototypes, and return how many it has.
 
     Args:
-        bundle: The bundle; its query encoder makes all vectors.
-        examples: Windows with triples.
-        relations: relations.jsonl, which the index of relations was built from.
-        weight: Length of a prototype beside the unit vector of a description; above 0.
-
-    Returns:
-        How many relations have a prototype.
+        relations: JSON Lines of the relations.
+        weight: Weight of a prototype relative to the unit vector of a record; above 0.
     """
     encoder = open_encoder(bundle, "auto", records=True)
     texts = _texts(examples)
     found = prototypes({key: encoder.encode(each) for key, each in texts.items()})
     folder = bundle / LAYOUT.relations
-    held = read_manifest(folder).fields
+    fields = read_manifest(folder).fields
     kb = KnowledgeBase.open(folder)
     by_text = {
         encoder_text(kb.record(row)): found[kb.entity_id(row)]
         for row in range(len(kb))
         if kb.entity_id(row) in found
     }
-    aside = bundle / ".relations.part"
+    draft = bundle / ".relations.part"
     build_index(
         relations,
-        aside,
-        encoder=_Drawn(encoder, by_text, weight),
+        draft,
+        encoder=_PrototypeEncoder(encoder, by_text, weight),
         tokenizer=Tokenizer.from_file(str(bundle / LAYOUT.tokenizer)),
-        encoder_fingerprint=str(held["encoder_fingerprint"]),
+        encoder_fingerprint=str(fields["encoder_fingerprint"]),
         options=BuildOptions(
-            candidate_tokens=int(str(held["candidate_tokens"])), sources=(relations.name,)
+            candidate_tokens=int(str(fields["candidate_tokens"])), sources=(relations.name,)
         ),
     )
     shutil.rmtree(folder)
-    aside.rename(folder)
+    draft.rename(folder)
     return len(by_text)
 
 
 def prototypes(vectors: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
-    """Give what the windows of each relation have in common, and those of others have not.
+    """Compute the prototype of each relation: its mean window, less the mean of all relations.
 
     Args:
         vectors: Float32, (n_windows, dim), unit vectors of windows, by relation.
 
     Returns:
-        Float32, (dim,), by relation: the direction of the mean of its windows, less the mean of
-        all such directions; of fewer than ten windows in proportion, of fewer than three none.
+        Float32, (dim,), by relation. With fewer than ten windows a prototype is shrunk in
+        proportion; with fewer than three there is none.
     """
     means = {
         key: mean / max(float(np.linalg.norm(mean)), 1e-6)
-        for key, own in vectors.items()
-        if len(own) >= FEWEST_WINDOWS
-        for mean in (own.mean(axis=0),)
+        for key, windows in vectors.items()
+        if len(windows) >= FEWEST_WINDOWS
+        for mean in (windows.mean(axis=0),)
     }
     if not means:
         return {}
@@ -96,8 +90,8 @@ def prototypes(vectors: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     }
 
 
-class _Drawn:
-    """Encodes records as another encoder does, drawn to prototypes."""
+class _PrototypeEncoder:
+    """An encoder of records that adds prototypes."""
 
     def __init__(
         self, encoder: TextEncoder, by_text: Mapping[str, FloatArray], weight: float
@@ -111,14 +105,14 @@ class _Drawn:
     def encode(self, texts: Sequence[str]) -> FloatArray:
         vectors = np.array(self._encoder.encode(texts), dtype=np.float32)
         for row, text in enumerate(texts):
-            if (drawn := self._by_text.get(text)) is not None:
-                vectors[row] += self._weight * drawn
+            if (prototype := self._by_text.get(text)) is not None:
+                vectors[row] += self._weight * prototype
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         return np.asarray(vectors / np.maximum(lengths, 1e-6), dtype=np.float32)
 
 
 def _texts(examples: Sequence[Example]) -> dict[str, list[str]]:
-    """Give windows that state each relation, spread over all that do."""
+    """Return windows that state each relation, spread evenly over all that do."""
     stated: dict[str, list[str]] = defaultdict(list)
     for example in examples:
         for relation in {relation for _, relation, _ in example.triples}:

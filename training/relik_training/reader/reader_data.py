@@ -1,4 +1,4 @@
-"""Rows, candidates and labels for the reader, made the way serving makes them."""
+"""Training batches of the reader: rows, candidates and labels, built as in serving."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ from relik.reader.inputs import (
 from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.augment.edits import mistyped
-from relik_training.data.candidates import Opener, Side, find_candidates
+from relik_training.data.candidates import CandidateSource, Opener, find_candidates
 from relik_training.data.examples import Example
 from relik_training.data.statements import Mention
 from relik_training.reader.reader_targets import ReaderRow, ReaderTargets, targets_of
@@ -30,32 +30,20 @@ from relik_training.recipes.reader_settings import ReaderSampling
 
 
 def difficulty(example: Example, kb: KnowledgeBase) -> float:
-    """Tell how little the names in a window say of what they mean.
+    """Return the ambiguity of a window: the mean over mentions of 1 - prior of the gold entity.
 
     Args:
-        example: A window with its labels.
-        kb: Its names, counted.
+        kb: Knowledge base with counts.
 
     Returns:
-        Mean over linked and NIL mentions of the share of uses of the name that mean something
-        else, 0..1; 0 for a window without such mentions.
+        0..1; 0 for a window without linked and NIL mentions.
     """
-    doubts = [
+    ambiguities = [
         1.0 - _share(example.text[m.span.start : m.span.end], m, kb)
         for m in example.mentions
         if m.entity_id != ""
     ]
-    return sum(doubts) / len(doubts) if doubts else 0.0
-
-
-def _share(surface: str, mention: Mention, kb: KnowledgeBase) -> float:
-    matches = kb.names.lookup(normalise(surface))
-    # Each bearer, and nobody known, counts once more than it was seen.
-    total = sum(match.count + 1 for match in matches) + 1
-    if mention.entity_id is None:
-        return 1 / total
-    row = kb.row_of(mention.entity_id)
-    return sum(match.count + 1 for match in matches if match.row == row) / total
+    return sum(ambiguities) / len(ambiguities) if ambiguities else 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +52,8 @@ class ReaderBatch:
 
     Args:
         arrays: Tokens and markers.
-        targets: Labels.
-        step: Step of the run, seeds dropout.
-        rows: What the rows are made of, for a teacher to read.
+        step: Step of the run, which seeds dropout.
+        rows: Content of the rows, for a teacher.
     """
 
     arrays: ReaderArrays
@@ -82,7 +69,7 @@ class ReaderData:
         examples: Windows with labels; those whose text does not fit are left out.
         tokenizer: Subwords.
         layout: Marker ids.
-        sides: Knowledge bases of entities and of relations, each with its retriever.
+        source: Knowledge and its retriever.
         sampling: How candidates are drawn.
         cache: File to keep the candidates of the windows in, for a run that is resumed.
         opener: Opens the knowledge bases in other processes (`find_candidates`).
@@ -94,13 +81,13 @@ class ReaderData:
         *,
         tokenizer: Tokenizer,
         layout: MarkerLayout,
-        sides: tuple[Side, Side],
+        source: CandidateSource,
         sampling: ReaderSampling,
         cache: Path | None = None,
         opener: Opener | None = None,
     ) -> None:
         self._layout, self._tokenizer = layout, TextTokenizer(tokenizer)
-        (self._entities, _), (self._relations, _) = sides
+        self._entities, self._relations = source.view.entities, source.view.relations
         self._sampling = sampling
         self._examples: list[Example] = []
         self._texts: list[TextTokens] = []
@@ -113,8 +100,7 @@ class ReaderData:
                     self._texts.append(self._tokens_of(example.text, encoding))
         self._found = find_candidates(
             self._examples,
-            entities=sides[0],
-            relations=sides[1],
+            source,
             top_k=(max(sampling.entity_candidates), max(sampling.relation_candidates)),
             cache=cache,
             opener=opener,
@@ -122,7 +108,7 @@ class ReaderData:
 
     @property
     def lengths(self) -> list[int]:
-        """Return the tokens of text of each window; relation windows count a little more."""
+        """Number of text tokens of each window, with a surcharge for relations."""
         return [
             len(text.ids) + (60 if example.relations != "none" else 0)
             for text, example in zip(self._texts, self._examples, strict=True)
@@ -130,42 +116,34 @@ class ReaderData:
 
     @property
     def repeats(self) -> list[int]:
-        """Return how often each window comes in an epoch."""
+        """Times per epoch of each window."""
         return [example.repeat for example in self._examples]
 
     @property
     def documents(self) -> list[str]:
-        """Return the document of each window."""
+        """Document id of each window."""
         return [example.doc_id for example in self._examples]
 
     @property
     def difficulties(self) -> list[float]:
-        """Return how hard each window is to link, 0..1."""
+        """Difficulty of each window, 0..1."""
         return [difficulty(example, self._entities) for example in self._examples]
 
     def batch(self, chosen: Sequence[int], step: int) -> ReaderBatch:
-        """Make the batch of a step.
-
-        Args:
-            chosen: Positions of the windows.
-            step: Step of the run.
-
-        Returns:
-            The batch.
-        """
+        """Make the batch of a step."""
         rng = np.random.default_rng([self._sampling.seed, step])
         n_entities = int(rng.choice(self._sampling.entity_candidates))
         n_relations = int(rng.choice(self._sampling.relation_candidates))
         rows = []
         for number, i in enumerate(chosen):
-            example, text = self._mistyped(i, [step, number])
+            example, text = self._with_typos(i, [step, number])
             entity_ids = self._entity_candidates(
                 example, _ids(self._entities, self._found.entities[i]), n_entities, rng
             )
             relation_ids = self._relation_candidates(
                 example, _ids(self._relations, self._found.relations[i]), n_relations, rng
             )
-            text = self._noisy(text, rng)
+            text = self._with_case_noise(text, rng)
             built = build_input(
                 text,
                 [self._tokens(self._entities, key) for key in entity_ids],
@@ -187,11 +165,11 @@ class ReaderData:
             raise KeyError(key)
         return kb.token_ids(row)
 
-    def _mistyped(self, i: int, where: list[int]) -> tuple[Example, TextTokens]:
+    def _with_typos(self, i: int, where: list[int]) -> tuple[Example, TextTokens]:
         example, text, sampling = self._examples[i], self._texts[i], self._sampling
         if not sampling.typos:
             return example, text
-        # Draws of its own: candidates are drawn as without typos.
+        # A separate generator, so that typing errors do not change the draw of candidates.
         rng = np.random.default_rng([sampling.seed, *where])
         if rng.random() >= sampling.typos:
             return example, text
@@ -205,7 +183,7 @@ class ReaderData:
     def _tokens_of(self, text: str, encoding: Encoding) -> TextTokens:
         return tokenise_text(text, encoding, pretokenised=self._sampling.pretokenised)
 
-    def _noisy(self, text: TextTokens, rng: np.random.Generator) -> TextTokens:
+    def _with_case_noise(self, text: TextTokens, rng: np.random.Generator) -> TextTokens:
         draw = rng.random()
         if draw >= 2 * self._sampling.case_noise:
             return text
@@ -220,36 +198,46 @@ class ReaderData:
         )
 
     def _entity_candidates(
-        self, example: Example, found: list[str], wanted: int, rng: np.random.Generator
+        self, example: Example, retrieved: list[str], limit: int, rng: np.random.Generator
     ) -> list[str]:
         sampling = self._sampling
-        found = found[:wanted]
+        retrieved = retrieved[:limit]
         gold = sorted({m.entity_id for m in example.mentions if m.entity_id})
         gold = [key for key in gold if key in self._entities]
         dropped = {key for key in gold if rng.random() < sampling.gold_drop}
-        kept = [key for key in found if key not in dropped]
+        kept = [key for key in retrieved if key not in dropped]
         for key in gold:
-            if key not in found and key not in dropped and rng.random() < sampling.gold_insert:
-                # Where it would have stood is unknown: anywhere in the weaker half.
+            if key not in retrieved and key not in dropped and rng.random() < sampling.gold_insert:
+                # Its rank is unknown: a random position in the lower half.
                 half = len(kept) // 2
                 kept.insert(int(rng.integers(half, len(kept) + 1)), key)
-        kept = kept[: wanted + 4]
+        kept = kept[: limit + 4]
         shuffled = rng.random() < sampling.shuffle
         return [kept[i] for i in rng.permutation(len(kept))] if shuffled else kept
 
     def _relation_candidates(
-        self, example: Example, found: list[str], wanted: int, rng: np.random.Generator
+        self, example: Example, retrieved: list[str], limit: int, rng: np.random.Generator
     ) -> list[str]:
         if example.relations == "none":
             return []
         if self._sampling.given:
-            return found[:wanted]
+            return retrieved[:limit]
         gold = sorted({r for _, r, _ in example.triples if r in self._relations})
-        others = [key for key in found if key not in gold]
-        room = max(wanted - len(gold), 2)
+        others = [key for key in retrieved if key not in gold]
+        room = max(limit - len(gold), 2)
         kept = gold + others[:room]
         return [kept[i] for i in rng.permutation(len(kept))]
 
 
 def _ids(kb: KnowledgeBase, rows: IntArray) -> list[str]:
     return [kb.entity_id(int(row)) for row in rows if row >= 0]
+
+
+def _share(surface: str, mention: Mention, kb: KnowledgeBase) -> float:
+    matches = kb.names.lookup(normalise(surface))
+    # Add-one smoothing, over the records with this name and NIL.
+    total = sum(match.count + 1 for match in matches) + 1
+    if mention.entity_id is None:
+        return 1 / total
+    row = kb.row_of(mention.entity_id)
+    return sum(match.count + 1 for match in matches if match.row == row) / total

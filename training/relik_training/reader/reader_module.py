@@ -1,4 +1,4 @@
-"""Joint training of spans, links and relations as a Lightning module."""
+"""The Lightning module of the reader: joint training of spans, links and relations."""
 
 import dataclasses
 from dataclasses import dataclass
@@ -16,15 +16,14 @@ from relik_training.retriever.retriever_module import linear_schedule
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderRates:
-    """How fast what learns.
+    """Learning rates and their schedule.
 
     Args:
         learning_rate: Peak rate of the top layer.
         head_learning_rate: Peak rate of heads and markers.
         layer_decay: Factor of the rate from each layer to the one below.
-        warmup_steps: Steps of warm-up.
-        max_steps: Steps of the run, over which rates fall linearly.
-        last_rate: Share of the peak rates at the end, 0..1.
+        max_steps: Steps of the run, over which rates decay linearly.
+        last_rate: Share of the peak rates at the last step, 0..1.
     """
 
     learning_rate: float
@@ -36,20 +35,18 @@ class ReaderRates:
 
 
 class ReaderModule(lightning.LightningModule):
-    """Trains one reader on all tasks that its data annotates.
+    """Trains a reader on all tasks that its data annotates.
 
-    Losses: cross entropy of starts over words, of ends over the text given each gold start, of
-    links over NIL and candidates, and of each relation for each ordered pair of gold spans.
+    The losses are cross entropies: of starts over words, of ends over the text given each gold
+    start, of links over NIL and candidates, and of each relation for each ordered pair of spans.
 
     Args:
-        model: The reader.
         embeddings: Float32, (vocabulary, hidden), frozen.
-        rates: How fast what learns.
         seed: Seed of dropout, with the step.
-        start_weight: What the loss of starts counts for: a mean over words, few of which are
-            starts, beside means over mentions.
-        distiller: Adds losses from a teacher, where there is one.
-        begun: The reader was trained before: it knows how rare relations are.
+        start_weight: Weight of the loss of starts, a mean over words, few of which are starts; the
+            other losses are means over mentions.
+        distiller: Adds losses from a teacher; None for no teacher.
+        begun: The reader was trained before, so that its relation bias is kept.
     """
 
     def __init__(
@@ -72,51 +69,30 @@ class ReaderModule(lightning.LightningModule):
         self._seed = seed
         self._watchers: list[lightning.Callback] = []
         if not begun:
-            # A relation holds for few pairs: starting near that rate keeps the first steps calm.
+            # Few pairs have a relation: a bias near their share keeps the first losses small.
             with torch.no_grad():
                 model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
 
     def watch(self, watcher: lightning.Callback) -> None:
-        """Have a run of this module watched.
+        """Add a callback to the run of this module; one of the same state takes its place."""
+        kept = [each for each in self._watchers if each.state_key != watcher.state_key]
+        self._watchers = [*kept, watcher]
 
-        Args:
-            watcher: Its state becomes part of the checkpoints.
-        """
-        self._watchers.append(watcher)
-
-    def configure_callbacks(self) -> list[lightning.Callback]:
-        """Give those that watch.
-
-        Returns:
-            Callbacks beside those that every run has.
-        """
+    @property
+    def watchers(self) -> list[lightning.Callback]:
+        """Return the callbacks beside those that every run has."""
         return self._watchers
 
     def transfer_batch_to_device(
         self, batch: ReaderBatch, device: torch.device, _dataloader: int
     ) -> ReaderBatch:
-        """Move the labels; the arrays are moved where they are used.
-
-        Args:
-            batch: The batch.
-            device: Where to.
-
-        Returns:
-            The batch with its labels on the device.
-        """
+        """Move the labels to a device; `losses` moves the arrays."""
         targets = batch.targets
         moved = {f.name: getattr(targets, f.name).to(device) for f in dataclasses.fields(targets)}
         return dataclasses.replace(batch, targets=dataclasses.replace(targets, **moved))
 
     def training_step(self, batch: ReaderBatch, _index: int) -> torch.Tensor:
-        """Compute the loss of one batch.
-
-        Args:
-            batch: Rows and labels.
-
-        Returns:
-            Scalar loss.
-        """
+        """Compute the loss of one batch."""
         torch.manual_seed(self._seed * 1_000_003 + batch.step)
         losses = self.losses(batch)
         total = torch.stack(list(losses.values())).sum()
@@ -127,11 +103,8 @@ class ReaderModule(lightning.LightningModule):
     def losses(self, batch: ReaderBatch) -> dict[str, torch.Tensor]:
         """Compute the loss of each task.
 
-        Args:
-            batch: Rows and labels.
-
         Returns:
-            Scalars named start, end, link and relation, and those that a teacher adds.
+            Scalars named start, end, link and relation, and those of a teacher.
         """
         arrays, targets = batch.arrays, batch.targets
         table = self.get_buffer("embeddings")
@@ -146,19 +119,19 @@ class ReaderModule(lightning.LightningModule):
             tensor(arrays.entity_positions),
             tensor(arrays.relation_positions),
         )
-        taught: dict[str, torch.Tensor] = {}
+        teacher_losses: dict[str, torch.Tensor] = {}
         if self.distiller is not None:
             encoded = (hidden, start_logits, entities, relations)
-            taught = self.distiller.losses(self.model, encoded, batch)
+            teacher_losses = self.distiller.losses(self.model, encoded, batch)
             if self.distiller.states_alone(batch.step):
-                return taught
+                return teacher_losses
         start_loss = nn.functional.cross_entropy(
             start_logits.float().flatten(0, 1), targets.starts.flatten(), ignore_index=IGNORED
         )
-        losses = taught | {"start": self._start_weight * start_loss}
+        losses = teacher_losses | {"start": self._start_weight * start_loss}
         if len(targets.rows) == 0:
             return losses
-        # Ends lie in the text: the candidates behind it need not be scored.
+        # Ends are tokens of the text: the candidates after it need no scores.
         reach = int(targets.end_mask.any(dim=0).nonzero().max()) + 1
         ends = self.model.ends(hidden[:, :reach], targets.rows, targets.first)
         tokens = torch.arange(reach, device=ends.device)
@@ -174,16 +147,16 @@ class ReaderModule(lightning.LightningModule):
     def _link_loss(
         self, hidden: torch.Tensor, entities: torch.Tensor, batch: ReaderBatch
     ) -> torch.Tensor:
-        targets, wrong = batch.targets, batch.targets.wrong
-        rows = torch.cat((targets.rows, wrong[:, 0]))
-        first = torch.cat((targets.first, wrong[:, 1]))
-        last = torch.cat((targets.last, wrong[:, 2]))
-        labels = torch.cat((targets.links, torch.full_like(wrong[:, 0], NIL_CLASS)))
+        targets, non_mentions = batch.targets, batch.targets.wrong
+        rows = torch.cat((targets.rows, non_mentions[:, 0]))
+        first = torch.cat((targets.first, non_mentions[:, 1]))
+        last = torch.cat((targets.last, non_mentions[:, 2]))
+        labels = torch.cat((targets.links, torch.full_like(non_mentions[:, 0], NIL_CLASS)))
         links = self.model.link(hidden, rows, first, last, entities)
-        barred = ~torch.as_tensor(batch.arrays.entity_mask, device=links.device)[rows]
-        barred[:, 0] = True
+        padding = ~torch.as_tensor(batch.arrays.entity_mask, device=links.device)[rows]
+        padding[:, 0] = True
         loss = nn.functional.cross_entropy(
-            links.float().masked_fill(barred, -1e9), labels, ignore_index=IGNORED, reduction="sum"
+            links.float().masked_fill(padding, -1e9), labels, ignore_index=IGNORED, reduction="sum"
         )
         return loss / (labels != IGNORED).sum().clamp(min=1)
 
@@ -191,10 +164,10 @@ class ReaderModule(lightning.LightningModule):
         self, hidden: torch.Tensor, relations: torch.Tensor, batch: ReaderBatch
     ) -> torch.Tensor:
         targets = batch.targets
-        places = torch.stack((targets.rows, targets.first, targets.last))  # (3, n_spans)
-        if max(int(targets.subjects.max()), int(targets.objects.max())) >= places.shape[1]:
-            places = torch.cat((places, targets.wrong.T), dim=1)
-        rows, first, last = places
+        positions = torch.stack((targets.rows, targets.first, targets.last))  # (3, n_spans)
+        if max(int(targets.subjects.max()), int(targets.objects.max())) >= positions.shape[1]:
+            positions = torch.cat((positions, targets.wrong.T), dim=1)
+        rows, first, last = positions
         logits = self.model.relate(
             hidden,
             rows,
@@ -207,24 +180,20 @@ class ReaderModule(lightning.LightningModule):
         cells = nn.functional.cross_entropy(
             logits.float().flatten(0, 1), targets.relations.flatten(), reduction="none"
         )
-        # Normalised by what holds, as in dense detection: most cells are easy negatives.
+        # Normalised by the positives, as in dense detection: most cells are easy negatives.
         total = (cells * targets.weights.flatten()).sum()
         return total / (targets.relations.sum() + 1)
 
     def configure_optimizers(self) -> dict[str, object]:
-        """Set up AdamW with layer-wise decay of the rate, linear warm-up and decay.
-
-        Returns:
-            Optimizer and schedule in Lightning's form.
-        """
+        """Set up AdamW with layer-wise decay of the rate, linear warm-up and decay."""
         groups: dict[float, list[nn.Parameter]] = {}
         n_layers = getattr(self.model.backbone.config, "num_hidden_layers", 0)
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 groups.setdefault(self._rate(name, n_layers), []).append(parameter)
         if self.distiller is not None:
-            own = groups.setdefault(self._rates.head_learning_rate, [])
-            own.extend(self.distiller.parameters())
+            head_group = groups.setdefault(self._rates.head_learning_rate, [])
+            head_group.extend(self.distiller.parameters())
         optimizer = torch.optim.AdamW(
             [{"params": group, "lr": rate} for rate, group in groups.items()],
             weight_decay=0.01,

@@ -2,54 +2,65 @@
 
 import dataclasses
 import hashlib
-from collections.abc import Sequence
-from dataclasses import fields
-from functools import partial
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 from torch import nn
 
+from relik.bundle import open_bundle
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik_training.augment.augmentation import with_copies
-from relik_training.data.candidates import open_sides
-from relik_training.data.examples import Example, read_examples
-from relik_training.data.held_out import without_held_out
-from relik_training.data.knowledge_records import Records
+from relik_training.data.candidates import CandidateSource, open_candidate_source
+from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
-from relik_training.reader.own_base import standing
-from relik_training.reader.reader_data import ReaderData
+from relik_training.reader.own_base import standing, standing_already
+from relik_training.reader.reader_bundle import (
+    annotating_seconds,
+    build_bundle,
+    serving_settings,
+)
+from relik_training.reader.reader_data import ReaderBatch, ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_scores import Served, open_reader_f1
 from relik_training.reader.reader_start import backbone_of, begin_with
-from relik_training.reader.reader_words import reader_words
-from relik_training.recipes.recipe import ReaderTraining, Tables, check_inputs
-from relik_training.recipes.source_config import SourceConfig
+from relik_training.reader.reader_windows import read_development, read_windows
+from relik_training.reader.reader_words import reader_words, words_of_run
+from relik_training.recipes.recipe import CalibrationTraining, ReaderTraining
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
-from relik_training.run.early_stopping import Part, watch_apart
+from relik_training.run.batches import BatchSource
+from relik_training.run.best_weights import (
+    BEST,
+    CHECKPOINTS,
+    Best,
+    KeepBest,
+    Measure,
+    Part,
+    keep_apart,
+    split_apart,
+)
+from relik_training.run.costs import EndCost
 from relik_training.run.lora import adapt
-from relik_training.run.run_files import begin
-from relik_training.run.trainer import BatchSource, OpenRun, train
-
-_DEFAULTS = {field.name: field.default for field in fields(SourceConfig)}
+from relik_training.run.metrics import folder_bytes
+from relik_training.run.trainer import OpenRun
 
 
 def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Module:
-    """Have layers compute in another way, to the same result.
+    """Change how layers compute: to the same result, with the same names of weights.
 
     Args:
         layers: A backbone; parts of it are shared with what comes back.
         packed: Compute no padding.
-        checkpointed: Compute states again for the gradients in place of keeping them.
-
-    Returns:
-        Layers with the same names of weights.
+        checkpointed: Compute states again for the gradients instead of keeping them.
 
     Raises:
         ConfigError: Layers of this kind cannot do so.
@@ -75,84 +86,97 @@ def arranged(layers: nn.Module, *, packed: bool, checkpointed: bool) -> nn.Modul
     return layers
 
 
-def taken_as_whole(sources: Tables) -> Tables:
-    """Take sets that annotate some mentions or relations as if they annotated all.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderRun:
+    """A run of the reader: from annotated text and a base bundle to a whole bundle."""
 
-    Args:
-        sources: Tables as `SourceConfig`.
+    config: ReaderTraining
 
-    Returns:
-        The same with "all" in the place of "some"; "none" stays, since there nothing was sought.
-    """
-    return tuple(
-        table
-        | {
-            name: "all"
-            for name in ("mentions", "relations")
-            if table.get(name, _DEFAULTS[name]) == "some"
-        }
-        for table in sources
-    )
+    def open(self) -> OpenRun:
+        """Open weights and annotated windows.
 
+        The split of `held_out_source` goes to `config.out`, and so do the base, where the recipe
+        names none, and the candidates of the windows once they are ready.
 
-def train_reader(config: ReaderTraining) -> Path:
-    """Run the training, from the last checkpoint where there is one.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        Folder with model.safetensors, config.json and the resolved settings.
-
-    Raises:
-        ConfigError: A file or the backbone is missing, or the folder has a run with other
-            settings.
-    """
-    check_inputs(config)
-    begin(Path(config.out), config)
-    return train(open_reader_run(config), config)
-
-
-def open_reader_run(config: ReaderTraining) -> OpenRun:
-    """Open what a run starts from: weights and annotated windows.
-
-    Args:
-        config: Settings; the split of `held_out_source` goes to `config.out`, and so do the base,
-            where the recipe names none, and the candidates of the windows once they are ready.
-
-    Returns:
-        The run.
-
-    Raises:
-        ConfigError: The backbone or a file is missing.
-    """
-    config = standing(config)
-    # Heads and markers are drawn: the same way each time.
-    torch.manual_seed(config.seed)
-    backbone = _backbone(config)
-    layout = MarkerLayout.of(
-        backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
-    )
-    heads = HeadConfig(
-        hidden_size=backbone.layers.config.hidden_size,
-        linears_hidden_size=config.linears_hidden_size,
-        layer_norm_eps=backbone.layers.config.layer_norm_eps,
-        between=config.between,
-    )
-    module = _module(config, backbone, heads, layout)
-    return OpenRun(
-        module=module,
-        examples=read_windows(config),
-        ready=lambda examples: _source(
-            config, module, _data(config, layout, backbone.tokenizer, examples)
-        ),
-        about={
+        Raises:
+            ConfigError: The backbone or a file is missing.
+        """
+        config = standing(self.config)
+        # Heads and markers are drawn: the same way each time.
+        torch.manual_seed(config.seed)
+        backbone = _backbone(config)
+        layout = MarkerLayout.of(
+            backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
+        )
+        heads = HeadConfig(
+            hidden_size=backbone.layers.config.hidden_size,
+            linears_hidden_size=config.linears_hidden_size,
+            layer_norm_eps=backbone.layers.config.layer_norm_eps,
+            between=config.between,
+        )
+        module = _module(config, backbone, heads, layout)
+        about = {
             "kind": "reader",
             "backbone": backbone.layers.config.to_diff_dict(),
             "heads": dataclasses.asdict(heads),
             "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-        },
-    )
+        }
+        # Opened when they are needed, once for training and measuring.
+        source = cache(partial(open_candidate_source, Path(config.base), "auto"))
+        examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
+
+        def ready(chosen: Sequence[Example]) -> BatchSource:
+            data = _data(config, layout, backbone.tokenizer, chosen, source)
+            return _source(config, module, data)
+
+        def evaluation() -> Measure | None:
+            settings = serving_settings(config, backbone.layers.config.to_diff_dict())
+            served = Served(
+                source=source(),
+                tokenizer=backbone.tokenizer,
+                layout=layout,
+                embeddings=words_of_run(Path(config.out), Path(config.base)),
+                config=settings,
+            )
+            texts = apart or _development(config, examples)
+            most = config.evaluation.windows
+            return open_reader_f1(module, texts, served, most=most) if texts else None
+
+        return OpenRun(
+            module=module, examples=examples, ready=ready, about=about, evaluation=evaluation
+        )
+
+    def end(self) -> dict[str, object]:
+        """Make the bundle: export, calibrate, seal."""
+        return build_bundle(self.config)
+
+    def aside(self, folder: Path) -> "ReaderRun":
+        """Give the same run in a scratch folder."""
+        # A base that the run made before is not made again: that takes minutes.
+        standing_run = standing_already(self.config)
+        return ReaderRun(config=dataclasses.replace(standing_run, out=str(folder / "run")))
+
+    def end_cost(self) -> EndCost:
+        """Export the reader; annotate some development texts."""
+        began = time.monotonic()
+        calibration = self.config.calibration
+        made = build_bundle(dataclasses.replace(self.config, calibration=CalibrationTraining()))
+        bundle = Path(str(made["bundle"]))
+        size = folder_bytes(bundle)
+        if not calibration.sources:
+            return EndCost(seconds=time.monotonic() - began, bundle_bytes=size)
+        examples = read_development(self.config)
+        pipeline = open_bundle(bundle, verify=False).pipeline()
+        fixed = time.monotonic() - began
+        return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
+
+
+def _development(config: ReaderTraining, examples: Sequence[Example]) -> Sequence[Example]:
+    """Give the texts of the calibration; else those that early stopping keeps apart."""
+    if config.calibration.sources:
+        return read_development(config)
+    stopping = config.early_stopping
+    return split_apart(examples, stopping.share if stopping.patience else 0.0, config.seed)[1]
 
 
 def _backbone(config: ReaderTraining) -> Backbone:
@@ -202,17 +226,21 @@ def _module(
 
 
 def _data(
-    config: ReaderTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
+    config: ReaderTraining,
+    layout: MarkerLayout,
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    source: Callable[[], CandidateSource],
 ) -> ReaderData:
     base = Path(config.base)
     return ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=open_sides(base, "auto"),
+        source=source(),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
-        opener=partial(open_sides, base, "onnx", threads=1),
+        opener=partial(open_candidate_source, base, "onnx", threads=1),
     )
 
 
@@ -221,7 +249,7 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
     source: BatchSource = data
     trained = list(range(len(data.lengths)))
     if config.early_stopping.patience:
-        watcher, trained = watch_apart(data, config)
+        watcher, trained = watch_apart(module, data, config)
         module.watch(watcher)
         source = Part(data, trained)
     if not config.curriculum.share:
@@ -237,26 +265,43 @@ def _source(config: ReaderTraining, module: ReaderModule, data: ReaderData) -> B
     )
 
 
-def read_windows(config: ReaderTraining) -> Sequence[Example]:
-    """Read the windows that a run is trained on.
-
-    Args:
-        config: Settings of the run.
+def watch_apart(
+    module: ReaderModule, data: ReaderData, config: ReaderTraining
+) -> tuple[KeepBest, list[int]]:
+    """Keep windows apart, and stop where their loss no longer falls.
 
     Returns:
-        Windows of all sets with their labels, then changed copies and pages that are made.
+        What measures and stops, and the positions of the windows that are left to train on.
     """
-    path = Path(config.knowledge) / "entities.jsonl"
-    entities = Records.read(path)
-    sources = without_held_out(config)
-    examples = read_examples(
-        sources if config.positive_unlabelled else taken_as_whole(sources),
-        data=Path(config.data),
-        titles=config.titles,
-        entities=entities,
-        windows=config.windows,
+    apart = keep_apart(data.documents, config.early_stopping.share, config.seed)
+    size = config.batch_size
+    # Steps that no training has: candidates are drawn for these windows once and for all.
+    batches = [
+        data.batch(apart[first : first + size], config.max_steps + first)
+        for first in range(0, len(apart), size)
+    ]
+    held = set(apart)
+    best = Best(
+        figure="held_back_loss",
+        lowest=True,
+        every=config.early_stopping.steps,
+        max_steps=config.max_steps,
+        patience=config.early_stopping.patience,
+        restore=True,
     )
-    return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
+    watcher = KeepBest(_loss_on(module, batches), best, Path(config.out) / CHECKPOINTS / BEST)
+    return watcher, [i for i in range(len(data.lengths)) if i not in held]
+
+
+def _loss_on(module: ReaderModule, batches: Sequence[ReaderBatch]) -> Measure:
+    def measure() -> dict[str, float]:
+        total = 0.0
+        for batch in batches:
+            moved = module.transfer_batch_to_device(batch, module.device, 0)
+            total += float(torch.stack(list(module.losses(moved).values())).sum())
+        return {"held_back_loss": total / len(batches)}
+
+    return measure
 
 
 def _fingerprint(base: Path, examples: Sequence[Example]) -> str:

@@ -1,4 +1,4 @@
-"""Begin a run with a reader that was trained before: its weights, or its backbone as well."""
+"""Initialisation of a run from a trained reader: its weights, and optionally its backbone."""
 
 import json
 from pathlib import Path
@@ -25,29 +25,30 @@ _BETWEEN = "re_between."
 def begin_with(
     model: ReaderModel, start: str, layout: MarkerLayout, *, trained_relations: int = 0
 ) -> None:
-    """Give a reader the weights of another one.
+    """Load the weights of a trained reader.
 
-    The first markers of the other one become those of this one. A head for the words between two
-    spans stays as it was drawn where the other one has none.
+    The model takes as many of its first markers as it has. A head for the words between two spans
+    keeps its random weights if the trained reader has none.
 
     Args:
-        model: The reader, of the same backbone and heads.
+        model: A reader with the same backbone and heads; changed in place.
         start: Folder of a reader run or of a bundle, or "default".
         layout: Markers of `model`.
-        trained_relations: How many relation markers the other one was trained with; those behind
-            them are moved by what these have in common. 0 where all of them were.
+        trained_relations: Number of relation markers that were trained; the mean of these is added
+            to the others. 0 if all were trained.
 
     Raises:
-        BundleError: There is no bundle, or it has no weights.
-        ConfigError: There is no reader, or it is of another backbone, or has too few markers.
+        BundleError: The bundle does not exist, or has no weights.
+        ConfigError: The folder has no reader, or one with another backbone or too few markers.
     """
     folder = _folder(start)
-    held = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))["markers"]
-    n_entities, n_relations = int(held["n_entities"]), int(held["n_relations"])
+    markers_config = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))["markers"]
+    n_entities, n_relations = int(markers_config["n_entities"]), int(markers_config["n_relations"])
     if layout.n_entities > n_entities or layout.n_relations > n_relations:
         raise ConfigError(
             f"{folder}: got a reader with {n_entities} entity and {n_relations} relation markers, "
-            f"expected at least {layout.n_entities} and {layout.n_relations}: begin with another"
+            f"expected at least {layout.n_entities} and {layout.n_relations}: start from another "
+            "reader"
         )
     weights = {
         name: torch.from_numpy(value.copy())
@@ -59,60 +60,63 @@ def begin_with(
     weights[MARKERS] = torch.cat(
         (
             markers[: 1 + layout.n_entities],
-            _alike(markers[of_relations : of_relations + layout.n_relations], trained_relations),
+            _fill_untrained(
+                markers[of_relations : of_relations + layout.n_relations], trained_relations
+            ),
         )
     )
-    own = {name for name in model.state_dict() if not name.endswith(LEFT_OUT)}
+    expected_names = {name for name in model.state_dict() if not name.endswith(LEFT_OUT)}
     if not any(name.startswith(_BETWEEN) for name in weights):
-        own = {name for name in own if not name.startswith(_BETWEEN)}
+        expected_names = {name for name in expected_names if not name.startswith(_BETWEEN)}
     shapes = {name: tuple(value.shape) for name, value in weights.items()}
-    expected = {name: tuple(model.state_dict()[name].shape) for name in own}
+    expected = {name: tuple(model.state_dict()[name].shape) for name in expected_names}
     if shapes != expected:
         other = sorted(
             name for name in {*shapes, *expected} if shapes.get(name) != expected.get(name)
         )
         raise ConfigError(
             f"{folder}: got {other[0]} of shape {shapes.get(other[0])}, expected "
-            f"{expected.get(other[0])} ({READER_TYPES} token types): begin with a reader of the "
+            f"{expected.get(other[0])} ({READER_TYPES} token types): start from a reader of the "
             "same backbone, linears_hidden_size and between"
         )
     model.load_state_dict(weights, strict=False)
 
 
-def _alike(markers: torch.Tensor, n_trained: int) -> torch.Tensor:
-    """Move the markers behind the first ones by the mean of these: (n_relations, d)."""
+def _fill_untrained(markers: torch.Tensor, n_trained: int) -> torch.Tensor:
+    """Add the mean of the trained markers to the untrained ones, (n_relations, d)."""
     if not n_trained:
         return markers
-    told, untold = markers[:n_trained], markers[n_trained:]
-    return torch.cat((told, untold + told.mean(dim=0)))
+    trained, untrained = markers[:n_trained], markers[n_trained:]
+    return torch.cat((trained, untrained + trained.mean(dim=0)))
 
 
 def backbone_of(start: str, *, hidden_dropout: float) -> Backbone:
-    """Open the backbone of the reader of a bundle, which needs no pretrained weights then.
+    """Build the backbone of the reader of a bundle, without weights, which `begin_with` loads.
 
     Args:
         start: Folder of a bundle, or "default".
         hidden_dropout: Dropout of hidden states, 0..1.
 
-    Returns:
-        The backbone; its layers get their weights from `begin_with`.
-
     Raises:
-        BundleError: There is no bundle.
-        ConfigError: There is no reader, or it stands on no BERT.
+        BundleError: The bundle does not exist.
+        ConfigError: It has no reader, or one without a BERT that shares the encoder's embeddings.
     """
     folder = _folder(start)
     bundle = folder.parent
-    about = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))["backbone"]
-    own = (bundle / LAYOUT.reader_embeddings).is_file()
-    if about.get("model_type") != "bert" or own or not (bundle / LAYOUT.tokenizer).is_file():
+    backbone_config = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))["backbone"]
+    expected_names = (bundle / LAYOUT.reader_embeddings).is_file()
+    if (
+        backbone_config.get("model_type") != "bert"
+        or expected_names
+        or not (bundle / LAYOUT.tokenizer).is_file()
+    ):
         raise ConfigError(
-            f"{folder}: got a reader whose backbone is not that of a bundle's encoder, expected "
-            "such a one where a recipe names no backbone: add backbone"
+            f"{folder}: got a reader whose backbone differs from its bundle's encoder, expected "
+            "the same in a recipe without backbone: add backbone"
         )
-    config = BertConfig.from_dict({**about, "hidden_dropout_prob": hidden_dropout})
+    config = BertConfig.from_dict({**backbone_config, "hidden_dropout_prob": hidden_dropout})
     layers = BertModel(config, add_pooling_layer=False)
-    # The layers only ever see looked-up embeddings.
+    # The layers read embeddings, and never look them up.
     row = torch.zeros(1, config.hidden_size)
     layers.set_input_embeddings(nn.Embedding.from_pretrained(row, freeze=False))
     tokenizer = Tokenizer.from_file(str(bundle / LAYOUT.tokenizer))
@@ -131,5 +135,5 @@ def _folder(start: str) -> Path:
             return found
     raise ConfigError(
         f"{folder}: has no reader ({LAYOUT.weights} and {LAYOUT.config}), expected a finished run "
-        "or a bundle: check start"
+        "or a bundle: correct start"
     )

@@ -1,4 +1,4 @@
-"""Labels of the reader: which spans are mentions, what they mean, and what holds between them."""
+"""Labels of the reader: starts, ends, links and relations, and negative spans and pairs."""
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,93 +11,29 @@ from relik.types import Span
 from relik_training.data.examples import Example
 from relik_training.recipes.reader_settings import ReaderSampling
 
-_LONGEST = 6
-_MISSED = 2
+_MAX_WORDS = 6
+_MAX_SHIFT = 2
 
 IGNORED = -100
 NIL_CLASS = 1
 
 
-def wrong_spans(
-    text: TextTokens,
-    mentions: Collection[tuple[int, int]],
-    number: int,
-    rng: np.random.Generator,
-) -> list[tuple[int, int]]:
-    """Draw spans of whole words that are not among the mentions.
-
-    Args:
-        text: Tokens of a window.
-        mentions: First and last token of each mention, as positions in the text.
-        number: How many are drawn; those that are mentions, or that were drawn before, are left
-            out, so that fewer may come.
-        rng: Where chance comes from.
-
-    Returns:
-        First and last token of each, by position.
-    """
-    begins = np.flatnonzero(text.begins_word)
-    ends = np.flatnonzero(text.ends_word)
-    # A word that is cut off at the edge of the window has one of the two only.
-    n_words = min(len(begins), len(ends))
-    if not n_words:
-        return []
-    words = [
-        (int(np.searchsorted(begins, first)), int(np.searchsorted(ends, last)))
-        for first, last in sorted(mentions)
-    ]
-    drawn = set()
-    for turn in range(number):
-        if words and turn % 2:
-            first, last = _near(words[int(rng.integers(len(words)))], rng)
-        else:
-            first = int(rng.integers(n_words))
-            last = first + int(rng.integers(_LONGEST))
-        if 0 <= first <= last < n_words:
-            drawn.add((int(begins[first]), int(ends[last])))
-    return sorted(span for span in drawn - set(mentions) if span[0] <= span[1])
-
-
-def wrong_pairs(mentions: Sequence[int], wrong: Sequence[int]) -> Iterator[tuple[int, int, int]]:
-    """Pair each span that is no mention with the mentions of its row, both ways.
-
-    Args:
-        mentions: Row of each mention.
-        wrong: Row of each span that is none; these are numbered behind the mentions.
-
-    Yields:
-        Numbers of subject and object, and their row.
-    """
-    for k, row in enumerate(wrong, len(mentions)):
-        for i, own in enumerate(mentions):
-            if own == row:
-                yield i, k, row
-                yield k, i, row
-
-
-def _near(word: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """Move one boundary of a mention, in words."""
-    moved = list(word)
-    moved[int(rng.integers(2))] += int(rng.choice([-1, 1])) * int(rng.integers(1, _MISSED + 1))
-    return moved[0], moved[1]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReaderTargets:
-    """Labels of a batch, in row positions.
+    """Labels of a batch; tokens are positions in a row.
 
     Args:
-        starts: Int64, (batch, n_tokens), 1 where a span starts, `IGNORED` where unknown.
+        starts: Int64, (batch, n_tokens), 1 at the start of a span, `IGNORED` where unknown.
         rows: Int64, (n_spans,).
         first: Int64, (n_spans,), first token.
         last: Int64, (n_spans,), last token.
-        links: Int64, (n_spans,), class, `IGNORED` where not annotated.
-        subjects: Int64, (n_pairs,), into the spans, then those that are no mentions.
+        links: Int64, (n_spans,), class of the entity, `IGNORED` where not annotated.
+        subjects: Int64, (n_pairs,), indices of spans, and after these of negative spans.
         objects: Int64, (n_pairs,), likewise.
         relations: Int64, (n_pairs, n_relations), 1 where the relation holds.
-        weights: Float32, (n_pairs, n_relations), 0 on padding.
-        end_mask: Bool, (batch, n_tokens), where a span may end.
-        wrong: Int64, (n_wrong, 3), row, first and last token of spans that are no mentions.
+        weights: Float32, (n_pairs, n_relations), 0 on padding and for doubtful triples.
+        end_mask: Bool, (batch, n_tokens), True where a span may end.
+        wrong: Int64, (n_wrong, 3), row, first and last token of negative spans.
     """
 
     starts: torch.Tensor
@@ -118,11 +54,9 @@ class ReaderRow:
     """A window with its candidates.
 
     Args:
-        example: The window with its labels.
-        text: Its tokens.
-        built: The row.
-        entity_ids: Entity candidates; the first of them fit into the row.
-        relation_ids: Likewise relations.
+        built: The row as the reader gets it.
+        entity_ids: Entity candidates; the row may have room only for the first of them.
+        relation_ids: Relation candidates, likewise.
     """
 
     example: Example
@@ -138,12 +72,7 @@ def targets_of(
     """Make the labels of a batch.
 
     Args:
-        rows: Its windows.
-        sampling: What is drawn beside what is annotated.
-        rng: Where chance comes from.
-
-    Returns:
-        The labels.
+        rng: Draws negative spans.
     """
     width = max(len(row.built.ids) for row in rows)
     n_relations = max(len(row.built.relation_positions) for row in rows)
@@ -156,21 +85,23 @@ def targets_of(
         starts[number, 1 : row.built.n_text + 1] = _start_labels(row)
         end_mask[number, 1 : row.built.n_text + 1] = row.text.ends_word
         first_span = len(spans)
-        placed: dict[int, int] = {}
+        span_index: dict[int, int] = {}
         for index, (start, end, link) in _span_labels(row).items():
-            placed[index] = len(spans)
+            span_index[index] = len(spans)
             spans.append((number, start, end, link))
-        # Where anything may be a mention, nothing is known to be none.
+        # With unknown spans in a window, no span is a sure negative.
         if sampling.wrong_spans and not row.example.unknown:
             right = {(first - 1, last - 1) for _, first, last, _ in spans[first_span:]}
             drawn = wrong_spans(row.text, right, sampling.wrong_spans, rng)
             wrong += [(number, first + 1, last + 1) for first, last in drawn]
         if row.example.relations != "none":
-            own = range(first_span, len(spans))
-            for pair in ((subject, obj) for subject in own for obj in own if subject != obj):
-                pairs.append((pair, *_pair_labels(row, placed, pair, n_relations, sampling)))
+            row_spans = range(first_span, len(spans))
+            for pair in (
+                (subject, obj) for subject in row_spans for obj in row_spans if subject != obj
+            ):
+                pairs.append((pair, *_pair_labels(row, span_index, pair, n_relations, sampling)))
     if sampling.wrong_pairs:
-        pairs += _refused(rows, [s[0] for s in spans], [w[0] for w in wrong], sampling)
+        pairs += _negative_pairs(rows, [s[0] for s in spans], [w[0] for w in wrong], sampling)
     columns = np.array(spans, dtype=np.int64).reshape(-1, 4).T
     pair_columns = np.array([pair for pair, _, _ in pairs], dtype=np.int64).reshape(-1, 2).T
     return ReaderTargets(
@@ -182,7 +113,7 @@ def targets_of(
         subjects=torch.from_numpy(pair_columns[0].copy()),
         objects=torch.from_numpy(pair_columns[1].copy()),
         relations=torch.from_numpy(
-            np.array([held for _, held, _ in pairs], dtype=np.int64).reshape(
+            np.array([labels for _, labels, _ in pairs], dtype=np.int64).reshape(
                 len(pairs), n_relations
             )
         ),
@@ -194,10 +125,73 @@ def targets_of(
     )
 
 
-def _refused(
+def wrong_spans(
+    text: TextTokens,
+    mentions: Collection[tuple[int, int]],
+    number: int,
+    rng: np.random.Generator,
+) -> list[tuple[int, int]]:
+    """Draw negative spans: whole words that are not a mention.
+
+    Half of the draws shift a boundary of a mention; the others are random.
+
+    Args:
+        mentions: First and last token of each mention.
+        number: Number of draws; mentions and repetitions are dropped, so that fewer may remain.
+
+    Returns:
+        First and last token of each span, sorted.
+    """
+    begins = np.flatnonzero(text.begins_word)
+    ends = np.flatnonzero(text.ends_word)
+    # A word that the edge of the window cuts has a beginning or an end only.
+    n_words = min(len(begins), len(ends))
+    if not n_words:
+        return []
+    words = [
+        (int(np.searchsorted(begins, first)), int(np.searchsorted(ends, last)))
+        for first, last in sorted(mentions)
+    ]
+    drawn = set()
+    for draw in range(number):
+        if words and draw % 2:
+            first, last = _shift_boundary(words[int(rng.integers(len(words)))], rng)
+        else:
+            first = int(rng.integers(n_words))
+            last = first + int(rng.integers(_MAX_WORDS))
+        if 0 <= first <= last < n_words:
+            drawn.add((int(begins[first]), int(ends[last])))
+    return sorted(span for span in drawn - set(mentions) if span[0] <= span[1])
+
+
+def wrong_pairs(mentions: Sequence[int], wrong: Sequence[int]) -> Iterator[tuple[int, int, int]]:
+    """Pair each negative span with the mentions of its row, in both directions.
+
+    Args:
+        mentions: Row of each mention.
+        wrong: Row of each negative span; their numbers follow those of the mentions.
+
+    Yields:
+        Number of the subject, number of the object, and row.
+    """
+    for k, row in enumerate(wrong, len(mentions)):
+        for i, row_spans in enumerate(mentions):
+            if row_spans == row:
+                yield i, k, row
+                yield k, i, row
+
+
+def _shift_boundary(word: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
+    """Shift one boundary of a mention by up to two words."""
+    moved = list(word)
+    moved[int(rng.integers(2))] += int(rng.choice([-1, 1])) * int(rng.integers(1, _MAX_SHIFT + 1))
+    return moved[0], moved[1]
+
+
+def _negative_pairs(
     rows: Sequence[ReaderRow], spans: list[int], wrong: list[int], sampling: ReaderSampling
 ) -> Iterator[tuple[tuple[int, int], np.ndarray, np.ndarray]]:
-    """Give pairs with a span that is no mention, by the rows of both, with labels and weights."""
+    """Yield pairs of a mention and a negative span, with labels and weights."""
     n_relations = max(len(row.built.relation_positions) for row in rows)
     for subject, object_, number in wrong_pairs(spans, wrong):
         known = np.arange(n_relations) < len(rows[number].built.relation_positions)
@@ -205,8 +199,8 @@ def _refused(
         yield (subject, object_), none, sampling.wrong_pairs * known
 
 
-def _place(text: TextTokens, span: Span) -> tuple[int, int] | None:
-    """Find the first and last token of a span, or None where it cuts a word."""
+def _token_range(text: TextTokens, span: Span) -> tuple[int, int] | None:
+    """Return the first and last token of a span, or None if it splits a word."""
     first = np.flatnonzero((text.starts == span.start) & text.begins_word)
     last = np.flatnonzero((text.ends == span.end) & text.ends_word)
     if len(first) and len(last) and last[-1] >= first[0]:
@@ -221,32 +215,32 @@ def _start_labels(row: ReaderRow) -> np.ndarray:
     for mention in row.example.mentions:
         inside = (row.text.starts < mention.span.end) & (row.text.ends > mention.span.start)
         labels[inside] = np.where(row.text.begins_word[inside], 0, IGNORED)
-        place = _place(row.text, mention.span)
-        if place is None:
+        token_range = _token_range(row.text, mention.span)
+        if token_range is None:
             labels[inside] = IGNORED
         else:
-            labels[place[0]] = 1
+            labels[token_range[0]] = 1
     return labels
 
 
 def _span_labels(row: ReaderRow) -> dict[int, tuple[int, int, int]]:
-    """Give first token, last token and class of each mention that falls on word boundaries."""
+    """Return first token, last token and class of each mention of whole words, by its index."""
     n_entities = len(row.built.entity_positions) - 2
     classes = {key: 2 + k for k, key in enumerate(row.entity_ids[:n_entities])}
     found = {}
     for index, mention in enumerate(row.example.mentions):
-        place = _place(row.text, mention.span)
-        if place is None:
+        token_range = _token_range(row.text, mention.span)
+        if token_range is None:
             continue
         linked = classes.get(mention.entity_id or "", NIL_CLASS)
         link = IGNORED if mention.entity_id == "" else linked
-        found[index] = (place[0] + 1, place[1] + 1, link)
+        found[index] = (token_range[0] + 1, token_range[1] + 1, link)
     return found
 
 
 def _pair_labels(
     row: ReaderRow,
-    placed: dict[int, int],
+    span_index: dict[int, int],
     pair: tuple[int, int],
     n_relations: int,
     sampling: ReaderSampling,
@@ -255,12 +249,12 @@ def _pair_labels(
     column = {key: k for k, key in enumerate(row.relation_ids[:known])}
     label = np.zeros(n_relations, dtype=np.int64)
     for subject, relation, obj in row.example.triples:
-        if (placed.get(subject), placed.get(obj)) == pair and relation in column:
+        if (span_index.get(subject), span_index.get(obj)) == pair and relation in column:
             label[column[relation]] = 1
     weight = np.zeros(n_relations, dtype=np.float32)
-    sure = row.example.relations == "all" or label.any()
-    weight[:known] = 1.0 if sure else sampling.unlabelled_weight
+    is_annotated = row.example.relations == "all" or label.any()
+    weight[:known] = 1.0 if is_annotated else sampling.unlabelled_weight
     for subject, relation, obj in row.example.doubtful:
-        if (placed.get(subject), placed.get(obj)) == pair and relation in column:
+        if (span_index.get(subject), span_index.get(obj)) == pair and relation in column:
             weight[column[relation]] = 0.0
     return label, weight

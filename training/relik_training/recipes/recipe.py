@@ -8,6 +8,7 @@ from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.data.knowledge import KnowledgeConfig
 from relik_training.distill.distill_settings import ReaderDistillation, RetrieverDistillation
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.reader_settings import (
     Augmentation,
     Curriculum,
@@ -153,6 +154,7 @@ class RetrieverTraining:
     augmentation: Augmentation = field(default_factory=Augmentation)
     held_out: float = 0.1
     held_out_source: str = ""
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13
@@ -254,6 +256,7 @@ class ReaderTraining:
     packing: bool = False
     held_out: float = 0.1
     held_out_source: str = ""
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 100
     precision: str = "auto"
     seed: int = 13

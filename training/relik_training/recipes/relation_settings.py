@@ -5,6 +5,7 @@ from pathlib import Path
 
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.recipe import Tables
 from relik_training.recipes.recipe_files import read_recipe
 from relik_training.recipes.source_config import SourceConfig
@@ -91,6 +92,7 @@ class RelationTraining:
     warmup_steps: int = 30
     learning_rate: float = 1e-4
     hidden_dropout: float = 0.1
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 50
     precision: str = "auto"
     seed: int = 13

@@ -7,6 +7,7 @@ from pathlib import Path
 from relik.config import WindowConfig, from_mapping
 from relik.errors import ConfigError
 from relik_training.distill.distill_settings import ReaderDistillation
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.recipes.recipe import Tables
 from relik_training.recipes.recipe_files import read_recipe
 from relik_training.run.lora import LoraSettings
@@ -142,6 +143,7 @@ class SchemaTraining:
     lora: LoraSettings = field(default_factory=LoraSettings)
     frozen_layers: int = 0
     with_dev: bool = False
+    evaluation: Evaluation = field(default_factory=Evaluation)
     checkpoint_steps: int = 500
     precision: str = "auto"
     seed: int = 13

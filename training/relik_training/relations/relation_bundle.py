@@ -15,19 +15,21 @@ from relik_index import build_index
 from relik_training.export import export_encoder
 from relik_training.recipes.recipe import provenance_of
 from relik_training.recipes.relation_settings import RelationTraining
-from relik_training.relations.relation_run import BASE, RELATIONS, TEXTS
 from relik_training.relations.unseen import draw_unseen
 from relik_training.retriever.retriever_bundle import fingerprint
 from relik_training.run.run_files import check_same, read_figures, recorded
 
+BASE = "base"
+"""Folder of a run that has the part of its bundle that is not trained."""
 BUNDLE = "bundle"
+TEXTS = "unseen.jsonl.gz"
+"""File of a run: all texts with a relation that is measured."""
+RELATIONS = "relations.jsonl"
+"""File of a run: records of the relations that are measured."""
 
 
 def build_relation_bundle(config: RelationTraining) -> dict[str, object]:
     """Export the encoder of a finished run and index the relations that were left out; measure.
-
-    Args:
-        config: Settings of the run; the bundle takes the place of `out/bundle`.
 
     Returns:
         The folder, and the figures on the texts of the relations that were left out.

@@ -1,4 +1,4 @@
-"""Pairs of mentions with their relation, and batches of them for an encoder of both."""
+"""Training pairs of mentions and relations, and their batches for the relation encoder."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from relik_training.data.examples import Example
 from relik_training.recipes.relation_settings import RelationSampling
 from relik_training.retriever.retriever_data import RetrieverBatch, pad
 
-_MOST_ALIASES = 4
+_MAX_ALIASES = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,11 +23,9 @@ class RelatedPair:
     """A pair of mentions and a relation between them.
 
     Args:
-        doc_id: Where it comes from.
-        text: Both mentions and the text around them, as of `pair_text`.
-        relation: The relation.
-        others: Relations of which nobody can say that they do not hold.
-        repeat: How often it comes in an epoch.
+        text: Both mentions with their context, by `pair_text`.
+        others: Other relations that hold or may hold: no negatives.
+        repeat: Times per epoch.
     """
 
     doc_id: str
@@ -38,14 +36,7 @@ class RelatedPair:
 
 
 def pairs_of(examples: Iterable[Example]) -> Iterator[RelatedPair]:
-    """Give the related pairs of windows.
-
-    Args:
-        examples: Windows with triples.
-
-    Yields:
-        A pair for each triple, in order.
-    """
+    """Yield a pair for each triple, in order."""
     for example in examples:
         document = Document(doc_id=example.doc_id, text=example.text)
         for subject, relation, object_ in example.triples:
@@ -64,39 +55,32 @@ def pairs_of(examples: Iterable[Example]) -> Iterator[RelatedPair]:
 
 
 def at_most(pairs: Sequence[RelatedPair], most: int, seed: int) -> list[RelatedPair]:
-    """Keep a sample of the pairs of each relation, so that none is learned before all others.
+    """Sample the pairs of each relation, in order, so that no relation dominates.
 
     Args:
-        pairs: Pairs of a data set.
-        most: Most pairs of a relation; 0 keeps all.
-        seed: Seed of the sample.
-
-    Returns:
-        Those that stay, in order.
+        most: Maximum pairs of a relation; 0 for all.
     """
     if not most:
         return list(pairs)
-    taken: dict[str, int] = {}
+    counts: dict[str, int] = {}
     kept: list[int] = []
     for at in np.random.default_rng(seed).permutation(len(pairs)):
         relation = pairs[at].relation
-        taken[relation] = taken.get(relation, 0) + 1
-        if taken[relation] <= most:
+        counts[relation] = counts.get(relation, 0) + 1
+        if counts[relation] <= most:
             kept.append(int(at))
     return [pairs[at] for at in sorted(kept)]
 
 
 class RelationData:
-    """Makes the batch of a step: pairs, and the texts of the relations that some of them have.
+    """Makes the batch of a step: pairs, and the texts of their relations as in-batch negatives.
 
-    So each relation is right about as often as it is wrong for others, and no text is known for
-    being wrong.
+    Each relation is thus a positive about as often as a negative, and no text is always negative.
 
     Args:
-        pairs: Pairs; those without a record of their relation are left out.
-        relations: Records of relations.
-        tokenizer: Its post-processor adds the special tokens.
-        sampling: How texts are drawn and cut.
+        pairs: Pairs; those whose relation has no record are left out.
+        tokenizer: Its post-processor adds special tokens.
+        sampling: How to draw and truncate texts.
     """
 
     def __init__(
@@ -112,31 +96,23 @@ class RelationData:
         self._pairs = [pair for pair in pairs if pair.relation in known]
         entrance = TextTokenizer(tokenizer)
         self._rows = entrance.rows([p.text for p in self._pairs], max_tokens=sampling.max_tokens)
-        self._told = {
-            key: entrance.rows(_tellings(known[key]), max_tokens=sampling.relation_tokens)
+        self._phrasings = {
+            key: entrance.rows(_phrasings(known[key]), max_tokens=sampling.relation_tokens)
             for key in sorted({pair.relation for pair in self._pairs})
         }
 
     @property
     def lengths(self) -> list[int]:
-        """Return the tokens of each pair."""
+        """Number of tokens of each pair."""
         return [len(row) for row in self._rows]
 
     @property
     def repeats(self) -> list[int]:
-        """Return how often each pair comes in an epoch."""
+        """Times per epoch of each pair."""
         return [pair.repeat for pair in self._pairs]
 
     def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
-        """Make the batch of a step.
-
-        Args:
-            chosen: Positions of the pairs.
-            step: Step of the run.
-
-        Returns:
-            The batch: pairs as windows, relations as passages.
-        """
+        """Make the batch of a step."""
         rng = np.random.default_rng([self._sampling.seed, step])
         pairs = [self._pairs[i] for i in chosen]
         relations = sorted({pair.relation for pair in pairs})
@@ -148,15 +124,33 @@ class RelationData:
             step=step,
         )
 
+    def answers(self, most: int) -> tuple[list[list[int]], list[list[int]], list[set[int]]]:
+        """Draw pairs to measure on.
+
+        Args:
+            most: Most pairs.
+
+        Returns:
+            Token ids of each pair; token ids of each relation that any pair has; the position of
+            the relation of each pair.
+        """
+        keys = sorted(self._phrasings)
+        chosen = np.random.default_rng(0).permutation(len(self._pairs))[:most]
+        return (
+            [self._rows[i] for i in chosen],
+            [self._phrasings[key][0] for key in keys],
+            [{keys.index(self._pairs[i].relation)} for i in chosen],
+        )
+
     def _draw(self, relation: str, rng: np.random.Generator) -> list[int]:
-        told = self._told[relation]
+        phrasings = self._phrasings[relation]
         if rng.random() >= self._sampling.other_words:
-            return told[0]
-        return told[int(rng.integers(1, len(told)))]
+            return phrasings[0]
+        return phrasings[int(rng.integers(1, len(phrasings)))]
 
 
-def _tellings(relation: Entity) -> list[str]:
-    """Tell a relation as it is indexed; by its name alone; by its aliases."""
-    told = [relation, replace(relation, description="")]
-    told += [replace(relation, name=name) for name in relation.aliases[:_MOST_ALIASES]]
-    return [encoder_text(each) for each in told]
+def _phrasings(relation: Entity) -> list[str]:
+    """Return the texts of a relation: as indexed, without description, and by its aliases."""
+    variants = [relation, replace(relation, description="")]
+    variants += [replace(relation, name=name) for name in relation.aliases[:_MAX_ALIASES]]
+    return [encoder_text(each) for each in variants]

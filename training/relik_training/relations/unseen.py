@@ -1,4 +1,4 @@
-"""Relations that a run never sees: drawn by a seed, left out of training, kept to measure on."""
+"""Zero-shot evaluation of relations: a random set that is left out of training."""
 
 import random
 from collections.abc import Iterable, Iterator, Set
@@ -11,16 +11,16 @@ from relik_training.data.json_lines import read_jsonl
 from relik_training.recipes.relation_settings import Unseen
 
 HIDDEN = ""
-"""Stands for a relation that is not told, in `Example.doubtful`."""
+"""Placeholder for a left-out relation in `Example.doubtful`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LeftOut:
-    """What is left out of training.
+    """Relations that are left out of training, in the order of their draw.
 
     Args:
-        unseen: Relations to measure on, in the order of their draw.
-        apart: Relations to choose settings by, likewise.
+        unseen: Test relations.
+        apart: Development relations, to choose settings by.
     """
 
     unseen: tuple[str, ...]
@@ -28,7 +28,7 @@ class LeftOut:
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Those that the run is measured on: settings are not chosen by the unseen ones."""
+        """Relations to evaluate on: the development ones, if any, else the test ones."""
         return self.apart or self.unseen
 
     @property
@@ -38,14 +38,7 @@ class LeftOut:
 
 
 def draw_unseen(unseen: Unseen, data: Path) -> LeftOut:
-    """Draw the relations that are left out, or take those that are named.
-
-    Args:
-        unseen: How.
-        data: Folder of the data sets.
-
-    Returns:
-        The relations.
+    """Draw the left-out relations, or take those that the recipe names.
 
     Raises:
         ConfigError: The data set is missing, or has too few relations.
@@ -63,7 +56,7 @@ def draw_unseen(unseen: Unseen, data: Path) -> LeftOut:
             f"{path}: has {len(found)} relations, expected at least "
             f"{unseen.count + unseen.apart}: draw fewer"
         )
-    # The standard generator of Python gives the same sample on every machine.
+    # Python's own generator gives the same sample on every machine.
     drawn = random.Random(unseen.draw).sample(found, unseen.count)  # noqa: S311  # a sample, no secret
     rest = [relation for relation in found if relation not in drawn]
     apart = random.Random(unseen.draw).sample(rest, unseen.apart)  # noqa: S311  # a sample, no secret
@@ -71,17 +64,10 @@ def draw_unseen(unseen: Unseen, data: Path) -> LeftOut:
 
 
 def texts_of(path: Path, relations: Set[str]) -> Iterator[dict[str, object]]:
-    """Give the texts of a data set with one of some relations.
-
-    Args:
-        path: The data set.
-        relations: Ids.
-
-    Yields:
-        Lines of the file, in order.
+    """Yield the texts of a data set that have one of the relations, in order.
 
     Raises:
-        InputError: There is none.
+        InputError: No text has one.
     """
     count = 0
     for row in read_jsonl(path):
@@ -89,19 +75,17 @@ def texts_of(path: Path, relations: Set[str]) -> Iterator[dict[str, object]]:
             count += 1
             yield row
     if not count:
-        raise InputError(f"{path}: got no text with one of {sorted(relations)}: check [unseen]")
+        raise InputError(
+            f"{path}: got no text with one of {sorted(relations)}, expected some: check [unseen]"
+        )
 
 
 def without_relations(examples: Iterable[Example], relations: Set[str]) -> Iterator[Example]:
-    """Take relations out of examples, without saying that they do not hold.
-
-    Args:
-        examples: Windows with their labels.
-        relations: Ids.
+    """Remove relations from examples without making their pairs negative.
 
     Yields:
-        Windows that state another relation. A pair of mentions with one of these relations is
-        doubtful in both directions, so that nothing at all is learned of it.
+        Windows with another relation. All triples between a pair of mentions with a left-out
+        relation are doubtful, in both directions, so that nothing is learned from the pair.
     """
     for example in examples:
         stated = tuple(t for t in example.triples if t[1] not in relations)

@@ -1,4 +1,4 @@
-"""Fit the weights by which dense and lexical evidence are joined."""
+"""Fitting of the weights that combine dense and lexical features of candidates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,9 +20,9 @@ def fit_logistic(
 
     Args:
         features: Float32, (n, n_features).
-        labels: Float32, (n,), 0 or 1.
-        steps: Newton steps.
-        ridge: Penalty on squared weights, the bias excepted.
+        labels: Float32, (n,), 0..1.
+        steps: Maximum Newton steps.
+        ridge: L2 penalty of the weights, not of the bias.
 
     Returns:
         Weights, float32, (n_features,), and the bias.
@@ -53,11 +53,10 @@ def fit_fusion(
     """Fit the weights of `FusionWeights` on training windows.
 
     Args:
-        examples: Windows with linked mentions; windows of one document stand together.
-        retriever: Gives the features; its own weights do not matter.
-        kb: The knowledge base it searches.
+        examples: Windows with linked mentions; those of one document are consecutive.
+        retriever: Computes the features; its own weights do not matter.
         top_k: Dense candidates per window.
-        factors: Factor on a fitted weight by its name.
+        factors: Factors of fitted weights, by name.
 
     Returns:
         Fields of `FusionWeights`: the weights and `bias`.
@@ -72,12 +71,14 @@ def fit_fusion(
         for example in examples
     ]
     found = retriever.features(windows, retriever.encode(windows), kb, top_k=top_k)
-    parts, labels = [], []
+    feature_rows, labels = [], []
     for example, each in zip(examples, found, strict=True):
         gold = {kb.row_of(m.entity_id) for m in example.mentions if m.entity_id}
-        parts.append(each.values)
+        feature_rows.append(each.values)
         labels.append(np.isin(each.rows, [row for row in gold if row is not None]))
-    weights, bias = fit_logistic(np.concatenate(parts), np.concatenate(labels).astype(np.float32))
+    weights, bias = fit_logistic(
+        np.concatenate(feature_rows), np.concatenate(labels).astype(np.float32)
+    )
     by_name = factors or {}
     fitted = {
         name: round(float(w) * by_name.get(name, 1.0), 4)

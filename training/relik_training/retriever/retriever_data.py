@@ -1,4 +1,4 @@
-"""Windows, passages and hard negatives for the retriever."""
+"""Training batches of the retriever: windows, passages and hard negatives."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -29,28 +29,21 @@ class Tokens:
     mask: torch.Tensor
 
     def to(self, device: torch.device) -> "Tokens":
-        """Copy to a device.
-
-        Args:
-            device: Where to.
-
-        Returns:
-            The copy.
-        """
+        """Copy to a device."""
         return Tokens(self.ids.to(device), self.mask.to(device))
 
 
 @dataclass(frozen=True, slots=True)
 class RetrieverBatch:
-    """Windows, passages and which belongs to which.
+    """Windows and passages with their labels.
 
     Args:
         windows: Tokens of the windows, (n_windows, n_tokens).
-        passages: Tokens of records: positives and negatives, (n_passages, n_tokens).
+        passages: Tokens of records, positives and negatives, (n_passages, n_tokens).
         positive: Bool, (n_windows, n_passages).
-        ignored: Bool, (n_windows, n_passages): neither positive nor negative.
-        step: Step of the run, seeds dropout.
-        texts: The texts of windows and passages, for a teacher to read.
+        ignored: Bool, (n_windows, n_passages), neither positive nor negative.
+        step: Step of the run, which seeds dropout.
+        texts: The texts of windows and passages, for a teacher.
     """
 
     windows: Tokens
@@ -62,14 +55,7 @@ class RetrieverBatch:
 
 
 def pad(rows: Sequence[Sequence[int]]) -> Tokens:
-    """Pad token ids on the right.
-
-    Args:
-        rows: Token ids of each text.
-
-    Returns:
-        Ids and mask, (len(rows), longest).
-    """
+    """Pad token ids on the right to the longest row."""
     width = max((len(row) for row in rows), default=1)
     ids = torch.zeros((len(rows), width), dtype=torch.int64)
     mask = torch.zeros_like(ids)
@@ -81,17 +67,18 @@ def pad(rows: Sequence[Sequence[int]]) -> Tokens:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetrieverSampling:
-    """How windows and passages are made for training.
+    """Sampling of windows and passages.
 
     Args:
-        max_tokens: Tokens of a window.
-        passage_tokens: Tokens of a record.
+        max_tokens: Maximum tokens of a window.
+        passage_tokens: Maximum tokens of a record.
         hard_negatives: Namesakes per window.
-        name_dropout: Share of passages that lose their name, so that strings alone do not win.
-        relation_negatives: Relations drawn for each batch, beside those that hold.
-        alias_rate: Share of passages with one of their aliases in place of the name.
-        spare_named: Records named in a window without a link are no negatives of it.
+        name_dropout: Share of passages without their name, so that matching strings do not
+            suffice, 0..1.
+        relation_negatives: Random relations in each batch, besides the positives.
         seed: Seed of sampling, with the step.
+        alias_rate: Share of passages with an alias instead of the name, 0..1.
+        spare_named: A record with an unlinked name in a window is no negative of it.
     """
 
     max_tokens: int
@@ -107,13 +94,11 @@ class RetrieverSampling:
 class RetrieverData:
     """Makes the batch of a step.
 
-    Passages are numbered over both knowledge bases: entities first, then relations.
+    Rows of passages count both knowledge bases: entities first, then relations.
 
     Args:
-        examples: Windows with their labels.
+        examples: Windows with labels; those without a positive are left out.
         knowledge: Records of entities and of relations.
-        tokenizer: Subwords.
-        sampling: How windows and passages are made.
     """
 
     def __init__(
@@ -146,18 +131,11 @@ class RetrieverData:
 
     @property
     def lengths(self) -> list[int]:
-        """Return the tokens of each window."""
+        """Number of tokens of each window."""
         return [len(ids) for ids in self.windows]
 
     def records(self, rows: Sequence[int]) -> list[list[int]]:
-        """Give entities as the index will have them.
-
-        Args:
-            rows: Rows of entities.
-
-        Returns:
-            Token ids of each.
-        """
+        """Return the token ids of entities, as the index encodes them."""
         texts = [encoder_text(self.entities.entities[row]) for row in rows]
         return self._cut(texts, self._sampling.passage_tokens)
 
@@ -167,27 +145,22 @@ class RetrieverData:
         """Make the batch of a step.
 
         Args:
-            chosen: Positions of the windows.
-            step: Step of the run.
-            mined: Rows of mined negatives by position of the window.
-
-        Returns:
-            The batch.
+            mined: Rows of hard negatives, by window.
         """
         rng = np.random.default_rng([self._sampling.seed, step])
-        wanted: Counter[int] = Counter()
+        counts: Counter[int] = Counter()
         for i in chosen:
-            wanted.update(self.positives[i])
+            counts.update(self.positives[i])
             namesakes = self.namesakes[i]
-            take = min(len(namesakes), self._sampling.hard_negatives)
-            wanted.update(int(n) for n in rng.choice(namesakes, take, replace=False) if take)
-            wanted.update((mined or {}).get(i, ()))
-        if any(row >= len(self.entities) for row in wanted):
-            # Few relations hold in one batch; the others must be told apart from them too.
-            take = min(self._sampling.relation_negatives, len(self._relations))
-            drawn = rng.choice(len(self._relations), take, replace=False)
-            wanted.update(int(row) + len(self.entities) for row in drawn)
-        passages = sorted(wanted)
+            n_drawn = min(len(namesakes), self._sampling.hard_negatives)
+            counts.update(int(n) for n in rng.choice(namesakes, n_drawn, replace=False) if n_drawn)
+            counts.update((mined or {}).get(i, ()))
+        if any(row >= len(self.entities) for row in counts):
+            # A batch has few positive relations; random ones are further negatives.
+            n_drawn = min(self._sampling.relation_negatives, len(self._relations))
+            drawn = rng.choice(len(self._relations), n_drawn, replace=False)
+            counts.update(int(row) + len(self.entities) for row in drawn)
+        passages = sorted(counts)
         column = {row: j for j, row in enumerate(passages)}
         positive = torch.zeros((len(chosen), len(passages)), dtype=torch.bool)
         for i, window in enumerate(chosen):
@@ -207,7 +180,7 @@ class RetrieverData:
         return self._tokenizer.rows(texts, max_tokens=limit)
 
     def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
-        """Mark what a window may well mention without a label: windows rarely name relations."""
+        """Mark passages whose label is unknown: of a kind that the window does not annotate."""
         n_entities = len(self.entities)
         is_relation = torch.tensor([row >= n_entities for row in passages])
         has_relations = torch.tensor(

@@ -1,7 +1,7 @@
-"""Contrastive training of the retriever as a Lightning module.
+"""The Lightning module of the retriever: contrastive training of one encoder.
 
 Source: multi-positive InfoNCE over a window's entities, as ReLiK section 3.1 (ACL 2024) after
-DPR (Karpukhin et al. 2020), with in-batch, namesake and mined hard negatives.
+DPR (Karpukhin et al. 2020), with in-batch negatives, namesakes and mined hard negatives.
 """
 
 from collections.abc import Callable
@@ -20,23 +20,23 @@ from relik_training.retriever.retriever_data import RetrieverBatch, Tokens
 Encode = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 KEPT = "kept"
-"""Where a checkpoint has the state of `RetrieverModule.kept`."""
+"""Key of the state of `RetrieverModule.kept` in a checkpoint."""
 
 
 def encode_in_chunks(
     encode: Encode, ids: torch.Tensor, mask: torch.Tensor, *, chunk: int
 ) -> torch.Tensor:
-    """Encode texts chunk by chunk, each twice: once for its vectors, once for its gradients.
+    """Encode texts in chunks with gradient checkpointing: a second pass computes the gradients.
 
-    Texts of like length share a chunk, which is cut to its longest: with less padding the second
-    pass costs less than it would.
+    Texts are sorted by length, and a chunk is cut to its longest text: less padding pays for a
+    part of the second pass.
 
     Args:
         encode: Encodes ids and mask, (n, n_tokens) each, to vectors (n, dim). Its dropout is the
             same in both passes.
         ids: Int64, (n_texts, n_tokens), padded on the right.
         mask: Int64, same shape, 1 on tokens.
-        chunk: Most texts at once, at least 1.
+        chunk: Maximum texts of a chunk, at least 1.
 
     Returns:
         Vectors, (n_texts, dim), in the order given.
@@ -47,19 +47,19 @@ def encode_in_chunks(
     for rows in order.split(chunk):
         width = int(lengths[rows[-1]])
         part = ids[rows, :width], mask[rows, :width]  # (chunk, width)
-        # The encoder may keep nothing but its inputs: autograd encodes again when it needs more.
+        # Autograd keeps only the inputs of a chunk, and encodes it again in the backward pass.
         parts.append(checkpoint(encode, *part, use_reentrant=False, preserve_rng_state=True))
     return torch.cat(parts)[torch.argsort(order)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Objective:
-    """What is minimised.
+    """The training objective.
 
     Args:
         temperature: Divides cosines.
-        matryoshka: Lengths of the beginnings of a vector that are trained beside the whole.
-        chunk: Texts encoded at once, see `relik_training.retriever.retriever_module`; 0 for all.
+        matryoshka: Dimensions of truncated vectors to train, besides the full ones.
+        chunk: As in `encode_in_chunks`; 0 for no chunks.
     """
 
     temperature: float
@@ -68,30 +68,27 @@ class Objective:
 
 
 class Kept(Protocol):
-    """What a checkpoint has to hold beside weights, so that a resumed run ends the same."""
+    """State besides weights that a checkpoint needs, so that a resumed run ends the same."""
 
     def state(self) -> dict[str, torch.Tensor]:
-        """Give what is to be kept."""
+        """Return the state."""
 
     def restore(self, state: dict[str, torch.Tensor]) -> None:
-        """Take it back."""
+        """Restore the state."""
 
 
 def contrastive_loss(
     scores: torch.Tensor, positive: torch.Tensor, ignored: torch.Tensor
 ) -> torch.Tensor:
-    """Score each positive against the negatives of its window.
+    """Compute the InfoNCE loss of each positive against the negatives of its window.
 
     For a positive p of a window: -s_p + log(exp(s_p) + sum over negatives of exp(s_n)); mean
-    over all positives. Other positives of the window are left out of the sum.
+    over all positives, 0 without one. Other positives of the window are left out of the sum.
 
     Args:
         scores: Float32, (n_windows, n_passages), already divided by the temperature.
         positive: Bool, same shape.
-        ignored: Bool, same shape.
-
-    Returns:
-        Scalar; zero if there is no positive.
+        ignored: Bool, same shape, neither positive nor negative.
     """
     negatives = scores.masked_fill(positive | ignored, float("-inf"))
     rest = torch.logsumexp(negatives, dim=1, keepdim=True)  # (n_windows, 1)
@@ -103,19 +100,14 @@ def contrastive_loss(
 def matryoshka_loss(
     windows: torch.Tensor, passages: torch.Tensor, batch: RetrieverBatch, objective: Objective
 ) -> torch.Tensor:
-    """Take the contrastive loss of whole vectors and of their beginnings.
+    """Compute the mean contrastive loss over full and truncated vectors.
 
-    Source: Matryoshka representations (Kusupati et al. 2022), all lengths weighted alike. The
-    mean, not the sum: the bound on gradients then means the same however many lengths there are.
+    Source: Matryoshka representations (Kusupati et al. 2022), with equal weights. The mean rather
+    than the sum, so that gradient clipping does not depend on the number of dimensions.
 
     Args:
         windows: Float32, (n_windows, dim), L2-normalised.
         passages: Float32, (n_passages, dim), L2-normalised.
-        batch: Tells what is positive and what is left out.
-        objective: Lengths and temperature.
-
-    Returns:
-        Scalar.
     """
     losses = [
         contrastive_loss(
@@ -128,22 +120,14 @@ def matryoshka_loss(
     return torch.stack(losses).mean()
 
 
-def _beginning(vectors: torch.Tensor, dim: int) -> torch.Tensor:
-    if dim == vectors.shape[1]:
-        return vectors
-    return nn.functional.normalize(vectors[:, :dim], dim=-1)  # (n, dim)
-
-
 class RetrieverModule(lightning.LightningModule):
     """Trains one encoder for windows and records.
 
     Args:
-        model: The encoder; its backbone takes embeddings.
+        model: The encoder, whose backbone reads embeddings.
         embeddings: Float32, (vocabulary, hidden), frozen.
         learning_rate: Peak rate of AdamW.
-        warmup_steps: Steps of linear warm-up.
-        max_steps: Steps of the run; the rate falls linearly to zero.
-        objective: What is minimised.
+        max_steps: Steps of the run, over which the rate decays linearly to zero.
         seed: Seed of dropout, with the step.
     """
 
@@ -172,9 +156,6 @@ class RetrieverModule(lightning.LightningModule):
     def encode(self, tokens: Tokens) -> torch.Tensor:
         """Encode a padded batch.
 
-        Args:
-            tokens: Token ids and mask.
-
         Returns:
             Float32, (batch, hidden), L2-normalised.
         """
@@ -193,15 +174,7 @@ class RetrieverModule(lightning.LightningModule):
     def transfer_batch_to_device(
         self, batch: RetrieverBatch, device: torch.device, _dataloader: int
     ) -> RetrieverBatch:
-        """Move a batch; Lightning itself does not move frozen values.
-
-        Args:
-            batch: The batch.
-            device: Where to.
-
-        Returns:
-            The batch on the device.
-        """
+        """Move a batch to a device, which Lightning cannot do for frozen dataclasses."""
         return RetrieverBatch(
             windows=batch.windows.to(device),
             passages=batch.passages.to(device),
@@ -212,56 +185,37 @@ class RetrieverModule(lightning.LightningModule):
         )
 
     def training_step(self, batch: RetrieverBatch, _index: int) -> torch.Tensor:
-        """Compute the loss of one batch.
-
-        Args:
-            batch: Windows and passages.
-
-        Returns:
-            Scalar loss.
-        """
-        # Dropout depends on the step alone, so that a resumed run repeats the lost one.
+        """Compute the loss of one batch."""
+        # Dropout depends on the step only, so that a resumed run is reproducible.
         torch.manual_seed(self._seed * 1_000_003 + batch.step)
         windows, passages = self.encode(batch.windows), self.encode(batch.passages)
-        # Half precision knows a cosine to two digits: too few to rank near records by.
+        # bfloat16 has about two decimal digits: too few to rank records with close cosines.
         with torch.autocast(windows.device.type, enabled=False):
             loss = matryoshka_loss(windows, passages, batch, self._objective)
         with torch.no_grad(), torch.autocast(windows.device.type, enabled=False):
             scores = windows @ passages.T  # (n_windows, n_passages)
             best = scores.masked_fill(batch.ignored, -1.0).argmax(dim=1, keepdim=True)
             top1 = batch.positive.gather(1, best).float().mean()
-        told = {"top1": top1}
+        metrics = {"top1": top1}
         if self.distiller is not None:
-            taught = self.distiller.losses(batch, windows, passages)
-            loss = loss + torch.stack(list(taught.values())).sum()
-            told |= taught
-        self.log_dict({"loss": loss, **told}, prog_bar=True, batch_size=len(scores))
+            teacher_losses = self.distiller.losses(batch, windows, passages)
+            loss = loss + torch.stack(list(teacher_losses.values())).sum()
+            metrics |= teacher_losses
+        self.log_dict({"loss": loss, **metrics}, prog_bar=True, batch_size=len(scores))
         return loss
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Put into a checkpoint what a resumed run cannot make again from weights alone.
-
-        Args:
-            checkpoint: What will be written.
-        """
+        """Add the state of `kept` to a checkpoint."""
         if self.kept is not None:
             checkpoint[KEPT] = self.kept.state()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it back.
-
-        Args:
-            checkpoint: What was read.
-        """
+        """Restore the state of `kept` from a checkpoint."""
         if self.kept is not None and KEPT in checkpoint:
             self.kept.restore(checkpoint[KEPT])
 
     def configure_optimizers(self) -> dict[str, object]:
-        """Set up AdamW with linear warm-up and decay.
-
-        Returns:
-            Optimizer and schedule in Lightning's form.
-        """
+        """Set up AdamW with linear warm-up and decay."""
         trained = [p for p in self.parameters() if p.requires_grad]
         optimizer = torch.optim.AdamW(trained, lr=self._learning_rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.LambdaLR(
@@ -273,13 +227,12 @@ class RetrieverModule(lightning.LightningModule):
         }
 
 
-class linear_schedule:  # used as a function; a class so that it survives a checkpoint
-    """Linear warm-up, then linear decay, to zero unless it is said otherwise.
+class linear_schedule:  # a class, so that it can be pickled with a checkpoint; used as a function
+    """Linear warm-up, then linear decay.
 
     Args:
-        warmup_steps: Steps of warm-up.
         max_steps: Step at which the decay ends.
-        floor: Share of the peak rate that is left there, 0..1.
+        floor: Share of the peak rate at the end, 0..1.
     """
 
     def __init__(self, warmup_steps: int, max_steps: int, *, floor: float = 0.0) -> None:
@@ -288,15 +241,14 @@ class linear_schedule:  # used as a function; a class so that it survives a chec
         self._floor = floor
 
     def __call__(self, step: int) -> float:
-        """Give the factor of the peak rate at a step.
-
-        Args:
-            step: Steps done.
-
-        Returns:
-            0..1.
-        """
+        """Return the factor of the peak rate, 0..1, after a number of steps."""
         if step < self._warmup_steps:
             return (step + 1) / max(1, self._warmup_steps)
         left = max(0, self._max_steps - step) / max(1, self._max_steps - self._warmup_steps)
         return self._floor + (1 - self._floor) * left
+
+
+def _beginning(vectors: torch.Tensor, dim: int) -> torch.Tensor:
+    if dim == vectors.shape[1]:
+        return vectors
+    return nn.functional.normalize(vectors[:, :dim], dim=-1)  # (n, dim)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -18,59 +19,96 @@ from relik_training.data.knowledge import ensure_knowledge
 from relik_training.data.knowledge_records import Records
 from relik_training.distill.encoder_losses import open_retriever_distiller
 from relik_training.export.files import LEFT_OUT
-from relik_training.recipes.recipe import RetrieverTraining, check_inputs
+from relik_training.recipes.recipe import RetrieverTraining
 from relik_training.retriever.mining import MiningSource, encode_rows
+from relik_training.retriever.retriever_bundle import base_cost, build_base
 from relik_training.retriever.retriever_data import RetrieverData, RetrieverSampling
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
+from relik_training.retriever.retriever_scores import open_retriever_f1
 from relik_training.run.backbone import Backbone, open_backbone
+from relik_training.run.batches import BatchSource
+from relik_training.run.best_weights import Measure, split_apart
+from relik_training.run.costs import EndCost
 from relik_training.run.lora import adapt
-from relik_training.run.run_files import begin
-from relik_training.run.trainer import BatchSource, OpenRun, load_weights, plan_steps, train
+from relik_training.run.trainer import OpenRun, load_weights, plan_steps
 
 
-def train_retriever(config: RetrieverTraining) -> Path:
-    """Run the training, from the last checkpoint where there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetrieverRun:
+    """A run of the retriever: from annotated text and a knowledge base to a base bundle."""
 
-    Args:
-        config: Settings.
+    config: RetrieverTraining
 
-    Returns:
-        Folder with model.safetensors, config.json and the resolved settings.
+    def open(self) -> OpenRun:
+        """Open weights, entities and relations, annotated windows.
 
-    Raises:
-        ConfigError: A file or the backbone is missing, or the folder has a run with other
-            settings.
-    """
-    check_inputs(config)
-    begin(Path(config.out), config)
-    return train(open_retriever_run(config), config)
+        The split of `held_out_source` goes to `config.out`. Entities and relations are made where
+        they are absent.
+
+        Raises:
+            ConfigError: The backbone or a file is missing, or a length is not one of its vectors.
+        """
+        config = self.config
+        # New parameters, where a backbone needs some, are drawn the same way each time.
+        torch.manual_seed(config.seed)
+        backbone = open_backbone(
+            config.backbone,
+            attention_dropout=config.attention_dropout,
+            hidden_dropout=config.hidden_dropout,
+        )
+        # Pretrained models are opened for use, that is without dropout.
+        backbone.layers.train()
+        _check(config, backbone)
+        knowledge = ensure_knowledge(config.knowledge, Path(config.data))
+        entities = Records.read(knowledge / "entities.jsonl")
+        module = _module(config, backbone)
+        mining = config.mining
+
+        examples, apart = split_apart(
+            _examples(config, entities), config.evaluation.share, config.seed
+        )
+
+        def ready(chosen: Sequence[Example]) -> BatchSource:
+            data = _data(config, backbone.tokenizer, entities, chosen)
+            return _mined(module, data, config) if mining.negatives else data
+
+        def evaluation() -> Measure | None:
+            data = _data(config, backbone.tokenizer, entities, apart)
+            most, precision = config.evaluation.windows, config.precision
+            return open_retriever_f1(module, data, most=most, precision=precision)
+
+        return OpenRun(
+            module=module,
+            examples=examples,
+            ready=ready,
+            evaluation=evaluation,
+            about={
+                "kind": "encoder",
+                "backbone": backbone.layers.config.to_diff_dict(),
+                "max_tokens": config.max_tokens,
+            },
+            pauses=math.ceil(config.max_steps / mining.every) if mining.negatives else 0,
+        )
+
+    def end(self) -> dict[str, object]:
+        """Make the base bundle: export, index, fit the fusion."""
+        return build_base(self.config)
+
+    def aside(self, folder: Path) -> "RetrieverRun":
+        """Give the same run in a scratch folder, which gets what is absent of the knowledge."""
+        knowledge = self.config.knowledge
+        if not (Path(knowledge.out) / "relations.jsonl").is_file():
+            knowledge = replace(knowledge, out=str(folder / "knowledge"))
+        return RetrieverRun(
+            config=replace(self.config, out=str(folder / "run"), knowledge=knowledge)
+        )
+
+    def end_cost(self) -> EndCost:
+        """Build two small bases, to see what entities cost; fit the fusion on some windows."""
+        return base_cost(self.config)
 
 
-def open_retriever_run(config: RetrieverTraining) -> OpenRun:
-    """Open what a run starts from: weights, entities and relations, annotated windows.
-
-    Args:
-        config: Settings; the split of `held_out_source` goes to `config.out`. Entities and
-            relations are made where they are absent.
-
-    Returns:
-        The run.
-
-    Raises:
-        ConfigError: The backbone or a file is missing, or a length is not one of its vectors.
-    """
-    # New parameters, where a backbone needs some, are drawn the same way each time.
-    torch.manual_seed(config.seed)
-    backbone = open_backbone(
-        config.backbone,
-        attention_dropout=config.attention_dropout,
-        hidden_dropout=config.hidden_dropout,
-    )
-    # Pretrained models are opened for use, that is without dropout.
-    backbone.layers.train()
-    _check(config, backbone)
-    knowledge = ensure_knowledge(config.knowledge, Path(config.data))
-    entities = Records.read(knowledge / "entities.jsonl")
+def _module(config: RetrieverTraining, backbone: Backbone) -> RetrieverModule:
     module = RetrieverModule(
         EncoderModel(backbone.layers),
         backbone.embeddings,
@@ -86,23 +124,7 @@ def open_retriever_run(config: RetrieverTraining) -> OpenRun:
         load_weights(module.model, Path(config.start), without=LEFT_OUT)
     adapt(backbone.layers, config.lora)
     module.distiller = open_retriever_distiller(backbone.embeddings.shape[1], config.distillation)
-    mining = config.mining
-
-    def ready(examples: Sequence[Example]) -> BatchSource:
-        data = _data(config, backbone.tokenizer, entities, examples)
-        return _mined(module, data, config) if mining.negatives else data
-
-    return OpenRun(
-        module=module,
-        examples=_examples(config, entities),
-        ready=ready,
-        about={
-            "kind": "encoder",
-            "backbone": backbone.layers.config.to_diff_dict(),
-            "max_tokens": config.max_tokens,
-        },
-        pauses=math.ceil(config.max_steps / mining.every) if mining.negatives else 0,
-    )
+    return module
 
 
 def _check(config: RetrieverTraining, backbone: Backbone) -> None:

@@ -1,11 +1,26 @@
 """Batches that depend on the seed and the step alone, so that a killed run resumes exactly."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+
+
+class BatchSource(Protocol):
+    """Examples that batches are made of."""
+
+    @property
+    def lengths(self) -> list[int]:
+        """Cost of each example, any unit."""
+
+    @property
+    def repeats(self) -> list[int]:
+        """How often each example comes in an epoch."""
+
+    def batch(self, chosen: Sequence[int], step: int) -> Any:
+        """Make the batch of a step from the examples at these positions."""
 
 
 class StepBatches(Generic[T]):
@@ -24,11 +39,7 @@ class StepBatches(Generic[T]):
         self._start = start
 
     def __iter__(self) -> Iterator[T]:
-        """Yield the batches from the current step on.
-
-        Returns:
-            Batches in step order.
-        """
+        """Yield the batches from the current step on, in step order."""
         for step in range(self._start(), self._max_steps):
             yield self._make(step)
 

@@ -1,5 +1,6 @@
-"""What the parts of a run cost, kept so that no kill and no resume loses it. Needs no torch."""
+"""Seconds, steps and memory of a run and its process, kept through kills. Needs no torch."""
 
+import ctypes
 import json
 import os
 import resource
@@ -21,11 +22,11 @@ _PROCESS = uuid.uuid4().hex[:12]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spent:
-    """What a run has cost, over all processes that took part in it.
+    """What a run has cost, over all its processes.
 
     Args:
         seconds: Seconds of each stage that was begun.
-        steps: Steps taken; those that a kill undid and a resume took again count each time.
+        steps: Steps taken; a step that a kill undid and a resume repeated counts each time.
         samples: Examples of these steps.
         tokens: Tokens of these steps, padding included.
         memory_bytes: Most resident memory of one process.
@@ -33,22 +34,34 @@ class Spent:
     """
 
     seconds: Mapping[str, float]
-    steps: int
-    samples: int
-    tokens: int
-    memory_bytes: int
-    gpu_memory_bytes: int
+    steps: int = 0
+    samples: int = 0
+    tokens: int = 0
+    memory_bytes: int = 0
+    gpu_memory_bytes: int = 0
 
 
 def peak_memory() -> int:
-    """Tell the most memory that this process has held.
-
-    Returns:
-        Resident bytes.
-    """
+    """Give the most resident bytes that this process has held."""
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     # Linux counts kilobytes, macOS bytes.
     return peak if sys.platform == "darwin" else peak * 1024
+
+
+def resident_bytes() -> int:
+    """Give the resident bytes of this process now; the peak where the system has no /proc."""
+    path = Path("/proc/self/statm")
+    if not path.is_file():
+        return peak_memory()
+    return int(path.read_text(encoding="ascii").split()[1]) * resource.getpagesize()
+
+
+def give_back() -> bool:
+    """Give free memory of the heap back; False where nothing was, as without the GNU C library."""
+    if not sys.platform.startswith("linux"):
+        return False
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return bool(trim(0)) if trim is not None else False
 
 
 def tick(out: Path, stage: str, done: Mapping[str, int] | None = None) -> None:
@@ -56,29 +69,16 @@ def tick(out: Path, stage: str, done: Mapping[str, int] | None = None) -> None:
 
     Args:
         out: Folder of the run.
-        stage: Where the time from now on belongs; `DONE` where nothing of the run goes on.
+        stage: The stage that the time from now on counts for; `DONE` for none.
         done: What this process has done so far in the stage: `steps`, `samples`, `tokens`, and
             `gpu_memory_bytes`.
     """
-    row = {
-        "process": _PROCESS,
-        "stage": stage,
-        "at": round(time.monotonic(), 3),
-        "memory_bytes": peak_memory(),
-        **(done or {}),
-    }
-    append_row(out / CLOCK, row)
+    now = {"at": round(time.monotonic(), 3), "memory_bytes": peak_memory()}
+    append_row(out / CLOCK, {"process": _PROCESS, "stage": stage, **now, **(done or {})})
 
 
 def spent(out: Path) -> Spent | None:
-    """Add up what a run has cost.
-
-    Args:
-        out: Folder of the run.
-
-    Returns:
-        The sums; None where the run kept no clock.
-    """
+    """Add up what a run has cost; None where the run kept no clock."""
     rows = read_rows(out / CLOCK)
     if not rows:
         return None
@@ -92,7 +92,7 @@ def spent(out: Path) -> Spent | None:
             seconds[last["stage"]] = seconds.get(last["stage"], 0.0) + passed
         for name in counts:
             now, earlier = row.get(name, 0), (last or {}).get(name, 0)
-            # What is counted begins anew where a process trains anew.
+            # Counts begin anew where a process trains anew.
             counts[name] += now - earlier if now >= earlier else now
         before[row["process"]] = row
     return Spent(
@@ -104,12 +104,7 @@ def spent(out: Path) -> Spent | None:
 
 
 def append_row(path: Path, row: Mapping[str, object]) -> None:
-    """Add an object to a file of JSON Lines in one write.
-
-    Args:
-        path: The file; made where absent.
-        row: The object.
-    """
+    """Add an object to a file of JSON Lines in one write."""
     with path.open("a+b") as out:
         # A line that a kill cut short is ended first, so that it spoils no other.
         torn = out.seek(0, os.SEEK_END) and out.seek(-1, os.SEEK_END) >= 0 and out.read(1) != b"\n"
@@ -117,14 +112,7 @@ def append_row(path: Path, row: Mapping[str, object]) -> None:
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
-    """Read what `append_row` wrote.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The whole objects, in order; none where there is no file.
-    """
+    """Read the whole objects of a file of JSON Lines, in order; none where there is no file."""
     rows = []
     lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
     for line in lines:

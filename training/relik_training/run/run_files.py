@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from relik.errors import ConfigError
-from relik_training.recipes.recipe import ReaderTraining, RetrieverTraining
-from relik_training.recipes.relation_settings import RelationTraining
+from relik_training.recipes.recipe import ReaderTraining, RetrieverTraining, check_inputs
+from relik_training.recipes.relation_settings import RelationTraining, check_relations
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.run_clock import PREPARE, TRAIN, read_rows, spent, tick
 
@@ -23,7 +23,7 @@ SETTINGS = "resolved.json"
 RESOLVED = "resolved.toml"
 METRICS = "metrics.jsonl"
 SECONDS = "seconds"
-# Where things lie on one machine is no part of how a model was made.
+# Paths of one machine are no part of how a model was made.
 _PLACES = ("data", "out", "base")
 # These do not change what is trained.
 _AFTER = (
@@ -40,14 +40,10 @@ _AFTER = (
 
 
 def toml_text(values: Mapping[str, object]) -> str:
-    """Write a table as TOML.
+    """Write a table as TOML, without what is None: TOML has no word for it.
 
     Args:
-        values: Strings, numbers, truth values, lists of these, tables, and lists of tables. What
-            is None is left out: TOML has no word for it.
-
-    Returns:
-        The text.
+        values: Strings, numbers, truth values, lists of these, tables, and lists of tables.
 
     Raises:
         TypeError: There is something else.
@@ -103,12 +99,22 @@ def _string(text: str) -> str:
     return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
+def check_files(config: Training) -> None:
+    """Look for the files of a run before any work is done.
+
+    Those of a closed schema are looked for when its splits are written.
+
+    Raises:
+        ConfigError: A file is missing.
+    """
+    if isinstance(config, RelationTraining):
+        check_relations(config)
+    elif not isinstance(config, SchemaTraining):
+        check_inputs(config)
+
+
 def begin(out: Path, config: Training) -> None:
     """Record the settings of a run that begins or goes on.
-
-    Args:
-        out: Folder of the run.
-        config: Settings.
 
     Raises:
         ConfigError: The folder has a run with other settings.
@@ -125,10 +131,6 @@ def begin(out: Path, config: Training) -> None:
 
 def check_same(out: Path, config: Training) -> None:
     """Refuse settings other than those that a run was made with.
-
-    Args:
-        out: Folder of the run.
-        config: Settings.
 
     Raises:
         ConfigError: There is no run, or it was made with other settings.
@@ -152,13 +154,7 @@ def _same(held: object, asked: object) -> bool:
 
 
 def read_settings(out: Path) -> dict[str, Any]:
-    """Read the settings that a run was made with.
-
-    Args:
-        out: Folder of the run.
-
-    Returns:
-        Settings as JSON has them.
+    """Read the settings that a run was made with, as JSON values.
 
     Raises:
         ConfigError: There is no run.
@@ -171,27 +167,13 @@ def read_settings(out: Path) -> dict[str, Any]:
 
 
 def settings_key(config: Training) -> str:
-    """Tell settings from others, wherever they are used.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        Hexadecimal digest of all but the places of one machine.
-    """
+    """Give a hexadecimal digest of settings, but for the paths of one machine."""
     plain = {name: value for name, value in _plain(config).items() if name not in _PLACES}
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def recorded(config: Training) -> dict[str, object]:
-    """Give the settings of a run for a manifest.
-
-    Args:
-        config: Settings.
-
-    Returns:
-        JSON values, without the places of one machine.
-    """
+    """Give the settings of a run for a manifest, without the paths of one machine."""
     plain = _plain(config)
     for name in (*_PLACES, "provenance"):
         plain.pop(name, None)
@@ -205,9 +187,6 @@ def recorded(config: Training) -> dict[str, object]:
 
 def read_figures(out: Path) -> dict[str, object]:
     """Give the figures of a run for a manifest.
-
-    Args:
-        out: Folder of the run.
 
     Returns:
         Steps, the seconds of training in all its parts (None where it did not keep them), and

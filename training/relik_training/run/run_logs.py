@@ -22,14 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def open_logs(out: Path) -> list[Logger]:
-    """Open everything that a run writes its figures to.
-
-    Args:
-        out: Folder of the run.
-
-    Returns:
-        Lightning loggers.
-    """
+    """Open the loggers of a run: files in its folder, and Weights & Biases where installed."""
     logs: list[Logger] = [JsonLines(out / METRICS), Events(out / EVENTS)]
     if importlib.util.find_spec("wandb") is not None:
         logs.append(WeightsAndBiases(out))
@@ -50,19 +43,11 @@ class _Log(Logger):
         return "0"
 
     def log_hyperparams(self, params: Any) -> None:
-        """Do nothing: the resolved recipe is written by the run.
-
-        Args:
-            params: Left alone.
-        """
+        """Do nothing: the run writes the resolved recipe."""
 
 
 class JsonLines(_Log):
-    """Writes figures as JSON Lines, one object a logged step.
-
-    Args:
-        path: File that is added to.
-    """
+    """Appends figures to a file of JSON Lines, one object a logged step."""
 
     def __init__(self, path: Path) -> None:
         super().__init__()
@@ -70,22 +55,13 @@ class JsonLines(_Log):
         self._began = time.monotonic()
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write the figures of a step.
-
-        Args:
-            metrics: The figures.
-            step: The step.
-        """
+        """Write the figures of a step."""
         seconds = round(time.monotonic() - self._began, 1)
         append_row(self._path, {"step": step, SECONDS: seconds, **metrics})
 
 
 class Events(_Log):
-    """Writes figures as event files of TensorBoard.
-
-    Args:
-        folder: Where the files go.
-    """
+    """Writes figures as event files of TensorBoard."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -93,25 +69,16 @@ class Events(_Log):
         self._writer: SummaryWriter | None = None
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Write the figures of a step, so that a kill leaves them.
-
-        Args:
-            metrics: The figures.
-            step: The step.
-        """
+        """Write the figures of a step, so that a kill leaves them."""
         if self._writer is None:
-            # What a killed run logged after its last checkpoint is told anew from here on.
+            # What a killed run logged after its last checkpoint is logged again from here on.
             self._writer = SummaryWriter(str(self._folder), purge_step=step)
         for name, value in metrics.items():
             self._writer.add_scalar(name, value, step)
         self._writer.flush()
 
     def finalize(self, status: str) -> None:
-        """Close the file.
-
-        Args:
-            status: How the run ended.
-        """
+        """Close the file."""
         if self._writer is not None:
             self._writer.close()
             self._writer = None
@@ -122,9 +89,6 @@ class WeightsAndBiases(_Log):
 
     The library itself obeys WANDB_MODE and its other variables. Where there is no key, or the
     service does not answer, figures are kept. Nothing that goes wrong here ends a run.
-
-    Args:
-        out: Folder of the run.
     """
 
     def __init__(self, out: Path) -> None:
@@ -134,23 +98,14 @@ class WeightsAndBiases(_Log):
         self._run: Any = None
 
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
-        """Send the figures of a step.
-
-        Args:
-            metrics: The figures.
-            step: The step.
-        """
+        """Send the figures of a step."""
         if not self._begun:
             self._begun, self._run = True, _wandb_run(self._out)
         if self._run is not None:
             self._do(lambda run: run.log(dict(metrics), step=step))
 
     def finalize(self, status: str) -> None:
-        """Send what is left, for a bounded time.
-
-        Args:
-            status: How the run ended.
-        """
+        """Send what is left, for a bounded time; `status` says how the run ended."""
         if self._run is not None:
             self._do(lambda run: run.finish(exit_code=0 if status == "success" else 1))
             self._run = None

@@ -11,7 +11,6 @@ from typing import Any, Protocol
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import Logger
 from safetensors.torch import save_file
 from torch import nn
@@ -19,17 +18,16 @@ from torch import nn
 from relik.backends.tensors import TensorFile
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
+from relik_training.recipes.evaluation_settings import Evaluation
 from relik_training.run.backbone import best_precision
-from relik_training.run.batches import StepBatches, plan_batches
+from relik_training.run.batches import BatchSource, StepBatches, plan_batches
+from relik_training.run.best_weights import BEST_DEV, CHECKPOINTS, DEV_F1, Best, KeepBest, Measure
+from relik_training.run.callbacks import LOGGED, Counting, GivingBack, ShowingProgress
+from relik_training.run.checkpoints import LAST, SaveCheckpoints, Stopped
 from relik_training.run.lora import merged
-from relik_training.run.memory import GivingBack
-from relik_training.run.progress import progress_bar
 from relik_training.run.run_clock import DONE, tick
-from relik_training.run.run_counts import Counting
+from relik_training.run.run_files import Training, begin, check_files
 from relik_training.run.run_logs import open_logs
-
-# Steps between two that are logged.
-_LOGGED = 10
 
 
 def fit(
@@ -48,23 +46,21 @@ def fit(
         module: What to train.
         batches: Iterable of batches that starts at the module's step.
         out: Folder of the run; checkpoints go to `out/checkpoints`.
-        max_steps: Steps of the whole run.
+        max_steps: Steps of the run.
         checkpoint_steps: Steps between checkpoints.
         precision: Lightning precision, or "auto".
         watchers: What looks on; the logs of every run where None.
+
+    Raises:
+        Stopped: Ctrl-C or SIGTERM came; the last step is saved.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    folder = out / "checkpoints"
-    saver = ModelCheckpoint(
-        dirpath=folder,
-        filename="step",
-        save_last=True,
-        save_top_k=0,
-        every_n_train_steps=checkpoint_steps,
-        enable_version_counter=False,
-    )
-    last = folder / "last.ckpt"
+    folder = out / CHECKPOINTS
+    saver = SaveCheckpoints(folder, every=checkpoint_steps, max_steps=max_steps)
+    last = folder / LAST
     watching = watchers or Watchers(loggers=open_logs(out))
+    # They may change the weights that are measured.
+    first = getattr(module, "watchers", ())
     torch.set_num_threads(min(torch.get_num_threads(), os.cpu_count() or 1))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="lightning")
@@ -75,9 +71,9 @@ def fit(
             devices=1,
             precision=best_precision() if precision == "auto" else precision,
             gradient_clip_val=1.0,
-            callbacks=[saver, _Bar(max_steps), GivingBack(), *watching.callbacks],
+            callbacks=[*first, *watching.callbacks, GivingBack(), saver],
             logger=list(watching.loggers) or False,
-            log_every_n_steps=_LOGGED,
+            log_every_n_steps=LOGGED,
             enable_model_summary=False,
             enable_progress_bar=False,
             default_root_dir=str(out),
@@ -88,6 +84,12 @@ def fit(
             trainer.fit(module, batches, ckpt_path=str(last) if last.is_file() else None)
         finally:
             torch.set_flush_denormal(False)
+    if saver.signum is not None:
+        raise Stopped(
+            saver.signum,
+            f"stopped at step {trainer.global_step} of {max_steps}, which is saved: give the same "
+            "command again to go on",
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,27 +125,16 @@ class RunSettings(Protocol):
         """Steps between checkpoints."""
 
     @property
+    def evaluation(self) -> Evaluation:
+        """How the run is measured while it trains."""
+
+    @property
     def precision(self) -> str:
         """Lightning precision, or "auto"."""
 
     @property
     def seed(self) -> int:
         """Seed of the order of the examples."""
-
-
-class BatchSource(Protocol):
-    """Examples that batches are made of."""
-
-    @property
-    def lengths(self) -> list[int]:
-        """Cost of each example, any unit."""
-
-    @property
-    def repeats(self) -> list[int]:
-        """How often each example comes in an epoch."""
-
-    def batch(self, chosen: Sequence[int], step: int) -> Any:
-        """Make the batch of a step from the examples at these positions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,6 +146,8 @@ class OpenRun:
         examples: All that it trains on; those of one document stand together.
         ready: Makes examples ready for batches.
         about: What config.json says of the model.
+        evaluation: Opens what the module is measured by while it trains; None where the recipe
+            names no texts for that.
         pauses: How often making a batch stops the run for other work, first at step 0.
     """
 
@@ -162,36 +155,62 @@ class OpenRun:
     examples: Sequence[Any]
     ready: Callable[[Sequence[Any]], BatchSource]
     about: dict[str, Any]
+    evaluation: Callable[[], Measure | None] = lambda: None
     pauses: int = 0
 
 
-def train(run: OpenRun, config: RunSettings) -> Path:
-    """Make the data of a run ready, train, and write the weights.
+class Run(Protocol):
+    """What a command trains: a run of the reader, retriever, schema or relations."""
 
-    Args:
-        run: The run.
-        config: Its settings.
+    @property
+    def config(self) -> Training:
+        """Settings; `out` is the folder of the run."""
+
+    def open(self) -> OpenRun:
+        """Read what the run starts from."""
+
+    def end(self) -> dict[str, object]:
+        """Make the bundle of a run that has trained."""
+
+
+def train(run: Run) -> Path:
+    """Train a run, from the last checkpoint where there is one, and write its weights.
 
     Returns:
-        Folder of the run, with model.safetensors and config.json.
+        Folder of the run, with model.safetensors, config.json and the resolved settings.
+
+    Raises:
+        ConfigError: A file or the backbone is missing, or the folder has a run with other
+            settings.
     """
-    out = Path(config.out)
-    run_steps(run.module, run.ready(run.examples), config)
-    write_weights(merged(run.module.model), out, run.about)
+    config, out = run.config, Path(run.config.out)
+    check_files(config)
+    begin(out, config)
+    opened = run.open()
+    data = opened.ready(opened.examples)
+    run_steps(opened.module, data, config, open_measure(opened, config))
+    write_weights(merged(opened.module.model), out, opened.about)
     tick(out, DONE)
     return out
 
 
-def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
-    """Plan the batches of a run by its seed.
+def open_measure(run: OpenRun, config: RunSettings) -> Measure | None:
+    """Open what a run is measured by while it trains, where it is.
 
-    Args:
-        data: Its examples.
-        config: Settings of the run.
-
-    Returns:
-        Positions of the examples of each step.
+    Raises:
+        ConfigError: The run is to end with its best weights, and nothing is measured.
     """
+    measure = run.evaluation() if config.evaluation.windows else None
+    if measure is None and config.evaluation.best:
+        raise ConfigError(
+            "[evaluation]: got best = true and no texts to measure on, expected some: set share, "
+            "windows, or the development texts of the recipe"
+        )
+    return measure
+
+
+def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
+    """Plan the batches of a run by its seed: positions of the examples of each step."""
     return plan_batches(
         data.lengths,
         config.batch_size,
@@ -201,16 +220,27 @@ def plan_steps(data: BatchSource, config: RunSettings) -> list[list[int]]:
     )
 
 
-def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunSettings) -> None:
-    """Train on batches that are planned by the seed.
-
-    Args:
-        module: What to train.
-        data: Its examples.
-        config: Settings of the run.
-    """
+def run_steps(
+    module: lightning.LightningModule,
+    data: BatchSource,
+    config: RunSettings,
+    measure: Measure | None = None,
+) -> None:
+    """Train on batches that are planned by the seed; keep the weights that measure best."""
     plan = plan_steps(data, config)
     out = Path(config.out)
+    watching: list[lightning.Callback] = [
+        Counting(out, config.batch_size),
+        ShowingProgress(config.max_steps, config.batch_size),
+    ]
+    if measure is not None:
+        best = Best(
+            figure=DEV_F1,
+            every=config.evaluation.every(config.max_steps),
+            max_steps=config.max_steps,
+            restore=config.evaluation.best,
+        )
+        watching.append(KeepBest(measure, best, out / CHECKPOINTS / BEST_DEV))
     fit(
         module,
         StepBatches(
@@ -222,9 +252,7 @@ def run_steps(module: lightning.LightningModule, data: BatchSource, config: RunS
         max_steps=config.max_steps,
         checkpoint_steps=config.checkpoint_steps,
         precision=config.precision,
-        watchers=Watchers(
-            callbacks=[Counting(out, config.batch_size, _LOGGED)], loggers=open_logs(out)
-        ),
+        watchers=Watchers(callbacks=watching, loggers=open_logs(out)),
     )
 
 
@@ -268,35 +296,3 @@ def load_weights(model: nn.Module, folder: Path, *, without: tuple[str, ...] = (
             f"{path}: does not fit the backbone, {lacking[0]} is in one of them only: give a run, "
             "or a model of a bundle, with the same backbone"
         )
-
-
-class _Bar(lightning.Callback):
-    """Shows steps and loss on standard error, so that standard output is left to the answer."""
-
-    def __init__(self, max_steps: int) -> None:
-        self._max_steps = max_steps
-        self._progress = progress_bar()
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, _module: lightning.LightningModule
-    ) -> None:
-        self._task = self._progress.add_task(
-            "steps", total=self._max_steps, completed=trainer.global_step
-        )
-        self._progress.start()
-
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        _module: lightning.LightningModule,
-        *_outcome: object,
-    ) -> None:
-        shown = [f"{name} {value:.3f}" for name, value in trainer.progress_bar_metrics.items()]
-        self._progress.update(
-            self._task, completed=trainer.global_step, description=" ".join(["steps", *shown])
-        )
-
-    def teardown(
-        self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str
-    ) -> None:
-        self._progress.stop()

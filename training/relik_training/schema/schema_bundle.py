@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,8 +21,9 @@ from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.recipe import provenance_of
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.run_files import check_same, read_figures, recorded
-from relik_training.schema.schema_run import BASE
 
+BASE = "base"
+"""Folder of a run that has its bundle without the reader."""
 BUNDLE = "bundle"
 # Least raw score of what takes part in calibration.
 _LEAST = 0.02
@@ -30,12 +31,12 @@ _PRECISION = 0.9
 
 
 def build_schema_bundle(
-    config: SchemaTraining, splits: dict[str, Path], *, fitted_by: Path | None = None
+    config: SchemaTraining, splits: Mapping[str, Path], *, fitted_by: Path | None = None
 ) -> dict[str, object]:
-    """Join base and reader of a finished run to a bundle; calibrate, measure and seal it.
+    """Join base and reader of a finished run to `out/bundle`; calibrate, measure and seal it.
 
     Args:
-        config: Settings of the run; the bundle takes the place of `out/bundle`.
+        config: Settings of the run.
         splits: Files by name, as of `write_splits`.
         fitted_by: Bundle whose thresholds are taken over; None fits them on `dev`.
 
@@ -112,7 +113,7 @@ def _taken_over(bundle: Path, fitted_by: Path) -> PipelineConfig:
 
 
 def _measured(
-    bundle: Path, config: SchemaTraining, splits: dict[str, Path]
+    bundle: Path, config: SchemaTraining, splits: Mapping[str, Path]
 ) -> dict[str, dict[str, object]]:
     pipeline = open_bundle(bundle, verify=False).pipeline("auto")
     options = AnnotateOptions(pretokenised=config.pretokenised)

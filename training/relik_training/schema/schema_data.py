@@ -1,4 +1,4 @@
-"""The texts of a closed schema: split into files as the recipe says, and read as examples."""
+"""Data of a closed schema: conversion of rows by the recipe, files of the splits, examples."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -18,7 +18,7 @@ from relik_training.recipes.schema_settings import (
 )
 
 PARTIAL, UNRELATED = "partial", "unrelated"
-"""Keys of rows in which mentions, or relations, are not all annotated."""
+"""Keys of rows whose mentions, or relations, are only partially annotated."""
 
 _ENDS = frozenset(".!?")
 _CLOSING = frozenset({'"', "''", "'", ")", "]", "\u201d", "\u2019"})
@@ -27,53 +27,52 @@ SPLITS = ("train", "dev", "test")
 
 
 def rows_of(row: dict[str, Any], source: SchemaSource) -> Iterator[dict[str, Any]]:
-    """Give what a row comes to by the settings of its file.
+    """Apply the settings of a file to one of its rows.
 
     Args:
         row: `text`, `spans`, `triples` and others, offsets in code points.
-        source: Whether to cut the text into sentences, and what to call types and relations.
+        source: Whether to split the text into sentences, and new names of types and relations.
 
     Yields:
-        The row; or its sentences that are not blank, in order, each with the mentions that lie
-        in it and the triples between them. Where mentions are in clusters, a triple holds
-        between all mentions of the two clusters that stand in the sentence. `PARTIAL` and
-        `UNRELATED` are true where the settings say so; of rows that are partial those without a
-        mention are left out.
+        The row; or its sentences, in order, with their mentions and the triples between them. A
+        triple between clusters relates all their mentions in a sentence. `PARTIAL` and `UNRELATED`
+        are set by the settings; a partial row without mentions is skipped.
 
     Raises:
-        InputError: The row has another shape, and the settings need this one.
+        InputError: The row lacks what the settings need.
     """
     if source == SchemaSource(path=source.path, folds=source.folds):
         yield row
         return
     marks = {PARTIAL: not source.complete, UNRELATED: not source.relations}
-    said = {name: True for name, value in marks.items() if value}
+    incomplete = {name: True for name, value in marks.items() if value}
     try:
-        typed = _typed(row, source.argument_types) if source.argument_types else row
+        typed = _with_argument_types(row, source.argument_types) if source.argument_types else row
         for each in _sentences(typed) if source.sentences else (typed,):
             renamed = _renamed(each, source)
-            # Where anything may be a mention, a row without one teaches nothing.
-            taught = source.complete or renamed["spans"]
-            if taught and not 0 < source.max_words < len(renamed["text"].split()):
-                yield {**renamed, **said}
+            # Without complete annotation, a row without mentions has no labels.
+            is_useful = source.complete or renamed["spans"]
+            if is_useful and not 0 < source.max_words < len(renamed["text"].split()):
+                yield {**renamed, **incomplete}
     except (AttributeError, KeyError, TypeError, ValueError, IndexError) as error:
         raise InputError(
-            f"{source.path}: text {row.get('doc_id', '')!r} is not annotated as expected "
+            f"{source.path}: text {row.get('doc_id', '')!r}: got another shape "
             f"({type(error).__name__}: {error}), expected text, spans of [start, end, id or null, "
             'surface, {"type": ...}] and triples of [subject, relation, object]: correct it'
         ) from error
 
 
 def sentence_ranges(text: str) -> list[tuple[int, int]]:
-    """Cut a text whose words have white space between into sentences.
+    """Split a tokenised text into sentences.
+
+    A sentence ends with a token `.`, `!` or `?` and the closing quotation marks and brackets that
+    follow, or at the end of a line.
 
     Args:
-        text: The text; a sentence ends with a word that is `.`, `!` or `?`, and the quotation
-            marks and brackets that close behind it, and at the end of a line.
+        text: Tokens separated by white space.
 
     Returns:
-        First code point of each sentence and one past its last, in order, without white space
-        around it; none that is blank.
+        Start and end of each sentence in code points, without white space around it.
     """
     found: list[tuple[int, int]] = []
     first, last, ended, at = -1, 0, False, 0
@@ -89,45 +88,95 @@ def sentence_ranges(text: str) -> list[tuple[int, int]]:
     return [*found, (first, last)] if first >= 0 else found
 
 
-def _typed(row: dict[str, Any], types: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Give mentions the types that the relations between them ask for; drop the others."""
+def write_splits(config: SchemaTraining) -> dict[str, Path]:
+    """Write the texts of train, dev and test to `config.out`.
+
+    Returns:
+        Files by split; without `test` if the recipe has none.
+
+    Raises:
+        ConfigError: A data set is missing.
+        InputError: A split has no text, or a text has a type or relation that the recipe lacks.
+    """
+    data, out = Path(config.data), Path(config.out)
+    files: dict[str, Path] = {}
+    for name in SPLITS:
+        sources = sources_of(getattr(config, name), where=f"[[{name}]]")
+        if not sources:
+            continue
+        for source in sources:
+            if not (data / source.path).is_file():
+                raise ConfigError(
+                    f"{data / source.path}: is missing, expected a file: give the folder of the "
+                    "data sets by --data"
+                )
+        files[name] = out / f"{name}.jsonl.gz"
+        # Reproducible bytes: writing a split again does not change a file that is in use.
+        if not write_jsonl(files[name], _rows(data, sources)):
+            raise InputError(f"got no texts in [[{name}]], expected some: check paths and folds")
+        _check(files[name], config)
+    return files
+
+
+def read_typed_examples(paths: Sequence[Path]) -> list[Example]:
+    """Read texts whose mentions have types, one example per text.
+
+    Of overlapping mentions the longer one is kept, with its triples.
+
+    Args:
+        paths: Files by `write_splits`.
+    """
+    pairs = (
+        pair
+        for path in paths
+        for pair in zip(read_gold(path, typed=True), read_jsonl(path), strict=True)
+    )
+    return [_example(number, gold, row) for number, (gold, row) in enumerate(pairs)]
+
+
+def _with_argument_types(row: dict[str, Any], types: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Set the types of mentions by the relations between them; drop mentions without a relation."""
     found: dict[int, str] = {}
     for subject, relation, object_ in row.get("triples", ()):
         if relation in types:
             of_subject, of_object = types[relation]
             found.setdefault(subject, of_subject)
             found.setdefault(object_, of_object)
-    place = {i: at for at, i in enumerate(sorted(found))}
+    index_of = {i: at for at, i in enumerate(sorted(found))}
     return {
         **row,
-        "spans": [_with_kind(row["spans"][i], found[i]) for i in place],
+        "spans": [_with_kind(row["spans"][i], found[i]) for i in index_of],
         "triples": [
-            [place[s], r, place[o]]
+            [index_of[s], r, index_of[o]]
             for s, r, o in row.get("triples", ())
-            if s in place and o in place
+            if s in index_of and o in index_of
         ],
     }
 
 
 def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     text, spans = row["text"], row["spans"]
-    pairs = _between_mentions(row)
-    # A mention with a full stop among its words keeps its sentence together.
-    ranges = _joined(sentence_ranges(text), [(span[0], span[1]) for span in spans])
+    pairs = _expand_clusters(row)
+    # A full stop within a mention does not end a sentence.
+    ranges = _join_ranges(sentence_ranges(text), [(span[0], span[1]) for span in spans])
     for number, (start, end) in enumerate(ranges):
-        place: dict[int, int] = {}
+        index_of: dict[int, int] = {}
         for i, span in enumerate(spans):
             if start <= span[0] and span[1] <= end:
-                place[i] = len(place)
+                index_of[i] = len(index_of)
         yield {
             "doc_id": f"{row.get('doc_id', '')}:{number}",
             "text": text[start:end],
-            "spans": [[spans[i][0] - start, spans[i][1] - start, *spans[i][2:]] for i in place],
-            "triples": [[place[s], r, place[o]] for s, r, o in pairs if s in place and o in place],
+            "spans": [[spans[i][0] - start, spans[i][1] - start, *spans[i][2:]] for i in index_of],
+            "triples": [
+                [index_of[s], r, index_of[o]]
+                for s, r, o in pairs
+                if s in index_of and o in index_of
+            ],
         }
 
 
-def _joined(
+def _join_ranges(
     ranges: Sequence[tuple[int, int]], spans: Sequence[tuple[int, int]]
 ) -> list[tuple[int, int]]:
     joined: list[tuple[int, int]] = []
@@ -138,17 +187,17 @@ def _joined(
     return joined
 
 
-def _between_mentions(row: dict[str, Any]) -> list[tuple[int, str, int]]:
-    """Give each triple between all mentions of what it is between, each once, in order."""
-    alike: dict[int, Sequence[int]] = {
+def _expand_clusters(row: dict[str, Any]) -> list[tuple[int, str, int]]:
+    """Return the triples between all mentions of their clusters, in order without repetition."""
+    coreferent: dict[int, Sequence[int]] = {
         member: cluster for cluster in row.get("clusters") or () for member in cluster
     }
     found: dict[tuple[int, str, int], None] = {}
     for subject, relation, object_ in row.get("triples", ()):
         if not {subject, object_} <= set(range(len(row["spans"]))):
             raise IndexError(f"triple {[subject, relation, object_]} of {len(row['spans'])} spans")
-        for s in alike.get(subject, (subject,)):
-            for o in alike.get(object_, (object_,)):
+        for s in coreferent.get(subject, (subject,)):
+            for o in coreferent.get(object_, (object_,)):
                 found[s, relation, o] = None
     return list(found)
 
@@ -158,15 +207,17 @@ def _renamed(row: dict[str, Any], source: SchemaSource) -> dict[str, Any]:
     kinds = [_kind(span) for span in spans]
     if source.relation_names:
         named = (_relation(triple, kinds, source.relation_names) for triple in triples)
-        # Two relations of the file may be one here.
+        # Two relations of the file may have the same new name.
         triples = [list(each) for each in dict.fromkeys(each for each in named if each)]
     if source.type_names:
-        place: dict[int, int] = {}
+        index_of: dict[int, int] = {}
         for i, kind in enumerate(kinds):
             if kind in source.type_names:
-                place[i] = len(place)
-        spans = [_with_kind(spans[i], source.type_names[kinds[i]]) for i in place]
-        triples = [[place[s], r, place[o]] for s, r, o in triples if s in place and o in place]
+                index_of[i] = len(index_of)
+        spans = [_with_kind(spans[i], source.type_names[kinds[i]]) for i in index_of]
+        triples = [
+            [index_of[s], r, index_of[o]] for s, r, o in triples if s in index_of and o in index_of
+        ]
     return {**row, "spans": spans, "triples": triples}
 
 
@@ -187,56 +238,6 @@ def _relation(
     if name.startswith("-"):
         return object_, name[1:], subject
     return (subject, name, object_) if name else None
-
-
-def write_splits(config: SchemaTraining) -> dict[str, Path]:
-    """Write the texts to train, to choose and to measure on, one file each.
-
-    Args:
-        config: Settings; the files go to `config.out`.
-
-    Returns:
-        Files by name of the split; no `test` where the recipe has none.
-
-    Raises:
-        ConfigError: A data set is missing.
-        InputError: A split has no text, or a text has a type or relation that the recipe has not.
-    """
-    data, out = Path(config.data), Path(config.out)
-    files: dict[str, Path] = {}
-    for name in SPLITS:
-        sources = sources_of(getattr(config, name), where=f"[[{name}]]")
-        if not sources:
-            continue
-        for source in sources:
-            if not (data / source.path).is_file():
-                raise ConfigError(
-                    f"{data / source.path}: is missing, expected a file: give the folder of the "
-                    "data sets by --data"
-                )
-        files[name] = out / f"{name}.jsonl.gz"
-        # The same content gives the same bytes, so a split that is in use may be written again.
-        if not write_jsonl(files[name], _rows(data, sources)):
-            raise InputError(f"got no texts in [[{name}]], expected some: check paths and folds")
-        _check(files[name], config)
-    return files
-
-
-def read_typed_examples(paths: Sequence[Path]) -> list[Example]:
-    """Read texts whose mentions have types; all are annotated unless the row says otherwise.
-
-    Args:
-        paths: Files as `write_splits` writes them.
-
-    Returns:
-        One example a text. Of mentions that overlap the longer one stays, with its triples.
-    """
-    pairs = (
-        pair
-        for path in paths
-        for pair in zip(read_gold(path, typed=True), read_jsonl(path), strict=True)
-    )
-    return [_example(number, gold, row) for number, (gold, row) in enumerate(pairs)]
 
 
 def _rows(data: Path, sources: Sequence[SchemaSource]) -> Iterator[dict[str, Any]]:
@@ -260,7 +261,7 @@ def _check(path: Path, config: SchemaTraining) -> None:
         ]
         if unknown:
             raise InputError(
-                f"{path}: text {gold.document.doc_id!r} has the {unknown[0]}, expected those of "
+                f"{path}: text {gold.document.doc_id!r}: got the {unknown[0]}, expected those of "
                 "the recipe: add it there, or correct the text"
             )
 
@@ -268,7 +269,7 @@ def _check(path: Path, config: SchemaTraining) -> None:
 def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
     text = gold.document.text
     kept = _without_overlaps(gold.mentions)
-    place = {mention: at for at, mention in enumerate(kept)}
+    index_of = {mention: at for at, mention in enumerate(kept)}
     return Example(
         # Texts of different files may share an id.
         doc_id=f"{number} {gold.document.doc_id}",
@@ -276,9 +277,9 @@ def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
         text=text,
         mentions=tuple(Mention(span=m.span, entity_id=m.entity_id) for m in kept),
         triples=tuple(
-            (place[triple.subject], triple.relation_id, place[triple.object])
+            (index_of[triple.subject], triple.relation_id, index_of[triple.object])
             for triple in gold.triples
-            if triple.subject in place and triple.object in place
+            if triple.subject in index_of and triple.object in index_of
         ),
         unknown=(Span(0, len(text)),) if row.get(PARTIAL) else (),
         relations="none" if row.get(UNRELATED) else "all",

@@ -1,7 +1,9 @@
 """Training of the reader of a closed schema: types in the place of entities, all of them given."""
 
 import dataclasses
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import lightning
@@ -10,34 +12,41 @@ from lightning.pytorch.callbacks import EMAWeightAveraging
 from tokenizers import Tokenizer
 
 from relik.backends import WordEmbeddings
+from relik.bundle import open_bundle
 from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig, RulesConfig, read_pipeline
 from relik.errors import ConfigError
 from relik.kb import KnowledgeBase
+from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
-from relik.retriever.exhaustive import ExhaustiveRetriever
+from relik.retriever.window_retriever import WindowRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
+from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
-from relik_training.data.json_lines import write_jsonl
+from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.export import export_shared
 from relik_training.reader.frozen import freeze_lowest
+from relik_training.reader.reader_bundle import annotating_seconds
 from relik_training.reader.reader_data import ReaderData
 from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_scores import Served, open_reader_f1
 from relik_training.reader.reader_start import begin_with
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.reader_settings import ReaderSampling
 from relik_training.recipes.schema_settings import SchemaTraining, records_of
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
+from relik_training.run.best_weights import Measure, split_apart
+from relik_training.run.costs import EndCost
 from relik_training.run.lora import adapt
-from relik_training.run.run_files import begin
-from relik_training.run.trainer import OpenRun, train
-from relik_training.schema.schema_data import read_typed_examples
+from relik_training.run.metrics import folder_bytes
+from relik_training.run.trainer import OpenRun
+from relik_training.schema.schema_bundle import BASE, build_schema_bundle
+from relik_training.schema.schema_data import read_typed_examples, write_splits
 
-BASE = "base"
 _CANDIDATE_TOKENS = 16
 
 
@@ -53,71 +62,96 @@ class Averaging(EMAWeightAveraging):
         super().__init__(use_buffers=False, decay=decay)
 
     def on_fit_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        """Put the average into the module.
-
-        A run that was killed behind its last step has nothing left to train, and no end of it.
-
-        Args:
-            trainer: What ran.
-            pl_module: What was trained.
-        """
+        """Put the average into the module, also where no step was left to train."""
         self.on_train_end(trainer, pl_module)
 
 
-def train_schema(config: SchemaTraining, splits: dict[str, Path]) -> Path:
-    """Run the training, from the last checkpoint where there is one.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SchemaRun:
+    """A run of the reader of a closed schema: from typed texts to a measured bundle.
 
     Args:
         config: Settings; `out` is the folder of this run.
         splits: Files by name, as of `write_splits`.
-
-    Returns:
-        Folder with model.safetensors, config.json, the resolved settings, and `base`: a bundle
-        that lacks the reader.
-
-    Raises:
-        ConfigError: The backbone is missing, a text does not fit, or the folder has a run with
-            other settings.
+        fitted_by: Bundle whose thresholds are taken over; None fits them on `dev`.
     """
-    begin(Path(config.out), config)
-    return train(open_schema_run(config, splits), config)
 
+    config: SchemaTraining
+    splits: Mapping[str, Path] = field(default_factory=dict)
+    fitted_by: Path | None = None
 
-def open_schema_run(config: SchemaTraining, splits: dict[str, Path]) -> OpenRun:
-    """Open what a run starts from: weights, annotated texts, and a bundle that lacks the reader.
+    def open(self) -> OpenRun:
+        """Open weights and annotated texts; write a bundle that lacks the reader to `out/base`.
 
-    Args:
-        config: Settings; the bundle goes to `out/base`.
-        splits: Files by name, as of `write_splits`.
+        Raises:
+            ConfigError: The backbone is missing, or a text does not fit.
+        """
+        config, base = self.config, Path(self.config.out) / BASE
+        # Heads and markers are drawn: the same way each time.
+        torch.manual_seed(config.seed)
+        backbone = open_backbone(
+            config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
+        )
+        # Pretrained layers come without dropout, as they are used.
+        backbone.layers.train()
+        _write_base(config, backbone, base)
+        module, layout = _module(config, backbone, base)
+        files = [self.splits["train"], *([self.splits["dev"]] if config.with_dev else [])]
+        share = config.evaluation.share
+        trained, apart = split_apart(read_typed_examples(files), share, config.seed)
 
-    Returns:
-        The run.
+        def evaluation() -> Measure | None:
+            texts = apart or ([] if config.with_dev else read_typed_examples([self.splits["dev"]]))
+            served = Served(
+                source=_source(base),
+                tokenizer=backbone.tokenizer,
+                layout=layout,
+                embeddings=WordEmbeddings.open(base / LAYOUT.word_embeddings),
+                config=read_pipeline(base / LAYOUT.pipeline),
+                typed=True,
+                pretokenised=config.pretokenised,
+            )
+            most = config.evaluation.windows
+            return open_reader_f1(module, texts, served, most=most) if texts else None
 
-    Raises:
-        ConfigError: The backbone is missing.
-    """
-    out = Path(config.out)
-    # Heads and markers are drawn: the same way each time.
-    torch.manual_seed(config.seed)
-    backbone = open_backbone(
-        config.backbone, token_types=READER_TYPES, hidden_dropout=config.hidden_dropout
-    )
-    # Pretrained layers come without dropout, as they are used.
-    backbone.layers.train()
-    _write_base(config, backbone, out / BASE)
-    module, layout = _module(config, backbone, out / BASE)
-    files = [splits["train"], *([splits["dev"]] if config.with_dev else [])]
-    return OpenRun(
-        module=module,
-        examples=with_swaps(read_typed_examples(files), config.swaps, config.seed),
-        ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
-        about={
-            "kind": "reader",
-            "backbone": backbone.layers.config.to_diff_dict(),
-            "heads": dataclasses.asdict(_heads(config, backbone)),
-            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-        },
-    )
+        return OpenRun(
+            module=module,
+            examples=with_swaps(trained, config.swaps, config.seed),
+            ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
+            evaluation=evaluation,
+            about={
+                "kind": "reader",
+                "backbone": backbone.layers.config.to_diff_dict(),
+                "heads": dataclasses.asdict(_heads(config, backbone)),
+                "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+            },
+        )
+
+    def end(self) -> dict[str, object]:
+        """Make the bundle: export, calibrate, measure, seal."""
+        return build_schema_bundle(self.config, self.splits, fitted_by=self.fitted_by)
+
+    def aside(self, folder: Path) -> "SchemaRun":
+        """Give the same run in a scratch folder, which gets the splits too."""
+        splits = write_splits(dataclasses.replace(self.config, out=str(folder / "splits")))
+        config = dataclasses.replace(self.config, out=str(folder / "run"))
+        return SchemaRun(config=config, splits=splits)
+
+    def end_cost(self) -> EndCost:
+        """Make the bundle, with one text for each split; annotate some more."""
+        few = {}
+        for name, path in self.splits.items():
+            few[name] = path.with_name(f"one-{path.name}")
+            write_jsonl(few[name], [next(iter(read_jsonl(path)))])
+        began = time.monotonic()
+        bundle = Path(str(build_schema_bundle(self.config, few)["bundle"]))
+        fixed = time.monotonic() - began
+        files = [path for name, path in self.splits.items() if name != "train"]
+        pipeline = open_bundle(bundle, verify=False).pipeline()
+        return EndCost(
+            seconds=fixed + annotating_seconds(pipeline, read_typed_examples(files)),
+            bundle_bytes=folder_bytes(bundle),
+        )
 
 
 def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
@@ -196,21 +230,27 @@ def _module(
     return module, layout
 
 
+def _source(base: Path) -> CandidateSource:
+    view = KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
+    )
+    return CandidateSource(view=view, retriever=WindowRetriever(None, RetrieverConfig()))
+
+
 def _data(
     config: SchemaTraining, layout: MarkerLayout, tokenizer: Tokenizer, examples: Sequence[Example]
 ) -> ReaderData:
     base = Path(config.out) / BASE
-    entities = KnowledgeBase.open(base / LAYOUT.entities)
-    relations = KnowledgeBase.open(base / LAYOUT.relations)
     longest = read_pipeline(base / LAYOUT.pipeline).reader.max_tokens
     data = ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        sides=((entities, ExhaustiveRetriever()), (relations, ExhaustiveRetriever())),
+        source=_source(base),
         sampling=ReaderSampling(
-            entity_candidates=(len(entities),),
-            relation_candidates=(len(relations),),
+            entity_candidates=(len(config.types),),
+            relation_candidates=(len(config.relations),),
             gold_drop=0.0,
             gold_insert=0.0,
             shuffle=0.0,

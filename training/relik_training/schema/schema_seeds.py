@@ -11,9 +11,10 @@ from relik.manifest import MANIFEST, read_manifest
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.metrics import end_run
 from relik_training.run.run_files import check_same
-from relik_training.schema.schema_bundle import BUNDLE, build_schema_bundle
+from relik_training.run.trainer import train
+from relik_training.schema.schema_bundle import BUNDLE
 from relik_training.schema.schema_data import write_splits
-from relik_training.schema.schema_run import train_schema
+from relik_training.schema.schema_run import SchemaRun
 
 SUMMARY = "seeds.json"
 _READINGS = ("triples", "boundaries", "entities")
@@ -80,8 +81,9 @@ def _train_one(
         check_same(Path(config.out), config)
         metrics = read_manifest(bundle).fields.get("metrics")
         return {"bundle": str(bundle), **(metrics if isinstance(metrics, dict) else {})}
-    train_schema(config, splits)
-    made, _ = end_run(config, lambda: build_schema_bundle(config, splits, fitted_by=fitted_by))
+    run = SchemaRun(config=config, splits=splits, fitted_by=fitted_by)
+    train(run)
+    made, _ = end_run(config, run.end)
     return made
 
 

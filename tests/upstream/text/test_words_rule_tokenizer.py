@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relik.upstream.text.word_rules import WordRules, spacy_rules
-from relik.upstream.text.words import SPACY, RuleCutter
+from relik.upstream.text.words import SPACY, RuleTokenizer
 
-SMALL = RuleCutter(
+SMALL = RuleTokenizer(
     WordRules(
         prefix=r"^\(|^:|^\.\.+",
         suffix=r"\)$|\.\.+$|,$|(?<=[a-z])\.$|(?<=[0-9])km$|'s$",
@@ -66,7 +66,7 @@ SMALL = RuleCutter(
     ],
 )
 def test_words_are_cut_as_the_rules_say(text: str, words: list[str]) -> None:
-    found, starts, ends = SMALL.cut(text)
+    found, starts, ends = SMALL.tokenize(text)
     assert list(found) == words
     assert [text[start:end] for start, end in zip(starts, ends, strict=True)] == words
     assert starts.dtype == ends.dtype == np.int64
@@ -83,14 +83,14 @@ def test_a_sentence_ends_with_its_last_punctuation() -> None:
 
 
 @pytest.fixture(scope="module")
-def ours() -> RuleCutter:
+def ours() -> RuleTokenizer:
     pytest.importorskip("spacy")
-    return RuleCutter(spacy_rules()[0])
+    return RuleTokenizer(spacy_rules()[0])
 
 
-def check(ours: RuleCutter, text: str) -> None:
-    words, starts, ends = ours.cut(text)
-    expected, *places = SPACY.cut(text)
+def check(ours: RuleTokenizer, text: str) -> None:
+    words, starts, ends = ours.tokenize(text)
+    expected, *places = SPACY.tokenize(text)
     assert words == expected
     assert (starts.tolist(), ends.tolist()) == tuple(place.tolist() for place in places)
     assert list(ours.sentences(words)) == list(SPACY.sentences(words))
@@ -127,11 +127,11 @@ TEXTS = st.lists(
 @example("a:) b, (:( c):)")
 @example("he didn't, we'll've; \"It's 5p.m.\" she said.(Cf. e.g. U.S.)")
 @example("I'm\xa0here\u2003now. So\n\n what ?!”  No.")
-def test_any_text_is_cut_as_spacy_cuts_it(ours: RuleCutter, text: str) -> None:
+def test_any_text_is_cut_as_spacy_cuts_it(ours: RuleTokenizer, text: str) -> None:
     check(ours, text)
 
 
-def test_every_exception_is_cut_as_spacy_cuts_it(ours: RuleCutter) -> None:
+def test_every_exception_is_cut_as_spacy_cuts_it(ours: RuleTokenizer) -> None:
     exceptions = sorted(spacy_rules()[0].exceptions)
     assert len(exceptions) > 1000
     for chunk in exceptions:
@@ -139,7 +139,7 @@ def test_every_exception_is_cut_as_spacy_cuts_it(ours: RuleCutter) -> None:
             check(ours, text)
 
 
-def test_neighbouring_exceptions_are_cut_as_spacy_cuts_them(ours: RuleCutter) -> None:
+def test_neighbouring_exceptions_are_cut_as_spacy_cuts_them(ours: RuleTokenizer) -> None:
     odd = [one for one in sorted(spacy_rules()[0].exceptions) if not one.isalnum()]
     draw = random.Random(7)
     for _ in range(400):
@@ -148,7 +148,7 @@ def test_neighbouring_exceptions_are_cut_as_spacy_cuts_them(ours: RuleCutter) ->
 
 @given(st.lists(st.one_of(st.sampled_from([".", "!", "?", ")", "”", "", " ", "a"]), st.text())))
 def test_words_that_are_given_make_the_sentences_of_spacy(
-    ours: RuleCutter, words: list[str]
+    ours: RuleTokenizer, words: list[str]
 ) -> None:
     words = [word.encode("utf-8", "ignore").decode() for word in words]
     assert list(ours.sentences(words)) == list(SPACY.sentences(words))
@@ -158,10 +158,12 @@ def test_words_that_are_given_make_the_sentences_of_spacy(
 
 
 @pytest.mark.parametrize("unit", ["(", "'s", ".....'", "a:", "a@", "a-", ":)", "💡", "a.", "\n "])
-def test_long_texts_without_spaces_take_time_by_their_length(ours: RuleCutter, unit: str) -> None:
+def test_long_texts_without_spaces_take_time_by_their_length(
+    ours: RuleTokenizer, unit: str
+) -> None:
     text = "http://" + unit * (60_000 // len(unit))
     started = time.process_time()
-    words, starts, ends = ours.cut(text)
+    words, starts, ends = ours.tokenize(text)
     # Were it by the square of the length, it would be minutes.
     assert time.process_time() - started < 20
     assert starts[0] == 0
@@ -169,10 +171,10 @@ def test_long_texts_without_spaces_take_time_by_their_length(ours: RuleCutter, u
     assert "".join(words) == text
 
 
-def test_threads_share_one(ours: RuleCutter) -> None:
+def test_threads_share_one(ours: RuleTokenizer) -> None:
     texts = [" ".join(f"w{n}x{k % 500}," for k in range(2000)) for n in range(60)]
     with ThreadPoolExecutor(4) as pool:
-        cut = list(pool.map(ours.cut, texts))
+        cut = list(pool.map(ours.tokenize, texts))
     for text, (words, _, _) in zip(texts, cut, strict=True):
         assert words == tuple(part for word in text.split() for part in (word[:-1], ","))
 
@@ -180,7 +182,7 @@ def test_threads_share_one(ours: RuleCutter) -> None:
 def test_what_was_seen_takes_bounded_memory() -> None:
     text = " ".join(f"w{k}" for k in range(60_000))
     tracemalloc.start()
-    assert len(SMALL.cut(text)[0]) == 60_000
+    assert len(SMALL.tokenize(text)[0]) == 60_000
     kept, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert 1_000_000 < kept < 12_000_000

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relik_training.plan.plan_fit import (
+from relik_training.run.costs import (
     expected_seconds,
     memory_growth,
     sample_documents,

@@ -17,18 +17,20 @@ from tokenizers import Tokenizer  # noqa: E402 - needs torch
 
 from relik.config import RetrieverConfig  # noqa: E402
 from relik.kb import KnowledgeBase  # noqa: E402
+from relik.kb.view import KnowledgeView  # noqa: E402
 from relik.models.reader_module import HeadConfig, ReaderModel  # noqa: E402
 from relik.reader.inputs import MarkerLayout  # noqa: E402
-from relik.retriever.hybrid import HybridRetriever  # noqa: E402
+from relik.retriever.window_retriever import WindowRetriever  # noqa: E402
 from relik.testing import HashEncoder  # noqa: E402
 from relik.types import Span  # noqa: E402
 from relik_index import BuildOptions, build_index  # noqa: E402
+from relik_training.data.candidates import CandidateSource  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.statements import Mention  # noqa: E402
 from relik_training.reader.curriculum import EasyFirst  # noqa: E402
 from relik_training.reader.reader_data import ReaderBatch, ReaderData  # noqa: E402
 from relik_training.reader.reader_module import ReaderModule, ReaderRates  # noqa: E402
-from relik_training.reader.reader_run import arranged  # noqa: E402
+from relik_training.reader.reader_run import arranged, watch_apart  # noqa: E402
 from relik_training.recipes.reader_settings import (  # noqa: E402
     Curriculum,
     EarlyStopping,
@@ -37,7 +39,7 @@ from relik_training.recipes.reader_settings import (  # noqa: E402
 from relik_training.recipes.recipe import ReaderTraining  # noqa: E402
 from relik_training.run.backbone import open_backbone  # noqa: E402
 from relik_training.run.batches import StepBatches  # noqa: E402
-from relik_training.run.early_stopping import BEST, Part, keep_apart, watch_apart  # noqa: E402
+from relik_training.run.best_weights import BEST, Part, keep_apart, split_apart  # noqa: E402
 from relik_training.run.trainer import fit, plan_steps  # noqa: E402
 
 if TYPE_CHECKING:
@@ -94,13 +96,15 @@ def data(world: "World", word_tokenizer: Tokenizer) -> ReaderData:
     opened = []
     for folder, names, letter in (("e", _NAMES, "Q"), ("r", ("met", "born in"), "P")):
         _index(world.root / folder, word_tokenizer, names, letter)
-        kb = KnowledgeBase.open(world.root / folder / "index")
-        opened.append((kb, HybridRetriever(HashEncoder(16), RetrieverConfig())))
+        opened.append(KnowledgeBase.open(world.root / folder / "index"))
     return ReaderData(
         _examples(),
         tokenizer=word_tokenizer,
         layout=MarkerLayout.of(word_tokenizer, n_entities=10, n_relations=4),
-        sides=(opened[0], opened[1]),
+        source=CandidateSource(
+            view=KnowledgeView(entities=opened[0], relations=opened[1]),
+            retriever=WindowRetriever(HashEncoder(16), RetrieverConfig()),
+        ),
         sampling=ReaderSampling(max_tokens=60, typos=0.5, typo_words=0.5),
     )
 
@@ -152,7 +156,7 @@ def _train(
         ),
         seed=1,
     )
-    watcher, trained = watch_apart(data, config)
+    watcher, trained = watch_apart(module, data, config)
     module.watch(watcher)
     source = EasyFirst(
         Part(data, trained),
@@ -257,3 +261,12 @@ def test_documents_are_kept_apart_with_their_copies() -> None:
     assert keep_apart(ids[:100], 0.2, 1) == [i for i in keep_apart(ids, 0.2, 1) if i < 100]
     assert len(keep_apart(["a", "a", "b"], 0.0, 1)) in (1, 2)
     assert keep_apart([], 0.2, 1) == []
+
+
+def test_examples_are_split_by_document_and_stay_together_at_share_0() -> None:
+    examples = _examples()
+    trained, apart = split_apart(examples, 0.2, 1)
+    assert trained
+    assert apart
+    assert sorted(e.doc_id for e in (*trained, *apart)) == sorted(e.doc_id for e in examples)
+    assert split_apart(examples, 0.0, 1) == (examples, [])

@@ -1,16 +1,16 @@
-"""Plans and runs are told side by side."""
+"""Plans and runs are shown side by side."""
 
 from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
-from relik_training.plan.budget import (
+from relik_training.run.metrics import (
     Budget,
     budget_table,
+    duration_text,
     relative_errors,
-    told_bytes,
-    told_seconds,
+    size_text,
 )
 
 RUN = Budget(
@@ -60,12 +60,12 @@ def test_a_plan_stands_beside_its_run() -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "told"),
+    ("seconds", "shown"),
     [(0.44, "0.4 s"), (80.0, "80.0 s"), (510.0, "8.5 min"), (5400.0, "1.5 h")],
 )
-def test_durations_are_told_in_the_nearest_unit(seconds: float, told: str) -> None:
-    assert told_seconds(seconds) == told
+def test_durations_are_shown_in_the_nearest_unit(seconds: float, shown: str) -> None:
+    assert duration_text(seconds) == shown
 
 
-def test_sizes_are_told_in_mega_or_gigabytes() -> None:
-    assert (told_bytes(2_500_000), told_bytes(1_500_000_000)) == ("2.5 MB", "1.50 GB")
+def test_sizes_are_shown_in_mega_or_gigabytes() -> None:
+    assert (size_text(2_500_000), size_text(1_500_000_000)) == ("2.5 MB", "1.50 GB")

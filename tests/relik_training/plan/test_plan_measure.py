@@ -7,7 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from relik_training.plan.plan_size import held_bytes
+pytest.importorskip("torch")
+pytest.importorskip("lightning")
+
+from relik_training.plan.plan_measure import held_bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +34,8 @@ def test_views_count_what_they_show() -> None:
 
 _GROWN = """
 import os
-from relik_training.plan.plan_size import held_bytes, resident_bytes
+from relik_training.plan.plan_measure import held_bytes
+from relik_training.run.run_clock import resident_bytes
 before = resident_bytes()
 values = [os.urandom(100) for _ in range(200_000)]
 print(held_bytes(values), resident_bytes() - before)

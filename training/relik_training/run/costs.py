@@ -1,4 +1,4 @@
-"""From what was measured on a sample to what a whole run costs. Needs no torch."""
+"""What a sample costs, extrapolated to a whole run. Needs no torch."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -9,19 +9,18 @@ import numpy as np
 
 T = TypeVar("T")
 
-
-# Of what steps take beside what rests: per e-fold of the steps, from as many as a plan is worth.
-_GAPS, _WORTH = 0.2, 50
+# Growth of memory: per e-fold of the steps beyond this number.
+_GROWTH, _GROWS_FROM = 0.2, 50
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndCost:
-    """What the end of a run costs, after its last step.
+    """What a run costs after its last step: export, indexes, calibration.
 
     Args:
         seconds: Seconds.
-        bundle_bytes: What the bundle holds.
-        memory_bytes: What the end needs beside what is resident when it begins.
+        bundle_bytes: Size of the bundle.
+        memory_bytes: Needed beside what is resident before the end.
     """
 
     seconds: float
@@ -30,35 +29,24 @@ class EndCost:
 
 
 def memory_growth(steps: int) -> float:
-    """Tell how much more memory the steps of a whole run take than the few of a plan.
+    """Give the factor, at least 1, from the memory of a few steps to that of all steps.
 
-    Batches differ, and each leaves gaps in the heap: what is resident grows with the logarithm of
-    the steps, though what is in use does not. Fitted to two runs of 1,000 and 1,150 steps, which
-    came to 1.6 times what 14 steps took.
-
-    Args:
-        steps: Steps of the run.
-
-    Returns:
-        Factor on what steps take beside what was resident before them, at least 1.
+    Batches differ in size and leave gaps in the heap: resident memory grows with the logarithm of
+    the steps. Fitted to two runs of 1,000 and 1,150 steps: 1.6 times the memory of 14 steps.
     """
-    return 1.0 + _GAPS * math.log(max(steps, _WORTH) / _WORTH)
+    return 1.0 + _GROWTH * math.log(max(steps, _GROWS_FROM) / _GROWS_FROM)
 
 
 def expected_seconds(tokens: Sequence[int], seconds: Sequence[float], mean_tokens: float) -> float:
-    """Tell how long a step takes on average.
+    """Give the seconds of a mean step from some measured steps.
 
-    Time is taken to be a part that every step has and a part for each token. Where what was
-    measured does not bear that out (either part would be negative), it is taken to grow with the
-    tokens alone.
+    A straight line, with a fixed part and a part for each token; proportional to the tokens where
+    either part would be negative.
 
     Args:
         tokens: Tokens of each measured step.
         seconds: Seconds of each, as many.
         mean_tokens: Tokens of a step on average.
-
-    Returns:
-        Seconds.
     """
     x, y = np.asarray(tokens, dtype=np.float64), np.asarray(seconds, dtype=np.float64)
     spread = x - x.mean()
@@ -71,11 +59,7 @@ def expected_seconds(tokens: Sequence[int], seconds: Sequence[float], mean_token
 
 
 def spread_out(values: Sequence[float], count: int) -> list[int]:
-    """Choose items that stand for all: one from the middle of each of so many equal parts.
-
-    Args:
-        values: What items are told apart by.
-        count: Items wanted.
+    """Choose the middle item of each of `count` equal parts of the sorted values.
 
     Returns:
         Positions, in rising order of their values; all of them where there are fewer.
@@ -86,15 +70,12 @@ def spread_out(values: Sequence[float], count: int) -> list[int]:
 
 
 def straight_line(small: tuple[float, float], large: tuple[float, float], whole: float) -> float:
-    """Go on in a straight line from two measurements.
+    """Extrapolate a cost from two measurements in a straight line that never falls.
 
     Args:
-        small: Size and cost of the smaller one.
-        large: Those of the larger one.
-        whole: Size whose cost is wanted.
-
-    Returns:
-        Its cost; that of the larger one where the whole is no larger.
+        small: Size and cost.
+        large: Size and cost.
+        whole: Size whose cost is wanted; not extrapolated where it is no larger than `large`.
     """
     if large[0] <= small[0] or whole <= large[0]:
         return large[1]
@@ -111,7 +92,7 @@ def sample_documents(
         examples: Examples; those of one document stand together.
         count: Examples wanted; the last document is kept whole.
         seed: Seed of the draw.
-        document: Tells the documents of examples apart.
+        document: Gives the document of an example.
 
     Returns:
         Examples in their order; all where there are no more than wanted.

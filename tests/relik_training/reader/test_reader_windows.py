@@ -4,7 +4,7 @@ import pytest
 
 pytest.importorskip("lightning")
 
-from relik_training.reader.reader_run import taken_as_whole
+from relik_training.reader.reader_windows import taken_as_whole
 
 
 def test_some_becomes_all_and_none_stays() -> None:

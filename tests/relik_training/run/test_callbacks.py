@@ -7,7 +7,7 @@ import pytest
 
 _PROGRAM = """
 import ctypes
-from relik_training.run.memory import give_back
+from relik_training.run.run_clock import give_back
 
 def resident():
     with open("/proc/self/statm") as file:
@@ -32,7 +32,6 @@ print(before - resident())
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="of the GNU C library")
 def test_free_memory_below_a_block_in_use_is_given_back() -> None:
-    pytest.importorskip("lightning")
     done = subprocess.run(
         [sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True
     )
@@ -41,12 +40,12 @@ def test_free_memory_below_a_block_in_use_is_given_back() -> None:
 
 def test_memory_is_given_back_every_few_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("lightning")
-    from relik_training.run import memory
+    from relik_training.run import callbacks
 
     now, given = [0.0], []
-    monkeypatch.setattr(memory.time, "monotonic", lambda: now[0])
-    monkeypatch.setattr(memory, "give_back", lambda: given.append(now[0]))
-    giving = memory.GivingBack()
+    monkeypatch.setattr(callbacks.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(callbacks, "give_back", lambda: given.append(now[0]))
+    giving = callbacks.GivingBack()
     for second in (5, 15, 20, 30):
         now[0] = float(second)
         giving.on_train_batch_end(None, None)  # type: ignore[arg-type]  # neither is looked at

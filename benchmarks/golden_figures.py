@@ -121,7 +121,7 @@ def measure(one: Measured, data: Path) -> dict[str, Any]:
 
 
 def prepared(records: Path, scratch: Path) -> Path:
-    """Give the file to build an index of: that of MEDIC lacks the prefixes that texts have."""
+    """Return the file to build an index from: MEDIC lacks the prefixes that texts have."""
     if records.name != "kb-medic.jsonl.gz":
         return records
     lines = gzip.decompress(records.read_bytes()).decode("utf-8")

@@ -30,9 +30,9 @@ from relik_training.run.trainer import plan_steps
 def _batches(
     arguments: argparse.Namespace, out: Path
 ) -> tuple[ReaderModule, list[ReaderBatch], float]:
-    """Give the module, some batches, and the share of padding in many."""
-    said = Overrides(data=arguments.data, out=str(out))
-    config = dataclasses.replace(read_reader_recipe(arguments.config, said), packing=False)
+    """Return the module, a sample of batches, and the share of padding in all batches."""
+    overrides = Overrides(data=arguments.data, out=str(out))
+    config = dataclasses.replace(read_reader_recipe(arguments.config, overrides), packing=False)
     run = ReaderRun(config=config).open()
     groups = itertools.groupby(run.examples, key=lambda example: example.doc_id)
     documents = [list(group) for _, group in groups]

@@ -4,8 +4,8 @@ Usage: python benchmarks/reader_settings.py FILE SETTING VALUE [VALUE ...] [--tr
            [--bundle DIR] [--kb DIR] [--limit N]
 
 SETTING is one of `[reader]` or `[rules]` in pipeline.toml, such as unnamed_nil_weight, and VALUE is
-JSON: 3, true, '["P19"]'. Nothing is trained. FILE is gold as of `relik evaluate entities`, and
-`inkb` and `with_nil` are printed for each value; with --triples, FILE is as of `relik evaluate
+JSON: 3, true, '["P19"]'. Nothing is trained. FILE is gold for `relik evaluate entities`, and
+`inkb` and `with_nil` are printed for each value; with --triples, it is gold for `relik evaluate
 triples --entity-ids`.
 """
 
@@ -31,15 +31,15 @@ def main() -> None:
     parser.add_argument("--bundle", default="default")
     parser.add_argument("--kb", type=Path)
     parser.add_argument("--limit", type=int)
-    given = parser.parse_args()
-    bundle = open_bundle(given.bundle)
-    gold = read_gold(given.file, limit=given.limit)
+    arguments = parser.parse_args()
+    bundle = open_bundle(arguments.bundle)
+    gold = read_gold(arguments.file, limit=arguments.limit)
     figures_by_value = {}
-    for value in given.values:
-        changed = replace(bundle, config=_with(bundle.config, given.setting, value))
-        pipeline = changed.pipeline("onnx", entities=given.kb)
+    for value in arguments.values:
+        changed = replace(bundle, config=_with(bundle.config, arguments.setting, value))
+        pipeline = changed.pipeline("onnx", entities=arguments.kb)
         known, options = pipeline.entities, AnnotateOptions()
-        if given.triples:
+        if arguments.triples:
             figures = evaluate_triples(
                 pipeline, gold, known=known, options=options, entity_ids=True
             )
@@ -47,7 +47,9 @@ def main() -> None:
             figures = evaluate_entities(pipeline, gold, known=known, options=options)
         figures_by_value[json.dumps(value)] = figures
     print(
-        json.dumps({"setting": given.setting, "documents": len(gold), "values": figures_by_value})
+        json.dumps(
+            {"setting": arguments.setting, "documents": len(gold), "values": figures_by_value}
+        )
     )
 
 

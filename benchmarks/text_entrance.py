@@ -1,4 +1,4 @@
-"""Counts the training windows whose tokens differ between `relik.text` and the bare tokenizer.
+"""Count the training windows whose tokens differ between `relik.text` and the bare tokenizer.
 
     python benchmarks/text_entrance.py DATA [FILE ...]
 
@@ -29,7 +29,7 @@ _AT_ONCE = 4096
 
 
 def _sources() -> dict[str, WindowConfig]:
-    """Give the data sets of the default reader, and how the first stage splits each."""
+    """Return the data sets of the default reader, and how the first stage splits each."""
     found: dict[str, WindowConfig] = {}
     for path in sorted(RECIPES.glob("default-reader*.toml"), key=lambda path: len(path.stem)):
         recipe = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -76,10 +76,10 @@ def build_app(commands: Iterable[EntryPoint], *, asked: str | None) -> typer.Typ
         rich_markup_mode="markdown",
         help="Link entities in text to a knowledge base and extract triples between them.",
     )
-    app.callback()(_root)
+    app.callback()(_root_options)
     for command in sorted(commands, key=lambda each: each.name):
         if command.name == asked:
-            _add(app, command)
+            _add_command(app, command)
         else:
             app.command(command.name, help=_summary(command))(_placeholder)
     return app
@@ -96,7 +96,7 @@ def _print_version(asked: bool) -> None:
         raise typer.Exit
 
 
-def _root(
+def _root_options(
     version: Annotated[
         bool,
         typer.Option(
@@ -107,7 +107,7 @@ def _root(
     """Accept the options before a subcommand; `_print_version` handles the only one."""
 
 
-def _add(app: typer.Typer, command: EntryPoint) -> None:
+def _add_command(app: typer.Typer, command: EntryPoint) -> None:
     try:
         loaded = command.load()
     except ModuleNotFoundError as error:

@@ -34,25 +34,20 @@ _CAPITALISED = re.compile(r"[A-Z]\w*")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FakeView:
-    """The knowledge of a `FakePipeline`: every capitalised word is an entity.
-
-    Args:
-        version: Its version.
-        prefix: Ids are `<prefix>:<word>`.
-    """
+    """The view of a `FakePipeline`: every capitalised word is an entity, `<prefix>:<word>`."""
 
     version: str = "fake-1"
     prefix: str = "E"
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return the entity, or None where the id begins with another prefix."""
+        """Return the entity of an id that starts with the prefix, else None."""
         if not entity_id.startswith(f"{self.prefix}:"):
             return None
         name = entity_id.removeprefix(f"{self.prefix}:")
         return Entity(entity_id=entity_id, name=name, description=f"the word {name}")
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return the relation, or None for any id but `R:follows`."""
+        """Return the relation `R:follows`, or None for any other id."""
         known = relation_id == "R:follows"
         return Relation(relation_id="R:follows", name="follows") if known else None
 
@@ -60,11 +55,8 @@ class FakeView:
 class FakePipeline:
     """A pipeline without a model: every capitalised word is a mention of the entity of that name.
 
-    Each mention has the relation `follows` to the one before it in its window. Windows are
-    runs of whole words. Ids are those of the view; there is one relation, `R:follows`.
-
-    Args:
-        window_words: Words per window.
+    Each mention has the relation `follows` to the one before it in its window. Windows do not
+    overlap. Ids are those of the view; the only relation is `R:follows`.
     """
 
     model = "fake"

@@ -158,7 +158,7 @@ def merge(
     Returns:
         Sorted spans without overlap, sorted triples between them, and coverage.
     """
-    winners = _choose(document, windows)
+    winners = _resolve_overlaps(document, windows)
     if not nil:
         winners = [span for span in winners if span.entity_id is not None]
     return Annotation(
@@ -191,21 +191,21 @@ def _words(text: str) -> Iterator[tuple[int, int]]:
         start, end = match.span()
         if end - start > _LONGEST_WORD:
             while end - start > _PIECE:
-                cut = _cut(text, start)
+                cut = _piece_end(text, start)
                 yield start, cut
                 start = cut
         yield start, end
 
 
-def _cut(text: str, start: int) -> int:
+def _piece_end(text: str, start: int) -> int:
     """Return the end of a piece, moved back where it would split a grapheme."""
     cut = start + _PIECE
-    while cut > start and _continues(text, cut):
+    while cut > start and _continues_grapheme(text, cut):
         cut -= 1
     return cut if cut > start else start + _PIECE
 
 
-def _continues(text: str, at: int) -> bool:
+def _continues_grapheme(text: str, at: int) -> bool:
     char = text[at]
     return (
         unicodedata.category(char).startswith("M")
@@ -216,7 +216,7 @@ def _continues(text: str, at: int) -> bool:
     )
 
 
-def _choose(document: Document, windows: Sequence[WindowAnnotation]) -> list[EntitySpan]:
+def _resolve_overlaps(document: Document, windows: Sequence[WindowAnnotation]) -> list[EntitySpan]:
     # One byte per code point that a span covers: testing a range is one fast scan, so that the
     # sort dominates the cost.
     taken = bytearray(len(document.text))
@@ -258,10 +258,10 @@ class _MergedSpans:
             return None
         first, last = bisect_right(self._ends, span.start), bisect_left(self._starts, span.end)
         rivals = [f.span for f in self._spans[first:last] if f.entity_id == entity_id]
-        return min(rivals, key=lambda rival: (-_shared(rival, span), rival), default=None)
+        return min(rivals, key=lambda rival: (-_overlap(rival, span), rival), default=None)
 
 
-def _shared(one: Span, other: Span) -> int:
+def _overlap(one: Span, other: Span) -> int:
     return min(one.end, other.end) - max(one.start, other.start)
 
 

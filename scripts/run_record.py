@@ -2,10 +2,11 @@
 
 As a pytest plugin (`PYTHONPATH=scripts pytest -p run_record --record FILE`) it writes a line for
 what is about to run and one for each test when it ends. `--passed-in FILE` leaves out what passed
-in an earlier run, and `--core FILE` runs the tests that are named there first, in that order.
+in an earlier run. `--core FILE` runs the tests that are named there first, in that order, then the
+others, those with the marker `slow` last.
 
-As a command (`python scripts/run_record.py FILE --core FILE`) it prints what did not run. It
-fails where that is a test of the core set: one that was skipped counts as not run.
+As a command (`python scripts/run_record.py FILE ... --core FILE`) it prints what did not run in any
+of the runs. It fails where that is a test of the core set: one that was skipped counts as not run.
 """
 
 import argparse
@@ -49,7 +50,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item.nodeid not in passed]
     if config.option.core:
         core = core_set(config.option.core)
-        items.sort(key=lambda item: place(item.nodeid, core))
+        items.sort(
+            key=lambda item: (place(item.nodeid, core), item.get_closest_marker("slow") is not None)
+        )
 
 
 class Recorder:
@@ -98,14 +101,15 @@ def place(nodeid: str, core: Sequence[str]) -> int:
     return next((at for at, entry in enumerate(core) if belongs(nodeid, entry)), len(core))
 
 
-def outcomes(path: Path) -> dict[str, str]:
-    """Read a record.
+def outcomes(*paths: Path) -> dict[str, str]:
+    """Read records; of a test that is in several, the last counts.
 
     Returns:
         "passed", "failed", "skipped", or "not run" by test, in the order in which they were to run.
     """
     found: dict[str, str] = {}
-    for line in path.read_text(encoding="utf-8").splitlines():
+    lines = (line for path in paths for line in path.read_text(encoding="utf-8").splitlines())
+    for line in lines:
         row = json.loads(line)
         found.update(dict.fromkeys(row.get("planned", []), "not run"))
         if "ended" in row:
@@ -121,14 +125,17 @@ def missing_of_core(found: dict[str, str], core: Sequence[str]) -> list[str]:
         core: Entries of the core set.
 
     Returns:
-        A line for each test that neither passed nor failed, and for each entry that names none.
+        A line for each entry of which tests did not run, or that names none.
     """
     missing = []
     for entry in core:
-        of_entry = {name: how for name, how in found.items() if belongs(name, entry)}
+        of_entry = [how for name, how in found.items() if belongs(name, entry)]
+        left_out = [how for how in of_entry if how in LEFT_OUT]
         if not of_entry:
-            missing.append(f"{entry}: names no test of this run")
-        missing += [f"{name}: {how}" for name, how in of_entry.items() if how in LEFT_OUT]
+            missing.append(f"{entry}: names no test of these runs")
+        elif left_out:
+            said = ", ".join(f"{left_out.count(how)} {how}" for how in LEFT_OUT if how in left_out)
+            missing.append(f"{entry}: {said} of {len(of_entry)}")
     return missing
 
 
@@ -147,7 +154,7 @@ def report(found: dict[str, str], core: Sequence[str]) -> int:
         print(f"  {how}: {name}{f' ({cases} cases)' if cases > 1 else ''}")
     missing = missing_of_core(found, core)
     if missing:
-        print("Tests of the core set did not run: give the run more time, or what they need:")
+        print("Tests of the core set did not run: give them more time, or what they need:")
         print("\n".join(f"  {line}" for line in missing))
     return 1 if missing else 0
 
@@ -155,10 +162,10 @@ def report(found: dict[str, str], core: Sequence[str]) -> int:
 def main() -> int:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Print what a run of the tests left out.")
-    parser.add_argument("record", type=Path, help="what --record of the plugin wrote")
+    parser.add_argument("records", type=Path, nargs="+", help="what --record of the plugin wrote")
     parser.add_argument("--core", type=Path, required=True, help="list of tests that must run")
     asked = parser.parse_args()
-    return report(outcomes(asked.record), core_set(asked.core))
+    return report(outcomes(*asked.records), core_set(asked.core))
 
 
 if __name__ == "__main__":

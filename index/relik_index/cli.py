@@ -40,6 +40,7 @@ Vectors = Annotated[
     str,
     typer.Option(help="Kind of vector index: exact, sq8, pq24, pq32, pq48, pq64, hnsw, ivf."),
 ]
+Compression = Annotated[str, typer.Option(help="Compression of the records: none or zstd.")]
 AnyCase = Annotated[
     bool,
     typer.Option(
@@ -82,9 +83,7 @@ def build(
     bundle: BundleName = "default",
     vectors: Vectors = "exact",
     opq: Annotated[bool, typer.Option("--opq", help="Rotate vectors before pq (OPQ).")] = False,
-    compression: Annotated[
-        str, typer.Option(help="Compression of the records: none or zstd.")
-    ] = "none",
+    compression: Compression = "none",
     candidate_tokens: CandidateTokens = 10,
     min_recall: MinRecall = 0.0,
     inherit: Inherit = True,

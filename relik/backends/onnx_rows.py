@@ -192,7 +192,7 @@ class RowModel:
         if self._shape.types:
             inputs["token_type_ids"] = types
         if self._shape.relative:
-            inputs["relative_positions"] = self._distances(len(ids))
+            inputs["relative_positions"] = self._relative_positions(len(ids))
         return inputs
 
     def run(self, name: str, feed: Feed) -> list[FloatArray]:
@@ -202,7 +202,7 @@ class RowModel:
             InferenceError: ONNX Runtime failed.
         """
         try:
-            outputs: list[FloatArray] = self._session(name, feed).run(None, feed)
+            outputs: list[FloatArray] = self._choose_session(name, feed).run(None, feed)
         # ONNX Runtime's exceptions share no base below Exception.
         except Exception as error:
             shapes = ", ".join(f"{key} {value.shape}" for key, value in feed.items())
@@ -228,7 +228,7 @@ class RowModel:
         with ThreadPoolExecutor(min(self.threads, len(items))) as pool:
             return list(pool.map(work, items))
 
-    def _session(self, name: str, feed: Feed) -> ort.InferenceSession:
+    def _choose_session(self, name: str, feed: Feed) -> ort.InferenceSession:
         """Choose the graph of one thread, or that of all threads for a long single row."""
         words = feed.get("inputs_embeds")
         single_row = getattr(self._local, "single_row", False)
@@ -239,7 +239,7 @@ class RowModel:
                 self._threaded[name] = self._open_threaded(name)
             return self._threaded[name]
 
-    def _distances(self, count: int) -> IntArray:
+    def _relative_positions(self, count: int) -> IntArray:
         """Return `distance_rows`, computed anew only for a longer row than before."""
         if len(self._relative) < count:
             self._relative = distance_rows(

@@ -179,7 +179,7 @@ def _build_reader(config: dict[str, Any]) -> ReaderModel:
 
 
 def _load_model(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> Any:
-    """Build a model from config.json and give it the weights of the folder."""
+    """Build a model from config.json and load the weights of the folder."""
     weights = {
         name: torch.from_numpy(value)
         for name, value in TensorFile.open(folder / WEIGHTS).weights().items()

@@ -109,7 +109,7 @@ def annotate(
         types=tuple(_split_list(types)),
         pretokenised=pretokenised,
     )
-    arguments = _arguments(texts or (), file or ())
+    arguments = _text_arguments(texts or (), file or ())
     from relik.find_pipeline import find_pipeline
 
     pipeline = find_pipeline(bundle, kb=kb).pipeline(backend)
@@ -134,7 +134,7 @@ def write_annotations(
     Raises:
         InputError: A document cannot be read.
     """
-    with _Counter(shown=console is None and sys.stderr.isatty()) as counter:
+    with _DocumentCounter(shown=console is None and sys.stderr.isatty()) as counter:
         for chunk in _chunks(documents):
             annotations = pipeline.annotate(chunk, options=options)
             for document, annotation in zip(chunk, annotations, strict=True):
@@ -153,7 +153,7 @@ def write_annotations(
             counter.add(len(chunk))
 
 
-class _Counter:
+class _DocumentCounter:
     """Shows the number of documents on standard error once the work has taken a while."""
 
     def __init__(self, *, shown: bool) -> None:
@@ -163,7 +163,7 @@ class _Counter:
         self._stack = ExitStack()
         self._progress: Progress | None = None
 
-    def __enter__(self) -> "_Counter":
+    def __enter__(self) -> "_DocumentCounter":
         return self
 
     def __exit__(
@@ -206,7 +206,7 @@ def _chunks(documents: Iterable[Document]) -> Iterator[list[Document]]:
         yield chunk
 
 
-def _arguments(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
+def _text_arguments(texts: Sequence[str], files: Sequence[Path]) -> list[str]:
     if texts or files:
         return list(texts)
     if sys.stdin.isatty():

@@ -29,7 +29,7 @@ def read_documents(
         InputError: A file cannot be read, is not UTF-8, or has a line of another shape.
     """
     count = 0
-    for source, name in _sources(arguments, files):
+    for source, name in _find_sources(arguments, files):
         if name is None:
             found: Iterable[Document] = [Document(doc_id="", text=str(source))]
         elif name == STDIN:
@@ -41,7 +41,9 @@ def read_documents(
             yield (document if document.doc_id else Document(doc_id=str(count), text=document.text))
 
 
-def _sources(arguments: Sequence[str], files: Sequence[Path]) -> Iterator[tuple[str, str | None]]:
+def _find_sources(
+    arguments: Sequence[str], files: Sequence[Path]
+) -> Iterator[tuple[str, str | None]]:
     for argument in arguments:
         yield argument, argument if argument == STDIN or _is_file(argument) else None
     for path in files:
@@ -74,16 +76,16 @@ def _read_stream(stream: IO[bytes], where: str, *, plain_id: str) -> Iterator[Do
         if line.lstrip().startswith(b"{"):
             for at, record in chain([(number, line)], lines):
                 if record.strip():
-                    yield _document(record, f"{where}, line {at}")
+                    yield _parse_document(record, f"{where}, line {at}")
             return
         blank.append(line)
         if line.strip():
             break
     raw = b"".join(chain(blank, (line for _, line in lines)))
-    yield Document(doc_id=plain_id, text=_plain(raw, where))
+    yield Document(doc_id=plain_id, text=_decode(raw, where))
 
 
-def _plain(raw: bytes, where: str) -> str:
+def _decode(raw: bytes, where: str) -> str:
     try:
         return raw.decode("utf-8")
     except UnicodeDecodeError as error:
@@ -91,7 +93,7 @@ def _plain(raw: bytes, where: str) -> str:
         raise InputError(_not_utf8(f"{where}, line {line}", error)) from error
 
 
-def _document(line: bytes, where: str) -> Document:
+def _parse_document(line: bytes, where: str) -> Document:
     try:
         record = json.loads(line.decode("utf-8"))
     except UnicodeDecodeError as error:

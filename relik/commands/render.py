@@ -25,11 +25,11 @@ def render(document: WireDocument, text: str) -> RenderableType:
     spans = cast(Sequence[_Record], document["spans"])
     triples = cast(Sequence[_Record], document["triples"])
     colours = _colours(spans)
-    parts: list[RenderableType] = [_coloured(text, spans, colours)]
+    parts: list[RenderableType] = [_colour_text(text, spans, colours)]
     if spans:
-        parts.append(_entities(spans, colours))
+        parts.append(_entity_table(spans, colours))
     if triples:
-        parts.append(_triples(spans, triples, colours))
+        parts.append(_triple_table(spans, triples, colours))
     if cast(_Record, document["coverage"])["truncated"]:
         parts.append(Text("Part of the text was not read.", style="bold red"))
     return Group(*parts, "")
@@ -49,7 +49,7 @@ def _colours(spans: Sequence[_Record]) -> list[str]:
     return styles
 
 
-def _coloured(text: str, spans: Sequence[_Record], colours: Sequence[str]) -> Text:
+def _colour_text(text: str, spans: Sequence[_Record], colours: Sequence[str]) -> Text:
     shown = _printable(text)
     for span, colour in zip(spans, colours, strict=True):
         style = colour if colour == "dim" else f"bold {colour}"
@@ -57,9 +57,11 @@ def _coloured(text: str, spans: Sequence[_Record], colours: Sequence[str]) -> Te
     return shown
 
 
-def _entities(spans: Sequence[_Record], colours: Sequence[str]) -> Table:
+def _entity_table(spans: Sequence[_Record], colours: Sequence[str]) -> Table:
     explained = any("description" in span for span in spans)
-    table = _table("Mention", "Entity", "Name", *(["Description"] if explained else []), "Score")
+    table = _new_table(
+        "Mention", "Entity", "Name", *(["Description"] if explained else []), "Score"
+    )
     for span, colour in zip(spans, colours, strict=True):
         cells: list[RenderableType] = [
             _printable(str(span["text"]), colour),
@@ -72,8 +74,10 @@ def _entities(spans: Sequence[_Record], colours: Sequence[str]) -> Table:
     return table
 
 
-def _triples(spans: Sequence[_Record], triples: Sequence[_Record], colours: Sequence[str]) -> Table:
-    table = _table("Subject", "Relation", "Object", "Score")
+def _triple_table(
+    spans: Sequence[_Record], triples: Sequence[_Record], colours: Sequence[str]
+) -> Table:
+    table = _new_table("Subject", "Relation", "Object", "Score")
     for triple in triples:
         subject, object_ = cast(int, triple["subject"]), cast(int, triple["object"])
         table.add_row(
@@ -89,7 +93,7 @@ def _printable(text: str, style: str = "") -> Text:
     return Text(text.translate(_UNPRINTABLE), style=style)
 
 
-def _table(*columns: str) -> Table:
+def _new_table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="bold")
     for column in columns:
         table.add_column(column, justify="right" if column == "Score" else "left")

@@ -21,11 +21,11 @@ _MEANINGS = {"gold": GOLD_VERDICTS, "predictions": PREDICTION_VERDICTS}
 def tables(report: Report) -> list[Table]:
     """Lay out a report: figures, then errors, groups and differences if it has them."""
     if "difference" not in report:
-        return [_figures({"": report}), *_details(report, "")]
+        return [_figure_table({"": report}), *_detail_tables(report, "")]
     systems = {"A": cast(Report, report["a"]), "B": cast(Report, report["b"])}
-    laid = [_figures(systems), _differences(report)]
+    laid = [_figure_table(systems), _difference_table(report)]
     for name, figures in systems.items():
-        laid += _details(figures, f"{name}: ")
+        laid += _detail_tables(figures, f"{name}: ")
     return laid
 
 
@@ -38,9 +38,9 @@ def about(report: Report) -> list[str]:
     ]
 
 
-def _figures(systems: Mapping[str, Report]) -> Table:
+def _figure_table(systems: Mapping[str, Report]) -> Table:
     if all(isinstance(each.get("recall_at"), dict) for each in systems.values()):
-        return _recall(systems)
+        return _recall_table(systems)
     table = Table("", "Precision", "Recall", "F1", "95 %", box=None)
     macro = any(
         "macro_f1" in _rated(report, name)
@@ -64,7 +64,7 @@ def _rated(report: Report, name: str) -> Mapping[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _recall(systems: Mapping[str, Report]) -> Table:
+def _recall_table(systems: Mapping[str, Report]) -> Table:
     table = Table("Candidates", "Recall", "95 %", box=None)
     for system, report in systems.items():
         intervals = cast(Mapping[str, Sequence[float]], report["ci95"])
@@ -75,8 +75,8 @@ def _recall(systems: Mapping[str, Report]) -> Table:
     return table
 
 
-def _differences(report: Report) -> Table:
-    table = _titled("A minus B", "", "Difference", "95 %", "p")
+def _difference_table(report: Report) -> Table:
+    table = _new_table("A minus B", "", "Difference", "95 %", "p")
     resamples = cast(int, report["resamples"])
     for found in differences(cast(Report, report["difference"])):
         interval = f"{found.low:+.3f} to {found.high:+.3f}"
@@ -84,23 +84,25 @@ def _differences(report: Report) -> Table:
     return table
 
 
-def _details(report: Report, prefix: str) -> list[Table]:
+def _detail_tables(report: Report, prefix: str) -> list[Table]:
     errors = cast(Mapping[str, Mapping[str, Mapping[str, float]]], report.get("errors", {}))
-    laid = [_errors(f"{prefix}errors, {side}", errors[side], side) for side in _MEANINGS if errors]
+    laid = [
+        _error_table(f"{prefix}errors, {side}", errors[side], side) for side in _MEANINGS if errors
+    ]
     groups = cast(Mapping[str, Mapping[str, Report]], report.get("breakdown", {}))
-    return [*laid, *(_groups(f"{prefix}by {kind}", rated) for kind, rated in groups.items())]
+    return [*laid, *(_group_table(f"{prefix}by {kind}", rated) for kind, rated in groups.items())]
 
 
-def _errors(title: str, tallied: Mapping[str, Mapping[str, float]], side: str) -> Table:
-    table = _titled(title, "", "Count", "Share", "Meaning")
+def _error_table(title: str, tallied: Mapping[str, Mapping[str, float]], side: str) -> Table:
+    table = _new_table(title, "", "Count", "Share", "Meaning")
     for verdict, meaning in _MEANINGS[side].items():
         count, share = tallied[verdict]["count"], tallied[verdict]["share"]
         table.add_row(verdict.replace("_", " "), f"{count}", f"{100 * share:.1f} %", meaning)
     return table
 
 
-def _groups(title: str, rated: Mapping[str, Report]) -> Table:
-    table = _titled(title, "", "Support", "Precision", "Recall", "F1")
+def _group_table(title: str, rated: Mapping[str, Report]) -> Table:
+    table = _new_table(title, "", "Support", "Precision", "Recall", "F1")
     for group, figures in rated.items():
         name = f"{figures['name']} ({group})" if figures.get("name") else group
         rates = [f"{figures[key]:.3f}" for key in ("precision", "recall", "f1")]
@@ -108,7 +110,7 @@ def _groups(title: str, rated: Mapping[str, Report]) -> Table:
     return table
 
 
-def _titled(title: str, *columns: str) -> Table:
+def _new_table(title: str, *columns: str) -> Table:
     table = Table(title=title, title_justify="left", box=None)
     for column in columns:
         table.add_column(column, justify="left" if column in ("", "Meaning", "95 %") else "right")

@@ -95,7 +95,7 @@ def analyse_entities(
             `below_threshold`.
 
     Returns:
-        `inkb` and `with_nil`; `errors` as of `taxonomy`, with `top_k` and `threshold`;
+        `inkb` and `with_nil`; `errors`, the result of `taxonomy`, with `top_k` and `threshold`;
         `breakdown` by `types` and `frequency`.
     """
     answers = answer_entities(
@@ -115,7 +115,7 @@ def analyse_entities(
     if wanted.anything:
         proposed = propose(measured, gold, options=options)
         judged = [judge(*pair, known=known) for pair in zip(answers, proposed, strict=True)]
-        parts, sections = _judged_parts(judged, records, wanted, options)
+        parts, sections = _error_analysis(judged, records, wanted, options)
         figures |= parts
     return Analysis(
         figures=figures,
@@ -195,7 +195,7 @@ def analyse_retrieval(
     )
 
 
-def _judged_parts(
+def _error_analysis(
     judged: Sequence[JudgedDocument], records: Records, wanted: Wanted, options: AnnotateOptions
 ) -> tuple[dict[str, object], tuple[str, ...]]:
     def name_of(entity_id: str) -> str:

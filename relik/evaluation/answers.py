@@ -63,7 +63,7 @@ def answer_entities(
             found = annotator.link(documents, spans, options=options)
         else:
             found = annotator.annotate(documents, options=options)
-        answers += [_split(*pair, least) for pair in zip(chunk, found, strict=True)]
+        answers += [_split_by_threshold(*pair, least) for pair in zip(chunk, found, strict=True)]
     return answers
 
 
@@ -103,7 +103,7 @@ def propose(
     return answers
 
 
-def _split(gold: GoldDocument, annotation: Annotation, least: float) -> Answer:
+def _split_by_threshold(gold: GoldDocument, annotation: Annotation, least: float) -> Answer:
     kept = tuple(found for found in annotation.spans if found.score >= least)
     return Answer(
         gold=gold,

@@ -91,7 +91,7 @@ class AliasBaseline:
     ) -> list[Annotation]:
         """Link the aliases in documents."""
         return [
-            self._annotation(document, self._longest(document.text), options)
+            self._annotation(document, self._link_longest(document.text), options)
             for document in documents
         ]
 
@@ -107,9 +107,9 @@ class AliasBaseline:
         for document, spans in zip(documents, mentions, strict=True):
             linked = []
             for span in spans:
-                matches = self._whole(normalise(document.text[span.start : span.end]))
+                matches = self._exact_matches(normalise(document.text[span.start : span.end]))
                 if matches:
-                    linked.append(self._linked(span, matches))
+                    linked.append(self._link_span(span, matches))
             answer.append(self._annotation(document, linked, options))
         return answer
 
@@ -154,9 +154,9 @@ class AliasBaseline:
             for relation_id in self._facts.get((one.entity_id, other.entity_id), ())
         ]
 
-    def _longest(self, text: str) -> list[EntitySpan]:
+    def _link_longest(self, text: str) -> list[EntitySpan]:
         if self._entities.any_case:
-            return [self._linked(*each) for each in longest_terms(self._names, text)]
+            return [self._link_span(*each) for each in longest_terms(self._names, text)]
         tokens = tokenise_surface(text)
         found: list[EntitySpan] = []
         at = 0
@@ -166,7 +166,7 @@ class AliasBaseline:
                 at += 1
                 continue
             length, matches = name
-            found.append(self._linked(_span(text, tokens[at : at + length]), matches))
+            found.append(self._link_span(_span(text, tokens[at : at + length]), matches))
             at += length
         return found
 
@@ -189,17 +189,17 @@ class AliasBaseline:
         found, key = [], ""
         for length, (token, _, _) in enumerate(tokens[at : at + _LONGEST_NAME], start=1):
             key = f"{key} {token}" if key else token
-            matches = [m for m in self._whole(key) if not (lower and m.flags & CASED)]
+            matches = [m for m in self._exact_matches(key) if not (lower and m.flags & CASED)]
             if matches:
                 found.append((length, matches))
             if not self._names.has_prefix(f"{key} "):
                 break
         return found
 
-    def _whole(self, key: str) -> list[NameMatch]:
+    def _exact_matches(self, key: str) -> list[NameMatch]:
         return [match for match in self._names.lookup(key) if not match.flags & PARTIAL]
 
-    def _linked(self, span: Span, matches: Sequence[NameMatch]) -> EntitySpan:
+    def _link_span(self, span: Span, matches: Sequence[NameMatch]) -> EntitySpan:
         best = min(matches, key=self._preference)
         total = sum(match.count for match in matches)
         return EntitySpan(

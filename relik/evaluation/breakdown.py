@@ -79,7 +79,7 @@ def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dic
         for table, triples in ((gold, wanted), (found, got), (right, wanted & got)):
             for _, relation_id, _ in triples:
                 table[relation_id] += 1
-    return _largest_first(_grouped(gold, found, right))
+    return _largest_first(_group_counts(gold, found, right))
 
 
 def rate(counts: Counts) -> dict[str, float]:
@@ -110,10 +110,10 @@ def _entity_groups(
             if prediction.verdict != NOT_JUDGED:
                 for group in groups_of(prediction.entity_id):
                     found[group] += 1
-    return _grouped(gold, found, right)
+    return _group_counts(gold, found, right)
 
 
-def _grouped(
+def _group_counts(
     gold: Mapping[str, int], found: Mapping[str, int], right: Mapping[str, int]
 ) -> dict[str, Counts]:
     counts = {}

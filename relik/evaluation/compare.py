@@ -84,8 +84,8 @@ def compare(a: Ratios, b: Ratios, *, bootstrap: Bootstrap) -> dict[str, object]:
             "expected the same: measure both on the same documents"
         )
     table = np.concatenate([a.parts, a.wholes, b.parts, b.wholes], axis=1)
-    drawn = _subtracted(resampled_sums(table, bootstrap))  # (n_resamples, n_names)
-    observed = _subtracted(table.sum(axis=0, keepdims=True))[0]
+    drawn = _ratio_differences(resampled_sums(table, bootstrap))  # (n_resamples, n_names)
+    observed = _ratio_differences(table.sum(axis=0, keepdims=True))[0]
     return {
         name: {
             "delta": _rounded(observed[i]),
@@ -133,7 +133,7 @@ def differences(comparison: Mapping[str, object], prefix: str = "") -> list[Diff
     return found
 
 
-def _subtracted(sums: Float64Array) -> Float64Array:
+def _ratio_differences(sums: Float64Array) -> Float64Array:
     """Return A minus B, (n, n_names), from parts and wholes of A and B, (n, 4 * n_names)."""
     part_a, whole_a, part_b, whole_b = np.split(sums, 4, axis=1)
     return _shares(part_a, whole_a) - _shares(part_b, whole_b)

@@ -134,10 +134,12 @@ def spread(groups: Mapping[str, Sequence[T]], most: int) -> list[T]:
     ]
 
 
-def shown(text: str, gold: Sequence[Span], found: Sequence[Span]) -> tuple[Piece, ...]:
+def excerpt(text: str, gold: Sequence[Span], found: Sequence[Span]) -> tuple[Piece, ...]:
     """Cut out the sentences of mentions, in order, with an ellipsis between them."""
     pieces: list[Piece] = []
-    for start, end in _merged(sorted(_sentence(text, span) for span in (*gold, *found))):
+    for start, end in _merge_ranges(
+        sorted(_sentence_bounds(text, span) for span in (*gold, *found))
+    ):
         cuts = {start, end}
         for span in (*gold, *found):
             cuts |= {at for at in (span.start, span.end) if start < at < end}
@@ -165,13 +167,13 @@ def _entity_example(
     return Example(
         verdict=error.verdict,
         doc_id=answer.gold.document.doc_id,
-        pieces=shown(
+        pieces=excerpt(
             answer.gold.document.text,
             [error.span] if missed else [],
             [found.span for found in touching],
         ),
-        gold=_named(error.entity_id, name_of) if missed else _NOTHING,
-        found="; ".join(_predicted(found, name_of) for found in touching) or _NOTHING,
+        gold=_name_with_id(error.entity_id, name_of) if missed else _NOTHING,
+        found="; ".join(_prediction_text(found, name_of) for found in touching) or _NOTHING,
     )
 
 
@@ -180,16 +182,16 @@ def _triple_example(verdict: str, answer: Answer, ends: _Ends, name_of: NameOf) 
     subject, relation_id, object_ = ends
     gold = [t for t in answer.gold.triples if (t.subject.span, t.object.span) == (subject, object_)]
     found = [t for t in annotation.triples if (t.subject, t.object) == (subject, object_)]
-    said = [_named(relation_id, name_of)]
-    wanted = said if verdict == MISSED else [_named(t.relation_id, name_of) for t in gold]
-    got = [f"{_named(t.relation_id, name_of)}, score {t.score:.3f}" for t in found]
+    said = [_name_with_id(relation_id, name_of)]
+    wanted = said if verdict == MISSED else [_name_with_id(t.relation_id, name_of) for t in gold]
+    got = [f"{_name_with_id(t.relation_id, name_of)}, score {t.score:.3f}" for t in found]
     named = [each.span for each in annotation.spans]
     pair = (subject, object_)
     surfaces = " → ".join(document.text[span.start : span.end] for span in pair)
     return Example(
         verdict=verdict,
         doc_id=document.doc_id,
-        pieces=shown(
+        pieces=excerpt(
             document.text,
             pair if verdict == MISSED or gold else (),
             [span for span in named if any(span.overlaps(end) for end in pair)],
@@ -199,17 +201,17 @@ def _triple_example(verdict: str, answer: Answer, ends: _Ends, name_of: NameOf) 
     )
 
 
-def _predicted(found: EntitySpan, name_of: NameOf) -> str:
-    entity = "NIL" if found.entity_id is None else _named(found.entity_id, name_of)
+def _prediction_text(found: EntitySpan, name_of: NameOf) -> str:
+    entity = "NIL" if found.entity_id is None else _name_with_id(found.entity_id, name_of)
     return f"{entity}, score {found.score:.3f}"
 
 
-def _named(record_id: str, name_of: NameOf) -> str:
+def _name_with_id(record_id: str, name_of: NameOf) -> str:
     name = name_of(record_id)
     return f"{name} ({record_id})" if name else record_id
 
 
-def _sentence(text: str, span: Span) -> tuple[int, int]:
+def _sentence_bounds(text: str, span: Span) -> tuple[int, int]:
     left, right = max(0, span.start - _CONTEXT), min(len(text), span.end + _CONTEXT)
     start = left
     if left:
@@ -221,7 +223,7 @@ def _sentence(text: str, span: Span) -> tuple[int, int]:
     return start, after.end() if after else right
 
 
-def _merged(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
+def _merge_ranges(ranges: Sequence[tuple[int, int]]) -> list[tuple[int, int]]:
     merged: list[tuple[int, int]] = []
     for start, end in ranges:
         if merged and start <= merged[-1][1]:

@@ -64,7 +64,7 @@ def read_gold_lines(path: Path, *, typed: bool = False) -> Iterator[GoldDocument
     """
     for number, (where, record) in enumerate(read_json_lines(path)):
         try:
-            document = _document(record, f"{number}", typed=typed)
+            document = _parse_document(record, f"{number}", typed=typed)
         except (KeyError, TypeError, ValueError, IndexError, InputError) as error:
             raise InputError(
                 f"{where}: is not a gold document ({type(error).__name__}: {error}), expected "
@@ -84,11 +84,11 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
         InputError: The file cannot be read, or a line is not a JSON object.
     """
     try:
-        with _opened(path) as lines:
+        with _open_text(path) as lines:
             for number, line in enumerate(lines, start=1):
                 if line.strip():
                     where = f"{path}, line {number}"
-                    yield where, _object(line, where)
+                    yield where, _parse_object(line, where)
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise InputError(
             f"{path}: cannot be read ({error}), expected UTF-8 with one JSON object per line: "
@@ -96,13 +96,13 @@ def read_json_lines(path: Path) -> Iterator[tuple[str, Mapping[str, object]]]:
         ) from error
 
 
-def _opened(path: Path) -> TextIO:
+def _open_text(path: Path) -> TextIO:
     if path.name.endswith(".gz"):
         return cast(TextIO, gzip.open(path, "rt", encoding="utf-8"))
     return path.open(encoding="utf-8")
 
 
-def _object(line: str, where: str) -> Mapping[str, object]:
+def _parse_object(line: str, where: str) -> Mapping[str, object]:
     try:
         record = json.loads(line)
     except ValueError as error:
@@ -114,13 +114,15 @@ def _object(line: str, where: str) -> Mapping[str, object]:
     return record
 
 
-def _document(record: Mapping[str, object], fallback_id: str, *, typed: bool) -> GoldDocument:
+def _parse_document(record: Mapping[str, object], fallback_id: str, *, typed: bool) -> GoldDocument:
     text = record["text"]
     if not isinstance(text, str):
         raise TypeError(f"text is a {type(text).__name__}, not a string")
-    rows = _rows(record["spans"], "spans")
-    mentions = tuple(_mention(_typed(row) if typed else row, text) for row in rows)
-    triples = tuple(_triple(row, mentions) for row in _rows(record.get("triples", []), "triples"))
+    rows = _parse_rows(record["spans"], "spans")
+    mentions = tuple(_parse_mention(_type_as_id(row) if typed else row, text) for row in rows)
+    triples = tuple(
+        _parse_triple(row, mentions) for row in _parse_rows(record.get("triples", []), "triples")
+    )
     return GoldDocument(
         document=Document(doc_id=str(record.get("doc_id", fallback_id)), text=text),
         mentions=mentions,
@@ -128,20 +130,20 @@ def _document(record: Mapping[str, object], fallback_id: str, *, typed: bool) ->
     )
 
 
-def _rows(value: object, name: str) -> list[list[object]]:
+def _parse_rows(value: object, name: str) -> list[list[object]]:
     if not isinstance(value, list) or not all(isinstance(row, list) for row in value):
         raise TypeError(f"{name} is not a list of lists")
     return value
 
 
-def _typed(row: list[object]) -> list[object]:
+def _type_as_id(row: list[object]) -> list[object]:
     about = row[4] if len(row) > 4 else None
     if not isinstance(about, dict) or not isinstance(about.get("type"), str):
         raise ValueError(f'span {row[:4]} has no type: write {{"type": ...}} after its surface')
     return [*row[:2], about["type"], row[3]]
 
 
-def _mention(row: list[object], text: str) -> GoldMention:
+def _parse_mention(row: list[object], text: str) -> GoldMention:
     start, end, entity_id, surface = row[:4]
     if not (isinstance(start, int) and isinstance(end, int)):
         raise TypeError(f"span {row[:2]} is not two whole numbers")
@@ -153,18 +155,18 @@ def _mention(row: list[object], text: str) -> GoldMention:
     return GoldMention(span=span, entity_id=entity_id)
 
 
-def _triple(row: list[object], mentions: tuple[GoldMention, ...]) -> GoldTriple:
+def _parse_triple(row: list[object], mentions: tuple[GoldMention, ...]) -> GoldTriple:
     subject, relation_id, object_ = row
     if not isinstance(relation_id, str):
         raise TypeError(f"relation {relation_id!r} is not a string")
     return GoldTriple(
-        subject=_pointed(subject, mentions),
+        subject=_mention_at(subject, mentions),
         relation_id=relation_id,
-        object=_pointed(object_, mentions),
+        object=_mention_at(object_, mentions),
     )
 
 
-def _pointed(index: object, mentions: tuple[GoldMention, ...]) -> GoldMention:
+def _mention_at(index: object, mentions: tuple[GoldMention, ...]) -> GoldMention:
     if not isinstance(index, int) or not 0 <= index < len(mentions):
         raise ValueError(f"a triple points at span {index!r} of {len(mentions)}")
     return mentions[index]

@@ -89,7 +89,7 @@ def table(shown: Table) -> str:
     """Write a table."""
     head = "".join(f'<th scope="col">{text(name)}</th>' for name in shown.columns)
     body = "".join(
-        f'<tr><th scope="row">{_inside(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
+        f'<tr><th scope="row">{_cell_html(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
         for row in shown.rows
     )
     return (
@@ -122,11 +122,11 @@ def page(title: str, facts: Sequence[tuple[str, str]], sections: Sequence[str]) 
 
 def _cell(value: Cell) -> str:
     if isinstance(value, int | float):
-        return f'<td class="number">{_inside(value)}</td>'
-    return f"<td>{_inside(value)}</td>"
+        return f'<td class="number">{_cell_html(value)}</td>'
+    return f"<td>{_cell_html(value)}</td>"
 
 
-def _inside(value: Cell) -> str:
+def _cell_html(value: Cell) -> str:
     if isinstance(value, Markup):
         return value.html
     if isinstance(value, float):

@@ -66,9 +66,9 @@ def analyse_relations(
         threshold: Least score of an answer, 0..1; a pair without one is missed.
 
     Returns:
-        `relations`, as of `precision_recall_f1`: a pair is right where its best candidate is in
-        gold. At threshold 0 each pair has one answer, so that precision, recall and F1 equal the
-        accuracy. Also `macro_f1`, the mean F1 over the relations in gold; `candidates`; and on
+        `relations`, in the form of `precision_recall_f1`: a pair is right where its best candidate
+        is in gold. At threshold 0 each pair has one answer, so that precision, recall and F1 equal
+        the accuracy. Also `macro_f1`, the mean F1 over the relations in gold; `candidates`; and on
         request `breakdown` by `relations`.
     """
     facts: list[tuple[set[_Fact], set[_Fact]]] = []
@@ -81,10 +81,10 @@ def analyse_relations(
             relations=candidates,
         )
         facts += [
-            _compared(zip(own, ranked, strict=True), threshold)
+            _compare_facts(zip(own, ranked, strict=True), threshold)
             for own, ranked in zip(asked, found, strict=True)
         ]
-    groups, counts = by_group(facts, _relation), counts_of(facts)
+    groups, counts = by_group(facts, _relation_of), counts_of(facts)
     figures: dict[str, object] = {
         "relations": {**precision_recall_f1(counts), "macro_f1": macro_f1(groups)},
         "candidates": sorted(candidates),
@@ -106,7 +106,7 @@ def _gold_pairs(gold: GoldDocument) -> list[_GoldPair]:
     ]
 
 
-def _compared(
+def _compare_facts(
     answers: Iterable[tuple[_GoldPair, tuple[Candidate, ...]]], threshold: float
 ) -> tuple[set[_Fact], set[_Fact]]:
     """Return the gold facts and the chosen facts of a document."""
@@ -123,5 +123,5 @@ def _compared(
     return want, got
 
 
-def _relation(fact: _Fact) -> str:
+def _relation_of(fact: _Fact) -> str:
     return fact[1]

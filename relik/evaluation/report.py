@@ -173,7 +173,7 @@ def examples_section(examples: Sequence[Example]) -> str:
     rows: list[list[Cell]] = [
         [
             each.verdict.replace("_", " "),
-            Markup(f'<div class="text">{_marked(each)}</div>'),
+            Markup(f'<div class="text">{_mark_pieces(each)}</div>'),
             each.gold,
             each.found,
             each.doc_id,
@@ -301,7 +301,7 @@ def _interval(low: str, high: str) -> str:
     return f"{low}\u00a0to\u00a0{high}"
 
 
-def _marked(example: Example) -> str:
+def _mark_pieces(example: Example) -> str:
     parts = []
     for piece in example.pieces:
         classes = [name for name, on in (("gold", piece.gold), ("found", piece.found)) if on]

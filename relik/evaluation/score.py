@@ -78,7 +78,7 @@ def evaluate_entities(
         given_mentions: Give the gold spans and judge only the linking.
 
     Returns:
-        `inkb` and `with_nil`, each as of `precision_recall_f1`.
+        `inkb` and `with_nil`, each in the form of `precision_recall_f1`.
     """
     # Given mentions are linked at any score, unless the caller sets a threshold.
     least = 0.0 if given_mentions and options.threshold is None else options.threshold
@@ -119,7 +119,7 @@ def evaluate_triples(
 
     Returns:
         `triples`; with `known` also `inkb` and `marked`, the two counts of `known_triple_counts`;
-        each as of `precision_recall_f1`.
+        each in the form of `precision_recall_f1`.
     """
     # A NIL mention can be the end of a triple where only spans are compared.
     options = replace(options, relations=True, nil=not entity_ids)
@@ -156,7 +156,7 @@ def evaluate_retrieval(
         options: `top_k` bounds the candidates; 100 where it is None.
 
     Returns:
-        `recall_at` by cutoff, with `ci95` and `counts`, as of `metrics.recall_at`.
+        `recall_at` by cutoff, with `ci95` and `counts`, in the form of `metrics.recall_at`.
     """
     deepest = options.top_k or max(CUTOFFS)
     options = replace(options, relations=False, top_k=deepest)

@@ -45,12 +45,12 @@ def analyse_strict(
     """
     answers = answer_triples(annotator, gold, options=options)
     triples: Facts[TypedTriple] = [(_gold_triples(a), _found_triples(a)) for a in answers]
-    bounds = [({*map(_bounds, want)}, {*map(_bounds, got)}) for want, got in triples]
+    bounds = [({*map(_without_types, want)}, {*map(_without_types, got)}) for want, got in triples]
     entities: Facts[TypedMention] = [(_gold_mentions(a), _found_mentions(a)) for a in answers]
-    relations, types = by_group(triples, _relation), by_group(entities, _type)
+    relations, types = by_group(triples, _relation_of), by_group(entities, _type_of)
     readings = {
         "triples": (counts_of(triples), relations),
-        "boundaries": (counts_of(bounds), by_group(bounds, _relation)),
+        "boundaries": (counts_of(bounds), by_group(bounds, _relation_of)),
         "entities": (counts_of(entities), types),
     }
     figures: dict[str, object] = {
@@ -96,15 +96,15 @@ def _found_triples(answer: Answer) -> set[TypedTriple]:
     }
 
 
-def _bounds(triple: TypedTriple) -> tuple[Span, str, Span]:
+def _without_types(triple: TypedTriple) -> tuple[Span, str, Span]:
     return triple[0][0], triple[1], triple[2][0]
 
 
-def _relation(triple: tuple[object, str, object]) -> str:
+def _relation_of(triple: tuple[object, str, object]) -> str:
     return triple[1]
 
 
-def _type(mention: TypedMention) -> str:
+def _type_of(mention: TypedMention) -> str:
     return mention[1] or ""
 
 

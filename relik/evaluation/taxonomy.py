@@ -102,8 +102,8 @@ def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> Judge
             JudgedMention(span=span, entity_id=entity_id, verdict=verdict(span, entity_id))
             for span, entity_id in sorted(wanted)
         ),
-        predictions=_predictions(answer.annotation.spans, wanted, unjudged),
-        rejected=_predictions(answer.rejected, wanted, unjudged),
+        predictions=_judge_predictions(answer.annotation.spans, wanted, unjudged),
+        rejected=_judge_predictions(answer.rejected, wanted, unjudged),
     )
 
 
@@ -116,8 +116,8 @@ def taxonomy(documents: Sequence[JudgedDocument]) -> dict[str, object]:
     gold = Counter(mention.verdict for each in documents for mention in each.mentions)
     predictions = Counter(found.verdict for each in documents for found in each.predictions)
     return {
-        "gold": _tallied(gold, tuple(GOLD_VERDICTS)),
-        "predictions": _tallied(predictions, tuple(PREDICTION_VERDICTS)),
+        "gold": _tally(gold, tuple(GOLD_VERDICTS)),
+        "predictions": _tally(predictions, tuple(PREDICTION_VERDICTS)),
     }
 
 
@@ -133,7 +133,7 @@ def _was_candidate(span: Span, entity_id: str, proposed: Proposed) -> bool:
     )
 
 
-def _predictions(
+def _judge_predictions(
     spans: Sequence[EntitySpan], wanted: set[tuple[Span, str]], unjudged: Sequence[Span]
 ) -> tuple[JudgedPrediction, ...]:
     places = {span for span, _ in wanted}
@@ -163,7 +163,7 @@ def _prediction_verdict(
     return SPURIOUS_PARTIAL if any(span.overlaps(other) for other in places) else SPURIOUS
 
 
-def _tallied(counts: Counter[str], verdicts: Sequence[str]) -> dict[str, dict[str, float]]:
+def _tally(counts: Counter[str], verdicts: Sequence[str]) -> dict[str, dict[str, float]]:
     total = sum(counts.values())
     return {
         verdict: {

@@ -1,6 +1,6 @@
 """An opened knowledge index: records by id and by row, names, and vectors."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from relik.errors import BundleCorruptError
@@ -133,6 +133,10 @@ class KnowledgeBase:
         """
         return self._ids.row_of(entity_id)
 
+    def rows_of(self, entity_ids: Iterable[str]) -> list[int | None]:
+        """Return the rows of records, None for unknown ids."""
+        return self._ids.rows_of(entity_ids)
+
     def entity_id(self, row: int) -> str:
         """Return the id of a record.
 
@@ -190,18 +194,16 @@ class KnowledgeBase:
         return [self._records.record(row) for row in rows]
 
     def token_ids(self, row: int) -> IntArray:
-        """Return the tokens by which the reader knows a record.
-
-        Args:
-            row: Its row.
-
-        Returns:
-            Int64, (n_tokens,), without special tokens.
+        """Return the tokens by which the reader knows a record: int64, (n_tokens,).
 
         Raises:
             InputError: There is no such row.
         """
         return self._records.token_ids(row)
+
+    def tokens_of(self, rows: Iterable[int]) -> list[IntArray]:
+        """Return the tokens of several records, as `token_ids` does."""
+        return self._records.tokens_of(rows)
 
     def count(self, row: int) -> int:
         """Return how often a record is meant by the surface forms it was built with.

@@ -2,6 +2,7 @@
 
 import functools
 import threading
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -198,9 +199,16 @@ class RecordTable:
         Raises:
             InputError: There is no such row.
         """
-        batch, at = self._place(row)
-        start, end = batch.token_starts[at : at + 2]
-        return batch.tokens[start:end].astype(np.int64)
+        return self.tokens_of([row])[0]
+
+    def tokens_of(self, rows: Iterable[int]) -> list[IntArray]:
+        """Return the tokens of several records, as `token_ids` does."""
+        tokens = []
+        for row in rows:
+            batch, at = self._place(row)
+            start, end = batch.token_starts[at : at + 2]
+            tokens.append(batch.tokens[start:end].astype(np.int64))
+        return tokens
 
     def _place(self, row: int) -> tuple[_Batch, int]:
         if not 0 <= row < self._length:
@@ -272,3 +280,8 @@ class IdTable:
         """
         key = self._trie.get(entity_id)
         return None if key is None else int(self._rows[key])
+
+    def rows_of(self, entity_ids: Iterable[str]) -> list[int | None]:
+        """Return the rows of records, None for unknown ids."""
+        keys = map(self._trie.get, entity_ids)
+        return [None if key is None else int(self._rows[key]) for key in keys]

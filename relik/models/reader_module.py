@@ -83,7 +83,7 @@ class ReaderModel(nn.Module):
             attention_mask: Int64, (batch, n_tokens), 1 on tokens.
             entity_positions: Int64, (batch, n_entities): CLS, NME and entity markers; padding
                 points at token 0 and is ignored by the caller.
-            relation_positions: Int64, (batch, n_relations), likewise.
+            relation_positions: Int64, (batch, n_relations), of the relation markers.
 
         Returns:
             Hidden states (batch, n_tokens, d), start logits (batch, n_tokens, 2), entity

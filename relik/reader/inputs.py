@@ -353,6 +353,7 @@ class Row:
         text: Its tokens.
         built: Its row of tokens and markers.
         given: Mentions to link, in document coordinates; None where they are to be found.
+        entity_rows: Rows of the entity candidates in their knowledge base.
     """
 
     window: Window
@@ -360,6 +361,7 @@ class Row:
     text: TextTokens
     built: ReaderInput
     given: tuple[Span, ...] | None
+    entity_rows: Sequence[int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -404,14 +406,16 @@ def build_rows(
         windows, candidates, given, encodings, strict=True
     ):
         text = tokenise_text(window.text, encoding, pretokenised=limits.pretokenised)
+        entities = candidate_rows(view.entities, proposed.entities)
+        relations = candidate_rows(view.relations, proposed.relations)
         built = build_input(
             text,
-            [candidate_tokens(view.entities, c) for c in proposed.entities],
-            [candidate_tokens(view.relations, c) for c in proposed.relations],
+            view.entities.tokens_of(entities),
+            view.relations.tokens_of(relations),
             layout,
             max_tokens=limits.max_tokens,
         )
-        rows.append(Row(window, proposed, text, built, mentions))
+        rows.append(Row(window, proposed, text, built, mentions, entities))
     return rows
 
 
@@ -430,26 +434,22 @@ def text_mask(of_text: np.ndarray, width: int) -> np.ndarray:
     return mask
 
 
-def candidate_tokens(kb: KnowledgeBase, candidate: Candidate) -> IntArray:
-    """Give the tokens by which the reader knows a candidate.
-
-    Args:
-        kb: Its knowledge base.
-        candidate: The candidate.
-
-    Returns:
-        Int64, (n_tokens,).
+def candidate_rows(kb: KnowledgeBase, candidates: Sequence[Candidate]) -> list[int]:
+    """Return the rows of candidates in their knowledge base.
 
     Raises:
         BundleError: The knowledge base has no such record.
     """
-    row = kb.row_of(candidate.entity_id)
-    if row is None:
-        raise BundleError(
-            f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same index "
-            "for retriever and reader"
-        )
-    return kb.token_ids(row)
+    found: list[int] = []
+    rows = kb.rows_of([candidate.entity_id for candidate in candidates])
+    for candidate, row in zip(candidates, rows, strict=True):
+        if row is None:
+            raise BundleError(
+                f"candidate {candidate.entity_id!r} is not in the knowledge base: use the same "
+                "index for retriever and reader"
+            )
+        found.append(row)
+    return found
 
 
 def place_mention(row: Row, span: Span) -> tuple[int, int]:

@@ -52,7 +52,7 @@ class FaissIndex:
         """Map an index that was built.
 
         Raises:
-            BundleCorruptError: The file is missing or is not such an index.
+            BundleCorruptError: The file is missing or is not a FAISS index.
         """
         flags = next(getattr(faiss, name) for name in _MAP_FLAGS if hasattr(faiss, name))
         try:
@@ -128,10 +128,10 @@ def write_faiss(
         progress: Called with the number of rows added so far.
 
     Raises:
-        ConfigError: The width does not fit the kind, or `opq` is asked of another kind.
+        ConfigError: The width does not fit the kind, or the kind does not support `opq`.
         BundleError: The file cannot be written.
     """
-    index = _empty(kind, dim=vectors.shape[1], n_rows=len(vectors), opq=opq)
+    index = _new_index(kind, dim=vectors.shape[1], n_rows=len(vectors), opq=opq)
     threads = faiss.omp_get_max_threads()
     try:
         # K-means of a few dimensions spends more on waking threads than on work, and the links
@@ -157,7 +157,7 @@ def write_faiss(
         ) from error
 
 
-def _empty(kind: VectorKind, *, dim: int, n_rows: int, opq: bool) -> faiss.Index:
+def _new_index(kind: VectorKind, *, dim: int, n_rows: int, opq: bool) -> faiss.Index:
     metric = faiss.METRIC_INNER_PRODUCT
     if opq and not kind.startswith("pq"):
         raise ConfigError(f"got opq with {kind} vectors, expected pq32, pq48 or pq64: choose one")
@@ -171,11 +171,11 @@ def _empty(kind: VectorKind, *, dim: int, n_rows: int, opq: bool) -> faiss.Index
         index.hnsw.efSearch = _HNSW_SEARCH
         return index
     if kind == "ivf":
-        return _empty_ivf(dim, n_rows)
-    return _empty_pq(dim, parts=int(kind.removeprefix("pq")), opq=opq)
+        return _new_ivf(dim, n_rows)
+    return _new_pq(dim, parts=int(kind.removeprefix("pq")), opq=opq)
 
 
-def _empty_ivf(dim: int, n_rows: int) -> faiss.Index:
+def _new_ivf(dim: int, n_rows: int) -> faiss.Index:
     # K-means needs about 39 training rows per list; a search probes a sixteenth of the lists.
     lists = max(1, min(int(4 * math.sqrt(n_rows)), min(n_rows, _TRAINING_ROWS) // 39))
     quantizer = faiss.IndexFlatIP(dim)
@@ -187,7 +187,7 @@ def _empty_ivf(dim: int, n_rows: int) -> faiss.Index:
     return index
 
 
-def _empty_pq(dim: int, *, parts: int, opq: bool) -> faiss.Index:
+def _new_pq(dim: int, *, parts: int, opq: bool) -> faiss.Index:
     if dim % parts:
         raise ConfigError(
             f"got pq{parts} for vectors of {dim} dimensions, expected a width that {parts} "

@@ -4,7 +4,7 @@ from relik.errors import BundleError
 from relik.types import FloatArray, IntArray
 
 NO_VECTORS = "none"
-"""The manifest's value for the kind of vectors of such an index."""
+"""The kind of vectors in the manifest of an index without vectors."""
 
 
 class NoVectors:

@@ -1,6 +1,7 @@
 """CI says which tests it ran, and fails where a test of the core set is not among them."""
 
 import ast
+import json
 import os
 import subprocess
 import sys
@@ -53,9 +54,9 @@ def run(suite: Path, *options: str, **environment: str) -> subprocess.CompletedP
     )
 
 
-def said(suite: Path, record: str = "record") -> tuple[int, list[str]]:
+def said(suite: Path, *records: str) -> tuple[int, list[str]]:
     done = subprocess.run(
-        [sys.executable, str(SCRIPT), record, "--core", "core"],
+        [sys.executable, str(SCRIPT), *(records or ["record"]), "--core", "core"],
         cwd=suite,
         capture_output=True,
         text=True,
@@ -81,7 +82,7 @@ def test_a_run_that_is_cut_short_names_what_it_left_out_and_fails_for_the_core(
     assert status == 1
     assert lines[0] == "3 passed, 1 skipped, 0 failed, 2 not run"
     assert "  not run: test_it.py::test_after_the_end" in lines
-    assert lines[-1] == "  test_it.py::test_end: not run"
+    assert lines[-1] == "  test_it.py::test_end: 1 not run of 1"
 
 
 def test_a_run_that_is_cut_short_behind_its_core_passes(suite: Path) -> None:
@@ -110,9 +111,19 @@ def test_a_skipped_test_of_the_core_and_a_name_of_none_fail_the_run(suite: Path)
     status, lines = said(suite)
     assert status == 1
     assert lines[-2:] == [
-        "  test_it.py::test_absent: skipped",
-        "  test_it.py::test_gone: names no test of this run",
+        "  test_it.py::test_absent: 1 skipped of 1",
+        "  test_it.py::test_gone: names no test of these runs",
     ]
+
+
+def test_slow_tests_run_last(suite: Path) -> None:
+    marked = SUITE.replace("def test_quick", "@pytest.mark.slow\ndef test_quick")
+    (suite / "test_it.py").write_text(marked)
+    (suite / "pytest.ini").write_text("[pytest]\nmarkers = slow: takes long\n")
+    run(suite, "--record=record", "--core=core")
+    rows = [json.loads(line) for line in (suite / "record").read_text().splitlines()]
+    planned = rows[0]["planned"]
+    assert (planned[0], planned[-1]) == ("test_it.py::test_end", "test_it.py::test_quick")
 
 
 def test_what_passed_before_is_left_out_and_what_failed_is_not(suite: Path) -> None:
@@ -120,6 +131,7 @@ def test_what_passed_before_is_left_out_and_what_failed_is_not(suite: Path) -> N
     assert said(suite, "first")[1][0] == "4 passed, 1 skipped, 1 failed, 0 not run"
     assert run(suite, "--record=second", "--passed-in=first").returncode == 0
     assert said(suite, "second")[1][0] == "1 passed, 1 skipped, 0 failed, 0 not run"
+    assert said(suite, "first", "second")[1][0] == "5 passed, 1 skipped, 0 failed, 0 not run"
 
 
 def test_each_entry_of_the_core_set_names_a_test() -> None:

@@ -8,7 +8,7 @@ from relik.evaluation.examples import (
     WRONG,
     Example,
     entity_examples,
-    shown,
+    excerpt,
     spread,
     triple_examples,
 )
@@ -118,7 +118,7 @@ def test_triples_are_shown_with_both_ends_even_if_these_lie_apart() -> None:
 
 def test_sentences_that_lie_apart_are_joined_by_an_ellipsis() -> None:
     text = "Ada sat. " + "It rained. " * 5 + "Bob came."
-    pieces = shown(text, [Span(0, 3)], [Span(len(text) - 9, len(text) - 6)])
+    pieces = excerpt(text, [Span(0, 3)], [Span(len(text) - 9, len(text) - 6)])
     assert "".join(piece.text for piece in pieces) == "Ada sat.  … Bob came."
 
 
@@ -148,7 +148,7 @@ SPANS = st.lists(
 def test_every_marked_character_is_shown_as_it_is(
     text: str, gold: list[Span], found: list[Span]
 ) -> None:
-    pieces = shown(text, gold, found)
+    pieces = excerpt(text, gold, found)
     for spans, marks in ((gold, [p.gold for p in pieces]), (found, [p.found for p in pieces])):
         covered = sorted({at for span in spans for at in range(span.start, span.end)})
         there = "".join(p.text for p, mark in zip(pieces, marks, strict=True) if mark)

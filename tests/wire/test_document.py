@@ -8,11 +8,12 @@ from relik.types import AnnotateOptions, Annotation, Coverage, Document, EntityS
 from relik.wire.document import document_to_wire
 
 PIPELINE = FakePipeline()
+VIEW = PIPELINE.view
 
 
 def to_wire(annotation, text, *, explain=False):
     return document_to_wire(
-        annotation, text, entity=PIPELINE.entity, relation=PIPELINE.relation, explain=explain
+        annotation, text, entity=VIEW.entity, relation=VIEW.relation, explain=explain
     )
 
 

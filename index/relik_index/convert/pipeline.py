@@ -100,7 +100,7 @@ def convert_pipeline(
     except OSError as error:
         raise BundleError(
             f"{out}: cannot be written ({error.strerror or error}): "
-            "check the free disk space and the permissions"
+            "check the free space and the permissions"
         ) from error
     return fields
 

@@ -115,7 +115,7 @@ class BatchRules:
         if not self._term_weight:
             return kept
         weights = self._term_weight, -self._config.unnamed_weight
-        return weigh_terms(self._kb, self.rows[i], self._terms[i], kept, weights)
+        return weigh_terms(self.rows[i], self._terms[i], kept, weights)
 
     def lowered_triples(
         self, i: int, spans: Sequence[EntitySpan], triples: Sequence[DecodedTriple]

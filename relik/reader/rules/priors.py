@@ -182,8 +182,7 @@ def weigh_links(
     if not weights.prior and not weights.unnamed_nil:
         return weighed
     n_read = len(row.built.entity_positions) - 2
-    rows = [kb.row_of(c.entity_id) for c in row.candidates.entities[:n_read]]
-    known = [-1 if one is None else one for one in rows]
+    known = row.entity_rows[:n_read]
     for k, span in enumerate(spans):
         if 1 <= span.start <= span.end <= row.built.n_text:
             first, last = row.text.starts[span.start - 1], row.text.ends[span.end - 1]

@@ -79,7 +79,6 @@ def with_starts(
 
 
 def weigh_terms(
-    kb: KnowledgeBase,
     row: Row,
     places: Places,
     spans: Sequence[DecodedSpan],
@@ -88,7 +87,6 @@ def weigh_terms(
     """Weigh the mention probability of what is linked by whether it has a name of its record.
 
     Args:
-        kb: Knowledge base of the candidates.
         row: What was read.
         places: Its terms, of `term_places`.
         spans: Spans of it.
@@ -98,7 +96,7 @@ def weigh_terms(
     Returns:
         The spans, in the same order.
     """
-    known = [kb.row_of(candidate.entity_id) for candidate in row.candidates.entities]
+    known = row.entity_rows
     weighed = []
     for span in spans:
         if span.best > NIL_CLASS:

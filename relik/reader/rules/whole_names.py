@@ -79,9 +79,8 @@ def _is_within(span: DecodedSpan, longer: DecodedSpan) -> bool:
 def _whole_names(kb: KnowledgeBase, row: Row) -> Iterator[tuple[tuple[int, int], int]]:
     """Give first and last token, as row positions, and class of each whole name in the text."""
     n_read = len(row.built.entity_positions) - NIL_CLASS - 1
-    for k, candidate in enumerate(row.candidates.entities[:n_read]):
-        number = kb.row_of(candidate.entity_id)
-        name = "" if number is None else kb.name(number)
+    for k, number in enumerate(row.entity_rows[:n_read]):
+        name = kb.name(number)
         if not _is_told_apart(name) or name not in row.window.text or any(two_places(kb, name)):
             continue
         if sum(bool(match.flags & PRIMARY) for match in kb.names.lookup(normalise(name))) == 1:

@@ -42,7 +42,7 @@ def split_document(document: Document, entity_id: str) -> tuple[Entity, str | No
         # Without a definition, the metadata describe the record.
         description = " ".join(str(value) for value in metadata.values() if value is not None)
     entity = Entity(entity_id=entity_id, name=document.text, description=description)
-    known = metadata == _metadata(entity)
+    known = metadata == _record_metadata(entity)
     return (
         entity,
         None if document.id == entity_id else json.dumps(document.id, ensure_ascii=False),
@@ -107,9 +107,9 @@ class ConvertedDocuments:
         if not 0 <= row < len(self):
             raise InputError(f"got row {row}, expected one of the {len(self)} rows: correct it")
         entity = self._kb.record(row)
-        number, metadata = self._extra("id", row), self._extra("metadata", row)
+        number, metadata = self._read_column("id", row), self._read_column("metadata", row)
         if metadata is None:
-            metadata = _metadata(entity)
+            metadata = _record_metadata(entity)
         return Document(
             entity.name,
             entity.entity_id if number is None else number,
@@ -128,9 +128,9 @@ class ConvertedDocuments:
             key: An id; or a text, if no document has it as its id; or a document, by its id.
         """
         if isinstance(key, Document):
-            return self._with_text(key.text) if key.id is None else self._with_id(key.id)
-        row = self._with_id(key)
-        return self._with_text(key) if row is None and isinstance(key, str) else row
+            return self._row_with_text(key.text) if key.id is None else self._row_with_id(key.id)
+        row = self._row_with_id(key)
+        return self._row_with_text(key) if row is None and isinstance(key, str) else row
 
     def save(self, path: Path) -> None:
         """Write the documents as JSON Lines, in the order of their rows."""
@@ -138,17 +138,17 @@ class ConvertedDocuments:
             for document in self:
                 stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
 
-    def _with_id(self, number: str | int) -> int | None:
+    def _row_with_id(self, number: str | int) -> int | None:
         row = self._kb.row_of(str(number))
         # The number 5 and the string "5" are different ids.
         return row if row is not None and self[row].id == number else None
 
-    def _with_text(self, text: str) -> int | None:
+    def _row_with_text(self, text: str) -> int | None:
         matches = self._kb.names.lookup(normalise(text))
         rows = (match.row for match in matches if self._kb.record(match.row).name == text)
         return min(rows, default=None)
 
-    def _extra(self, column: str, row: int) -> Any:
+    def _read_column(self, column: str, row: int) -> Any:
         if self._columns is None:
             return None
         try:
@@ -160,5 +160,5 @@ class ConvertedDocuments:
             ) from error
 
 
-def _metadata(entity: Entity) -> dict[str, Any]:
+def _record_metadata(entity: Entity) -> dict[str, Any]:
     return {DEFINITION: entity.description} if entity.description else {}

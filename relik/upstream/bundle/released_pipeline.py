@@ -77,7 +77,7 @@ class ReleasedView:
         return None if document is None else split_document(document, entity_id)[0]
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None where the id is unknown."""
+        """Return a relation, or None for an unknown id."""
         document = self.document("triplet", relation_id)
         if document is None:
             return None
@@ -146,7 +146,7 @@ class ReleasedPipeline:
 
     @property
     def kb_version(self) -> str:
-        """Version of that view."""
+        """Version of the default view."""
         return self._view.version
 
     @property
@@ -223,7 +223,7 @@ class ReleasedPipeline:
         found: dict[Task, list[tuple[Candidate, ...]]] = {}
         for task in wanted if windows else ():
             encoder, index = self._parts.encoders[task], indexes[task]
-            # One encoder may serve both tasks.
+            # One encoder may serve both tasks: it encodes the windows once.
             if id(encoder) not in vectors:
                 vectors[id(encoder)] = encoder.encode([window.text for window in windows])
             lines = index.find(vectors[id(encoder)], top_k=top_k)
@@ -293,11 +293,11 @@ class ReleasedPipeline:
         return replace(merged, spans=spans)
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity of the pipeline's own view, or None where the id is unknown."""
+        """Return an entity of the pipeline's own view, or None for an unknown id."""
         return self._view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation of the pipeline's own view, or None where the id is unknown."""
+        """Return a relation of the pipeline's own view, or None for an unknown id."""
         return self._view.relation(relation_id)
 
     def _has_answer(self, options: AnnotateOptions) -> bool:

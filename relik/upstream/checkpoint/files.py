@@ -70,7 +70,7 @@ class Files:
         if self.folder is None:
             path = path.expanduser() if path.parts[:1] == ("~",) else path
         elif not path.is_absolute():
-            path = _inside(self.folder, path)
+            path = _check_inside(self.folder, path)
         elif self.fetched:
             raise BundleError(
                 f"{self.folder}: got the absolute path {name}, expected a path in its folder or a "
@@ -143,7 +143,7 @@ def file_within(folder: Path, name: str) -> Path:
     return folder / name
 
 
-def _inside(folder: Path, path: Path) -> Path:
+def _check_inside(folder: Path, path: Path) -> Path:
     # In a Hub snapshot only files are links, into the Hub's store; folders are not.
     joined = folder / path
     if ".." in path.parts or not joined.resolve().is_relative_to(folder.resolve()):

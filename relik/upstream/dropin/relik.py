@@ -142,16 +142,16 @@ class Relik:
         options = LoadOptions(
             device=device,
             precision=precision,
-            devices=_of_parts(retriever_device, index_device, reader_device),
-            precisions=_of_parts(retriever_precision, index_precision, reader_precision),
-            kwargs=_of_parts(
+            devices=_name_parts(retriever_device, index_device, reader_device),
+            precisions=_name_parts(retriever_precision, index_precision, reader_precision),
+            kwargs=_name_parts(
                 retriever_kwargs, index_kwargs, {"use_nme": use_nme} | _dict(reader_kwargs)
             ),
             quirks=quirks,
         )
         general = (task, metadata_fields, top_k, window_size, window_stride)
         return cls._open(
-            files, config_file_name, _of_parts(retriever, index, reader), general, options
+            files, config_file_name, _name_parts(retriever, index, reader), general, options
         )
 
     @classmethod
@@ -196,12 +196,12 @@ class Relik:
     @property
     def retriever(self) -> Any:
         """The encoder, a dict of encoders by task where there are two, or None."""
-        return _unwrapped(self._parts.retriever)
+        return _unwrap(self._parts.retriever)
 
     @property
     def index(self) -> Any:
         """The index, a dict of indexes by task where there are two, or None."""
-        return _unwrapped(self._parts.index)
+        return _unwrap(self._parts.index)
 
     @property
     def reader(self) -> Any:
@@ -321,14 +321,14 @@ class Relik:
     push = push_to_hub
 
 
-def _unwrapped(parts: Mapping[Task, OpenPart]) -> Any:
+def _unwrap(parts: Mapping[Task, OpenPart]) -> Any:
     values = {name: opened.value for name, opened in parts.items()}
     if len(values) < 2:
         return next(iter(values.values()), None)
     return values
 
 
-def _of_parts(retriever: Any, index: Any, reader: Any) -> dict[str, Any]:
+def _name_parts(retriever: Any, index: Any, reader: Any) -> dict[str, Any]:
     return {"retriever": retriever, "index": index, "reader": reader}
 
 

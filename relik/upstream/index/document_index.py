@@ -153,7 +153,7 @@ class DocumentIndex:
         queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
         deleted = set(self.documents.deleted.tolist())
         limit = min(top_k + len(deleted), len(self._vectors))
-        rows, scores = self._vectors.search(queries, top_k=limit) if limit else _nothing(queries)
+        rows, scores = self._vectors.search(queries, top_k=limit) if limit else _no_results(queries)
         return [
             [pair for pair in zip(*lines, strict=True) if pair[0] not in deleted][:top_k]
             for lines in zip(rows.tolist(), scores.tolist(), strict=True)
@@ -165,7 +165,7 @@ class DocumentIndex:
 
     def row_of(self, entity_id: str) -> int | None:
         """Return the lowest row of a document by its id as text, or None."""
-        for key in (entity_id, _number(entity_id)):
+        for key in (entity_id, _parse_int(entity_id)):
             row = None if key is None else self.documents.row_of(key)
             if row is not None and self.entity_id(row) == entity_id:
                 return row
@@ -259,13 +259,13 @@ def read_index_config(folder: Path) -> dict[str, Any]:
     return known_values(values, frozenset(names), where=where)
 
 
-def _number(text: str) -> int | None:
+def _parse_int(text: str) -> int | None:
     try:
         return int(text)
     except ValueError:
         return None
 
 
-def _nothing(queries: FloatArray) -> tuple[IntArray, FloatArray]:
+def _no_results(queries: FloatArray) -> tuple[IntArray, FloatArray]:
     shape = (len(queries), 0)
     return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)

@@ -224,12 +224,12 @@ class DocumentStore:
     def _find(self, name: str, value: object) -> int | None:
         """Return the lowest row whose id or text equals a value, searched by hash."""
         found = [
-            row for row in self._rows_of_hash(name, hash(value)) if self._has(row, name, value)
+            row for row in self._rows_of_hash(name, hash(value)) if self._equals(row, name, value)
         ]
         found += self._added_rows.get((name, value), [])
         return min((row for row in found if row not in self._deleted), default=None)
 
-    def _has(self, row: int, name: str, value: object) -> bool:
+    def _equals(self, row: int, name: str, value: object) -> bool:
         return bool(getattr(self._read(row), name) == value)
 
     def _rows_of_hash(self, name: str, wanted: int) -> list[int]:

@@ -100,7 +100,7 @@ def read_tensor(path: Path) -> torch.Tensor:
 
     Raises:
         BundleNotFoundError: There is no such file.
-        BundleCorruptError: It has anything but such a matrix.
+        BundleCorruptError: It is not such a matrix alone.
     """
     if not path.is_file():
         raise BundleNotFoundError(

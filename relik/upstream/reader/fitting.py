@@ -54,8 +54,8 @@ class WindowBatch:
         return WindowBatch(
             windows=self.windows[first:last],
             span_candidates=spans,  # type: ignore[arg-type]  # the generator mixes the three types
-            triplet_candidates=triplets,  # type: ignore[arg-type]  # likewise
-            mentions=mentions,  # type: ignore[arg-type]  # likewise
+            triplet_candidates=triplets,  # type: ignore[arg-type]  # as above
+            mentions=mentions,  # type: ignore[arg-type]  # as above
         )
 
 

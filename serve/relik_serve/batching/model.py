@@ -119,7 +119,7 @@ class ModelSlot:
 
 
 def _warm(stages: AnyStages) -> None:
-    """Run every step once: first calls allocate, and failures belong to the start."""
+    """Run every step once: first calls are slow, and a failure should stop the start."""
     options = AnnotateOptions()
     windows = stages.split(WARM_UP)
     for window in windows:

@@ -82,13 +82,11 @@ class RetrievedWindow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admission:
-    """What all documents of a request share from its admission to its answer.
+    """The state that all documents of a request share, from its admission to its answer.
 
     Args:
-        options: What the caller asked for.
-        view: Knowledge that every stage works from.
-        deadline: Seconds of `time.monotonic` after which nobody waits for the answer.
-        timer: Where to count its time.
+        view: The version of the knowledge base, for all stages.
+        deadline: Seconds of `time.monotonic` at which the work fails.
     """
 
     options: AnnotateOptions
@@ -105,8 +103,8 @@ class Work:
 
     Args:
         costs: Tokens of each window.
-        admission: What it shares with the other documents of its request.
-        given: Its mentions; None where they are to be found.
+        admission: State shared with the other documents of its request.
+        given: Its given mentions; None if the reader detects them.
     """
 
     def __init__(
@@ -141,11 +139,7 @@ class Work:
         return mine.view is theirs.view and mine.options == theirs.options
 
     def is_wanted(self) -> bool:
-        """Tell whether somebody still waits; past the deadline, end it with an error.
-
-        Returns:
-            False where the answer is of no use any more.
-        """
+        """Tell whether the caller still waits; after the deadline, fail the work."""
         if (
             not self._ended
             and not self.future.cancelled()

@@ -18,17 +18,17 @@ from relik.types import (
 
 
 class View(Protocol):
-    """One version of the knowledge; a request keeps the view that it was admitted with."""
+    """A version of the knowledge base; a request keeps the view of its admission."""
 
     @property
     def version(self) -> str:
         """Version of the knowledge base, for the answer."""
 
     def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None where the id is unknown."""
+        """Return an entity, or None if the id is unknown."""
 
     def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None where the id is unknown."""
+        """Return a relation, or None if the id is unknown."""
 
 
 V = TypeVar("V", bound=View)
@@ -36,7 +36,7 @@ V_contra = TypeVar("V_contra", bound=View, contravariant=True)
 
 
 class Stages(Protocol[V]):
-    """`relik.pipeline.Pipeline`, as far as the server uses it.
+    """The steps of `relik.pipeline.Pipeline` that the server calls.
 
     `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
     others.
@@ -86,7 +86,7 @@ class Stages(Protocol[V]):
 
 
 class GivenStages(Protocol[V_contra]):
-    """The two steps of a pipeline that can take mentions from the caller."""
+    """The steps of a pipeline that can link given mentions."""
 
     def read(
         self,
@@ -111,7 +111,7 @@ class GivenStages(Protocol[V_contra]):
         """Merge the annotations of the windows of one document with given mentions."""
 
 
-# A view goes back only to the pipeline that it came from, so its own type is nobody's business.
+# A view is only ever passed back to the pipeline that it came from: its type does not matter.
 AnyStages: TypeAlias = Stages[Any]
 AnyGivenStages: TypeAlias = GivenStages[Any]
 

@@ -71,7 +71,7 @@ def _row(bundle: Bundle, text: str, *, max_tokens: int = 48) -> Row:
     layout = MarkerLayout.of(bundle.tokenizer(), n_entities=6, n_relations=3)
     built = build_input(tokens, [], [], layout, max_tokens=max_tokens)
     window = Window(doc_id="d", index=0, span=Span(0, len(text)), text=text)
-    return Row(window, WindowCandidates(entities=(), relations=()), tokens, built, None)
+    return Row(window, WindowCandidates(entities=(), relations=()), tokens, built, None, ())
 
 
 def _begins(

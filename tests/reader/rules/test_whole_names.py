@@ -18,7 +18,7 @@ from relik.reader.inputs import (
     MarkerLayout,
     Row,
     build_input,
-    candidate_tokens,
+    candidate_rows,
     place_mention,
     tokenise_text,
 )
@@ -48,13 +48,20 @@ def _row(
     tokens = tokenise_text(text, bundle.tokenizer().encode(text, add_special_tokens=False))
     built = build_input(
         tokens,
-        [candidate_tokens(kb, one) for one in candidates],
+        kb.tokens_of(candidate_rows(kb, candidates)),
         [],
         MarkerLayout.of(bundle.tokenizer(), n_entities=6, n_relations=3),
         max_tokens=max_tokens,
     )
     window = Window(doc_id="d", index=0, span=Span(7, 7 + len(text)), text=text)
-    return Row(window, WindowCandidates(entities=candidates, relations=()), tokens, built, None)
+    return Row(
+        window,
+        WindowCandidates(entities=candidates, relations=()),
+        tokens,
+        built,
+        None,
+        candidate_rows(kb, candidates),
+    )
 
 
 def _found(row: Row, surface: str, mention: float = 0.8) -> ProposedSpan:

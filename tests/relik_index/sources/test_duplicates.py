@@ -153,8 +153,8 @@ def test_names_may_have_separators_of_lines(tmp_path: Path, separator: str) -> N
         ("[1]", "two ids"),
         ("{", "not JSON"),
         ('{"id": "a", "same_as": "b"}\n{"id": "a", "same_as": "c"}', "line 2.*again"),
-        ('{"id": "a", "same_as": "b"}\n{"id": "b", "same_as": "c"}', "merged and as one that is"),
-        ('{"id": "a", "same_as": "a"}', "merged and as one that is kept"),
+        ('{"id": "a", "same_as": "b"}\n{"id": "b", "same_as": "c"}', "both as id and as same_as"),
+        ('{"id": "a", "same_as": "a"}', "both as id and as same_as"),
     ],
 )
 def test_wrong_lines_are_named(tmp_path: Path, lines: str, message: str) -> None:

@@ -51,13 +51,13 @@ def test_a_name_of_a_field_can_always_be_cited(name):
         (
             {"documents": [], "top_k": 0},
             "top_k",
-            "got 0, expected at least 1: send a larger",
+            "got 0, expected at least 1: send a larger number",
         ),
         ({"documents": [], "top_k": 1.5}, "top_k", "got 1.5, expected a whole number: send one"),
         (
             {"documents": [], "threshold": 2},
             "threshold",
-            "got 2, expected at most 1.0: send a",
+            "got 2, expected at most 1.0: send a smaller",
         ),
         ({"documents": [], "threshold": 10**400}, "threshold", "got a number of many digits, ex"),
         ({"documents": [], "explain": None}, "explain", "got null, expected true or false: send"),

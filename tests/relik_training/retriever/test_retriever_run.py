@@ -94,7 +94,7 @@ def test_a_base_does_not_link(world: "World", capsys: pytest.CaptureFixture[str]
         with pytest.raises(SystemExit) as left:
             main(["evaluate", *command, str(world.data / "dev.jsonl"), "--bundle", str(bundle)])
         assert left.value.code == 2
-        assert "has no reader" in capsys.readouterr().err
+        assert "without a reader" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("tables", ["matryoshka = [33]", "[index]\ndim = 40"])

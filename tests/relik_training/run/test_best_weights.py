@@ -39,7 +39,14 @@ from relik_training.recipes.reader_settings import (  # noqa: E402
 from relik_training.recipes.recipe import ReaderTraining  # noqa: E402
 from relik_training.run.backbone import open_backbone  # noqa: E402
 from relik_training.run.batches import StepBatches  # noqa: E402
-from relik_training.run.best_weights import BEST, Part, keep_apart, split_apart  # noqa: E402
+from relik_training.run.best_weights import (  # noqa: E402
+    BEST,
+    Best,
+    KeepBest,
+    Part,
+    keep_apart,
+    split_apart,
+)
 from relik_training.run.trainer import fit, plan_steps  # noqa: E402
 
 if TYPE_CHECKING:
@@ -270,3 +277,17 @@ def test_examples_are_split_by_document_and_stay_together_at_share_0() -> None:
     assert apart
     assert sorted(e.doc_id for e in (*trained, *apart)) == sorted(e.doc_id for e in examples)
     assert split_apart(examples, 0.0, 1) == (examples, [])
+
+
+def test_a_run_that_one_watcher_stopped_is_not_started_by_another(tmp_path: Path) -> None:
+    import lightning
+
+    trainer = lightning.Trainer(logger=False, default_root_dir=tmp_path, accelerator="cpu")
+    best = Best(figure="dev_f1", every=10, max_steps=20)
+    other = Best(figure="held_back_loss", every=10, max_steps=20, lowest=True, patience=1)
+    stopped, running = (KeepBest(dict, each, tmp_path / BEST) for each in (other, best))
+    stopped.load_state_dict({"best": 1.0, "waited": 1, "stopped": True})
+    assert stopped.state_key != running.state_key
+    for watcher in (stopped, running):
+        watcher.on_train_start(trainer, lightning.LightningModule())
+    assert trainer.should_stop

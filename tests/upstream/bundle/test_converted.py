@@ -266,7 +266,7 @@ def test_a_missing_part_and_an_index_of_another_encoder_are_refused(copy: Path) 
         open_converted(copy)
     shutil.rmtree(copy / "entities")
     write_manifest(copy, kind=KIND, fields={})
-    with pytest.raises(BundleCorruptError, match="does not list entities"):
+    with pytest.raises(BundleCorruptError, match="got no entities"):
         open_converted(copy)
 
 

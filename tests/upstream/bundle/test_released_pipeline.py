@@ -102,7 +102,7 @@ def test_candidates_are_those_of_relik_best_first(open_pipeline: Open, name: str
         ("span", [one.entities for one in found], expected.span),
         ("triplet", [one.relations for one in found], expected.triplet),
     ):
-        shown = [[pipeline.document(task, c.entity_id) for c in line] for line in own]
+        shown = [[pipeline.view.document(task, c.entity_id) for c in line] for line in own]
         assert shown == (lines[0] if lines else [[] for _ in windows])
         for line in filter(None, own):
             scores = [candidate.score for candidate in line]
@@ -121,7 +121,7 @@ def test_records_have_the_text_and_the_definition_of_their_documents(
             entity = pipeline.entity("1000")
             assert (entity.entity_id, entity.name) == ("1000", "Michael Jordan")
             assert entity.description == "American basketball player and businessman"
-            assert pipeline.document("span", "1000").id == 1000
+            assert pipeline.view.document("span", "1000").id == 1000
             assert len(pipeline.entities) == 50
         if name != "tinydeb-el":
             relation = pipeline.relation("0")
@@ -173,6 +173,7 @@ def test_a_text_too_long_for_the_reader_is_read_in_halves(open_pipeline: Open) -
                 ),
                 max_length=100,
             ),
+            pipeline.view,
         )
         (found,) = whole.annotate(documents(LONG * 3))
         assert (found.coverage.windows, found.coverage.truncated) == (1, False)

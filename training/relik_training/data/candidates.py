@@ -1,6 +1,6 @@
-"""The candidates of every training window, retrieved once as serving retrieves them.
+"""The candidates of all training windows, retrieved once, by the retriever of serving.
 
-A window at a time keeps few cores busy, and names are looked up by one: where there are many cores,
+Retrieval of a window uses few cores, and name lookup a single one, so that on many cores several
 processes share the windows.
 """
 
@@ -29,40 +29,25 @@ from relik_training.data.examples import Example
 from relik_training.run.processes import end_with_parent
 from relik_training.run.progress import told
 
-# What OpenMP, OpenBLAS and MKL read when they are loaded.
-_READ = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+# Environment variables that OpenMP, OpenBLAS and MKL read when they are loaded.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 _CHUNK = 64
-_KEEP_EVERY = 20
-"""Chunks between two times that what was found is kept: about a minute on two cores."""
+_SAVE_EVERY = 20
+"""Chunks between two checkpoints: about a minute on two cores."""
 _NONE = -1
-# A process takes seconds to open the indexes; two cores are as busy with one.
-_LEAST_CORES = 4
+# A worker takes seconds to open the indexes, and one process keeps two cores busy.
+_MIN_CORES = 4
 _WINDOWS_PER_WORKER = 300
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Have the libraries of processes that are begun meanwhile compute with one thread."""
-    before = {name: os.environ.get(name) for name in _READ}
-    os.environ.update(dict.fromkeys(_READ, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @dataclass(frozen=True, slots=True)
 class FoundCandidates:
-    """Rows of candidates, best first, -1 where there are fewer.
+    """Rows of candidates in the knowledge base, best first, padded with -1.
 
     Args:
         entities: Int64, (n_windows, entity top_k).
-        relations: Int64, (n_windows, relation top_k); all -1 where relations are not annotated.
+        relations: Int64, (n_windows, relation top_k); all -1 if relations are not annotated.
     """
 
     entities: IntArray
@@ -71,19 +56,14 @@ class FoundCandidates:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CandidateSource:
-    """Where candidates come from.
-
-    Args:
-        view: Entities and relations.
-        retriever: Proposes from them.
-    """
+    """Entities and relations, and the retriever of candidates from them."""
 
     view: KnowledgeView
     retriever: WindowRetriever
 
 
 Opener: TypeAlias = Callable[[], CandidateSource]
-"""Opens the source anew, with one thread, in a process of its own."""
+"""Opens the source in a worker process, with one thread."""
 
 
 def find_candidates(
@@ -98,63 +78,95 @@ def find_candidates(
     """Retrieve the candidates of all windows.
 
     Args:
-        examples: Windows; those of one document stand together, in order.
-        source: Knowledge and its retriever.
+        examples: Windows; those of one document are consecutive and in order.
         top_k: Entities and relations per window.
-        cache: File to keep the answer in; one that fits is read instead. What is found is kept
-            beside it now and then, and a search that was stopped goes on from there.
-        opener: Opens the same in other processes; can be pickled. None keeps to this process.
-        workers: Processes, 0 for this one alone; None chooses by the cores and the windows.
-
-    Returns:
-        The candidates.
+        cache: File of the result, which is read if it fits. A checkpoint beside it lets an
+            interrupted search resume.
+        opener: Opens the source in a worker process; picklable. None for no workers.
+        workers: Worker processes, 0 for this process alone; None to choose by cores and windows.
     """
-    held = _read(cache, len(examples), top_k)
-    if held is not None:
-        return held
+    cached = _read(cache, len(examples), top_k)
+    if cached is not None:
+        return cached
     chunks = list(_chunks(examples))
-    found, done = _begun(cache, chunks, top_k)
+    found, done = _resume(cache, chunks, top_k)
     rest = [chunk for chunk in chunks if chunk[0] >= done]
     if workers is None:
         workers = _workers(len(examples) - done)
-    finding = (
-        _found_by(opener, workers, top_k) if opener and workers else _found_here(source, top_k)
+    search = (
+        _search_in_workers(opener, workers, top_k)
+        if opener and workers
+        else _search_here(source, top_k)
     )
-    with told() as tell, finding as find:
+    with told() as progress, search as find:
         parts = find(examples[first:last] for first, last in rest)
         for number, ((first, last), part) in enumerate(zip(rest, parts, strict=True), start=1):
             found.entities[first:last] = part.entities
             found.relations[first:last] = part.relations
-            tell("candidates", last, len(examples))
-            if cache is not None and number % _KEEP_EVERY == 0:
-                _keep(found, _begun_file(cache), done=last)
+            progress("candidates", last, len(examples))
+            if cache is not None and number % _SAVE_EVERY == 0:
+                _save(found, _checkpoint_file(cache), done=last)
     if cache is not None:
-        _keep(found, cache)
-        _begun_file(cache).unlink(missing_ok=True)
+        _save(found, cache)
+        _checkpoint_file(cache).unlink(missing_ok=True)
     return found
 
 
-def _begun(
+def open_candidate_source(base: Path, backend: str, *, threads: int = 0) -> CandidateSource:
+    """Open the knowledge view and the retriever of a base bundle, as serving does.
+
+    Args:
+        backend: Backend of the encoder: "onnx", "torch" or "auto".
+        threads: Threads of the encoder on ONNX Runtime, 0 for one per core.
+
+    Raises:
+        BundleError: The base cannot be used.
+    """
+    settings = read_pipeline(base / LAYOUT.pipeline)
+    view = KnowledgeView(
+        entities=KnowledgeBase.open(base / LAYOUT.entities),
+        relations=KnowledgeBase.open(base / LAYOUT.relations),
+    )
+    encoder = open_encoder(base, backend, threads=threads)
+    return CandidateSource(view=view, retriever=WindowRetriever(encoder, settings.retriever))
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Limit the numeric libraries of processes that start inside to one thread."""
+    before = {name: os.environ.get(name) for name in _THREAD_VARIABLES}
+    os.environ.update(dict.fromkeys(_THREAD_VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+def _resume(
     cache: Path | None, chunks: Sequence[tuple[int, int]], top_k: tuple[int, int]
 ) -> tuple[FoundCandidates, int]:
-    """Give what a search that was stopped had found, and how many windows those are."""
+    """Return the candidates of an interrupted search, and the number of windows done."""
     n_windows = chunks[-1][1] if chunks else 0
     found = FoundCandidates(
         np.full((n_windows, top_k[0]), _NONE, dtype=np.int64),
         np.full((n_windows, top_k[1]), _NONE, dtype=np.int64),
     )
-    held = {} if cache is None else _load(_begun_file(cache))
-    done = int(held.pop("done", np.zeros(1))[0])
-    if done not in {first for first, _ in chunks} or not _fits(held, n_windows, top_k):
+    cached = {} if cache is None else _load(_checkpoint_file(cache))
+    done = int(cached.pop("done", np.zeros(1))[0])
+    if done not in {first for first, _ in chunks} or not _fits(cached, n_windows, top_k):
         return found, 0
-    return FoundCandidates(held["entities"], held["relations"]), done
+    return FoundCandidates(cached["entities"], cached["relations"]), done
 
 
-def _begun_file(cache: Path) -> Path:
+def _checkpoint_file(cache: Path) -> Path:
     return cache.with_suffix(".begun")
 
 
-def _keep(found: FoundCandidates, path: Path, done: int | None = None) -> None:
+def _save(found: FoundCandidates, path: Path, done: int | None = None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     tensors = {"entities": found.entities, "relations": found.relations}
@@ -163,25 +175,25 @@ def _keep(found: FoundCandidates, path: Path, done: int | None = None) -> None:
 
 
 def _read(cache: Path | None, n_windows: int, top_k: tuple[int, int]) -> FoundCandidates | None:
-    held = {} if cache is None else _load(cache)
-    if not _fits(held, n_windows, top_k):
+    cached = {} if cache is None else _load(cache)
+    if not _fits(cached, n_windows, top_k):
         return None
-    return FoundCandidates(held["entities"], held["relations"])
+    return FoundCandidates(cached["entities"], cached["relations"])
 
 
 def _load(path: Path) -> dict[str, Any]:
-    """Read tensors; a file that is not there, or is none, has none."""
+    """Read tensors; none from a file that is missing or broken."""
     if not path.is_file():
         return {}
     try:
-        held: dict[str, Any] = load_file(path)
+        cached: dict[str, Any] = load_file(path)
     except SafetensorError:
         return {}
-    return held
+    return cached
 
 
-def _fits(held: dict[str, Any], n_windows: int, top_k: tuple[int, int]) -> bool:
-    shapes = {name: array.shape for name, array in held.items()}
+def _fits(cached: dict[str, Any], n_windows: int, top_k: tuple[int, int]) -> bool:
+    shapes = {name: array.shape for name, array in cached.items()}
     return shapes == {"entities": (n_windows, top_k[0]), "relations": (n_windows, top_k[1])}
 
 
@@ -189,46 +201,46 @@ _Find: TypeAlias = Callable[[Iterator[Sequence[Example]]], Iterator[FoundCandida
 
 
 def _workers(n_windows: int) -> int:
-    """Choose how many processes share the windows; one core is left to this one."""
+    """Choose the number of worker processes; one core is left for this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    if not cores or cores < _LEAST_CORES:
+    if not cores or cores < _MIN_CORES:
         return 0
     return min(cores - 1, n_windows // _WINDOWS_PER_WORKER)
 
 
 @contextmanager
-def _found_here(source: CandidateSource, top_k: tuple[int, int]) -> Iterator[_Find]:
-    yield lambda chunks: (_of_chunk(chunk, source, top_k) for chunk in chunks)
+def _search_here(source: CandidateSource, top_k: tuple[int, int]) -> Iterator[_Find]:
+    yield lambda chunks: (_find_chunk(chunk, source, top_k) for chunk in chunks)
 
 
 @contextmanager
-def _found_by(opener: Opener, workers: int, top_k: tuple[int, int]) -> Iterator[_Find]:
-    # Threads of this process, which a fork would lack, hold locks that it would have.
+def _search_in_workers(opener: Opener, workers: int, top_k: tuple[int, int]) -> Iterator[_Find]:
+    # Not fork: it would copy locks that other threads hold, and not the threads.
     context = multiprocessing.get_context("spawn")
     with (
         one_thread_each(),
         ProcessPoolExecutor(
-            workers, mp_context=context, initializer=partial(_begin, opener, top_k)
+            workers, mp_context=context, initializer=partial(_open_worker, opener, top_k)
         ) as pool,
     ):
-        yield lambda chunks: pool.map(_of_worker, chunks)
+        yield lambda chunks: pool.map(_find_in_worker, chunks)
 
 
 _OPENED: list[tuple[CandidateSource, tuple[int, int]]] = []
-"""What a worker has opened."""
+"""The source that this worker process has opened."""
 
 
-def _begin(opener: Opener, top_k: tuple[int, int]) -> None:
+def _open_worker(opener: Opener, top_k: tuple[int, int]) -> None:
     end_with_parent()
     _OPENED[:] = [(opener(), top_k)]
 
 
-def _of_worker(examples: Sequence[Example]) -> FoundCandidates:
+def _find_in_worker(examples: Sequence[Example]) -> FoundCandidates:
     ((source, top_k),) = _OPENED
-    return _of_chunk(examples, source, top_k)
+    return _find_chunk(examples, source, top_k)
 
 
-def _of_chunk(
+def _find_chunk(
     examples: Sequence[Example], source: CandidateSource, top_k: tuple[int, int]
 ) -> FoundCandidates:
     found = FoundCandidates(
@@ -248,7 +260,7 @@ def _of_chunk(
 
 
 def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
-    """Cut where a document ends, so that its windows are matched together."""
+    """Split at the ends of documents, whose windows the retriever needs together."""
     first = 0
     for i in range(1, len(examples) + 1):
         ends = i == len(examples) or examples[i].doc_id != examples[i - 1].doc_id
@@ -267,26 +279,6 @@ def _window(example: Example) -> Window:
 
 
 def _fill(row: IntArray, kb: KnowledgeBase, candidates: Sequence[Candidate]) -> None:
-    for place, candidate in enumerate(candidates):
-        number = kb.row_of(candidate.entity_id)
-        row[place] = _NONE if number is None else number
-
-
-def open_candidate_source(base: Path, backend: str, *, threads: int = 0) -> CandidateSource:
-    """Open the knowledge and the retriever of a base bundle, as serving does.
-
-    Args:
-        base: Base bundle.
-        backend: Of the encoder: "onnx", "torch" or "auto".
-        threads: Threads of the encoder on ONNX Runtime, 0 for one per core.
-
-    Raises:
-        BundleError: The base cannot be used.
-    """
-    settings = read_pipeline(base / LAYOUT.pipeline)
-    view = KnowledgeView(
-        entities=KnowledgeBase.open(base / LAYOUT.entities),
-        relations=KnowledgeBase.open(base / LAYOUT.relations),
-    )
-    encoder = open_encoder(base, backend, threads=threads)
-    return CandidateSource(view=view, retriever=WindowRetriever(encoder, settings.retriever))
+    for position, candidate in enumerate(candidates):
+        found = kb.row_of(candidate.entity_id)
+        row[position] = _NONE if found is None else found

@@ -164,7 +164,7 @@ class RetrieverDistiller(nn.Module):
     def _question(self, batch: RetrieverBatch) -> bytes:
         """Return a digest of everything that the teacher's vectors depend on."""
         teacher = self.teacher
-        # Tokens and not texts: an answer that was kept under other rules of `relik.text` is stale.
+        # Tokens rather than texts: outputs cached under other rules of `relik.text` are stale.
         sides = zip(batch.texts, (batch.windows, batch.passages), strict=True)
         rows = [
             teacher.tokenizer.rows(texts, max_tokens=tokens.ids.shape[1]) for texts, tokens in sides

@@ -66,13 +66,10 @@ class ReaderData:
     """Makes the batch of a step.
 
     Args:
-        examples: Windows with labels; those whose text does not fit are left out.
-        tokenizer: Subwords.
-        layout: Marker ids.
-        source: Knowledge and its retriever.
-        sampling: How candidates are drawn.
-        cache: File to keep the candidates of the windows in, for a run that is resumed.
-        opener: Opens the knowledge bases in other processes (`find_candidates`).
+        examples: Windows with labels; those with more than half of `max_tokens` are left out.
+        source: Knowledge view and its retriever.
+        cache: File for the candidates of the windows, for a resumed run.
+        opener: Opens the source in worker processes (`find_candidates`).
     """
 
     def __init__(
@@ -175,7 +172,7 @@ class ReaderData:
             return example, text
         changed = mistyped(example, sampling.typo_words, rng)
         (encoding,) = self._tokenizer.tokenise([changed.text])
-        # A mistyped word has more tokens: the window may no longer fit.
+        # A mistyped word has more tokens, so that the window may not fit any more.
         if len(encoding.ids) > sampling.max_tokens // 2:
             return example, text
         return changed, self._tokens_of(changed.text, encoding)

@@ -74,13 +74,13 @@ class ReaderModule(lightning.LightningModule):
                 model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
 
     def watch(self, watcher: lightning.Callback) -> None:
-        """Add a callback to the run of this module; one of the same state takes its place."""
+        """Add a callback to the run; it replaces one with the same state."""
         kept = [each for each in self._watchers if each.state_key != watcher.state_key]
         self._watchers = [*kept, watcher]
 
     @property
     def watchers(self) -> list[lightning.Callback]:
-        """Return the callbacks beside those that every run has."""
+        """Callbacks besides those of every run."""
         return self._watchers
 
     def transfer_batch_to_device(

@@ -3,9 +3,9 @@
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -19,7 +19,7 @@ from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
-from relik_training.data.candidates import CandidateSource, open_candidate_source
+from relik_training.data.candidates import open_candidate_source
 from relik_training.data.examples import Example
 from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
@@ -121,26 +121,14 @@ class ReaderRun:
             "heads": dataclasses.asdict(heads),
             "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
         }
-        # Opened when they are needed, once for training and measuring.
-        source = cache(partial(open_candidate_source, Path(config.base), "auto"))
         examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
 
         def ready(chosen: Sequence[Example]) -> BatchSource:
-            data = _data(config, layout, backbone.tokenizer, chosen, source)
-            return _source(config, module, data)
+            return _source(config, module, _data(config, layout, backbone.tokenizer, chosen))
 
         def evaluation() -> Measure | None:
-            settings = serving_settings(config, backbone.layers.config.to_diff_dict())
-            served = Served(
-                source=source(),
-                tokenizer=backbone.tokenizer,
-                layout=layout,
-                embeddings=words_of_run(Path(config.out), Path(config.base)),
-                config=settings,
-            )
             texts = apart or _development(config, examples)
-            most = config.evaluation.windows
-            return open_reader_f1(module, texts, served, most=most) if texts else None
+            return _measure(config, module, backbone, layout, texts) if texts else None
 
         return OpenRun(
             module=module, examples=examples, ready=ready, about=about, evaluation=evaluation
@@ -169,6 +157,24 @@ class ReaderRun:
         pipeline = open_bundle(bundle, verify=False).pipeline()
         fixed = time.monotonic() - began
         return EndCost(seconds=fixed + annotating_seconds(pipeline, examples), bundle_bytes=size)
+
+
+def _measure(
+    config: ReaderTraining,
+    module: ReaderModule,
+    backbone: Backbone,
+    layout: MarkerLayout,
+    texts: Sequence[Example],
+) -> Measure:
+    base = Path(config.base)
+    served = Served(
+        source=open_candidate_source(base, "auto"),
+        tokenizer=backbone.tokenizer,
+        layout=layout,
+        embeddings=words_of_run(Path(config.out), base),
+        config=serving_settings(config, backbone.layers.config.to_diff_dict()),
+    )
+    return open_reader_f1(module, texts, served, most=config.evaluation.windows)
 
 
 def _development(config: ReaderTraining, examples: Sequence[Example]) -> Sequence[Example]:
@@ -230,14 +236,13 @@ def _data(
     layout: MarkerLayout,
     tokenizer: Tokenizer,
     examples: Sequence[Example],
-    source: Callable[[], CandidateSource],
 ) -> ReaderData:
     base = Path(config.base)
     return ReaderData(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        source=source(),
+        source=open_candidate_source(base, "auto"),
         sampling=config.sampling,
         cache=Path(config.out) / f"candidates-{_fingerprint(base, examples)}.safetensors",
         opener=partial(open_candidate_source, base, "onnx", threads=1),

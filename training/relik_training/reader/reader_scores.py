@@ -12,6 +12,7 @@ from relik.config import CalibrationConfig, PipelineConfig
 from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
+from relik.retriever.window_retriever import WindowRetriever
 from relik.types import AnnotateOptions, Annotation, Document, Window
 from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
@@ -89,15 +90,18 @@ def open_reader_f1(
     chosen = _drawn(served.pipeline(module), examples, most)
     flat = [window for _, windows in chosen for window in windows]
     candidates = served.pipeline(module).retrieve(flat, options=options)
+    # The encoder is not needed again, and goes.
+    retriever = WindowRetriever(None, served.config.retriever)
+    reading = replace(served, source=replace(served.source, retriever=retriever))
 
     def measure() -> dict[str, float]:
-        pipeline = served.pipeline(module)
+        pipeline = reading.pipeline(module)
         read = iter(pipeline.read(flat, candidates, options=options))
         found = []
         for example, windows in chosen:
             parts = [next(read) for _ in windows]
             found.append((example, pipeline.merge(_document(example), parts, options=options)))
-        return _figures(found, typed=served.typed)
+        return _figures(found, typed=reading.typed)
 
     return measure
 

@@ -125,14 +125,14 @@ class RelationData:
         )
 
     def answers(self, most: int) -> tuple[list[list[int]], list[list[int]], list[set[int]]]:
-        """Draw pairs to measure on.
+        """Draw pairs for an evaluation during training.
 
         Args:
-            most: Most pairs.
+            most: Maximum number of pairs.
 
         Returns:
-            Token ids of each pair; token ids of each relation that any pair has; the position of
-            the relation of each pair.
+            Token ids of each pair; token ids of each relation of the data; the position of the
+            relation of each pair.
         """
         keys = sorted(self._phrasings)
         chosen = np.random.default_rng(0).permutation(len(self._pairs))[:most]

@@ -88,13 +88,5 @@ def fit_fusion(
 
 
 def with_weights(config: RetrieverConfig, weights: dict[str, float]) -> RetrieverConfig:
-    """Put fitted weights into settings.
-
-    Args:
-        config: Settings.
-        weights: What `fit_fusion` gave.
-
-    Returns:
-        Settings with the weights.
-    """
+    """Return settings with the weights of `fit_fusion`."""
     return replace(config, fusion=replace(config.fusion, **weights))

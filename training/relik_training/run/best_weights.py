@@ -131,6 +131,7 @@ class KeepBest(lightning.Callback):
         self._best: float | None = None
         self._waited = 0
         self._stopped = False
+        self.shown: dict[str, float] = {}
 
     @property
     def state_key(self) -> str:
@@ -151,7 +152,7 @@ class KeepBest(lightning.Callback):
         self, trainer: lightning.Trainer, _module: lightning.LightningModule
     ) -> None:
         """Leave a run alone that was stopped before."""
-        trainer.should_stop = self._stopped
+        trainer.should_stop = trainer.should_stop or self._stopped
 
     def on_train_batch_end(
         self,
@@ -172,8 +173,10 @@ class KeepBest(lightning.Callback):
                 self._keep(module.model)
             else:
                 self._waited += 1
-        for name, value in figures.items():
-            module.log(name, value, prog_bar=name == settings.figure)
+        self.shown = {settings.figure: found}
+        # Not by the module: it would repeat them at each later step that is logged.
+        for log in trainer.loggers:
+            log.log_metrics(dict(figures), step - 1)
         self._stopped = 0 < settings.patience <= self._waited
         trainer.should_stop = trainer.should_stop or self._stopped
 

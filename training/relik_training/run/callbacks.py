@@ -7,6 +7,7 @@ from pathlib import Path
 import lightning
 import torch
 
+from relik_training.run.best_weights import KeepBest
 from relik_training.run.progress import StepProgress
 from relik_training.run.run_clock import TRAIN, give_back, tick
 
@@ -74,7 +75,8 @@ class Counting(lightning.Callback):
     def on_train_end(self, trainer: lightning.Trainer, *_rest: object) -> None:
         """Note the steps since the last tick, and log the last step, whichever it is."""
         self._tick()
-        if self._steps and trainer.global_step % LOGGED:
+        # The trainer itself logs the step that it is stopped at.
+        if self._steps and trainer.global_step % LOGGED and not trainer.should_stop:
             figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
             for log in trainer.loggers:
                 log.log_metrics(figures, trainer.global_step - 1)
@@ -108,7 +110,10 @@ class ShowingProgress(lightning.Callback):
         *_outcome: object,
     ) -> None:
         """Show a step."""
-        self._progress.step(trainer.global_step, trainer.progress_bar_metrics)
+        figures = dict(trainer.progress_bar_metrics)
+        for watcher in trainer.callbacks:
+            figures |= watcher.shown if isinstance(watcher, KeepBest) else {}
+        self._progress.step(trainer.global_step, figures)
 
     def teardown(
         self, trainer: lightning.Trainer, module: lightning.LightningModule, stage: str

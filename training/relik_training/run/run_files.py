@@ -193,12 +193,15 @@ def read_figures(out: Path) -> dict[str, object]:
 
     Returns:
         Steps, the seconds of training in all its parts (None where it did not keep them), and
-        the losses of the last step that was logged.
+        the losses and measurements of the last step that was logged.
     """
     rows = read_rows(out / METRICS)
     cost = spent(out)
     seconds = _logged_seconds(rows) if cost is None else cost.seconds.get(TRAIN, 0.0)
-    final: Mapping[str, float] = rows[-1] if rows else {}
+    final: dict[str, float] = {}
+    for row in rows:
+        # Losses and measurements of a step are logged one by one.
+        final = {**final, **row} if row.get("step") == final.get("step") else row
     return {
         "steps": read_settings(out).get("max_steps"),
         "seconds": round(seconds, 1) if seconds else None,

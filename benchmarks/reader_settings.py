@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from relik.bundle import open_bundle
-from relik.config import PipelineConfig
+from relik.config import PipelineConfig, changed
 from relik.evaluation.gold import read_gold
 from relik.evaluation.score import evaluate_entities, evaluate_triples
 from relik.types import AnnotateOptions
@@ -36,8 +36,8 @@ def main() -> None:
     gold = read_gold(arguments.file, limit=arguments.limit)
     figures_by_value = {}
     for value in arguments.values:
-        changed = replace(bundle, config=_with(bundle.config, arguments.setting, value))
-        pipeline = changed.pipeline("onnx", entities=arguments.kb)
+        config = _with(bundle.config, arguments.setting, value)
+        pipeline = replace(bundle, config=config).pipeline("onnx", entities=arguments.kb)
         known, options = pipeline.entities, AnnotateOptions()
         if arguments.triples:
             figures = evaluate_triples(
@@ -54,10 +54,8 @@ def main() -> None:
 
 
 def _with(config: PipelineConfig, setting: str, value: object) -> PipelineConfig:
-    name = "rules" if hasattr(config.rules, setting) else "reader"
-    table = getattr(config, name)
-    kind = type(getattr(table, setting))
-    return replace(config, **{name: replace(table, **{setting: kind(value)})})
+    table = "rules" if hasattr(config.rules, setting) else "reader"
+    return changed(config, {table: {setting: value}}, where="VALUE")
 
 
 if __name__ == "__main__":

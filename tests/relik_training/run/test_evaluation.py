@@ -15,6 +15,7 @@ pytest.importorskip("tensorboard")
 from safetensors.torch import load_file  # noqa: E402 - needs torch
 
 from relik.errors import ConfigError  # noqa: E402
+from relik.toml_settings import from_mapping  # noqa: E402
 from relik_training.reader.reader_run import ReaderRun  # noqa: E402
 from relik_training.recipes.evaluation_settings import Evaluation  # noqa: E402
 from relik_training.recipes.recipe import read_reader_recipe, read_retriever_recipe  # noqa: E402
@@ -127,8 +128,8 @@ def test_a_reader_is_measured_on_the_texts_of_its_calibration(world: "World") ->
 
 @pytest.mark.parametrize("wrong", [{"windows": -1}, {"steps": -5}, {"share": 1.0}, {"share": -0.1}])
 def test_a_setting_out_of_range_is_refused(wrong: dict[str, Any]) -> None:
-    with pytest.raises(ConfigError, match=r"\[evaluation\]: got"):
-        Evaluation(**wrong)
+    with pytest.raises(ConfigError, match=rf"\[evaluation\]: {next(iter(wrong))}: got"):
+        from_mapping(Evaluation, wrong, where="[evaluation]")
 
 
 def test_a_run_is_measured_at_steps_that_are_logged() -> None:

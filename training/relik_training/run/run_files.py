@@ -36,7 +36,6 @@ _AFTER = (
     "pipeline",
     "prototype_weight",
     "provenance",
-    "serving",
 )
 
 

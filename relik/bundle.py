@@ -29,6 +29,7 @@ from relik.manifest import (
     read_manifest,
     verify_files,
 )
+from relik.names.language import DEFAULT_LANGUAGE
 from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.open_reader import open_reader
 from relik.retriever.encoder import open_encoder
@@ -64,6 +65,12 @@ class Bundle:
             if name.startswith(f"{LAYOUT.query_encoder}/") or name in shared:
                 digest.update(f"{name}\0{entry.sha256}\n".encode())
         return digest.hexdigest()
+
+    @property
+    def language(self) -> str:
+        """Language that its models read, ISO 639; English where the bundle names none."""
+        named = self.manifest.fields.get("language")
+        return named if isinstance(named, str) else DEFAULT_LANGUAGE
 
     @property
     def dim(self) -> int | None:

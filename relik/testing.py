@@ -10,7 +10,9 @@ from zlib import crc32
 import numpy as np
 
 from relik.evaluation.baseline import AliasBaseline, Facts
+from relik.names.language import DEFAULT_LANGUAGE, open_language
 from relik.names.normalise import is_cased, normalise
+from relik.names.resolve import NamePolicy
 from relik.names.trie import CASED, PRIMARY, NameMatch
 from relik.types import (
     AnnotateOptions,
@@ -202,6 +204,7 @@ class FakeKnowledgeBase:
         entities: Records in the order of their rows.
         counts: Uses by (surface form, id); 1 for names and aliases that are not in it.
         any_case: Whether its names are terms, which text writes in lower case.
+        language: ISO 639 code of the language of its names.
     """
 
     def __init__(
@@ -210,8 +213,10 @@ class FakeKnowledgeBase:
         *,
         counts: Mapping[tuple[str, str], int] | None = None,
         any_case: bool = False,
+        language: str = DEFAULT_LANGUAGE,
     ) -> None:
         self.any_case = any_case
+        self.policy = NamePolicy(language=open_language(language), terms=any_case)
         self._entities = tuple(entities)
         self._rows = {entity.entity_id: row for row, entity in enumerate(entities)}
         self._counts = counts or {}

@@ -1,6 +1,7 @@
 """Build a knowledge index from lines of JSON: written aside, sealed, renamed last."""
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -22,6 +23,8 @@ from relik.errors import (
 from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
 from relik.kb.records import RecordTable, candidate_text, encoder_text, schema
 from relik.manifest import publish, write_manifest
+from relik.names.language import DEFAULT_LANGUAGE, open_language
+from relik.names.resolve import NAMES_WITH_KINDS
 from relik.names.trie import NameMatch
 from relik.text import TextTokenizer
 from relik.types import Entity, FloatArray, TextEncoder
@@ -87,6 +90,7 @@ class BuildOptions:
             for lists of diseases or goods, which are no proper names.
         counted: The names were counted in linked text like that which will be read, so that what
             they mean most often is known well.
+        language: Language of the names, ISO 639; one without a data file has no rules.
         reuse: Vectors of another index of the same encoder; only other records are encoded.
     """
 
@@ -104,6 +108,7 @@ class BuildOptions:
     after_reading: Callable[[], None] | None = None
     any_case: bool = False
     counted: bool = False
+    language: str = DEFAULT_LANGUAGE
     reuse: ReusedVectors | None = None
 
     def __post_init__(self) -> None:
@@ -118,6 +123,10 @@ class BuildOptions:
         for name in ("candidate_tokens", "batch", "batch_rows"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"got {name} {getattr(self, name)}, expected at least 1")
+        if not re.fullmatch(r"[a-z]{2,3}", self.language):
+            raise ConfigError(
+                f"got language {self.language!r}, expected a code of ISO 639 such as en: change it"
+            )
         if not 0 <= self.min_recall <= 1:
             raise ConfigError(f"got min_recall {self.min_recall}, expected 0 to 1")
 
@@ -162,7 +171,7 @@ def build_index(
             rows, tokenizer_fingerprint = _write_records(records, folder, tokenizer, chosen, tell)
             if chosen.after_reading is not None:
                 chosen.after_reading()
-            _write_names(records, folder, rows, tell, any_case=chosen.any_case)
+            _write_names(records, folder, rows, chosen, tell)
             fields: dict[str, object] = {
                 "rows": rows,
                 **_write_vectors(folder, encoder, chosen, tell),
@@ -200,6 +209,8 @@ def _told(options: BuildOptions) -> dict[str, object]:
         "compression": options.compression,
         "any_case": options.any_case,
         "counted": options.counted,
+        "language": options.language,
+        "names_format": NAMES_WITH_KINDS,
         "sources": list(options.sources),
     }
 
@@ -250,17 +261,17 @@ def _record_batch(
 
 
 def _write_names(
-    source: _Source, folder: Path, rows: int, progress: Progress, *, any_case: bool
+    source: _Source, folder: Path, rows: int, options: BuildOptions, progress: Progress
 ) -> None:
     """Write the name trie in a second pass, so that surface forms need not be kept meanwhile."""
     total = source.path.stat().st_size
     last = -1
-    terms = TermWords() if any_case else None
+    terms = TermWords(open_language(options.language)) if options.any_case else None
 
     def matches() -> Iterator[dict[str, NameMatch]]:
         nonlocal last
         for last, record in enumerate(source.records()):
-            named = name_matches(record, row=last, any_case=any_case)
+            named = name_matches(record, row=last, any_case=options.any_case)
             yield terms.with_variants(named) if terms else named
             if last % 1024 == 0:
                 progress("names", record.position, total)

@@ -15,7 +15,9 @@ from rich.table import Table
 
 # Heavy modules are imported inside the commands, so that `relik --help` does not wait for them.
 if TYPE_CHECKING:
+    from relik.bundle import Bundle
     from relik.vectors.faiss_index import VectorKind
+    from relik_index.builder import BuildOptions
     from relik_index.builder import Progress as ProgressCallback
     from relik_index.names.enrich import Enricher
 
@@ -47,6 +49,10 @@ AnyCase = Annotated[
         "--any-case",
         help="Match names in any case: for terms such as diseases or goods.",
     ),
+]
+LanguageCode = Annotated[
+    str | None,
+    typer.Option("--language", help="Of the names, such as en; that of the bundle by default."),
 ]
 LinkedText = Annotated[
     list[Path] | None,
@@ -89,6 +95,7 @@ def build(
     inherit: Inherit = True,
     name_parts: NameParts = True,
     any_case: AnyCase = False,
+    language: LanguageCode = None,
     linked_text: LinkedText = None,
     same: Same = None,
     reuse: Reuse = None,
@@ -99,7 +106,7 @@ def build(
 ) -> None:
     """Build a knowledge index from JSON Lines {"id", "name", "aliases"?, "description"?}."""
     from relik.bundle import open_bundle
-    from relik_index.builder import BuildOptions, build_index
+    from relik_index.builder import BuildOptions
     from relik_index.reuse import ReusedVectors
     from relik_index.sources.duplicates import read_same
 
@@ -107,7 +114,9 @@ def build(
     texts, merged = tuple(linked_text or ()), read_same(same) if same else {}
     fingerprint = models.encoder_fingerprint
     reused = None if reuse is None else ReusedVectors(reuse, encoder_fingerprint=fingerprint)
-    enricher = _enricher(models.path if inherit else None, texts, merged, parts=name_parts)
+    code = language or models.language
+    known = models.path if inherit else None
+    enricher = _enricher(known, texts, merged, parts=name_parts, language=code)
     options = BuildOptions(
         vectors=cast("VectorKind", vectors),
         opq=opq,
@@ -122,35 +131,52 @@ def build(
         after_reading=enricher.check_linked,
         any_case=any_case,
         counted=bool(texts),
+        language=code,
         reuse=reused,
     )
-    with progress_bar() as progress:
-        built = build_index(
-            file,
-            out,
-            encoder=None if models.dim is None else models.encoder(backend, records=True),
-            tokenizer=models.tokenizer(),
-            encoder_fingerprint=fingerprint,
-            options=options,
-            progress=progress,
-        )
+    built = _built(file, out, models, options, backend=backend)
     built |= enricher.told() | ({"merged": len(merged)} if merged else {})
     built |= {} if reused is None else {"reused": reused.n_reused}
     show({**built, "seconds": round(time.monotonic() - started, 2)}, as_json=as_json)
 
 
+def _built(
+    file: Path, out: Path, models: "Bundle", options: "BuildOptions", *, backend: str
+) -> dict[str, object]:
+    """Build an index with the encoder and the tokenizer of a bundle."""
+    from relik_index.builder import build_index
+
+    with progress_bar() as progress:
+        return build_index(
+            file,
+            out,
+            encoder=None if models.dim is None else models.encoder(backend, records=True),
+            tokenizer=models.tokenizer(),
+            encoder_fingerprint=models.encoder_fingerprint,
+            options=options,
+            progress=progress,
+        )
+
+
 def _enricher(
-    models: Path | None, texts: Sequence[Path], same: Mapping[str, str], *, parts: bool
+    models: Path | None,
+    texts: Sequence[Path],
+    same: Mapping[str, str],
+    *,
+    parts: bool,
+    language: str,
 ) -> "Enricher":
     """Open the sources of further names: the index of the bundle, and linked text."""
     from relik.layout import LAYOUT
+    from relik.names.language import open_language
     from relik_index.names.enrich import Enricher, KnownNames
     from relik_index.sources.linked_text import count_surfaces
 
     known = None
     if models is not None and (models / LAYOUT.entities).is_dir():
         known = KnownNames(models / LAYOUT.entities)
-    return Enricher(known=known, parts=parts, linked=count_surfaces(texts, same))
+    linked = count_surfaces(texts, same)
+    return Enricher(known=known, parts=parts, language=open_language(language), linked=linked)
 
 
 @app.command("import")

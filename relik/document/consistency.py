@@ -3,14 +3,15 @@
 from dataclasses import replace
 
 from relik.config import PipelineConfig
-from relik.reader.rules.adjectives import Rows
+from relik.names.resolve import Knowledge, resolve
 from relik.reader.rules.document_rules import with_document_rules
 from relik.reader.rules.functional import best_of, ends_of
-from relik.reader.rules.priors import name_shares
 from relik.types import Annotation, Span, Triple
 
 
-def refined(annotation: Annotation, text: str, *, kb: Rows, config: PipelineConfig) -> Annotation:
+def refined(
+    annotation: Annotation, text: str, *, kb: Knowledge, config: PipelineConfig
+) -> Annotation:
     """Drop triples that do not stand beside the others.
 
     Args:
@@ -25,7 +26,7 @@ def refined(annotation: Annotation, text: str, *, kb: Rows, config: PipelineConf
     return best_relations(found, config.reader.relations_per_pair)
 
 
-def without_loops(annotation: Annotation, text: str, kb: Rows) -> Annotation:
+def without_loops(annotation: Annotation, text: str, kb: Knowledge) -> Annotation:
     """Drop triples between two mentions of the same record.
 
     No statement of a knowledge base relates a record to itself; such a triple comes from a mention
@@ -47,7 +48,7 @@ def without_loops(annotation: Annotation, text: str, kb: Rows) -> Annotation:
     named = {
         end
         for end in {end for triple in loops for end in (triple.subject, triple.object)}
-        if kb.row_of(entity[end] or "") in name_shares(kb, text[end.start : end.end])
+        if _is_named(text[end.start : end.end], entity[end], kb)
     }
     kept = tuple(
         triple
@@ -55,6 +56,11 @@ def without_loops(annotation: Annotation, text: str, kb: Rows) -> Annotation:
         if triple not in loops or named.isdisjoint((triple.subject, triple.object))
     )
     return annotation if len(kept) == len(annotation.triples) else replace(annotation, triples=kept)
+
+
+def _is_named(surface: str, entity_id: str | None, kb: Knowledge) -> bool:
+    row = kb.row_of(entity_id or "")
+    return any(sense.row == row for sense in resolve(kb, surface))
 
 
 def best_relations(annotation: Annotation, most: int) -> Annotation:

@@ -7,8 +7,7 @@ from relik import windows as windowing
 from relik.config import ReaderConfig
 from relik.kb import KnowledgeBase
 from relik.kb.view import KnowledgeView
-from relik.names.normalise import normalise
-from relik.names.trie import CASED, PARTIAL
+from relik.names.resolve import resolve
 from relik.reader.reader import TransformerReader
 from relik.retriever.mention_candidates import bearers_of, readings, with_named, worth_reading
 from relik.types import (
@@ -82,8 +81,7 @@ def _missed(
 
 def _is_name(surface: str, entities: KnowledgeBase) -> bool:
     """Tell whether some record has it as a name with a capital; common nouns were looked up."""
-    matches = entities.names.lookup(normalise(surface))
-    return any(match.flags & CASED and not match.flags & PARTIAL for match in matches)
+    return any(sense.cased and sense.whole for sense in resolve(entities, surface))
 
 
 def read_given(

@@ -11,28 +11,18 @@ import re
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Protocol
 
 from relik.document.abbreviations import abbreviations
-from relik.names.gazetteer import VariantNames, longest_terms
+from relik.names.gazetteer import longest_terms
+from relik.names.language import Language
 from relik.names.normalise import normalise, tokenise_surface
+from relik.names.resolve import Knowledge, resolve_key
 from relik.names.variants import heads_names, is_content, names_kind, reduced_words
 from relik.types import Annotation, EntitySpan, Span
 
 _LONGEST_AMBIGUOUS = 3
 _LONGEST_WORD = 40
 _LAST_WORD = re.compile(r"(\w+) $")
-
-
-class Knowledge(Protocol):
-    """What is asked of a knowledge base."""
-
-    @property
-    def names(self) -> VariantNames:
-        """Names and what they name."""
-
-    def row_of(self, entity_id: str) -> int | None:
-        """Return the row of an id."""
 
 
 def with_document(annotation: Annotation, text: str, kb: Knowledge) -> Annotation:
@@ -64,15 +54,18 @@ def _linked(found: Iterable[EntitySpan]) -> list[EntitySpan]:
 
 
 def _kinds(linked: Iterable[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
-    return [one.span for one in linked if names_kind(kb.names, normalise(_surface(text, one)))]
+    language = kb.policy.language
+    keys = [(one.span, normalise(_surface(text, one))) for one in linked]
+    return [span for span, key in keys if names_kind(kb.names, key, language)]
 
 
 def _heads(linked: Iterable[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
     """Find heads of many names without the word before them, which begins some name."""
+    language = kb.policy.language
     return [
         one.span
         for one in linked
-        if heads_names(kb.names, normalise(_surface(text, one)))
+        if heads_names(kb.names, normalise(_surface(text, one)), language)
         and _begins_name(_word_before(text, one.span.start), kb)
     ]
 
@@ -85,8 +78,8 @@ def _word_before(text: str, at: int) -> str:
 
 def _begins_name(word: str, kb: Knowledge) -> bool:
     # "Induced" and "associated" say how it came, not what it is.
-    telling = len(word) > _LONGEST_AMBIGUOUS and is_content(word) and not word.endswith("ed")
-    return telling and kb.names.has_prefix(f"{word} ")
+    telling = is_content(word, kb.policy.language) and not word.endswith("ed")
+    return len(word) > _LONGEST_AMBIGUOUS and telling and kb.names.has_prefix(f"{word} ")
 
 
 def _adjectives(linked: Sequence[EntitySpan], text: str, kb: Knowledge) -> list[Span]:
@@ -98,7 +91,8 @@ def _adjectives(linked: Sequence[EntitySpan], text: str, kb: Knowledge) -> list[
         before = text[found.span.end : found.span.end + 1] == " "
         if before and found.span.end + 1 in starts and " " not in key:
             row = kb.row_of(str(found.entity_id))
-            if all(match.row != row for match in kb.names.lookup(key)):
+            senses = resolve_key(kb, key, lower=False, formed=False)
+            if all(sense.row != row for sense in senses):
                 adjectives.append(found.span)
     return adjectives
 
@@ -120,17 +114,18 @@ def _capitals(linked: Sequence[EntitySpan], text: str) -> list[Span]:
 def _repeated(found: Sequence[EntitySpan], text: str, kb: Knowledge) -> list[EntitySpan]:
     """Add the terms that are linked elsewhere in the document, where nothing else is."""
     meant: dict[tuple[str, ...], EntitySpan] = {}
+    language = kb.policy.language
     linked = _linked(found)
     for one in sorted(linked, key=lambda one: -one.score):
-        meant.setdefault(_words(_surface(text, one)), one)
+        meant.setdefault(_words(_surface(text, one), language), one)
     taken = [one.span for one in linked]
     added: dict[Span, EntitySpan] = {}
-    for span, matches in longest_terms(kb.names, text) if meant else ():
+    for span, senses in longest_terms(kb, text) if meant else ():
         surface = text[span.start : span.end]
-        like = meant.get(_words(surface))
+        like = meant.get(_words(surface, language))
         if like is None or _ambiguous(surface) or _touches(span, taken):
             continue
-        if kb.row_of(str(like.entity_id)) in {match.row for match in matches}:
+        if kb.row_of(str(like.entity_id)) in {sense.row for sense in senses}:
             added[span] = replace(like, span=span)
     nothing = [one for one in found if one.entity_id is None]
     free = [one for one in nothing if not _touches(one.span, sorted(added))]
@@ -145,8 +140,8 @@ def _ambiguous(surface: str) -> bool:
     return surface.isupper() and len(surface) <= _LONGEST_AMBIGUOUS
 
 
-def _words(surface: str) -> tuple[str, ...]:
-    return reduced_words([word for word, _, _ in tokenise_surface(surface)])
+def _words(surface: str, language: Language) -> tuple[str, ...]:
+    return reduced_words([word for word, _, _ in tokenise_surface(surface)], language)
 
 
 def _touches(span: Span, others: Sequence[Span]) -> bool:

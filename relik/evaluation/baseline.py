@@ -11,6 +11,7 @@ from relik.evaluation.counts import contains
 from relik.evaluation.gold import read_json_lines
 from relik.names.gazetteer import longest_terms
 from relik.names.normalise import normalise, tokenise_surface
+from relik.names.resolve import Knowledge
 from relik.names.trie import CASED, PARTIAL, NameMatch
 from relik.types import (
     AnnotateOptions,
@@ -33,32 +34,11 @@ _LONGEST_NAME = 12
 _UNSEEN = 0.1
 
 
-class Names(Protocol):
-    """The methods of a name trie that the baseline calls."""
-
-    def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name."""
-
-    def has_prefix(self, prefix: str) -> bool:
-        """Tell whether some normalised name starts with a prefix."""
-
-
-class NamedEntities(Protocol):
+class NamedEntities(Knowledge, Protocol):
     """The methods of a knowledge base that the baseline calls."""
-
-    @property
-    def names(self) -> Names:
-        """Index from names to records."""
 
     def entity_id(self, row: int) -> str:
         """Return the id of a row."""
-
-    def count(self, row: int) -> int:
-        """Return how often a record is linked."""
-
-    @property
-    def any_case(self) -> bool:
-        """Tell whether its names are terms, which text writes in lower case."""
 
 
 class AliasBaseline:
@@ -155,8 +135,11 @@ class AliasBaseline:
         ]
 
     def _link_longest(self, text: str) -> list[EntitySpan]:
-        if self._entities.any_case:
-            return [self._link_span(*each) for each in longest_terms(self._names, text)]
+        if self._entities.policy.terms:
+            terms = longest_terms(self._entities, text)
+            return [
+                self._link_span(span, self._exact_matches(senses[0].form)) for span, senses in terms
+            ]
         tokens = tokenise_surface(text)
         found: list[EntitySpan] = []
         at = 0

@@ -6,6 +6,7 @@ from pathlib import Path
 from relik.errors import BundleCorruptError
 from relik.kb.records import IdTable, RecordTable
 from relik.manifest import Manifest, read_manifest, verify_files
+from relik.names.resolve import NamePolicy
 from relik.names.trie import NameTrie
 from relik.types import Entity, IntArray, VectorIndex
 from relik.vectors.no_vectors import NO_VECTORS, NoVectors
@@ -27,6 +28,7 @@ class KnowledgeBase:
 
     Attributes:
         version: Names its content.
+        policy: How its names are resolved.
         any_case: Built for names that text has in lower case though records do not: a list of
             terms.
         counted: Its names were counted in linked text of the user's own.
@@ -54,8 +56,9 @@ class KnowledgeBase:
     ) -> None:
         self.manifest = manifest
         self.version = manifest.value("version", str)
-        self.any_case = manifest.fields.get("any_case") is True
-        self.counted = manifest.fields.get("counted") is True
+        self.policy = NamePolicy.from_manifest(manifest.fields)
+        self.any_case = self.policy.terms
+        self.counted = self.policy.counted
         self.names = names
         self.index = index
         self._records = records

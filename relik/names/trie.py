@@ -1,6 +1,7 @@
 """The trie from normalised names to the records that have them."""
 
 from collections.abc import Iterator
+from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
@@ -15,8 +16,49 @@ PARTIAL = 2
 PRIMARY = 4
 """Flag: the name is the record's preferred one."""
 
+DERIVED = 64
+"""Flag: the name is an adjective, or a word for people, formed from a name of the record."""
+
 MATCH_FORMAT = "<IHB"
 MAX_COUNT = 0xFFFF
+
+_KIND_SHIFT = 3
+_KIND_BITS = 0b111 << _KIND_SHIFT
+
+
+class Kind(IntEnum):
+    """How a surface form is a name of a record."""
+
+    UNKNOWN = 0
+    """An alias of an index that does not say of which kind its aliases are."""
+    EXACT = 1
+    """The record's name, or an alias of its source."""
+    INFLECTED = 2
+    """A plural, an adjective, or a word for people: formed from a name."""
+    PARTIAL = 3
+    """A part of a name, such as a surname."""
+    ACRONYM = 4
+    """The initials of a name."""
+    FOLDED = 5
+    """A name in another case or spelling, or its words in another order."""
+
+
+def with_kind(flags: int, kind: Kind) -> int:
+    """Put the kind of a name in its flags."""
+    return flags & ~_KIND_BITS | kind << _KIND_SHIFT
+
+
+def _kind_of(flags: int) -> Kind:
+    if stored := flags & _KIND_BITS:
+        known = stored >> _KIND_SHIFT
+        return Kind(known) if known in set(Kind) else Kind.UNKNOWN
+    if flags & PARTIAL:
+        return Kind.PARTIAL
+    return Kind.EXACT if flags & PRIMARY else Kind.UNKNOWN
+
+
+KINDS = tuple(map(_kind_of, range(256)))
+"""The kind of a name by its flags; of an old index only preferred names and parts are known."""
 
 
 class NameMatch(NamedTuple):
@@ -25,12 +67,25 @@ class NameMatch(NamedTuple):
     Args:
         row: Row in the knowledge base.
         count: How often the name meant this record, capped at 65535; 0 where unknown.
-        flags: `CASED`, `PARTIAL` and `PRIMARY`, added up.
+        flags: `CASED`, `PARTIAL`, `PRIMARY` and `DERIVED`, added up, and the kind of the name.
     """
 
     row: int
     count: int  # type: ignore[assignment]  # hides tuple.count, which nobody asks of a match
     flags: int
+
+
+class Names(Protocol):
+    """What is asked of a name trie."""
+
+    def lookup(self, key: str) -> list[NameMatch]:
+        """Return the records that have a normalised name, the most frequent first."""
+
+    def has_prefix(self, prefix: str) -> bool:
+        """Tell whether some normalised name begins so."""
+
+    def continuations(self, prefix: str) -> list[str]:
+        """Return what follows a prefix in the keys that begin with it, sorted."""
 
 
 class _Trie(Protocol):
@@ -84,7 +139,8 @@ class NameTrie:
             return []
         if len(found) == 1:
             return [NameMatch._make(found[0])]
-        return [NameMatch._make(item) for item in sorted(found, key=_most_frequent_first)]
+        ranked = sorted([(-count, row, flags) for row, count, flags in found])
+        return [NameMatch(row, -count, flags) for count, row, flags in ranked]
 
     def has_prefix(self, prefix: str) -> bool:
         """Tell whether some name begins so.
@@ -107,7 +163,3 @@ class NameTrie:
             The rest of each key, sorted.
         """
         return sorted({key.removeprefix(prefix) for key in self._iterkeys(prefix)})
-
-
-def _most_frequent_first(item: tuple[int, int, int]) -> tuple[int, int]:
-    return -item[1], item[0]

@@ -7,9 +7,9 @@ keys that no name has.
 """
 
 from collections.abc import Sequence
-from typing import Protocol
 
-from relik.names.trie import NameMatch
+from relik.names.language import Language
+from relik.names.trie import NameMatch, Names
 
 VARIANT = "\x1f"
 """What keys of names begin with whose words are reduced and sorted."""
@@ -20,121 +20,70 @@ KIND = "\x1d"
 HEAD = "\x1c"
 """What keys of words begin with that end the names of many records: disease, tumor."""
 
-_UNSAID = frozenset({"of", "the", "s"})
-# No other word stands for these, and no term begins or ends with them.
-_JOINING = frozenset(
-    {"a", "an", "and", "as", "by", "due", "for", "from", "in", "or", "to", "with", "without"}
-)
 _SHORTEST = 4
 # A shorter word may be what an acronym is in the plural.
 _SHORTEST_ALONE = 5
 _MOST_SWAPS = 16
-# British and American, Greek and Latin, one and many: of words and of the names alike.
-_SPELLINGS = (("ae", "e"), ("oe", "e"), ("our", "or"))
-_ENDINGS = (
-    ("ies", "y"),
-    ("itides", "itis"),
-    ("omata", "oma"),
-    ("ses", "s"),
-    ("sis", "s"),
-    ("xes", "x"),
-    ("ches", "ch"),
-    ("se", "s"),
-    ("s", ""),
-)
-_NO_PLURALS = ("ss", "us", "is")
 
 
-class Names(Protocol):
-    """What is asked of a name trie."""
-
-    def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name."""
-
-    def continuations(self, prefix: str) -> list[str]:
-        """Return what follows a prefix in the keys that begin with it."""
-
-
-def reduced(word: str) -> str:
+def reduced(word: str, language: Language) -> str:
     """Reduce a normalised word to what its spellings and its plural have in common.
 
     Args:
         word: A normalised word.
+        language: Its language.
 
     Returns:
         Something that need not be a word.
     """
     if len(word) <= _SHORTEST:
         return word
-    for british, american in _SPELLINGS:
+    for british, american in zip(*language.spellings, strict=True):
         word = word.replace(british, american)
-    for ending, base in _ENDINGS:
+    for ending, base in zip(*language.endings, strict=True):
         if word.endswith(ending):
-            plain = ending == "s" and word.endswith(_NO_PLURALS)
+            plain = not base and word.endswith(language.no_plurals)
             return word if plain else word.removesuffix(ending) + base
     return word
 
 
-def reduced_words(words: Sequence[str]) -> tuple[str, ...]:
-    """Reduce the words of a term and sort them; what only joins them is left out.
-
-    Args:
-        words: Normalised words.
-
-    Returns:
-        Reduced words, sorted.
-    """
-    return tuple(sorted(reduced(word) for word in words if word not in _UNSAID))
+def reduced_words(words: Sequence[str], language: Language) -> tuple[str, ...]:
+    """Reduce the normalised words of a term and sort them; what only joins them is left out."""
+    return tuple(sorted(reduced(word, language) for word in words if word not in language.unsaid))
 
 
 def variant_key(words: Sequence[str]) -> str:
-    """Give the key that a term and its variants share.
+    """Give the key that a term and its variants share; it is no normalised name.
 
     Args:
         words: Reduced words, sorted.
-
-    Returns:
-        The key; it is no normalised name.
     """
     return VARIANT + " ".join(words)
 
 
-def is_content(word: str) -> bool:
-    """Tell whether a word means something of its own; what joins words does not.
-
-    Args:
-        word: A normalised word.
-
-    Returns:
-        True if so.
-    """
-    return word not in _UNSAID and word not in _JOINING
+def is_content(word: str, language: Language) -> bool:
+    """Tell whether a normalised word means something of its own; what joins words does not."""
+    return word not in language.unsaid and word not in language.joining
 
 
 def is_name(key: str) -> bool:
-    """Tell whether a key of the trie is a name, and not one of those kept beside names.
-
-    Args:
-        key: A key.
-
-    Returns:
-        True if so.
-    """
+    """Tell whether a key of the trie is a name, and not one of those kept beside names."""
     return key[:1] not in (VARIANT, SWAP, KIND, HEAD)
 
 
-def variants(names: Names, words: Sequence[str]) -> list[NameMatch]:
+def variants(names: Names, words: Sequence[str], language: Language) -> list[NameMatch]:
     """Find the records that have a name which some words are a variant of.
 
     Args:
         names: Names of the knowledge base.
         words: Normalised words.
+        language: Language of the names.
 
     Returns:
         Matches of names that differ in the order, spelling or number of words; else of those that
         besides have one word of like meaning; empty where there are none.
     """
-    mine = reduced_words(words)
+    mine = reduced_words(words, language)
     if not mine or (len(mine) == 1 and len(mine[0]) < _SHORTEST_ALONE):
         return []
     found = names.lookup(variant_key(mine))
@@ -148,27 +97,11 @@ def variants(names: Names, words: Sequence[str]) -> list[NameMatch]:
     return [best[row] for row in sorted(best)]
 
 
-def names_kind(names: Names, word: str) -> bool:
-    """Tell whether a word names the kind of very many records, and none of them.
-
-    Args:
-        names: Names of the knowledge base.
-        word: A normalised word.
-
-    Returns:
-        True if so.
-    """
-    return bool(names.lookup(KIND + reduced(word)))
+def names_kind(names: Names, word: str, language: Language) -> bool:
+    """Tell whether a normalised word names the kind of very many records, and none of them."""
+    return bool(names.lookup(KIND + reduced(word, language)))
 
 
-def heads_names(names: Names, word: str) -> bool:
-    """Tell whether a word ends the names of many records, which tell apart what it leaves open.
-
-    Args:
-        names: Names of the knowledge base.
-        word: A normalised word.
-
-    Returns:
-        True if so.
-    """
-    return bool(names.lookup(HEAD + reduced(word)))
+def heads_names(names: Names, word: str, language: Language) -> bool:
+    """Tell whether a normalised word ends the names of many records, which tell it apart."""
+    return bool(names.lookup(HEAD + reduced(word, language)))

@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
-from relik.retriever.lexical import LexicalMatcher, NameHit
+from relik.retriever.lexical import NameHit, match_names
 from relik.types import Candidate, FloatArray, IntArray, TextEncoder, Window
 
 _Odds: TypeAlias = npt.NDArray[np.float64]
@@ -112,7 +112,7 @@ class HybridRetriever:
         dense_rows, dense_scores = kb.index.search(vectors, top_k=top_k)
         hits: list[list[NameHit]] = [[] for _ in windows]
         if self._lexical:
-            hits = LexicalMatcher(kb.names, kb, terms=kb.any_case).match(windows)
+            hits = match_names(kb, windows)
         return [
             _window_features(kb, vectors[i], dense_rows[i], dense_scores[i], hits[i])
             for i in range(len(windows))

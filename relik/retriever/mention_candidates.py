@@ -8,9 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from relik.kb import KnowledgeBase
-from relik.names.inflections import stems
-from relik.names.normalise import normalise
-from relik.names.trie import PARTIAL
+from relik.names.resolve import resolve
 from relik.types import Candidate, Span, Window, WindowCandidates
 
 PER_MENTION = 6
@@ -130,23 +128,5 @@ def _with_bearers(
 
 
 def bearers_of(surface: str, kb: KnowledgeBase) -> list[str]:
-    """Give the ids that a name means most often; of an inflected one those of its stem too.
-
-    Args:
-        surface: The name as it is written.
-        kb: Knowledge base.
-
-    Returns:
-        Ids of records; of one name `PER_MENTION` at most.
-    """
-    key, found = normalise(surface), dict[int, None]()
-    for name in (key, *stems(key)):
-        ranked = sorted(
-            kb.names.lookup(name),
-            key=lambda one: (bool(one.flags & PARTIAL), -one.count, -kb.count(one.row), one.row),
-        )
-        found |= dict.fromkeys(one.row for one in ranked[:PER_MENTION])
-        # A plural in lower case is seldom the name of a company.
-        if ranked and (name != key or not surface.islower()):
-            break
-    return [kb.entity_id(row) for row in found]
+    """Give the ids of the records that a name means most often, `PER_MENTION` at most."""
+    return [kb.entity_id(sense.row) for sense in resolve(kb, surface)[:PER_MENTION]]

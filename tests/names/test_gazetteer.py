@@ -25,8 +25,8 @@ KB = FakeKnowledgeBase(
 
 def found(text: str) -> dict[str, list[str]]:
     return {
-        text[span.start : span.end]: [KB.entity_id(match.row) for match in matches]
-        for span, matches in longest_terms(KB.names, text)
+        text[span.start : span.end]: [KB.entity_id(sense.row) for sense in senses]
+        for span, senses in longest_terms(KB, text)
     }
 
 
@@ -55,22 +55,24 @@ def test_adjectives_are_terms_where_asked() -> None:
         any_case=True,
     )
     text = "diabetic patients, a diabetic foot"
-    assert longest_terms(kb.names, text)[0][0] == Span(21, 34)
-    told = likely_terms(kb.names, text)
+    assert longest_terms(kb, text)[0][0] == Span(21, 34)
+    told = likely_terms(kb, text)
     assert [(text[s.start : s.end], [m.row for m in found]) for s, found in told] == [
         ("diabetic", [0]),
         ("diabetic foot", [1]),
     ]
 
 
-def variant_names(*names: str) -> FakeNames:
-    """Names of one record each, and their variants."""
+def with_variants(*names: str) -> FakeKnowledgeBase:
+    """Terms of one record each, and their variants."""
+    kb = FakeKnowledgeBase([Entity(entity_id=name, name=name) for name in names], any_case=True)
     keys: dict[str, list[NameMatch]] = {}
     for row, name in enumerate(names):
         key = normalise(name)
-        for one in (key, variant_key(reduced_words(key.split()))):
+        for one in (key, variant_key(reduced_words(key.split(), kb.policy.language))):
             keys.setdefault(one, []).append(NameMatch(row, 1, 0))
-    return FakeNames(keys)
+    kb.names = FakeNames(keys)
+    return kb
 
 
 @pytest.mark.parametrize(
@@ -86,10 +88,10 @@ def variant_names(*names: str) -> FakeNames:
     ],
 )
 def test_likely_terms_are_variants_within_a_phrase(text: str, terms: dict[str, list[int]]) -> None:
-    names = variant_names("Breast Cancer", "Cancer", "Edema", "Edema 4")
+    kb = with_variants("Breast Cancer", "Cancer", "Edema", "Edema 4")
     told = {
         text[span.start : span.end]: [match.row for match in matches]
-        for span, matches in likely_terms(names, text)
+        for span, matches in likely_terms(kb, text)
     }
     assert told == terms
     assert not any(longest == "cancer of the breast" for longest in found(text))
@@ -97,13 +99,13 @@ def test_likely_terms_are_variants_within_a_phrase(text: str, terms: dict[str, l
 
 def test_all_variants_from_a_word_on_are_given() -> None:
     text = "cancers of the breast"
-    names = variant_names("Breast Cancer", "Cancer")
-    told = variants_at(names, text, tokenise_surface(text))
+    kb = with_variants("Breast Cancer", "Cancer")
+    told = variants_at(kb, text, tokenise_surface(text))
     assert [(length, [match.row for match in matches]) for length, matches in told] == [
         (1, [1]),
         (4, [0]),
     ]
-    assert variants_at(names, text, []) == []
+    assert variants_at(kb, text, []) == []
 
 
 @given(
@@ -112,7 +114,7 @@ def test_all_variants_from_a_word_on_are_given() -> None:
 def test_terms_do_not_overlap_and_lie_in_the_text(words: list[str]) -> None:
     text = " ".join(words)
     last = 0
-    for span, matches in longest_terms(KB.names, text):
-        assert matches
+    for span, senses in longest_terms(KB, text):
+        assert senses
         assert last <= span.start < span.end <= len(text)
         last = span.end

@@ -2,27 +2,28 @@
 
 import pytest
 
-from relik.names.inflections import place_stems, stems
+from relik.names.inflections import place_stems, plural_stems, term_stems
+from relik.names.language import open_language
+
+ENGLISH = open_language("en")
 
 
 @pytest.mark.parametrize(
     ("key", "stem"),
     [
-        ("kuwaiti", "kuwait"),
-        ("tanzanian", "tanzania"),
-        ("brazilian", "brazil"),
-        ("palestinian", "palestine"),
-        ("sudanese", "sudan"),
         ("television networks", "television network"),
         ("treaties", "treaty"),
+        ("networks", "network"),
     ],
 )
-def test_stems_have_the_name_that_a_form_is_made_of(key: str, stem: str) -> None:
-    assert stem in stems(key)
+def test_a_plural_leads_to_its_singular(key: str, stem: str) -> None:
+    assert stem in plural_stems(key, ENGLISH)
+    assert stem not in place_stems(key, ENGLISH)
 
 
 def test_a_short_word_has_no_stem() -> None:
-    assert stems("cats") == stems("old cats") == []
+    for stems in (plural_stems, term_stems, place_stems):
+        assert stems("cats", ENGLISH) == stems("old cats", ENGLISH) == []
 
 
 @pytest.mark.parametrize(
@@ -40,14 +41,19 @@ def test_a_short_word_has_no_stem() -> None:
         ("cancerous", "cancer"),
     ],
 )
-def test_adjectives_of_terms_are_guessed_where_asked(key: str, stem: str) -> None:
-    assert stem in stems(key, terms=True)
-    assert stem not in stems(key)
+def test_the_adjective_of_a_term_leads_to_it(key: str, stem: str) -> None:
+    assert stem in term_stems(key, ENGLISH)
+    assert stem not in plural_stems(key, ENGLISH)
 
 
 @pytest.mark.parametrize(
     ("key", "stem"),
     [
+        ("kuwaiti", "kuwait"),
+        ("tanzanian", "tanzania"),
+        ("brazilian", "brazil"),
+        ("palestinian", "palestine"),
+        ("sudanese", "sudan"),
         ("serb", "serbia"),
         ("britons", "united kingdom"),
         ("danish", "denmark"),
@@ -57,12 +63,12 @@ def test_adjectives_of_terms_are_guessed_where_asked(key: str, stem: str) -> Non
         ("kurds", "kurdistan"),
     ],
 )
-def test_people_of_a_place_lead_to_it(key: str, stem: str) -> None:
-    assert stem in place_stems(key)
-    assert stem in stems(key)
-    assert stem not in stems(key, adjectives=False)
+def test_people_and_adjectives_of_a_place_lead_to_it(key: str, stem: str) -> None:
+    assert stem in place_stems(key, ENGLISH)
+    assert stem not in plural_stems(key, ENGLISH)
 
 
-def test_a_plural_is_no_form_of_a_place() -> None:
-    assert "network" in stems("networks")
-    assert "network" not in place_stems("networks")
+@pytest.mark.parametrize("key", ["networks", "diabetic", "tanzanians", "danish"])
+def test_a_language_without_a_file_has_no_rules(key: str) -> None:
+    german = open_language("de")
+    assert plural_stems(key, german) == term_stems(key, german) == place_stems(key, german) == []

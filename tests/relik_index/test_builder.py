@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import marisa_trie
 import numpy as np
 import pytest
 from tokenizers import Tokenizer
@@ -17,11 +18,15 @@ from relik.errors import (
     InputError,
 )
 from relik.kb import KnowledgeBase
-from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.kb.knowledge_base import KIND, NAMES
+from relik.manifest import read_manifest, write_manifest
+from relik.names.resolve import resolve
+from relik.names.trie import CASED, MATCH_FORMAT, PARTIAL, PRIMARY, Kind, NameMatch
 from relik.names.variants import variants
 from relik.testing import HashEncoder
 from relik.types import Entity, FloatArray
 from relik_index import BuildOptions, build_index, verify_index
+from relik_index.sources.json_lines import WHOLE
 
 Build = Callable[..., Path]
 PARIS: dict[str, object] = {
@@ -56,7 +61,7 @@ def test_what_was_built_is_what_is_opened(build: Build) -> None:
     assert kb.token_ids(0).tolist() == [1, 2, 3, 4, 5]
     assert kb.token_ids(0).dtype == np.int64
     assert kb.names.lookup("paris") == [
-        NameMatch(0, 7, CASED | PRIMARY),
+        NameMatch(0, 7, WHOLE | CASED | PRIMARY),
         NameMatch(1, 0, CASED | PARTIAL),
     ]
     assert kb.dim == 32
@@ -93,7 +98,54 @@ def test_an_index_says_whether_its_names_were_counted(build: Build, counted: boo
 def test_an_index_says_whether_its_names_come_in_any_case(build: Build, any_case: bool) -> None:
     kb = KnowledgeBase.open(build([PARIS], options=BuildOptions(any_case=any_case)))
     assert kb.any_case is any_case
-    assert bool(variants(kb.names, ["lights", "of", "the", "city"])) is any_case
+    assert bool(variants(kb.names, ["lights", "of", "the", "city"], kb.policy.language)) is any_case
+
+
+def test_a_german_list_of_terms_has_no_english_rules(build: Build, tmp_path: Path) -> None:
+    records = [{"id": "D1", "name": "Tumor"}, {"id": "D2", "name": "Krebs der Brust"}]
+    records += [{"id": "D3", "name": "Epilepsy"}, {"id": "D4", "name": "Tanzania"}]
+    found = {}
+    for code in ("en", "de"):
+        options = BuildOptions(any_case=True, language=code)
+        kb = KnowledgeBase.open(build(records, out=tmp_path / code, options=options))
+        assert kb.policy.language.code == code
+        forms = ("Tumors", "tumours", "epileptic", "Tanzanians", "brust der krebs", "tumor")
+        found[code] = {form: [sense.row for sense in resolve(kb, form)] for form in forms}
+    assert found["en"] == {
+        "Tumors": [0],
+        "tumours": [0],
+        "epileptic": [2],
+        "Tanzanians": [3],
+        "brust der krebs": [1],
+        "tumor": [0],
+    }
+    # The order of words is no rule of English.
+    kept = {"brust der krebs": [1], "tumor": [0]}
+    assert found["de"] == {form: kept.get(form, []) for form in found["en"]}
+
+
+@pytest.mark.parametrize("language", ["", "german", "EN", "e1"])
+def test_a_language_is_a_code(language: str) -> None:
+    with pytest.raises(ConfigError, match="ISO 639"):
+        BuildOptions(language=language)
+
+
+def test_an_index_of_before_opens_in_english_with_kinds_unknown(build: Build) -> None:
+    folder = build([PARIS, HILTON])
+    kb = KnowledgeBase.open(folder)
+    assert kb.policy.demonyms
+    assert [sense.kind for sense in resolve(kb, "City of Light")] == [Kind.EXACT]
+    named = list(marisa_trie.RecordTrie(MATCH_FORMAT).mmap(str(folder / NAMES)).iteritems())
+    old = [(key, (row, count, flags & 0b111)) for key, (row, count, flags) in named]
+    marisa_trie.RecordTrie(MATCH_FORMAT, old).save(str(folder / NAMES))
+    fields = dict(read_manifest(folder).fields)
+    del fields["language"], fields["names_format"]
+    write_manifest(folder, kind=KIND, fields=fields)
+    kb = KnowledgeBase.open(folder)
+    assert (kb.policy.language.code, kb.policy.demonyms) == ("en", False)
+    assert [sense.kind for sense in resolve(kb, "City of Light")] == [Kind.UNKNOWN]
+    assert {sense.kind for sense in resolve(kb, "Paris")} == {Kind.EXACT, Kind.PARTIAL}
+    assert {sense.kind for sense in resolve(kb, "Parisians")} == {Kind.INFLECTED}
 
 
 def test_the_version_names_the_content(build: Build, tmp_path: Path) -> None:

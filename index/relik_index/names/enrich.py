@@ -6,8 +6,9 @@ facts, and cost no model.
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import marisa_trie
@@ -15,8 +16,9 @@ import marisa_trie
 from relik.errors import InputError
 from relik.kb import KnowledgeBase
 from relik.kb.knowledge_base import NAMES
+from relik.names.language import DEFAULT_LANGUAGE, Language, open_language
 from relik.names.normalise import normalise
-from relik.names.trie import MATCH_FORMAT, PRIMARY
+from relik.names.trie import DERIVED, MATCH_FORMAT, PARTIAL, PRIMARY, Kind, with_kind
 from relik.names.variants import is_name
 from relik.types import Entity
 from relik_index.names.entity_types import coarse_types, country_of_team, partial_names
@@ -75,6 +77,7 @@ class Enricher:
     Args:
         known: Names of another index; None takes none over.
         parts: Add parts of names to records without `partials`.
+        language: Language of the records.
         linked: Surface forms of linked text by id, added to those of the source.
         n_known: How many records were known so far.
         n_linked: How many records had such forms so far.
@@ -82,6 +85,7 @@ class Enricher:
 
     known: KnownNames | None = None
     parts: bool = True
+    language: Language = field(default_factory=partial(open_language, DEFAULT_LANGUAGE))
     linked: Surfaces = field(default_factory=dict)
     n_known: int = field(default=0)
     n_linked: int = field(default=0)
@@ -96,8 +100,11 @@ class Enricher:
             The record with more names. Its counts are its own where it has some.
         """
         entity = record.entity
-        if self.parts and not record.partials:
-            record = replace(record, partials=other_forms(entity))
+        if self.parts or record.partials:
+            forms = other_forms(entity, self.language)
+            # A source gives its own without their kinds.
+            given = {form: forms.get(form, flags) for form, flags in record.partials.items()}
+            record = replace(record, partials=given or forms)
         if seen := self.linked.get(entity.entity_id):
             record = self._with_surfaces(record, seen)
         found = self.known.of(record) if self.known else None
@@ -143,37 +150,72 @@ class Enricher:
         counts = Counter(record.surfaces)
         counts.update(kept)
         # What may be a slip still says what the form may mean where nothing else is called so.
-        doubted = tuple(form for form in seen if form not in kept and len(form) <= LONGEST_SURFACE)
-        return replace(record, surfaces=dict(counts), partials=(*record.partials, *doubted))
+        doubted = (form for form in seen if form not in kept and len(form) <= LONGEST_SURFACE)
+        partials = {**dict.fromkeys(doubted, PARTIAL), **record.partials}
+        return replace(record, surfaces=dict(counts), partials=partials)
 
 
-def other_forms(entity: Entity) -> tuple[str, ...]:
+def other_forms(entity: Entity, language: Language) -> dict[str, int]:
     """Give what a record is called besides its name and aliases.
 
     Args:
         entity: The record; its description tells its types where it has none.
+        language: Its language.
 
     Returns:
-        Parts of names, other spellings and wordings, in a fixed order; often empty.
+        Flags of parts of names, other spellings and wordings, in a fixed order; often empty.
     """
-    types = entity.types or coarse_types((), entity.description)
-    common = common_name(entity.name, types, entity.description)
-    state = short_state(entity.name)
-    letters = initials(entity.name, types)
-    forms = (
-        *partial_names(entity.name, types, entity.description),
-        *(form for form in (common, state, letters) if form),
+    types = entity.types
+    if not types and language.code == DEFAULT_LANGUAGE:  # descriptions are read in English alone
+        types = coarse_types((), entity.description)
+    common = common_name(entity.name, types, entity.description, language)
+    state = short_state(entity.name, language)
+    parts = (
+        *partial_names(entity.name, types, entity.description, language),
+        *(form for form in (common, state) if form),
         *edition_names(entity.name),
-        *other_wordings(entity.name),
-        *practitioners(entity.name, types, entity.description),
-        *(form for alias in entity.aliases for form in _forms_of_alias(alias)),
+        *other_wordings(entity.name, language),
     )
-    spelled = (plain for name in (entity.name, *forms) for plain in plain_spellings(name))
-    return tuple(dict.fromkeys((*forms, *spelled)))
+    letters = initials(entity.name, types)
+    forms = {
+        **dict.fromkeys(parts, PARTIAL),
+        **({letters: _flags(Kind.ACRONYM)} if letters else {}),
+        **dict.fromkeys(
+            practitioners(entity.name, types, entity.description, language), _flags(Kind.INFLECTED)
+        ),
+        **dict.fromkeys(demonyms(entity, types, language), _flags(Kind.INFLECTED) | DERIVED),
+        **dict.fromkeys(
+            (f for alias in entity.aliases for f in _forms_of_alias(alias, language)), PARTIAL
+        ),
+    }
+    folded = {plain: _flags(Kind.FOLDED) for plain in plain_spellings(entity.name)}
+    spelled = {plain: flags for form, flags in forms.items() for plain in plain_spellings(form)}
+    return {**folded, **spelled, **forms}
 
 
-def _forms_of_alias(alias: str) -> tuple[str, ...]:
+def demonyms(entity: Entity, types: Sequence[str], language: Language) -> list[str]:
+    """Give the adjectives of a place or a faith, and the words for its people, of no rule.
+
+    Args:
+        entity: The record.
+        types: Its coarse types.
+        language: Language of its names.
+
+    Returns:
+        Words with a capital; none for what is neither a place nor a faith of the list.
+    """
+    origins = language.demonyms if "place" in types else {} if types else language.believers
+    names = dict.fromkeys(normalise(name) for name in (entity.name, *entity.aliases))
+    return [word.capitalize() for name in names for word in origins.get(name, ())]
+
+
+def _flags(kind: Kind) -> int:
+    """Flag what is no whole name of a record."""
+    return with_kind(PARTIAL, kind)
+
+
+def _forms_of_alias(alias: str, language: Language) -> tuple[str, ...]:
     """Give an alias without what tells it from namesakes, and the country of a national team."""
     bare = alias.partition(" (")[0].strip()
-    forms = (bare if bare != alias else "", country_of_team(alias) or "")
+    forms = (bare if bare != alias else "", country_of_team(alias, language) or "")
     return tuple(form for form in forms if len(form) > 2)

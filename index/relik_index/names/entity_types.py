@@ -7,7 +7,8 @@ bundle may ship the result.
 import re
 from collections.abc import Iterable
 
-from relik_index.names.name_forms import short_state
+from relik.names.language import Language
+from relik_index.names.name_forms import any_word, short_state
 
 _BY_SUBJECT_OF = {
     "person": {"P106", "P27", "P19", "P20", "P21", "P69", "P735", "P54", "P413", "P102", "P166"},
@@ -84,37 +85,30 @@ def coarse_types(properties: Iterable[str], description: str) -> tuple[str, ...]
     return ()
 
 
-_GENERIC_TAIL = re.compile(
-    r"\s+(?:football club|county cricket club|cricket club|rugby club|hockey club|"
-    r"basketball club|inc\.?|corporation|corp\.?|company|co\.?|ltd\.?|limited|plc|"
-    r"group|holdings|s\.?a\.?|ag|gmbh|llc|l\.p\.|bank|airlines|university|party)$",
-    re.IGNORECASE,
-)
-_NATIONAL = re.compile(r"^(.+?)(?: men's| women's)? (?:national .*|cricket |rugby .*)team$", re.I)
 _CLUB_CODE = re.compile(r"(?:[A-Z]{1,4}|(?:[A-Z]\.){1,4}|\d+)\Z")
 _SUFFIXES = {"jr", "jr.", "sr", "sr.", "i", "ii", "iii", "iv", "v", "vi"}
-_TEAM = re.compile(r"\b(?:team|club|franchise)\b", re.IGNORECASE)
 
 
-def country_of_team(name: str) -> str | None:
-    """Give what a national team is called in a table of results.
-
-    Args:
-        name: Name of a team.
-
-    Returns:
-        Its country as the name has it; None for other names.
-    """
-    national = _NATIONAL.match(name)
+def country_of_team(name: str, language: Language) -> str | None:
+    """Give what a national team is called in a table of results: its country."""
+    if not language.national_team:
+        return None
+    national = re.fullmatch(f"(.+?){language.national_team}", name, re.IGNORECASE)
     return national.group(1) if national else None
 
 
-def _team_parts(name: str) -> list[str]:
+def _without_tail(name: str, language: Language) -> str:
+    """Leave out the legal form or the kind of an organisation at the end of its name."""
+    tails = "|".join(map(re.escape, language.tails))
+    return re.sub(rf"\s+(?:{tails})\.?$", "", name, flags=re.IGNORECASE) if tails else name
+
+
+def _team_parts(name: str, language: Language) -> list[str]:
     """Give the town and the nickname of a team: each leading and trailing run of its words."""
-    country = country_of_team(name)
+    country = country_of_team(name, language)
     if country is not None:
-        return [country, *(short for short in (short_state(country),) if short)]
-    words = _GENERIC_TAIL.sub("", name).split()
+        return [country, *(short for short in (short_state(country, language),) if short)]
+    words = _without_tail(name, language).split()
     core = [word for word in words if not _CLUB_CODE.match(word)]
     if not 1 <= len(core) <= 4:
         return []
@@ -124,7 +118,9 @@ def _team_parts(name: str) -> list[str]:
     return parts
 
 
-def partial_names(name: str, types: Iterable[str], description: str) -> tuple[str, ...]:
+def partial_names(
+    name: str, types: Iterable[str], description: str, language: Language
+) -> tuple[str, ...]:
     """Give the parts of a name by which news refers to an entity after its first mention.
 
     Surnames of people, towns without their state, companies and clubs without their legal form,
@@ -134,6 +130,7 @@ def partial_names(name: str, types: Iterable[str], description: str) -> tuple[st
         name: Full name.
         types: Coarse types of the entity.
         description: Its short description.
+        language: Language of both.
 
     Returns:
         Parts in a fixed order, without the name itself; often empty.
@@ -145,10 +142,10 @@ def partial_names(name: str, types: Iterable[str], description: str) -> tuple[st
     if "person" in types and 2 <= len(words) <= 4:
         tail = [word for word in words if word.casefold() not in _SUFFIXES]
         parts.append(tail[-1].strip(","))
-    if _TEAM.search(description):
-        parts.extend(_team_parts(name))
+    if any_word(language.teams).search(description.casefold()):
+        parts.extend(_team_parts(name, language))
     elif "organisation" in types:
-        parts.append(_GENERIC_TAIL.sub("", name))
+        parts.append(_without_tail(name, language))
     seen = {name.casefold()}
     kept = []
     for part in parts:

@@ -7,6 +7,10 @@ edition of a cup is called by the name of the cup, and parties are called by the
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import cache
+from typing import NamedTuple
+
+from relik.names.language import Language, open_language
 
 _WORD = re.compile(r"[^\W\d_]+(?:[-'][^\W\d_]+)*")
 # A name that is one of these types is a proper one, whatever its description says.
@@ -18,31 +22,27 @@ _LETTERS = str.maketrans(
     | {"\u0131": "i"}
 )
 _EDITION = re.compile(r"(?P<years>(?:1[5-9]|20)\d\d(?:[-\u2013/]\d{2,4})?) (?P<rest>.*\w)")
-_STATE = re.compile(
-    r"(?:\w+ )?(?:State|Republic|Kingdom|Commonwealth|Principality|Duchy|Sultanate|Emirate) of "
-    r"(?:the )?(?P<rest>[A-Z]\w.*)"
-)
 _ACRONYM = re.compile(r"[A-Z]{3,6} (?=[A-Z])")
-_LANGUAGE = re.compile(r"(?P<rest>[A-Z].*\w) languages?")
-_MONTHS = "January|February|March|April|May|June|July|August|September|October|November|December"
-_DAY = re.compile(
-    rf"(?P<month>{_MONTHS}) (?P<day>\d{{1,2}})|(?P<first>\d{{1,2}}) (?P<of>{_MONTHS})"
-)
-_ORDINALS = """
-    First Second Third Fourth Fifth Sixth Seventh Eighth Ninth Tenth Eleventh Twelfth Thirteenth
-    Fourteenth Fifteenth Sixteenth Seventeenth Eighteenth Nineteenth Twentieth
-""".split()  # noqa: SIM905  # a list of twenty strings is longer to read
 _FEWEST_INITIALS, _MOST_INITIALS = 3, 6
 _YEAR_BEHIND = re.compile(r"(?P<rest>.*\w),? (?:1[5-9]|20)\d\d")
 
 
-def common_name(name: str, types: Iterable[str], description: str) -> str | None:
+def any_word(words: Iterable[str]) -> re.Pattern[str]:
+    """Compile what finds one of some words; without any it finds nothing."""
+    found = "|".join(map(re.escape, words))
+    return re.compile(rf"\b(?:{found})\b" if found else r"(?!)")
+
+
+def common_name(
+    name: str, types: Iterable[str], description: str, language: Language
+) -> str | None:
     """Give the lower-case form of a name that a source writes with a capital out of habit.
 
     Args:
         name: Name of a record.
         types: Its coarse types; a person, a place or a work has a proper name.
         description: Its description, maybe a whole sentence.
+        language: Language of both.
 
     Returns:
         The name in lower case if the record is no proper name: its later words have no capital, or
@@ -57,22 +57,24 @@ def common_name(name: str, types: Iterable[str], description: str) -> str | None
     lower = name.lower()
     if len(words) > 1:
         return lower
-    if re.search(rf"\b{re.escape(lower)}(?:s|es)?\b", description):
+    forms = (lower, *(lower + ending for ending in language.plurals.of_forms))
+    if any_word(forms).search(description):
         return lower
     defines = re.match(rf"{re.escape(name)} (?:\([^)]*\) )?[a-z]", description)
     return lower if defines else None
 
 
-def short_state(name: str) -> str | None:
+def short_state(name: str, language: Language) -> str | None:
     """Give what a state is called without its form of government: State of Palestine, Palestine.
 
     Args:
         name: Name of a record.
+        language: Its language.
 
     Returns:
         The last part of such a name, else None.
     """
-    found = _STATE.fullmatch(name)
+    found = _wordings(language.code).state.fullmatch(name)
     return found["rest"] if found else None
 
 
@@ -131,35 +133,72 @@ def initials(name: str, types: Iterable[str]) -> str | None:
     return letters if fits and name[:1].isupper() else None
 
 
-def other_wordings(name: str) -> tuple[str, ...]:
+def other_wordings(name: str, language: Language) -> tuple[str, ...]:
     """Give a day, a number or a language in the other usual wording.
 
     Args:
         name: Name of a record.
+        language: Its language.
 
     Returns:
         2 April for April 2 and the reverse, 8th for Eighth as a first word and the reverse, Dutch
         for Dutch language; empty for other names.
     """
-    day = _DAY.fullmatch(name)
+    wordings = _wordings(language.code)
+    day = wordings.day.fullmatch(name)
     if day:
         turned = f"{day['day']} {day['month']}" if day["day"] else f"{day['of']} {day['first']}"
         return (turned,)
-    language = _LANGUAGE.fullmatch(name)
-    if language:
-        return (language["rest"],)
+    named = wordings.language.fullmatch(name)
+    if named:
+        return (named["rest"],)
     first, _, rest = name.partition(" ")
-    if rest and first in _ORDINALS:
-        return (f"{_numbered(_ORDINALS.index(first) + 1)} {rest}",)
-    found = re.fullmatch(r"(\d{1,2})(?:st|nd|rd|th)", first)
-    if rest and found and 1 <= int(found[1]) <= len(_ORDINALS):
-        return (f"{_ORDINALS[int(found[1]) - 1]} {rest}",)
-    return ()
+    return tuple(f"{other} {rest}" for word, other in wordings.ordinals if rest and word == first)
 
 
-def _numbered(number: int) -> str:
-    ending = {1: "st", 2: "nd", 3: "rd"}.get(number, "th")
-    return f"{number}{ending}"
+class _Wordings(NamedTuple):
+    """What finds names of a language that have another wording.
+
+    Args:
+        state: A state by its form of government.
+        language: A language.
+        day: A day of a month.
+        ordinals: First words and the same as number, and the reverse.
+    """
+
+    state: re.Pattern[str]
+    language: re.Pattern[str]
+    day: re.Pattern[str]
+    ordinals: tuple[tuple[str, str], ...]
+
+
+@cache
+def _wordings(code: str) -> _Wordings:
+    language = open_language(code)
+    states, articles, languages, months = (
+        "|".join(map(re.escape, words))
+        for words in (language.states, language.articles, language.languages, language.months)
+    )
+    nothing = r"(?!)(?P<rest>)"
+    numbers = range(1, len(language.ordinals) + 1)
+    pairs = tuple(zip(language.ordinals, (_numbered(n, language) for n in numbers), strict=True))
+    return _Wordings(
+        re.compile(
+            rf"(?:\w+ )?(?:{states}) (?:(?:{articles}) )?(?P<rest>[A-Z]\w.*)" if states else nothing
+        ),
+        re.compile(rf"(?P<rest>[A-Z].*\w) (?:{languages})" if languages else nothing),
+        re.compile(
+            rf"(?P<month>{months}) (?P<day>\d{{1,2}})|(?P<first>\d{{1,2}}) (?P<of>{months})"
+            if months
+            else nothing
+        ),
+        (*pairs, *((number, word) for word, number in pairs)),
+    )
+
+
+def _numbered(number: int, language: Language) -> str:
+    special = dict(enumerate(language.first_ordinal_endings, start=1))
+    return f"{number}{special.get(number, language.ordinal_ending)}"
 
 
 def _unmarked(name: str) -> str:

@@ -8,6 +8,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from itertools import permutations
 
+from relik.names.language import Language
 from relik.names.trie import MAX_COUNT, PARTIAL, PRIMARY, NameMatch
 from relik.names.variants import HEAD, KIND, SWAP, is_content, reduced_words, variant_key
 
@@ -25,9 +26,14 @@ Names = dict[tuple[str, ...], set[int]]
 
 
 class TermWords:
-    """Collects the names of records, and then tells of their words."""
+    """Collects the names of records, and then tells of their words.
 
-    def __init__(self) -> None:
+    Args:
+        language: Language of the names.
+    """
+
+    def __init__(self, language: Language) -> None:
+        self._language = language
         self._names: Names = defaultdict(set)
         self._same: Counter[tuple[str, str]] = Counter()
         self._heads: Counter[str] = Counter()
@@ -47,19 +53,19 @@ class TermWords:
         heads: set[str] = set()
         for key, match in matches.items():
             words = key.split()
-            mine = reduced_words(words)
+            mine = reduced_words(words, self._language)
             if match.flags & PARTIAL or not mine:
                 continue
             reduced.add(mine)
             if len(mine) > 1:
-                heads.update(reduced_words(words[-1:]))
+                heads.update(reduced_words(words[-1:], self._language))
             held = found.get(variant_key(mine))
             primary = (match.flags | (held.flags if held else 0)) & PRIMARY
             found[variant_key(mine)] = NameMatch(match.row, match.count, primary)
             if len(self._names) < _MOST_NAMES:
                 self._names[mine].add(match.row)
         self._heads.update(heads)
-        self._same.update(set(_swapped(reduced)))
+        self._same.update(set(self._swapped(reduced)))
         self._rows += 1
         return found
 
@@ -95,15 +101,16 @@ class TermWords:
                         apart[word, other] += 1
         return {pair: n for pair, n in often.items() if n >= _SUREST * (n + apart[pair])}
 
-
-def _swapped(names: set[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
-    """Give the words in whose place another name of the record has another word."""
-    fillers: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
-    for name in names:
-        for at, word in enumerate(name if len(name) > 1 else ()):
-            fillers[name[:at] + name[at + 1 :]].add(word)
-    for words in fillers.values():
-        yield from permutations(sorted(filter(is_content, words)), 2)
+    def _swapped(self, names: set[tuple[str, ...]]) -> Iterator[tuple[str, str]]:
+        """Give the words in whose place another name of the record has another word."""
+        fillers: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+        for name in names:
+            for at, word in enumerate(name if len(name) > 1 else ()):
+                fillers[name[:at] + name[at + 1 :]].add(word)
+        for words in fillers.values():
+            yield from permutations(
+                sorted(word for word in words if is_content(word, self._language)), 2
+            )
 
 
 def _counted(count: int) -> NameMatch:

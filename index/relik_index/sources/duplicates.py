@@ -187,7 +187,9 @@ def _joined(record: SourceRecord, parts: Sequence[SourceRecord]) -> SourceRecord
         record,
         entity=replace(entity, aliases=tuple(names), description=next(filter(None, described), "")),
         surfaces=dict(counts),
-        partials=(*record.partials, *(name for part in parts for name in part.partials)),
+        partials={
+            name: flags for each in (*parts, record) for name, flags in each.partials.items()
+        },
     )
 
 

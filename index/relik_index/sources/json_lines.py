@@ -11,7 +11,17 @@ from pathlib import Path
 
 from relik.errors import InputError
 from relik.names.normalise import is_cased, normalise
-from relik.names.trie import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch
+from relik.names.resolve import WEIGHTS
+from relik.names.trie import (
+    CASED,
+    DERIVED,
+    MAX_COUNT,
+    PARTIAL,
+    PRIMARY,
+    Kind,
+    NameMatch,
+    with_kind,
+)
 from relik.types import Entity
 
 # An escaped surrogate pair, or an escape that is no surrogate; half a pair is no character.
@@ -23,6 +33,8 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 # Least share of lower-case uses of a name that make it a lower-case name: fewer are typing errors.
 _LOWER_CASE_SHARE = 0.05
+WHOLE = with_kind(0, Kind.EXACT)
+"""Flags of what its source gives as a name of a record."""
 
 
 def unescaped(text: str) -> str:
@@ -43,7 +55,7 @@ class SourceRecord:
 
     Args:
         surfaces: Counts of further surface forms: how often each is linked to this record.
-        partials: Parts of its names, such as a surname.
+        partials: Flags of parts of its names, such as a surname, and of forms of them.
         known: Count and flags by normalised name, from another knowledge base.
         known_count: How often that knowledge base counts a link to it.
         position: Bytes of the file read so far, before decompression.
@@ -51,7 +63,7 @@ class SourceRecord:
 
     entity: Entity
     surfaces: Mapping[str, int] = field(default_factory=dict)
-    partials: tuple[str, ...] = ()
+    partials: Mapping[str, int] = field(default_factory=dict)
     known: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     known_count: int = 0
     position: int = 0
@@ -130,11 +142,13 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
         counts[keys[surface]] += count
         if not is_cased(surface):
             lower_counts[keys[surface]] += count
+    formed = {keys[surface]: flags for surface, flags in record.partials.items()}
     matches: dict[str, NameMatch] = {}
     for key, count in counts.items():
         common = 0 < lower_counts[key] >= _LOWER_CASE_SHARE * count
         cased = not (key in lower or common)
-        flags = CASED * cased + PARTIAL * (key not in full) + PRIMARY * (key == keys[entity.name])
+        flags = WHOLE if key in full else formed[key]
+        flags |= CASED * cased + PRIMARY * (key == keys[entity.name])
         if key:
             matches[key] = NameMatch(row, min(count, MAX_COUNT), flags)
     for key, (count, flags) in record.known.items():
@@ -143,15 +157,37 @@ def name_matches(record: SourceRecord, *, row: int, any_case: bool = False) -> d
             matches[key] = NameMatch(row, count, flags)
         elif count:
             # The flags of the other knowledge base come from text, those of this one from a list.
-            kept = match.flags & PRIMARY | flags & CASED | match.flags & flags & PARTIAL
+            whole = match.flags if match.flags & PARTIAL <= flags & PARTIAL else flags
+            kept = match.flags & PRIMARY | flags & CASED | whole & ~(PRIMARY | CASED)
             matches[key] = NameMatch(row, min(match.count + count, MAX_COUNT), kept)
+    matches = _with_uses_of_derived(matches, record)
     return _as_terms(matches, entity, row) if any_case else matches
+
+
+def _with_uses_of_derived(
+    matches: dict[str, NameMatch], record: SourceRecord
+) -> dict[str, NameMatch]:
+    """Let a demonym mean its place as often as the commonest name of that is used.
+
+    How much less it counts is for the kind of the name to say, unless it is a name of its own.
+    """
+    derived = {normalise(form) for form, flags in record.partials.items() if flags & DERIVED}
+    if not derived:
+        return matches
+    whole = (match.count for match in matches.values() if not match.flags & PARTIAL)
+    uses = max(whole, default=0)
+    changed = {}
+    for key in derived:
+        held = matches[key]
+        least = uses if held.flags & PARTIAL else round(uses * WEIGHTS[Kind.INFLECTED])
+        changed[key] = held._replace(count=max(held.count, least), flags=held.flags | DERIVED)
+    return matches | changed
 
 
 def _as_terms(matches: dict[str, NameMatch], entity: Entity, row: int) -> dict[str, NameMatch]:
     """Flag full names as not cased, and add the natural order of inverted terms."""
     terms = (normalise(_uninverted(surface)) for surface in (entity.name, *entity.aliases))
-    added = {key: NameMatch(row, 0, 0) for key in terms if key}
+    added = {key: NameMatch(row, 0, WHOLE) for key in terms if key}
     return added | {
         key: match if match.flags & PARTIAL else match._replace(flags=match.flags & ~CASED)
         for key, match in matches.items()
@@ -188,7 +224,7 @@ def _parsed(line: bytes, number: int, *, where: str, at: int) -> SourceRecord:
     return SourceRecord(
         entity=entity,
         surfaces=_counts(content, where),
-        partials=_strings(content, "partials", where),
+        partials=dict.fromkeys(_strings(content, "partials", where), PARTIAL),
         position=at,
     )
 

@@ -8,22 +8,10 @@ otherwise, since what stands near an adjective is so often of its place.
 import re
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Protocol
 
-from relik.names.inflections import place_stems
-from relik.names.normalise import normalise
-from relik.names.trie import PRIMARY
-from relik.reader.rules.priors import Knowledge
+from relik.names.resolve import Knowledge, resolve
 from relik.reader.rules.sentences import Sentences
 from relik.types import Annotation, Span
-
-
-class Rows(Knowledge, Protocol):
-    """A knowledge base that knows the rows of its ids."""
-
-    def row_of(self, entity_id: str) -> int | None:
-        """Return the row of an id."""
-
 
 # "German state of Hesse", "American folk singer Paul Simon": a phrase without a verb.
 _LONGEST_PHRASE = 60
@@ -35,7 +23,7 @@ _ENDS_PHRASE = re.compile(
 _APPOSITION = re.compile(r"(?: ?\([^()]*\))?,? (?:an? |the )?")
 
 
-def in_scope(annotation: Annotation, text: str, kb: Rows) -> Annotation:
+def in_scope(annotation: Annotation, text: str, kb: Knowledge) -> Annotation:
     """Drop triples between the adjective of a place and what it does not tell of.
 
     An adjective tells of the noun phrase that it stands in ("the German state of Hesse"), of what
@@ -74,17 +62,13 @@ def in_scope(annotation: Annotation, text: str, kb: Rows) -> Annotation:
     return annotation if len(kept) == len(annotation.triples) else replace(annotation, triples=kept)
 
 
-def _is_adjective(text: str, span: Span, entity_id: str | None, kb: Rows) -> bool:
+def _is_adjective(text: str, span: Span, entity_id: str | None, kb: Knowledge) -> bool:
     surface = text[span.start : span.end]
     row = None if entity_id is None or surface.islower() else kb.row_of(entity_id)
-    key = normalise(surface)
-    if row is None or any(
-        # "Japan", which has the alias "JAP", is not formed from it.
-        match.row == row and match.flags & PRIMARY
-        for match in kb.names.lookup(key)
-    ):
-        return False
-    return any(match.row == row for stem in place_stems(key) for match in kb.names.lookup(stem))
+    # "Japan", which has the alias "JAP", is not formed from it.
+    return row is not None and any(
+        sense.row == row and sense.derived and not sense.preferred for sense in resolve(kb, surface)
+    )
 
 
 class _Subjects:

@@ -10,7 +10,7 @@ import numpy as np
 
 from relik.kb import KnowledgeBase
 from relik.names.normalise import tokenise_surface
-from relik.names.trie import PARTIAL
+from relik.names.resolve import resolve_key
 from relik.reader.inputs import Row
 from relik.types import FloatArray
 
@@ -80,7 +80,8 @@ def _around(
             continue
         for n_behind in range(min(MAX_WORDS, len(words) - k), 0, -1):
             second = words[k : k + n_behind]
-            whole, other = _named(kb, [*first, *second]), _named(kb, second)[:1]
+            whole = _named(kb, [*first, *second])
+            other = _named(kb, second)[:1] if whole else []
             # A town may go by the name of its state, but that means the state more often.
             apart = bool(other) and other[0] not in whole
             if apart and not set(whole).isdisjoint(_named(kb, first)):
@@ -90,4 +91,4 @@ def _around(
 
 def _named(kb: KnowledgeBase, words: Sequence[tuple[str, int, int]]) -> list[int]:
     key = " ".join(word for word, _, _ in words)
-    return [match.row for match in kb.names.lookup(key) if not match.flags & PARTIAL]
+    return [sense.row for sense in resolve_key(kb, key, lower=False, formed=False) if sense.whole]

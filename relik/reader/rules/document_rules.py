@@ -1,13 +1,14 @@
 """The one place that calls the rules over the triples of a document."""
 
 from relik.config import RulesConfig
-from relik.reader.rules.adjectives import Rows, in_scope
+from relik.names.resolve import Knowledge
+from relik.reader.rules.adjectives import in_scope
 from relik.reader.rules.functional import best_values
 from relik.types import Annotation
 
 
 def with_document_rules(
-    annotation: Annotation, text: str, kb: Rows, config: RulesConfig
+    annotation: Annotation, text: str, kb: Knowledge, config: RulesConfig
 ) -> Annotation:
     """Drop the triples that the rules refuse, given all of a document and its text."""
     if config.adjective_scope:

@@ -8,15 +8,11 @@ gives nearly even shares, so the prior then says only which candidates have that
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 
 from relik.kb import KnowledgeBase
-from relik.names.inflections import place_stems, stems
-from relik.names.normalise import normalise
-from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
-from relik.names.variants import variants
+from relik.names.resolve import Knowledge, resolve
 from relik.reader.decode import NIL_CLASS, ProposedSpan
 from relik.reader.inputs import Row
 from relik.types import FloatArray
@@ -29,77 +25,6 @@ NIL_PRIOR = math.log(0.1)
 """Log share of uses of a known name that mean something the knowledge base does not have."""
 SOLE_NIL_PRIOR = math.log(0.005)
 """The same for a name of several words that one record alone has."""
-_PART = 0.2
-_LOWERED = 0.1
-"""How much less a name counts that is written with a capital, where the text has none."""
-
-
-class Names(Protocol):
-    """What is asked of a name trie."""
-
-    def lookup(self, key: str) -> list[NameMatch]:
-        """Return the records that have a normalised name."""
-
-    def continuations(self, prefix: str) -> list[str]:
-        """Return what follows a prefix in the keys that begin with it."""
-
-
-class Knowledge(Protocol):
-    """What is asked of a knowledge base."""
-
-    @property
-    def names(self) -> Names:
-        """Names and what they name."""
-
-    @property
-    def any_case(self) -> bool:
-        """Tell whether its names are terms, which text has in lower case."""
-
-    def count(self, row: int) -> int:
-        """Return how often a record is linked in the text that gave the surface forms."""
-
-
-def name_shares(kb: Knowledge, surface: str) -> dict[int, float]:
-    """Share the uses of a surface form out among the records that have it as a name.
-
-    Args:
-        kb: Knowledge base.
-        surface: The mention as it stands in the text.
-
-    Returns:
-        Row -> share, summing to 1; empty for an unknown name.
-    """
-    key, lower = normalise(surface), surface.islower()
-    weights = _weights(kb, key, lower=lower)
-    # A plural in lower case is seldom the name of a company, and a name may be an adjective too;
-    # of others it is a weaker sign.
-    named = bool(weights) and not lower
-    formed = [] if named else stems(key, adjectives=False, terms=kb.any_case)
-    for forms in (formed, [] if lower else place_stems(key)):
-        found = next((held for held in (_weights(kb, f, lower=lower) for f in forms) if held), {})
-        for row, weight in found.items():
-            weights[row] = max(weight * _PART, weights.get(row, 0.0))
-    if kb.any_case and not weights:
-        weights = _weighed(kb, variants(kb.names, key.split()), lower=False)
-    total = sum(weights.values())
-    return {row: weight / total for row, weight in weights.items()}
-
-
-def _weights(kb: Knowledge, key: str, *, lower: bool) -> dict[int, float]:
-    return _weighed(kb, kb.names.lookup(key), lower=lower)
-
-
-def _weighed(kb: Knowledge, matches: Sequence[NameMatch], *, lower: bool) -> dict[int, float]:
-    weights: dict[int, float] = {}
-    for match in matches:
-        weight = match.count + (0.5 if match.flags & PRIMARY else 0.1)
-        weight += 0.1 * math.log1p(kb.count(match.row))
-        if match.flags & PARTIAL:
-            weight *= _PART
-        if lower and match.flags & CASED:
-            weight *= _LOWERED
-        weights[match.row] = max(weight, weights.get(match.row, 0.0))
-    return weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +54,7 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> LogPriors:
     Returns:
         The priors.
     """
-    shares = name_shares(kb, surface)
+    shares = {sense.row: sense.share for sense in resolve(kb, surface)}
     if not shares:
         return LogPriors(np.zeros(len(rows), dtype=np.float32), 0.0, named=False)
     sole = len(shares) == 1

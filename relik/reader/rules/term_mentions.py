@@ -52,10 +52,10 @@ def term_places(kb: KnowledgeBase, row: Row) -> Places:
     """
     offset = row.window.span.start
     found: Places = {}
-    for span, matches in likely_terms(kb.names, row.window.text):
+    for span, senses in likely_terms(kb, row.window.text):
         place = place_mention(row, Span(span.start + offset, span.end + offset))
         if place[1] <= row.built.n_text:
-            found[place] = frozenset(match.row for match in matches)
+            found[place] = frozenset(sense.row for sense in senses)
     return found
 
 

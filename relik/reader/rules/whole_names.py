@@ -12,7 +12,7 @@ import numpy as np
 
 from relik.kb import KnowledgeBase
 from relik.names.normalise import normalise
-from relik.names.trie import PRIMARY
+from relik.names.resolve import resolve_key
 from relik.reader.decode import NIL_CLASS, DecodedSpan, ProposedSpan
 from relik.reader.inputs import Row
 from relik.reader.rules.comma_places import two_places
@@ -83,7 +83,8 @@ def _whole_names(kb: KnowledgeBase, row: Row) -> Iterator[tuple[tuple[int, int],
         name = kb.name(number)
         if not _is_told_apart(name) or name not in row.window.text or any(two_places(kb, name)):
             continue
-        if sum(bool(match.flags & PRIMARY) for match in kb.names.lookup(normalise(name))) == 1:
+        senses = resolve_key(kb, normalise(name), lower=False, formed=False)
+        if sum(sense.preferred for sense in senses) == 1:
             for place in _places(row, name):
                 yield place, NIL_CLASS + 1 + k
 

@@ -1,7 +1,6 @@
 """Two places with a comma between them: told from one name with a comma, and read as two."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,7 +11,8 @@ from relik.bundle import Bundle
 from relik.names.trie import PARTIAL, PRIMARY, NameMatch
 from relik.reader.inputs import MarkerLayout, Row, build_input, tokenise_text
 from relik.reader.rules.comma_places import places_apart, two_places
-from relik.types import Span, Window, WindowCandidates
+from relik.testing import FakeKnowledgeBase, FakeNames
+from relik.types import Entity, Span, Window, WindowCandidates
 
 TOWN, STATE, CAPITAL, KING, COLLEGE = range(5)
 NAMES = {
@@ -28,9 +28,9 @@ NAMES = {
     "college": [NameMatch(COLLEGE, 1, PARTIAL)],
     "college paris": [NameMatch(COLLEGE, 1, PRIMARY)],
 }
-_NAMES = SimpleNamespace(lookup=lambda key: NAMES.get(key, []))
-KB = SimpleNamespace(names=_NAMES, any_case=False)
-TERMS = SimpleNamespace(names=_NAMES, any_case=True)
+ENTITIES = [Entity(entity_id=str(row), name=str(row)) for row in range(9)]
+KB, TERMS = FakeKnowledgeBase(ENTITIES), FakeKnowledgeBase(ENTITIES, any_case=True)
+KB.names = TERMS.names = FakeNames(NAMES)
 
 
 def _parted(text: str) -> list[tuple[str, str]]:
@@ -75,7 +75,7 @@ def _row(bundle: Bundle, text: str, *, max_tokens: int = 48) -> Row:
 
 
 def _begins(
-    row: Row, starts: np.ndarray, *, apart: bool = True, kb: SimpleNamespace = KB
+    row: Row, starts: np.ndarray, *, apart: bool = True, kb: FakeKnowledgeBase = KB
 ) -> list[int]:
     """Give the positions that more probably begin a mention than not."""
     told = places_apart(kb, [row], starts[None], apart=apart)[0]  # type: ignore[arg-type]  # only names are asked

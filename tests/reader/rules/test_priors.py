@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relik.names.resolve import resolve
 from relik.names.trie import PRIMARY, NameMatch
 from relik.names.variants import variant_key
 from relik.reader.rules.priors import (
@@ -13,7 +14,6 @@ from relik.reader.rules.priors import (
     SOLE_FLOOR,
     SOLE_NIL_PRIOR,
     log_priors,
-    name_shares,
 )
 from relik.testing import FakeKnowledgeBase, FakeNames
 from relik.types import Entity
@@ -26,6 +26,10 @@ def knowledge(counts: dict[tuple[str, str], int]) -> FakeKnowledgeBase:
         Entity(entity_id="Q3", name="Lyon"),
     ]
     return FakeKnowledgeBase(entities, counts=counts)
+
+
+def name_shares(kb: FakeKnowledgeBase, surface: str) -> dict[int, float]:
+    return {sense.row: sense.share for sense in resolve(kb, surface)}
 
 
 def test_a_more_frequent_meaning_has_the_larger_share() -> None:

@@ -64,8 +64,7 @@ def test_spans_with_a_name_of_their_record_gain_and_others_do_not(tiny_bundle: B
     plain = _scores(tiny_bundle, any_case=True, weight=0.0)
     raised = _scores(tiny_bundle, any_case=True, weight=6.0)
     terms = {
-        span: {match.row for match in matches}
-        for span, matches in longest_terms(entities.names, _TEXT)
+        span: {sense.row for sense in senses} for span, senses in longest_terms(entities, _TEXT)
     }
     named = {
         span for span, (key, _) in raised.items() if entities.row_of(key) in terms.get(span, ())
@@ -92,8 +91,7 @@ def test_what_has_no_name_of_its_record_loses_over_a_list_of_terms_alone(
     after = _scores(tiny_bundle, any_case=True, weight=6.0, unnamed=3.0)
     entities = KnowledgeBase.open(tiny_bundle.path / LAYOUT.entities)
     terms = {
-        span: {match.row for match in matches}
-        for span, matches in longest_terms(entities.names, _TEXT)
+        span: {sense.row for sense in senses} for span, senses in longest_terms(entities, _TEXT)
     }
     both = before.keys() & after.keys()
     lost = {span for span in both if after[span][1] < before[span][1]}

@@ -24,6 +24,7 @@ from relik.reader.inputs import (
 )
 from relik.reader.open_reader import open_reader
 from relik.reader.rules.whole_names import settled, with_whole_names
+from relik.testing import FakeNames
 from relik.types import AnnotateOptions, Candidate, Span, Window, WindowCandidates
 
 _CANDIDATES = ("Q1", "Q2", "Q3", "Q4")
@@ -117,8 +118,9 @@ def test_a_name_with_a_comma_is_one_unless_it_is_of_two_places(
         "paris texas": [NameMatch(town, 0, PRIMARY)],
         "texas": [NameMatch(state, 0, PRIMARY)],
     }
-    names = SimpleNamespace(lookup=lambda key: known.get(key, []))
-    two = SimpleNamespace(row_of=kb.row_of, name=kb.name, names=names)
+    two = SimpleNamespace(
+        row_of=kb.row_of, name=kb.name, names=FakeNames(known), policy=kb.policy, count=kb.count
+    )
     assert _added(two, row, _found(row, "Paris")) == {}  # type: ignore[arg-type]
 
 
@@ -157,7 +159,9 @@ def test_a_name_of_two_records_is_neither(tiny_bundle: Bundle, kb: KnowledgeBase
     for flags, told in (((PRIMARY, PRIMARY), {}), ((PRIMARY, 0), {"Ada Lovelace": (0.8, "Q4")})):
         matches = [NameMatch(k, 0, flag) for k, flag in enumerate(flags)]
         names = SimpleNamespace(lookup=lambda _, held=matches: held)
-        shared = SimpleNamespace(row_of=kb.row_of, name=kb.name, names=names)
+        shared = SimpleNamespace(
+            row_of=kb.row_of, name=kb.name, names=names, policy=kb.policy, count=kb.count
+        )
         assert _added(shared, row, _found(row, "Ada")) == told  # type: ignore[arg-type]
 
 

@@ -1,18 +1,21 @@
 """Names that a source does not give."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from tokenizers import Tokenizer
 
 from relik.kb import KnowledgeBase
-from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
+from relik.names.language import open_language
+from relik.names.resolve import resolve
+from relik.names.trie import CASED, DERIVED, KINDS, PARTIAL, PRIMARY, Kind, NameMatch
 from relik.testing import HashEncoder
 from relik.types import Entity
 from relik_index import BuildOptions, build_index
-from relik_index.names.enrich import Enricher, KnownNames
-from relik_index.sources.json_lines import SourceRecord
+from relik_index.names.enrich import Enricher, KnownNames, other_forms
+from relik_index.sources.json_lines import WHOLE, SourceRecord
 
 Build = Callable[..., Path]
 
@@ -44,8 +47,8 @@ def test_names_and_counts_of_the_same_thing_are_taken_over(
     options = BuildOptions(enrich=enricher.enriched)
     build_index(source, out, encoder=HashEncoder(8), tokenizer=tokenizer, options=options)
     kb = KnowledgeBase.open(out, verify=True)
-    assert kb.names.lookup("parisian") == [NameMatch(1, 3, CASED)]
-    assert kb.names.lookup("paris") == [NameMatch(1, 7, CASED | PRIMARY)]
+    assert kb.names.lookup("parisian") == [NameMatch(1, 3, WHOLE | CASED)]
+    assert kb.names.lookup("paris") == [NameMatch(1, 7, WHOLE | CASED | PRIMARY)]
     assert [kb.count(0), kb.count(1)] == [0, 10]
     assert enricher.n_known == 2  # once for records, once for names
 
@@ -72,10 +75,10 @@ def test_counts_of_the_source_go_before_those_that_are_known(known: KnownNames) 
 
 def test_parts_are_added_where_a_record_has_none() -> None:
     enricher = Enricher()
-    assert enricher.enriched(_record("1", "Ann Lee", "Irish poet")).partials == ("Lee",)
-    assert enricher.enriched(_record("2", "Oslo", "capital of Norway")).partials == ()
-    given = _record("3", "Ann Lee", "Irish poet", partials=("Annie",))
-    assert enricher.enriched(given).partials == ("Annie",)
+    assert enricher.enriched(_record("1", "Ann Lee", "Irish poet")).partials == {"Lee": PARTIAL}
+    assert enricher.enriched(_record("2", "Oslo", "capital of Norway")).partials == {}
+    given = _record("3", "Ann Lee", "Irish poet", partials={"Annie": PARTIAL, "Lee": PARTIAL})
+    assert enricher.enriched(given).partials == given.partials
     plain = _record("1", "Ann Lee", "Irish poet")
     assert Enricher(parts=False).enriched(plain) == plain
 
@@ -83,3 +86,57 @@ def test_parts_are_added_where_a_record_has_none() -> None:
 def test_a_part_stays_a_part_when_taken_over(known: KnownNames) -> None:
     enriched = Enricher(known=known, parts=False).enriched(_record("Q7", "Ann Lee"))
     assert enriched.known["lee"][1] & PARTIAL
+
+
+def test_forms_say_of_which_kind_they_are() -> None:
+    english = open_language("en")
+    party = Entity(entity_id="1", name="Kurdistan Democratic Party", types=("organisation",))
+    assert KINDS[other_forms(party, english)["KDP"]] is Kind.ACRONYM
+    person = Entity(entity_id="2", name="Hermann G\u00f6ring", types=("person",))
+    assert {form: KINDS[flags] for form, flags in other_forms(person, english).items()} == {
+        "Hermann Goring": Kind.FOLDED,
+        "Hermann Goering": Kind.FOLDED,
+        "G\u00f6ring": Kind.PARTIAL,
+        "Goring": Kind.PARTIAL,
+        "Goering": Kind.PARTIAL,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "types", "language", "forms"),
+    [
+        ("Denmark", ("place",), "en", {"Dane", "Danish"}),
+        ("Islam", (), "en", {"Moslem", "Muslim"}),
+        ("Turkey", (), "en", set()),
+        ("France", ("organisation",), "en", set()),
+        ("Denmark", ("place",), "de", set()),
+    ],
+)
+def test_demonyms_of_no_rule_are_forms_of_places_and_faiths(
+    name: str, types: tuple[str, ...], language: str, forms: set[str]
+) -> None:
+    entity = Entity(entity_id="1", name=name, description="something", types=types)
+    found = other_forms(entity, open_language(language))
+    assert {form for form, flags in found.items() if flags & DERIVED} == forms
+
+
+def test_a_demonym_means_its_place_and_nothing_else_of_that_name(build: Build) -> None:
+    records = [
+        {"id": "Q35", "name": "Denmark", "types": ["place"], "surfaces": {"Denmark": 50}},
+        {"id": "Q1", "name": "Denmark", "types": ["work"], "surfaces": {"Denmark": 9}},
+        {"id": "Q2", "name": "Danish", "surfaces": {"Danish": 5}},
+    ]
+    kb = KnowledgeBase.open(build(records, options=BuildOptions(enrich=Enricher().enriched)))
+    place, people = resolve(kb, "Danish")
+    assert (kb.entity_id(place.row), place.kind, place.derived) == ("Q35", Kind.INFLECTED, True)
+    assert (kb.entity_id(people.row), people.kind) == ("Q2", Kind.EXACT)
+    assert place.share == pytest.approx(10.2 / 15.9, abs=0.02)
+
+
+def test_kinds_of_a_source_s_parts_are_told_where_they_can_be() -> None:
+    given = _record("3", "Ann Lee", "Irish poet", partials={"Annie": PARTIAL, "Lee": PARTIAL})
+    party = _record("1", "Kurdistan Democratic Party", partials={"KDP": PARTIAL})
+    party = replace(party, entity=replace(party.entity, types=("organisation",)))
+    enricher = Enricher(parts=False)
+    assert {KINDS[flags] for flags in enricher.enriched(given).partials.values()} == {Kind.PARTIAL}
+    assert [KINDS[flags] for flags in enricher.enriched(party).partials.values()] == [Kind.ACRONYM]

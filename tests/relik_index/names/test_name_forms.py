@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relik.names.language import open_language
 from relik.names.normalise import normalise
 from relik_index.names.name_forms import (
     common_name,
@@ -13,6 +14,8 @@ from relik_index.names.name_forms import (
     plain_spellings,
     short_state,
 )
+
+ENGLISH = open_language("en")
 
 
 @pytest.mark.parametrize(
@@ -35,7 +38,7 @@ from relik_index.names.name_forms import (
 def test_only_common_nouns_lose_their_capital(
     name: str, types: tuple[str, ...], description: str, expected: str | None
 ) -> None:
-    assert common_name(name, types, description) == expected
+    assert common_name(name, types, description, ENGLISH) == expected
 
 
 @pytest.mark.parametrize(
@@ -75,7 +78,7 @@ def test_an_edition_is_called_by_its_event(name: str, expected: tuple[str, ...])
     ],
 )
 def test_a_state_is_called_by_its_land(name: str, expected: str | None) -> None:
-    assert short_state(name) == expected
+    assert short_state(name, ENGLISH) == expected
 
 
 @pytest.mark.parametrize(
@@ -112,15 +115,23 @@ def test_organisations_are_called_by_initials(
     ],
 )
 def test_days_numbers_and_languages_have_two_wordings(name: str, expected: tuple[str, ...]) -> None:
-    assert other_wordings(name) == expected
+    assert other_wordings(name, ENGLISH) == expected
 
 
 @given(st.text(max_size=40), st.text(max_size=60))
 def test_any_name_is_taken(name: str, description: str) -> None:
-    common = common_name(name, (), description)
+    common = common_name(name, (), description, ENGLISH)
     assert common is None or (common != name and common == name.lower())
-    for form in (*plain_spellings(name), *edition_names(name), *other_wordings(name)):
+    for form in (*plain_spellings(name), *edition_names(name), *other_wordings(name, ENGLISH)):
         assert form != name
     letters = initials(name, ("organisation",))
     assert letters is None or 3 <= len(letters) <= 6
     assert all(normalise(form) or not normalise(name) for form in edition_names(name))
+
+
+def test_another_language_has_no_english_wordings() -> None:
+    german = open_language("de")
+    assert short_state("Republic of Germany", german) is None
+    for name in ("April 2", "Eighth Air Force", "Dutch language"):
+        assert other_wordings(name, german) == ()
+    assert common_name("Genome", (), "All genomes of a species.", german) is None

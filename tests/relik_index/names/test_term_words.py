@@ -1,12 +1,15 @@
 """What the names of a list tell of their words."""
 
+from relik.names.language import open_language
 from relik.names.trie import PARTIAL, PRIMARY, NameMatch
 from relik.names.variants import HEAD, KIND, SWAP, is_name, reduced, variant_key
 from relik_index.names.term_words import TermWords
 
+ENGLISH = open_language("en")
+
 
 def told(*records: tuple[str, ...]) -> dict[str, NameMatch]:
-    words = TermWords()
+    words = TermWords(ENGLISH)
     for row, names in enumerate(records):
         words.with_variants({name: NameMatch(row, 0, 0) for name in names})
     return words.words()
@@ -18,7 +21,7 @@ def test_names_are_kept_and_their_variants_added() -> None:
         "breast cancer": NameMatch(3, 0, PRIMARY),
         "cancer": NameMatch(3, 0, PARTIAL),
     }
-    found = TermWords().with_variants(names)
+    found = TermWords(ENGLISH).with_variants(names)
     assert {key: match for key, match in found.items() if is_name(key)} == names
     variants = {key: match for key, match in found.items() if not is_name(key)}
     assert variants == {variant_key(("breast", "cancer")): NameMatch(3, 0, PRIMARY)}
@@ -52,7 +55,7 @@ def test_a_word_that_ends_many_names_heads_them_and_one_of_very_many_is_a_kind()
     often = [(f"word{n} diseases",) for n in range(100)]
     numbers = [(f"thing{n} 1",) for n in range(200)]
     assert told(*rare, *several, *often, *numbers) == {
-        KIND + reduced("disease"): NameMatch(0, 100, 0),
-        HEAD + reduced("disease"): NameMatch(0, 100, 0),
+        KIND + reduced("disease", ENGLISH): NameMatch(0, 100, 0),
+        HEAD + reduced("disease", ENGLISH): NameMatch(0, 100, 0),
         HEAD + "cancer": NameMatch(0, 30, 0),
     }

@@ -10,7 +10,7 @@ from relik.errors import InputError
 from relik.names.normalise import normalise
 from relik.names.trie import CASED, MAX_COUNT, PARTIAL, PRIMARY, NameMatch
 from relik.types import Entity
-from relik_index.sources.json_lines import SourceRecord, name_matches, read_source
+from relik_index.sources.json_lines import WHOLE, SourceRecord, name_matches, read_source
 
 
 def _line(**values: object) -> bytes:
@@ -37,7 +37,7 @@ def test_a_line_becomes_a_record(tmp_path: Path) -> None:
         entity_id="Q1", name="Paris", aliases=("Lutetia",), description="capital", types=("place",)
     )
     assert record.count == 4
-    assert record.partials == ("Par",)
+    assert record.partials == {"Par": PARTIAL}
 
 
 def test_gzip_byte_order_mark_and_empty_lines_are_taken(tmp_path: Path) -> None:
@@ -92,29 +92,34 @@ def test_names_are_merged_by_key() -> None:
     record = SourceRecord(
         entity=Entity(entity_id="Q1", name="Barack Obama", aliases=("barack  obama", "⊕", "POTUS")),
         surfaces={"Obama": 100, "obama": 2, "Barack Obama": 70_000, "change": 9},
-        partials=("Barack", "Obama"),
+        partials={"Barack": PARTIAL, "Obama": PARTIAL},
     )
     assert name_matches(record, row=3) == {
-        "barack obama": NameMatch(3, MAX_COUNT, PRIMARY),
-        "potus": NameMatch(3, 0, CASED),
-        "obama": NameMatch(3, 102, CASED),
+        "barack obama": NameMatch(3, MAX_COUNT, WHOLE | PRIMARY),
+        "potus": NameMatch(3, 0, WHOLE | CASED),
+        "obama": NameMatch(3, 102, WHOLE | CASED),
         "barack": NameMatch(3, 0, CASED | PARTIAL),
-        "change": NameMatch(3, 9, 0),
+        "change": NameMatch(3, 9, WHOLE),
     }
 
 
 def test_a_surface_that_never_occurred_keeps_its_case() -> None:
     entity = Entity(entity_id="Q1", name="X")
     record = SourceRecord(entity=entity, surfaces={"Turkey": 0})
-    assert name_matches(record, row=0)["turkey"] == NameMatch(0, 0, CASED)
+    assert name_matches(record, row=0)["turkey"] == NameMatch(0, 0, WHOLE | CASED)
 
 
 def test_whole_names_are_found_in_any_case_where_asked() -> None:
     entity = Entity(entity_id="Q1", name="Breast Cancer", aliases=("BRCA",))
-    record = SourceRecord(entity=entity, partials=("Breast",), known={"bc": (3, CASED)})
+    record = SourceRecord(entity=entity, partials={"Breast": PARTIAL}, known={"bc": (3, CASED)})
     flags = {k: m.flags for k, m in name_matches(record, row=0, any_case=True).items()}
-    assert flags == {"breast cancer": PRIMARY, "brca": 0, "breast": CASED | PARTIAL, "bc": 0}
-    assert name_matches(record, row=0)["breast cancer"].flags == PRIMARY | CASED
+    assert flags == {
+        "breast cancer": WHOLE | PRIMARY,
+        "brca": WHOLE,
+        "breast": CASED | PARTIAL,
+        "bc": 0,
+    }
+    assert name_matches(record, row=0)["breast cancer"].flags == WHOLE | PRIMARY | CASED
 
 
 @pytest.mark.parametrize(

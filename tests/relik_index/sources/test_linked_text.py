@@ -13,6 +13,7 @@ from relik.names.trie import CASED, PARTIAL, PRIMARY, NameMatch
 from relik.testing import HashEncoder
 from relik_index import BuildOptions, build_index
 from relik_index.names.enrich import Enricher, KnownNames
+from relik_index.sources.json_lines import WHOLE
 from relik_index.sources.linked_text import count_surfaces, trusted
 
 Build = Callable[..., Path]
@@ -71,8 +72,8 @@ def test_counts_of_linked_text_are_added_to_those_of_the_source(
     out = tmp_path / "out"
     build_index(source, out, encoder=HashEncoder(8), tokenizer=tokenizer, options=options)
     kb = KnowledgeBase.open(out, verify=True)
-    assert kb.names.lookup("rome") == [NameMatch(0, 4, CASED | PRIMARY)]
-    assert kb.names.lookup("the city") == [NameMatch(0, 2, 0)]
+    assert kb.names.lookup("rome") == [NameMatch(0, 4, WHOLE | CASED | PRIMARY)]
+    assert kb.names.lookup("the city") == [NameMatch(0, 2, WHOLE)]
     # Seen once and like none of its names, it is at most a part of one.
     assert kb.names.lookup("it") == [NameMatch(1, 0, PARTIAL)]
     assert [kb.count(0), kb.count(1)] == [6, 0]
@@ -91,5 +92,5 @@ def test_counts_of_linked_text_go_before_those_of_the_bundle(
     out = tmp_path / "out"
     build_index(source, out, encoder=HashEncoder(8), tokenizer=tokenizer, options=options)
     kb = KnowledgeBase.open(out)
-    assert kb.names.lookup("rome") == [NameMatch(0, 1, CASED | PRIMARY)]
-    assert kb.names.lookup("roma") == [NameMatch(0, 0, CASED)]
+    assert kb.names.lookup("rome") == [NameMatch(0, 1, WHOLE | CASED | PRIMARY)]
+    assert kb.names.lookup("roma") == [NameMatch(0, 0, WHOLE | CASED)]

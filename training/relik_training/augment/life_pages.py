@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from relik_index.names.practitioners import PRACTITIONERS, is_sport, named_by
+from relik.names.language import DEFAULT_LANGUAGE, open_language
+from relik_index.names.practitioners import is_sport, named_by
 from relik_training.augment.made_page import MadePage, article, draw_one, sample
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
@@ -196,18 +197,17 @@ class LifePages:
         self, rows: Sequence[dict[str, Any]], people: Sequence[tuple[str, str, str]]
     ) -> list[_Sport]:
         """Collect the practitioners, teams and positions of each sport, by descriptions."""
-        by_name = {name.casefold(): name for name in PRACTITIONERS}
+        language = open_language(DEFAULT_LANGUAGE)
+        by_name = {name.casefold(): name for name in language.practitioners}
         all_teams, all_positions = self._belonging(rows)
         sports = []
         for row in rows:
             name, description = by_name.get(row["name"].casefold()), row.get("description") or ""
-            if (
-                name is None
-                or {"place", "person"} & {*row.get("types", ())}
-                or not is_sport(description)
-            ):
+            if name is None or {"place", "person"} & {*row.get("types", ())}:
                 continue
-            forms = PRACTITIONERS[name]
+            if not is_sport(description, language):
+                continue
+            forms = language.practitioners[name]
             sign = re.compile(rf"\b(?:{'|'.join(map(re.escape, forms))})\b")
             own = tuple(each for each in people if sign.search(each[2]))
             of_it = re.compile(rf"\b{re.escape(name)}\b")
@@ -309,7 +309,7 @@ def _said_of(
     if role == "what" or sport is None:
         page.say(form, unknown=True)
         return {}
-    named = named_by(form)
+    named = named_by(form, open_language(DEFAULT_LANGUAGE))
     index = page.name(sport.entity_id, named)
     page.say(form[len(named) :])
     return {"sport": index}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import ConfigError
+from relik.names.language import DEFAULT_LANGUAGE, open_language
 from relik.toml_settings import Natural, Positive
 from relik.types import Entity
 from relik_index.names.enrich import other_forms
@@ -188,7 +189,8 @@ def _entity(
             aliases=tuple(record["aliases"]),
             description=row["description"],
             types=types,
-        )
+        ),
+        open_language(DEFAULT_LANGUAGE),
     )
     if partials:
         record["partials"] = list(partials)

@@ -13,6 +13,7 @@ from relik.bundle import Bundle, open_bundle
 from relik.errors import BundleError, ConfigError
 from relik.layout import KIND, LAYOUT
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik.names.language import open_language
 from relik_index import BuildOptions, build_index
 from relik_index.names.enrich import Enricher
 from relik_index.reuse import ReusedVectors
@@ -95,7 +96,8 @@ def _index(
     """Build an index as `relik index build` does, with the candidate tokens of the bundle."""
     known = read_manifest(start.path / name).fields.get("candidate_tokens")
     tokens = known if isinstance(known, int) else BuildOptions().candidate_tokens
-    enricher = Enricher() if name == LAYOUT.entities else None
+    language = open_language(start.language)
+    enricher = Enricher(language=language) if name == LAYOUT.entities else None
     records = _records(config, name)
     with told() as progress:
         build_index(
@@ -107,6 +109,7 @@ def _index(
             options=BuildOptions(
                 candidate_tokens=tokens,
                 sources=(records.name,),
+                language=language.code,
                 enrich=None if enricher is None else enricher.enriched,
                 reuse=reuse if name == LAYOUT.entities else None,
             ),

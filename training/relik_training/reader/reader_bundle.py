@@ -11,6 +11,7 @@ from pathlib import Path
 from relik.config import CalibrationConfig, PipelineConfig, changed, read_pipeline
 from relik.layout import KIND, LAYOUT
 from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
+from relik.names.language import DEFAULT_LANGUAGE
 from relik.pipeline import Pipeline
 from relik.reader.open_reader import row_tokens
 from relik.types import AnnotateOptions, Document
@@ -122,6 +123,7 @@ def _fields(config: ReaderTraining) -> dict[str, object]:
     sources += [dataclasses.asdict(each) for each in config.provenance if each.name not in known]
     return {
         "model": config.model or read_pipeline(base / LAYOUT.pipeline).model,
+        "language": held.get("language", DEFAULT_LANGUAGE),
         "sources": sources,
         "licences": sorted({str(source["licence"]) for source in sources}),
         "recipe": {**_table(held.get("recipe")), "reader": recorded(config)},

@@ -353,6 +353,17 @@ def test_a_mention_in_white_space_is_linked_to_nothing(tiny_pipeline: Pipeline) 
     assert _link(tiny_pipeline, " \n ", [Span(1, 2)]).spans[0].entity_id is None
 
 
+def test_a_mention_that_begins_before_its_window_can_be_related(tiny_bundle: Bundle) -> None:
+    rules = replace(tiny_bundle.config.rules, apart_weight=1.0)
+    pipeline = replace(tiny_bundle, config=replace(tiny_bundle.config, rules=rules)).pipeline()
+    text = "\r\n Ada was born in Paris"
+    document, mentions = Document(doc_id="d", text=text), [Span(1, 6), Span(19, 24)]
+    options = AnnotateOptions(relation_threshold=0.0)
+    (found,) = pipeline.link([document], [mentions], options=options)
+    assert [one.span for one in found.spans] == mentions
+    assert {triple.subject for triple in found.triples} == set(mentions)
+
+
 def test_a_document_without_mentions_has_none(tiny_pipeline: Pipeline) -> None:
     assert _link(tiny_pipeline, TEXT, []).spans == ()
     assert _link(tiny_pipeline, "", []).spans == ()

@@ -155,7 +155,7 @@ def _served(command: str, port: int, folder: Path) -> Iterator[None]:
 
 
 @pytest.mark.slow
-def test_all_of_it_runs_and_training_pays_off(sample: Path) -> None:
+def test_all_of_it_runs_and_training_teaches_the_relations(sample: Path) -> None:
     pytest.importorskip("lightning")
     if shutil.which("curl") is None:
         pytest.skip("the tutorial asks the server by curl")
@@ -174,7 +174,11 @@ def test_all_of_it_runs_and_training_pays_off(sample: Path) -> None:
             assert answer["documents"][0]["spans"]
         elif line != serve:
             _shell(line, sample)
+    gain = {}
     for kind, figure in (("entities", "inkb"), ("triples", "triples")):
         compared = f"relik evaluate {kind} data/test.jsonl --bundle runs/tutorial/bundle --json"
         found = json.loads(_shell(f"{compared} --compare runs/tutorial/base", sample))
-        assert found["a"][figure]["f1"] > found["b"][figure]["f1"]
+        gain[kind] = found["a"][figure]["f1"] - found["b"][figure]["f1"]
+    # As the page says: products were found before, and thirty texts teach the relations.
+    assert gain["triples"] > 0.2
+    assert gain["entities"] > -0.02

@@ -14,7 +14,7 @@ from relik.reader.rules.priors import LinkWeights, weigh_links
 from relik.reader.rules.sentences import Sentences
 from relik.reader.rules.term_mentions import Places, lifted, term_places, weigh_terms, with_starts
 from relik.reader.rules.whole_names import settled, with_whole_names
-from relik.types import EntitySpan, FloatArray, IntArray, Span
+from relik.types import EntitySpan, FloatArray, IntArray
 
 JOINED = 0.2
 """Share of a threshold from which on a span may add to another's probability."""
@@ -127,7 +127,8 @@ class BatchRules:
         sentences, begin = Sentences(window.text), window.span.start
 
         def sentence(span: EntitySpan) -> int:
-            return sentences.of(Span(span.span.start - begin, span.span.end - begin))
+            # A given mention may begin before its window.
+            return sentences.at(span.span.start - begin)
 
         return [
             lowered(

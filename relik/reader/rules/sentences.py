@@ -23,4 +23,8 @@ class Sentences:
 
     def of(self, mention: Span) -> int:
         """Return the number of the sentence of a mention, from 0."""
-        return bisect_right(self.begins, mention.start) - 1
+        return self.at(mention.start)
+
+    def at(self, position: int) -> int:
+        """Return the number of the sentence of a code point; before the text it is the first."""
+        return max(0, bisect_right(self.begins, position) - 1)

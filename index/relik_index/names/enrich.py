@@ -183,14 +183,16 @@ def other_forms(entity: Entity, language: Language) -> dict[str, int]:
         **dict.fromkeys(
             practitioners(entity.name, types, entity.description, language), _flags(Kind.INFLECTED)
         ),
-        **dict.fromkeys(demonyms(entity, types, language), _flags(Kind.INFLECTED) | DERIVED),
         **dict.fromkeys(
             (f for alias in entity.aliases for f in _forms_of_alias(alias, language)), PARTIAL
         ),
+        **dict.fromkeys(demonyms(entity, types, language), _flags(Kind.INFLECTED) | DERIVED),
     }
-    folded = {plain: _flags(Kind.FOLDED) for plain in plain_spellings(entity.name)}
-    spelled = {plain: flags for form, flags in forms.items() for plain in plain_spellings(form)}
-    return {**folded, **spelled, **forms}
+    found = dict(forms)
+    for form, flags in ((entity.name, _flags(Kind.FOLDED)), *forms.items()):
+        for plain in plain_spellings(form):
+            found.setdefault(plain, flags)
+    return found
 
 
 def demonyms(entity: Entity, types: Sequence[str], language: Language) -> list[str]:

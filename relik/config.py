@@ -191,6 +191,22 @@ class RulesConfig:
     functional: tuple[str, ...] = ()
     inverse_functional: tuple[str, ...] = ()
 
+    def for_language(self, code: str) -> "RulesConfig":
+        """Return the rules for names of a language: those of English words hold for English alone.
+
+        Args:
+            code: ISO 639, such as "en".
+        """
+        if code == "en":
+            return self
+        return dataclasses.replace(
+            self,
+            skip_initials=False,
+            skip_titles=False,
+            places_apart=False,
+            adjective_scope=False,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CalibrationConfig:

@@ -33,6 +33,7 @@ class BatchRules:
     def __init__(
         self, config: RulesConfig, kb: KnowledgeBase, rows: Sequence[Row], *, threshold: float
     ) -> None:
+        config = config.for_language(kb.policy.language.code)
         self.rows = rows
         self.join = JOINED * threshold if config.join_overlaps else None
         self._config = config

@@ -11,6 +11,7 @@ def with_document_rules(
     annotation: Annotation, text: str, kb: Knowledge, config: RulesConfig
 ) -> Annotation:
     """Drop the triples that the rules refuse, given all of a document and its text."""
+    config = config.for_language(kb.policy.language.code)
     if config.adjective_scope:
         annotation = in_scope(annotation, text, kb)
     return best_values(annotation, text, config.functional, config.inverse_functional)

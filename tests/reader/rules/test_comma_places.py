@@ -8,8 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relik.bundle import Bundle
+from relik.config import RulesConfig
 from relik.names.trie import PARTIAL, PRIMARY, NameMatch
 from relik.reader.inputs import MarkerLayout, Row, build_input, tokenise_text
+from relik.reader.rules.batch_rules import BatchRules
 from relik.reader.rules.comma_places import places_apart, two_places
 from relik.testing import FakeKnowledgeBase, FakeNames
 from relik.types import Entity, Span, Window, WindowCandidates
@@ -100,6 +102,22 @@ def test_the_second_place_begins_a_mention_where_the_first_does(tiny_bundle: Bun
     second = none.copy()
     second[texas] = (0.0, 2.0)
     assert _begins(row, second) == [texas]
+
+
+def test_rules_of_english_hold_for_english_names_alone(tiny_bundle: Bundle) -> None:
+    row = _row(tiny_bundle, "Ada was born in Paris, Texas")
+    starts = np.zeros((1, len(row.built.ids), 2), dtype=np.float32)
+    starts[0, :, 0] = 1.0
+    at = row.window.text.index("Paris")
+    starts[0, 1 + np.flatnonzero(row.text.starts == at)[0]] = (0.0, 2.0)
+    config = RulesConfig(places_apart=True)
+    changed = {}
+    for code in ("en", "de"):
+        kb = FakeKnowledgeBase(ENTITIES, language=code)
+        kb.names = KB.names
+        rules = BatchRules(config, kb, [row], threshold=0.5)  # type: ignore[arg-type]  # only names are asked
+        changed[code] = not np.array_equal(rules.start_logits(starts), starts)
+    assert changed == {"en": True, "de": False}
 
 
 def test_places_behind_the_end_of_the_row_are_left(tiny_bundle: Bundle) -> None:

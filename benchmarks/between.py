@@ -19,7 +19,7 @@ import onnxruntime as ort
 
 from relik.backends.tensors import TensorFile
 from relik.layout import LAYOUT
-from relik_index.graphs.encoders import encoder_config
+from relik_index.graphs.encoders import EncoderConfig
 from relik_index.graphs.graph import Graph
 from relik_index.graphs.heads import Heads
 
@@ -30,7 +30,7 @@ def main() -> None:
     """Print milliseconds of both and their ratio."""
     folder = Path(sys.argv[1]) / LAYOUT.reader
     config = json.loads((folder / LAYOUT.config).read_text(encoding="utf-8"))
-    heads, encoder = config["heads"], encoder_config(config["backbone"])
+    heads, encoder = config["heads"], EncoderConfig.of(config["backbone"])
     rng = np.random.default_rng(0)
     starts = rng.integers(1, TOKENS - 4, ROWS * SPANS)
     pairs = [

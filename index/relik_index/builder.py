@@ -4,7 +4,6 @@ import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TypeAlias
@@ -14,7 +13,6 @@ import pyarrow as pa
 from tokenizers import Tokenizer
 
 from relik.errors import (
-    BundleError,
     ConfigError,
     DimensionMismatchError,
     InferenceError,
@@ -22,7 +20,7 @@ from relik.errors import (
 )
 from relik.kb.knowledge_base import KIND, RECORDS, VECTORS
 from relik.kb.records import RecordTable, candidate_text, encoder_text, schema
-from relik.manifest import publish, write_manifest
+from relik.manifest import write_manifest
 from relik.names.language import DEFAULT_LANGUAGE, open_language
 from relik.names.resolve import NAMES_WITH_KINDS
 from relik.names.trie import NameMatch
@@ -39,8 +37,11 @@ from relik.vectors.faiss_index import (
 from relik.vectors.no_vectors import NO_VECTORS
 from relik_index.names.term_words import TermWords
 from relik_index.parts import (
+    Progress,
     aside,
     check_target,
+    no_progress,
+    now,
     record_batch,
     version_of,
     write_ids,
@@ -50,9 +51,6 @@ from relik_index.parts import (
 from relik_index.reuse import ReusedVectors
 from relik_index.sources.duplicates import merged_source
 from relik_index.sources.json_lines import SourceRecord, name_matches
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with a stage, how much of it is done, and how much there is."""
 
 Enrich: TypeAlias = Callable[[SourceRecord], SourceRecord]
 
@@ -149,8 +147,6 @@ def build_index(
         encoder: Encodes records; None for records that are all given to every window.
         tokenizer: The reader's; gives the tokens by which it knows a record.
         encoder_fingerprint: Names the encoder; whoever searches has to use the same.
-        options: How to build.
-        progress: Told how far the build is.
 
     Returns:
         What the manifest says, without the files.
@@ -163,30 +159,29 @@ def build_index(
         InferenceError: The encoder gives vectors that are not finite.
     """
     chosen = BuildOptions() if options is None else options
-    tell = progress or _silent
+    tell = progress or no_progress
     records = _Source(source, chosen.enrich or _unchanged, chosen.same)
     check_target(out, kind=KIND, force=chosen.force)
-    try:
-        with aside(out) as folder:
-            rows, tokenizer_fingerprint = _write_records(records, folder, tokenizer, chosen, tell)
-            if chosen.after_reading is not None:
-                chosen.after_reading()
-            _write_names(records, folder, rows, chosen, tell)
-            fields: dict[str, object] = {
-                "rows": rows,
-                **_write_vectors(folder, encoder, chosen, tell),
-                "encoder_fingerprint": encoder_fingerprint,
-                "tokenizer_fingerprint": tokenizer_fingerprint,
-                **_told(chosen),
-            }
-            fields = {"version": version_of(folder), **fields, "created_at": _now()}
-            write_manifest(folder, kind=KIND, fields=fields)
-            publish(folder, out, replace=chosen.force)
-    except OSError as error:
-        raise BundleError(
-            f"{out}: cannot be written ({error.strerror or error}): "
-            "check the free space and the permissions"
-        ) from error
+    with aside(out, replace=chosen.force) as folder:
+        rows, tokenizer_fingerprint = _write_records(records, folder, tokenizer, chosen, tell)
+        if chosen.after_reading is not None:
+            chosen.after_reading()
+        _write_names(records, folder, rows, chosen, tell)
+        fields: dict[str, object] = {
+            "rows": rows,
+            **_write_vectors(folder, encoder, chosen, tell),
+            "encoder_fingerprint": encoder_fingerprint,
+            "tokenizer_fingerprint": tokenizer_fingerprint,
+            "candidate_tokens": chosen.candidate_tokens,
+            "compression": chosen.compression,
+            "any_case": chosen.any_case,
+            "counted": chosen.counted,
+            "language": chosen.language,
+            "names_format": NAMES_WITH_KINDS,
+            "sources": list(chosen.sources),
+        }
+        fields = {"version": version_of(folder), **fields, "created_at": now()}
+        write_manifest(folder, kind=KIND, fields=fields)
     return fields
 
 
@@ -202,29 +197,8 @@ class _Source:
         return map(self.enrich, merged_source(self.path, self.same))
 
 
-def _told(options: BuildOptions) -> dict[str, object]:
-    """Give what the manifest says of how an index was built."""
-    return {
-        "candidate_tokens": options.candidate_tokens,
-        "compression": options.compression,
-        "any_case": options.any_case,
-        "counted": options.counted,
-        "language": options.language,
-        "names_format": NAMES_WITH_KINDS,
-        "sources": list(options.sources),
-    }
-
-
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
 def _unchanged(record: SourceRecord) -> SourceRecord:
     return record
-
-
-def _silent(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
 
 
 def _write_records(

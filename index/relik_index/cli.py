@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from relik.bundle import Bundle
     from relik.vectors.faiss_index import VectorKind
     from relik_index.builder import BuildOptions
-    from relik_index.builder import Progress as ProgressCallback
     from relik_index.names.enrich import Enricher
+    from relik_index.parts import Progress as ProgressCallback
 
 app = typer.Typer(
     name="index", help="Build, inspect and verify knowledge indexes.", no_args_is_help=True

@@ -5,7 +5,9 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 import marisa_trie
 import numpy as np
@@ -14,11 +16,23 @@ import pyarrow as pa
 from relik.errors import BundleError, InputError
 from relik.kb.knowledge_base import FILES, ID_ROWS, IDS, NAMES
 from relik.kb.records import ROW_DTYPE
-from relik.manifest import read_manifest
+from relik.manifest import publish, read_manifest
 from relik.names.trie import MATCH_FORMAT, NameMatch
 from relik.types import Entity
 
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with a stage, how many of its steps are done, and how many there are."""
+
 _ZSTD_LEVEL = 19
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """Ignore progress."""
+
+
+def now() -> str:
+    """Return the time in UTC, in seconds, for a manifest."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def check_target(out: Path, *, kind: str, force: bool) -> None:
@@ -47,14 +61,24 @@ def check_target(out: Path, *, kind: str, force: bool) -> None:
 
 
 @contextmanager
-def aside(out: Path) -> Iterator[Path]:
-    """Create a draft folder beside the target, and remove it at the end unless it was renamed."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+def aside(out: Path, *, replace: bool) -> Iterator[Path]:
+    """Create a draft folder beside the target, which takes its place unless there is an error.
+
+    Raises:
+        BundleError: The target cannot be written.
+    """
     folder = out.with_name(f".{out.name}.building-{os.getpid()}")
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir()
     try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
         yield folder
+        publish(folder, out, replace=replace)
+    except OSError as error:
+        raise BundleError(
+            f"{out}: cannot be written ({error.strerror or error}): "
+            "check the free space and the permissions"
+        ) from error
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

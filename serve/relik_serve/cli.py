@@ -164,13 +164,11 @@ def curl_line(url: str) -> str:
 def announce(console: Console, served: Served, *, url: str, seconds: float) -> None:
     """Print the model, the knowledge base, the URL of the documentation and an example."""
     stages = served.stages
-    console.print(
+    for line in (
         f"[bold green]ready[/] in {seconds:.1f} s: {escape(stages.model)}, knowledge base "
         f"{escape(stages.view.version)}, {served.n_entities:,} entities, "
         f"{served.n_relations:,} relations",
-        highlight=False,
-        emoji=False,
-        soft_wrap=True,
-    )
-    console.print(f"docs   {url}/docs", highlight=False, emoji=False, soft_wrap=True)
-    console.print(f"try    {escape(curl_line(url))}", highlight=False, emoji=False, soft_wrap=True)
+        f"docs   {url}/docs",
+        f"try    {escape(curl_line(url))}",
+    ):
+        console.print(line, highlight=False, emoji=False, soft_wrap=True)

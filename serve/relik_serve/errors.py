@@ -45,6 +45,11 @@ class InvalidRequestError(InputError):
         more = f" (and {len(self.errors) - 1} more)" if len(self.errors) > 1 else ""
         super().__init__(f"{first.path or 'body'}: {first.message}{more}")
 
+    @classmethod
+    def of(cls, path: str, message: str) -> "InvalidRequestError":
+        """Return the error of one field."""
+        return cls([FieldError(path=path, message=message)])
+
 
 class MalformedBodyError(InputError):
     """The body is not JSON in UTF-8."""
@@ -55,15 +60,10 @@ class BodyTooLargeError(InputError):
 
 
 class OverloadedError(RelikError):
-    """The maximum of concurrent requests is reached.
+    """The maximum of concurrent requests is reached."""
 
-    Args:
-        retry_after_s: Seconds until the client should retry.
-    """
-
-    def __init__(self, message: str, *, retry_after_s: int) -> None:
-        super().__init__(message)
-        self.retry_after_s = retry_after_s
+    retry_after_s = 1
+    """Seconds until the client should retry."""
 
 
 class NotReadyError(RelikError):

@@ -51,6 +51,12 @@ def problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
     }
 
 
+def json_body(schema: dict[str, Any], examples: dict[str, Any]) -> dict[str, Any]:
+    """Return the OpenAPI `requestBody` of a path that reads JSON."""
+    content = {"application/json": {"schema": schema, "examples": examples}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
 def status_of(error: Exception) -> int:
     """Return the HTTP status of an error: that of its class, or of the nearest base."""
     return next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

@@ -22,7 +22,7 @@ from relik.types import (
     WindowCandidates,
 )
 from relik_serve.app import create_app
-from relik_serve.batching.pipeline_steps import AnyStages, Served
+from relik_serve.batching.pipeline_steps import Served, Stages
 from relik_serve.settings import Settings
 
 OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
@@ -31,7 +31,7 @@ OpenClient = Callable[..., AbstractAsyncContextManager[httpx.AsyncClient]]
 class FakeGiven:
     """The same with mentions from the caller: each means the entity it spells, if proposed."""
 
-    def __init__(self, stages: AnyStages) -> None:
+    def __init__(self, stages: Stages) -> None:
         self._stages = stages
 
     def read(
@@ -80,7 +80,7 @@ class FakeGiven:
         return replace(read, spans=tuple(spans), triples=tuple(triples))
 
 
-def served(stages: AnyStages) -> Served:
+def served(stages: Stages) -> Served:
     given = FakeGiven(stages) if type(stages) is FakePipeline else None
     return Served(stages=stages, n_entities=3, n_relations=1, given=given)
 
@@ -91,7 +91,7 @@ def open_client() -> OpenClient:
 
     @asynccontextmanager
     async def opened(
-        stages: AnyStages | None = None, settings: Settings | None = None
+        stages: Stages | None = None, settings: Settings | None = None
     ) -> AsyncIterator[httpx.AsyncClient]:
         chosen = FakePipeline() if stages is None else stages
         warm = threading.Event()

@@ -33,7 +33,7 @@ STATUSES = [
     (TextTooLongError("x"), 413),
     (BodyTooLargeError("x"), 413),
     (MalformedBodyError("x"), 400),
-    (OverloadedError("x", retry_after_s=1), 429),
+    (OverloadedError("x"), 429),
     (NotReadyError("x"), 503),
     (DeadlineError("x"), 504),
 ]

@@ -30,12 +30,10 @@ def convert(
     as_json: JsonFlag = False,
 ) -> None:
     """Convert a released ReLiK pipeline to a bundle that is served without torch."""
-    from relik.upstream.checkpoint.extra import missing_library
+    from relik.upstream.checkpoint.extra import libraries_needed
 
-    try:
+    with libraries_needed():
         from relik_index.convert.pipeline import ConvertOptions, convert_pipeline
-    except ModuleNotFoundError as error:
-        raise missing_library(str(error.name)) from error
     options = ConvertOptions(
         weights=cast("Weights", weights),
         config_file_name=config_file_name,

@@ -8,7 +8,6 @@ import hashlib
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +29,16 @@ from relik.upstream.index.embeddings import read_tensor
 from relik.upstream.reader.marked_rows import MAX_CANDIDATE_TOKENS
 from relik.upstream.text.subwords import ReaderTokenizer
 from relik.vectors.faiss_index import FaissIndex, write_faiss
-from relik_index.parts import record_batch, version_of, write_ids, write_names, write_options
+from relik_index.parts import (
+    Progress,
+    now,
+    record_batch,
+    version_of,
+    write_ids,
+    write_names,
+    write_options,
+)
 from relik_index.sources.json_lines import SourceRecord, name_matches
-
-ProgressCallback = Callable[[str, int, int], None]
-"""Called with a stage, how many of its steps are done, and how many there are."""
 
 # Byte offsets in the header of a FAISS file: of the number of rows, and, from its end, of floats.
 _ROWS_AT, _FLOATS_FROM_END = 8, 8
@@ -97,29 +101,16 @@ def _check(path: Path, last: FloatArray, *, rows: int, dim: int) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ids:
-    """The ids of records.
-
-    Args:
-        renamed: New ids by row, of documents whose own id was not unique.
-    """
-
-    renamed: Mapping[int, str]
-
-    def of(self, row: int, document: Document) -> str:
-        """Return the id of a record."""
-        return self.renamed.get(row, str(document.id))
-
-
-def unique_ids(
+def renamed_ids(
     documents: Iterable[Document],
     *,
     rows: int,
     document: Callable[[int], Document],
     progress: Callable[[int], None],
-) -> Ids:
-    """Give each document a unique id. Memory holds eight bytes per row, not the ids.
+) -> dict[int, str]:
+    """Return new ids by row, of documents whose own id is not unique.
+
+    Memory holds eight bytes per row, not the ids.
 
     Args:
         documents: All documents, in row order.
@@ -149,7 +140,7 @@ def unique_ids(
             unique = f"{unique}#{row}"
         renamed[row] = unique
     progress(rows)
-    return Ids(renamed=renamed)
+    return renamed
 
 
 def _hash(text: str, row: int) -> int:
@@ -188,7 +179,7 @@ class IndexOptions:
 
 
 def write_knowledge_index(
-    source: Path, out: Path, *, options: IndexOptions, progress: ProgressCallback
+    source: Path, out: Path, *, options: IndexOptions, progress: Progress
 ) -> dict[str, object]:
     """Write the documents and vectors of a released index as a knowledge index.
 
@@ -211,10 +202,10 @@ def write_knowledge_index(
             "document, and at least one: download the index again"
         )
     out.mkdir(parents=True)
-    ids = unique_ids(
+    renamed = renamed_ids(
         store, rows=rows, document=store.__getitem__, progress=lambda n: progress("ids", n, rows)
     )
-    _write_records(store, out, ids, options, progress)
+    _write_records(store, out, renamed, options, progress)
     table = RecordTable(out / RECORDS)
     write_ids(out, lambda: map(table.entity_id, range(rows)), rows=rows)
     write_names(out, _names(table, progress))
@@ -233,8 +224,8 @@ def write_knowledge_index(
         "sources": list(options.sources),
         "metadata_fields": [str(name) for name in config.get("metadata_fields") or ()],
         "separator": config.get("separator"),
-        "renamed_ids": len(ids.renamed),
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "renamed_ids": len(renamed),
+        "created_at": now(),
     }
     write_manifest(out, kind=KIND, fields=fields)
     return fields
@@ -261,7 +252,11 @@ def _open_store(source: Path, config: Mapping[str, Any], *, skip_metadata: bool)
 
 
 def _write_records(
-    store: DocumentStore, out: Path, ids: Ids, options: IndexOptions, progress: ProgressCallback
+    store: DocumentStore,
+    out: Path,
+    renamed: Mapping[int, str],
+    options: IndexOptions,
+    progress: Progress,
 ) -> None:
     wide = options.tokenizer.markers.n_all > _MAX_NARROW_VOCABULARY
     columns, extra_columns = schema(wide=wide), extras_schema()
@@ -275,8 +270,8 @@ def _write_records(
             last = min(first + _BLOCK, store.n_rows)
             documents = [store[row] for row in range(first, last)]
             split_documents = [
-                split_document(document, ids.of(first + k, document))
-                for k, document in enumerate(documents)
+                split_document(document, renamed.get(row, str(document.id)))
+                for row, document in enumerate(documents, start=first)
             ]
             tokens = _tokens(documents, options)
             try:
@@ -294,7 +289,7 @@ def _write_records(
             progress("records", last, store.n_rows)
 
 
-def _blocks(tensor: Any, progress: ProgressCallback) -> Iterator[FloatArray]:
+def _blocks(tensor: Any, progress: Progress) -> Iterator[FloatArray]:
     for first in range(0, len(tensor), _BLOCK):
         block: FloatArray = tensor[first : first + _BLOCK].float().numpy()
         yield block
@@ -307,7 +302,7 @@ def _tokens(documents: list[Document], options: IndexOptions) -> list[tuple[int,
     return [ids[: MAX_CANDIDATE_TOKENS - 1] for ids in found]
 
 
-def _names(table: RecordTable, progress: ProgressCallback) -> Iterator[dict[str, NameMatch]]:
+def _names(table: RecordTable, progress: Progress) -> Iterator[dict[str, NameMatch]]:
     for row in range(len(table)):
         yield name_matches(SourceRecord(entity=table.record(row)), row=row)
         if row % 1024 == 0:

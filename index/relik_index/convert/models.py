@@ -37,9 +37,10 @@ def write_encoder(source: Path, out: Path, *, weights: Weights, texts: Sequence[
     out.mkdir(parents=True)
     open_tokenizer(source)
     shutil.copyfile(source / TOKENIZER, out / TOKENIZER)
-    tokenizer_config = _read_optional(source / _TOKENIZER_CONFIG)
-    if isinstance(tokenizer_config.get(_MAX_LENGTH), int | float):
-        _write_json({_MAX_LENGTH: tokenizer_config[_MAX_LENGTH]}, out / _TOKENIZER_CONFIG)
+    path = source / _TOKENIZER_CONFIG
+    longest = read_config(path).get(_MAX_LENGTH) if path.is_file() else None
+    if isinstance(longest, int | float):
+        _write_json({_MAX_LENGTH: longest}, out / _TOKENIZER_CONFIG)
     _write_json(_plain(read_config(source / CONFIG)), out / CONFIG)
     samples = _rows(open_tokenizer(source), texts) if weights == "int8" else []
     released.write_encoder(source, out, weights=weights, samples=samples)
@@ -98,10 +99,6 @@ def _plain(config: Mapping[str, object]) -> dict[str, object]:
         for name, value in config.items()
         if not name.startswith("_") and not isinstance(value, Mapping)
     }
-
-
-def _read_optional(path: Path) -> dict[str, object]:
-    return read_config(path) if path.is_file() else {}
 
 
 def _write_json(values: Mapping[str, object], path: Path) -> None:

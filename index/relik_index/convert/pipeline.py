@@ -2,13 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
-from relik.errors import BundleError, ConfigError
-from relik.manifest import publish, write_manifest
+from relik.errors import ConfigError
+from relik.manifest import write_manifest
 from relik.upstream.bundle.converted import (
     INDEXES,
     KIND,
@@ -26,16 +25,11 @@ from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.checkpoint.settings import CONFIG, ReaderSettings, Task
 from relik.upstream.text.subwords import ReaderTokenizer
 from relik.upstream.text.word_rules import spacy_rules
-from relik_index.convert.documents import (
-    IndexOptions,
-    ProgressCallback,
-    sample_texts,
-    write_knowledge_index,
-)
+from relik_index.convert.documents import IndexOptions, sample_texts, write_knowledge_index
 from relik_index.convert.models import write_encoder, write_reader
 from relik_index.convert.released_source import ReleasedSource, find_source
 from relik_index.graphs.released import Weights
-from relik_index.parts import aside, check_target
+from relik_index.parts import Progress, aside, check_target, no_progress, now
 
 WEIGHTS: tuple[Weights, ...] = ("float32", "int8")
 
@@ -74,13 +68,12 @@ def convert_pipeline(
     out: Path,
     *,
     options: ConvertOptions | None = None,
-    progress: Callable[[str, int, int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, object]:
     """Convert a released pipeline to a bundle.
 
     Args:
         source: A folder, or "org/name" or "org/name@revision" on the Hugging Face Hub.
-        progress: Called with a stage, how many of its steps are done, and how many there are.
 
     Returns:
         The fields of the manifest, without the files.
@@ -93,24 +86,12 @@ def convert_pipeline(
     chosen = ConvertOptions() if options is None else options
     check_target(out, kind=KIND, force=chosen.force)
     found = find_source(source, config_file_name=chosen.config_file_name, revision=chosen.revision)
-    try:
-        with aside(out) as folder:
-            fields = _write(found, folder, chosen, progress or _no_progress)
-            publish(folder, out, replace=chosen.force)
-    except OSError as error:
-        raise BundleError(
-            f"{out}: cannot be written ({error.strerror or error}): "
-            "check the free space and the permissions"
-        ) from error
-    return fields
-
-
-def _no_progress(stage: str, done: int, total: int) -> None:
-    """Ignore progress."""
+    with aside(out, replace=chosen.force) as folder:
+        return _write(found, folder, chosen, progress or no_progress)
 
 
 def _write(
-    found: ReleasedSource, folder: Path, options: ConvertOptions, progress: ProgressCallback
+    found: ReleasedSource, folder: Path, options: ConvertOptions, progress: Progress
 ) -> dict[str, object]:
     tasks = list(found.encoders)
     reader = found.settings.reader
@@ -157,7 +138,7 @@ def _write(
         "sources": [*found.sources, words],
         "needs_spacy": not rules.is_known,
         "rows": {name: index["rows"] for name, index in indexes.items()},
-        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "created_at": now(),
     }
     progress("check", 0, 1)
     write_manifest(folder, kind=KIND, fields=fields)

@@ -98,37 +98,28 @@ def find_source(
             )
     reader = settings.reader
     assert reader is not None  # noqa: S101  # checked above, for mypy
-    pipeline = Part(
-        folder=folder,
-        name=_display_name(name, local=not files.fetched),
-        revision=_revision(files, folder),
-    )
-    backbone = None if reader.backbone is None else files.resolve(reader.backbone)
     return ReleasedSource(
-        pipeline=pipeline,
+        pipeline=_part(name, folder, fetched=files.fetched),
         settings=settings,
-        encoders={task: _part(files, settings.retriever[task].question_encoder) for task in tasks},
-        indexes={task: _part(files, settings.index[task].name_or_path) for task in tasks},
-        reader=_part(files, reader.transformer_model),
-        backbone=backbone,
+        encoders={
+            task: _find_part(files, settings.retriever[task].question_encoder) for task in tasks
+        },
+        indexes={task: _find_part(files, settings.index[task].name_or_path) for task in tasks},
+        reader=_find_part(files, reader.transformer_model),
+        backbone=None if reader.backbone is None else files.resolve(reader.backbone),
     )
 
 
-def _part(files: Files, name: str) -> Part:
-    local = files.local(name)
-    folder = files.resolve(name)
+def _find_part(files: Files, name: str) -> Part:
+    fetched = files.local(name) is None
+    return _part(name, files.resolve(name), fetched=fetched)
+
+
+def _part(name: str, folder: Path, *, fetched: bool) -> Part:
+    # A manifest must not contain paths of this machine. The Hub's cache names the folder of a
+    # snapshot by its commit.
     return Part(
         folder=folder,
-        name=_display_name(name, local=local is not None),
-        revision=folder.name if local is None else None,
+        name=name.partition("@")[0] if fetched else Path(name).resolve().name,
+        revision=folder.name if fetched else None,
     )
-
-
-def _display_name(name: str, *, local: bool) -> str:
-    # A manifest must not contain paths of this machine.
-    return Path(name).resolve().name if local else name.partition("@")[0]
-
-
-def _revision(files: Files, folder: Path) -> str | None:
-    # The Hub's cache names the folder of a snapshot by its commit.
-    return folder.name if files.fetched else None

@@ -10,12 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from relik.errors import ConfigError
-from relik_index.graphs.graph import MICROSOFT, Shape
-from relik_index.graphs.rows import FLOAT, INT, RowGraph
+from relik_index.graphs.graph import FLOAT, INT, MICROSOFT, Specs
+from relik_index.graphs.rows import RowGraph
 
 EMBEDS, TYPES, RELATIVE, KEPT = "inputs_embeds", "token_type_ids", "relative_positions", "kept"
 POSITIONS, ROWS = "positions", "rows"
-Specs = dict[str, tuple[int, Shape]]
 
 _DISENTANGLED = ["c2p", "p2c"]
 
@@ -164,7 +163,7 @@ class Backbone:
             positions = graph.weight(f"{table}.position_embeddings.weight")
             ends = [graph.ints(0), count, graph.ints(0)]
             total = graph.node("Add", [total, graph.node("Slice", [positions, *ends])])
-        return graph.norm(total, f"{table}.LayerNorm", self._shape.eps)
+        return graph.layer_norm(total, f"{table}.LayerNorm", self._shape.eps)
 
     def _layer(self, hidden: str, name: str, *, kept: str, output: str) -> str:
         graph, eps = self._graph, self._shape.eps
@@ -249,10 +248,7 @@ class Backbone:
         """Add the embeddings of distances, (2 * buckets, hidden)."""
         graph = self._graph
         encoder = f"{self._prefix}encoder"
+        span = self._shape.buckets or self._shape.farthest
         table = graph.weight(f"{encoder}.rel_embeddings.weight")
-        rows = [graph.ints(0), graph.ints(2 * self._span()), graph.ints(0)]
-        table = graph.node("Slice", [table, *rows])
-        return graph.norm(table, f"{encoder}.LayerNorm", self._shape.eps)
-
-    def _span(self) -> int:
-        return self._shape.buckets or self._shape.farthest
+        table = graph.sliced(table, 0, 2 * span, axis=0)
+        return graph.layer_norm(table, f"{encoder}.LayerNorm", self._shape.eps)

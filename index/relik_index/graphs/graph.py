@@ -16,7 +16,9 @@ MICROSOFT = "com.microsoft"
 # The newest opset and IR that the oldest supported ONNX Runtime reads without a warning.
 _OPSET, _IR = 18, 9
 
+FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
 Shape = Sequence[int | str]
+Specs = dict[str, tuple[int, Shape]]
 
 
 class Graph:
@@ -79,6 +81,10 @@ class Graph:
         """Add a one-dimensional int64 constant."""
         return self.constant(np.asarray(values, dtype=np.int64))
 
+    def scalar(self, value: float) -> str:
+        """Add a float32 constant."""
+        return self.constant(np.asarray(value, dtype=np.float32))
+
     def weight(self, name: str) -> str:
         """Refer to a weight in float32.
 
@@ -116,8 +122,22 @@ class Graph:
         Returns:
             Name of the product, (..., out).
         """
-        transposed = self.node("Transpose", [self.weight(name)], attributes={"perm": [1, 0]})
-        return self.node("MatMul", [value, transposed])
+        return self.node("MatMul", [value, self.transposed(name)])
+
+    def transposed(self, name: str) -> str:
+        """Refer to the transpose of a weight."""
+        return self.node("Transpose", [self.weight(name)], attributes={"perm": [1, 0]})
+
+    def halves(self, name: str, size: int) -> tuple[str, str]:
+        """Cut the transpose of a weight, (out, 2 * size), into two of (size, out)."""
+        both = self.transposed(name)
+        first, second = (self.sliced(both, a, a + size, axis=0) for a in (0, size))
+        return first, second
+
+    def sliced(self, value: str, first: int, last: int, *, axis: int, output: str = "") -> str:
+        """Take the positions from `first` to before `last` of an axis."""
+        ends = [self.ints(first), self.ints(last), self.ints(axis)]
+        return self.node("Slice", [value, *ends], output=output)
 
     def linear(self, value: str, name: str) -> str:
         """Apply a linear layer with a bias.
@@ -147,12 +167,19 @@ class Graph:
             attributes={"axis": -1, "epsilon": eps},
         )
 
+    def add_and_norm(
+        self, value: str, residual: str, name: str, eps: float, *, output: str = ""
+    ) -> str:
+        """Add a residual of the same shape and apply LayerNorm; see `layer_norm`."""
+        total = self.node("Add", [value, residual])
+        return self.layer_norm(total, name, eps, output=output)
+
     def save(
         self,
         path: Path,
         *,
-        inputs: Mapping[str, tuple[int, Shape]],
-        outputs: Mapping[str, tuple[int, Shape]],
+        inputs: Specs,
+        outputs: Specs,
     ) -> None:
         """Write the graph.
 

@@ -1,19 +1,14 @@
 """The heads of the reader as ONNX graphs, which compute what `relik.models.reader_module` does."""
 
 import numpy as np
-from onnx import TensorProto
 
 from relik.errors import ConfigError
 from relik.models.head_sizes import LEVELS
-from relik_index.graphs.bert import INPUTS
-from relik_index.graphs.encoders import EncoderConfig, add_encoder
-from relik_index.graphs.graph import MICROSOFT, Graph, Shape
+from relik_index.graphs.encoders import INPUTS, EncoderConfig, add_encoder
+from relik_index.graphs.graph import FLOAT, INT, MICROSOFT, Graph, Specs
 
 NAME = "re_between"
 _TO_THE_END = 2**62
-
-FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64
-Specs = dict[str, tuple[int, Shape]]
 
 
 def add_between(graph: Graph, *, width: int, eps: float) -> str:
@@ -40,7 +35,7 @@ def add_between(graph: Graph, *, width: int, eps: float) -> str:
     nonempty = node("Unsqueeze", [node("Greater", [length, ints(0)]), ints(1)])
     zero = graph.constant(np.zeros(1, dtype=np.float32))
     pooled = node("Where", [nonempty, pooled, zero])
-    by_order = [node("Slice", [pooled, ints(a), ints(a + width), ints(1)]) for a in (0, width)]
+    by_order = [graph.sliced(pooled, a, a + width, axis=1) for a in (0, width)]
     chosen = node("Where", [node("Unsqueeze", [forward, ints(1)]), *by_order])
     return graph.layer_norm(chosen, f"{NAME}.LayerNorm", eps)
 
@@ -107,13 +102,7 @@ class Heads:
     def ends(self, graph: Graph) -> tuple[Specs, Specs]:
         """Add the scores of every token as the end of each start."""
         name, size = "ned_end_classifier", self.encoder.hidden_size
-        both = graph.node(
-            "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
-        )  # (2 * hidden, hidden)
-        of_token, of_start = (
-            graph.node("Slice", [both, graph.ints(a), graph.ints(a + size), graph.ints(0)])
-            for a in (0, size)
-        )
+        of_token, of_start = graph.halves(f"{name}.dense_0.weight", size)
         tokens = graph.node("MatMul", ["hidden", of_token])  # (batch, tokens, hidden)
         starts = graph.node("MatMul", [_at(graph, "starts"), of_start])  # (starts, hidden)
         starts = graph.node("Add", [starts, graph.weight(f"{name}.dense_0.bias")])
@@ -147,8 +136,7 @@ class Heads:
         )  # (spans, 2 * hidden)
         spans = self._projector(graph, both, "re_projector")  # (spans, 2L)
         as_subject, as_object = (
-            graph.node("Slice", [spans, graph.ints(a), graph.ints(a + self.width), graph.ints(1)])
-            for a in (0, self.width)
+            graph.sliced(spans, a, a + self.width, axis=1) for a in (0, self.width)
         )
         pairs = graph.node(
             "Mul",
@@ -205,10 +193,7 @@ def _maxima(graph: Graph, tokens: str, begins: str, length: str) -> str:
     table = [tokens]
     for k in range(LEVELS - 1):
         last, step = table[-1], 1 << k
-        parts = [
-            node("Slice", [last, ints(a), ints(b), ints(1)])
-            for a, b in ((step, _TO_THE_END), (0, step))
-        ]
+        parts = [graph.sliced(last, a, b, axis=1) for a, b in ((step, _TO_THE_END), (0, step))]
         rolled = node("Concat", parts, attributes={"axis": 1})
         table.append(node("Max", [last, rolled]))
     levels = node(
@@ -218,7 +203,7 @@ def _maxima(graph: Graph, tokens: str, begins: str, length: str) -> str:
     enough = node("GreaterOrEqual", [node("Unsqueeze", [length, ints(1)]), reach])
     level = node(
         "ReduceSum",
-        [graph.cast(enough, TensorProto.INT64), ints(1)],
+        [graph.cast(enough, INT), ints(1)],
         attributes={"keepdims": 0},
     )  # (pairs,)
     covered = node("Gather", [ints(*(1 << k for k in range(LEVELS))), level])

@@ -37,8 +37,9 @@ from relik.upstream.checkpoint.backbone_settings import (
 from relik.upstream.checkpoint.reader_config import CheckpointSettings
 from relik.upstream.index.query_encoder import UpstreamEncoder
 from relik.upstream.reader.released_model import UpstreamReaderModel
-from relik_index.graphs.backbones import KEPT, POSITIONS, ROWS, Backbone, BackboneShape, Specs
-from relik_index.graphs.rows import FLOAT, INT, RowGraph, quantise_weights
+from relik_index.graphs.backbones import KEPT, POSITIONS, ROWS, Backbone, BackboneShape
+from relik_index.graphs.graph import FLOAT, INT, Specs
+from relik_index.graphs.rows import RowGraph, quantise_weights
 
 Weights: TypeAlias = Literal["float32", "int8"]
 
@@ -70,7 +71,7 @@ def write_encoder(
     backbone = Backbone(graph, shape, prefix="", several=several)
     hidden = backbone.by_row(backbone.add())
     mean = graph.node("ReduceMean", [hidden, graph.ints(1)], attributes={"keepdims": 0})
-    graph.norm(mean, "layer_norm_layer", shape.eps, output="vectors")
+    graph.layer_norm(mean, "layer_norm_layer", shape.eps, output="vectors")
     outputs: Specs = {"vectors": (FLOAT, ["rows" if several else 1, shape.hidden])}
     more: Specs = {POSITIONS: (INT, ["tokens"]), ROWS: (INT, [1])} if several else {}
     graph.save(out / VECTORS, inputs=shape.inputs | more, outputs=outputs)
@@ -194,23 +195,14 @@ class _Heads:
         """Add the scores of every token as the end of each start."""
         name, size = "ned_end_classifier", self._backbone.hidden
         # The first layer reads a token and a start: each half of its matrix is applied once.
-        both = graph.node(
-            "Transpose", [graph.weight(f"{name}.dense_0.weight")], attributes={"perm": [1, 0]}
-        )  # (2 * hidden, hidden)
-        of_token, of_start = (
-            graph.node("Slice", [both, graph.ints(a), graph.ints(a + size), graph.ints(0)])
-            for a in (0, size)
-        )
+        of_token, of_start = graph.halves(f"{name}.dense_0.weight", size)
         tokens = graph.node("MatMul", ["hidden", of_token])  # (tokens, hidden)
         starts = graph.node("MatMul", [graph.take("hidden", "starts"), of_start])
         starts = graph.node("Add", [starts, graph.weight(f"{name}.dense_0.bias")])
         starts = graph.node("Unsqueeze", [starts, graph.ints(1)])  # (starts, 1, hidden)
         mixed = graph.node("Tanh", [graph.node("Add", [tokens, starts])])
-        mixed = graph.norm(mixed, f"{name}.LayerNorm", self._backbone.eps)
-        last = graph.node(
-            "Transpose", [graph.weight(f"{name}.dense_1.weight")], attributes={"perm": [1, 0]}
-        )
-        logits = graph.node("MatMul", [mixed, last])  # (starts, tokens, classes)
+        mixed = graph.layer_norm(mixed, f"{name}.LayerNorm", self._backbone.eps)
+        logits = graph.matmul(mixed, f"{name}.dense_1.weight")  # (starts, tokens, classes)
         graph.node("Add", [logits, graph.weight(f"{name}.dense_1.bias")], output="end_logits")
         inputs: Specs = self._hidden | {"starts": (INT, ["starts"])}
         classes = self._settings.heads.end_classes
@@ -243,8 +235,7 @@ class _Heads:
         spans = self._projector(graph, whole, "re_projector")  # (spans, 2L)
         outputs: Specs = {}
         for k, name in enumerate(("as_subject", "as_object")):
-            ends = [graph.ints(k * width), graph.ints((k + 1) * width), graph.ints(1)]
-            graph.node("Slice", [spans, *ends], output=name)
+            graph.sliced(spans, k * width, (k + 1) * width, axis=1, output=name)
             outputs[name] = (FLOAT, ["spans", width])
         return inputs, outputs
 
@@ -276,7 +267,7 @@ class _Heads:
 
     def _projector(self, graph: RowGraph, value: str, name: str, *, output: str = "") -> str:
         outer = graph.linear(self._inner(graph, value, f"{name}.1"), f"{name}.4")
-        return graph.norm(outer, f"{name}.5", self._backbone.eps, output=output)
+        return graph.layer_norm(outer, f"{name}.5", self._backbone.eps, output=output)
 
     def _classifier(self, graph: RowGraph, value: str, name: str, *, output: str = "") -> str:
         logits = graph.linear(self._inner(graph, value, f"{name}.1"), f"{name}.4")

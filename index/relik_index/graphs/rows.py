@@ -10,7 +10,6 @@ from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
-from onnx import TensorProto
 
 from relik.backends.tensors import SCALE
 from relik.types import FloatArray
@@ -91,30 +90,17 @@ class RowGraph(Graph):
         Returns:
             Name of the result, (n, out).
         """
-        return self.product(value, f"{name}.weight", f"{name}.bias" if biased else "")
-
-    def product(self, value: str, weight: str, bias: str = "") -> str:
-        """Multiply by the transpose of a weight, as a linear layer does.
-
-        Args:
-            value: (n, in).
-            bias: Name of the bias; "" for none.
-
-        Returns:
-            Name of the product, (n, out).
-        """
-        added = self.weight(bias) if bias else ""
-        if self.weights.entries[weight].dtype != np.int8:
-            inputs = [value, self.weight(weight), *([added] if bias else [])]
+        weight, entries = f"{name}.weight", self.weights.entries
+        bias = [self.weight(f"{name}.bias")] if biased else []
+        if entries[weight].dtype != np.int8:
+            inputs = [value, self.weight(weight), *bias]
             return self.node("Gemm", inputs, attributes={"transB": 1})
-        entries = self.weights.entries
         if weight + EVEN in entries:
             value = self._evened(value, weight + EVEN)
         quantised, scale, zero = self._quantised(value)
         columns = self._external(weight, entries[weight])
         scales = self._external(weight + SCALE, entries[weight + SCALE])
-        inputs = [quantised, columns, scale, scales, zero]
-        inputs += ["", added] if bias else []
+        inputs = [quantised, columns, scale, scales, zero, *([""] if bias else []), *bias]
         return self.node("MatMulIntegerToFloat", inputs, domain=MICROSOFT)
 
     def biased_gelu(self, value: str, name: str) -> str:
@@ -130,35 +116,6 @@ class RowGraph(Graph):
         product = self.linear(value, name, biased=False)
         return self.node("BiasGelu", [product, self.weight(f"{name}.bias")], domain=MICROSOFT)
 
-    def add_and_norm(
-        self, value: str, residual: str, name: str, eps: float, *, output: str = ""
-    ) -> str:
-        """Add a residual and apply LayerNorm.
-
-        Args:
-            value: (n, width).
-            residual: (n, width).
-            name: Prefix of `weight` and `bias`.
-            output: Name of the result; "" for a generated one.
-        """
-        total = self.node("Add", [value, residual])
-        return self.norm(total, name, eps, output=output)
-
-    def norm(self, value: str, name: str, eps: float, *, output: str = "") -> str:
-        """Apply LayerNorm over the last axis.
-
-        Args:
-            value: (n, width).
-            name: Prefix of `weight` and `bias`.
-            output: Name of the result; "" for a generated one.
-        """
-        return self.node(
-            "LayerNormalization",
-            [value, self.weight(f"{name}.weight"), self.weight(f"{name}.bias")],
-            output=output,
-            attributes={"axis": -1, "epsilon": eps},
-        )
-
     def take(self, value: str, positions: str, *, output: str = "") -> str:
         """Take some of the rows of a value.
 
@@ -171,10 +128,6 @@ class RowGraph(Graph):
             Name of the result, (k, ...).
         """
         return self.node("Gather", [value, positions], output=output, attributes={"axis": 0})
-
-    def scalar(self, value: float) -> str:
-        """Add a float32 constant."""
-        return self.constant(np.asarray(value, dtype=np.float32))
 
     def _evened(self, value: str, factors: str) -> str:
         """Multiply the inputs of a layer by their factors, once for all layers with that input."""
@@ -189,6 +142,3 @@ class RowGraph(Graph):
             self._quantised_values.add(value)
             self.nodes("DynamicQuantizeLinear", [value], parts)
         return parts
-
-
-FLOAT, INT = TensorProto.FLOAT, TensorProto.INT64

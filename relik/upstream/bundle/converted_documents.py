@@ -14,7 +14,7 @@ import pyarrow as pa
 from relik.errors import BundleCorruptError, InputError
 from relik.kb import KnowledgeBase, normalise
 from relik.types import Entity
-from relik.upstream.index.documents import Document
+from relik.upstream.index.documents import Document, Documents
 
 EXTRAS = "documents.arrow"
 DEFINITION = "definition"
@@ -50,7 +50,7 @@ def split_document(document: Document, entity_id: str) -> tuple[Entity, str | No
     )
 
 
-class ConvertedDocuments:
+class ConvertedDocuments(Documents):
     """Documents by row and by id; read-only.
 
     Args:
@@ -80,11 +80,6 @@ class ConvertedDocuments:
                     f"expected {len(kb)} of {', '.join(extras_schema().names)}: {_CONVERT}"
                 )
 
-    @property
-    def n_rows(self) -> int:
-        """Number of rows."""
-        return len(self._kb)
-
     def __len__(self) -> int:
         """Return the number of documents."""
         return len(self._kb)
@@ -92,10 +87,6 @@ class ConvertedDocuments:
     def __iter__(self) -> Iterator[Document]:
         """Iterate over the documents in the order of their rows."""
         return (self[row] for row in range(len(self)))
-
-    def __contains__(self, key: object) -> bool:
-        """Tell whether there is a document of that id or text."""
-        return isinstance(key, str | int | Document) and self.row_of(key) is not None
 
     def __getitem__(self, row: int) -> Document:
         """Return the document of a row, as it was before the conversion.
@@ -116,36 +107,13 @@ class ConvertedDocuments:
             {} if self._skip_metadata else metadata,
         )
 
-    def get(self, key: str | int | Document) -> Document | None:
-        """Return the document with the lowest row of a key, or None; see `row_of`."""
-        row = self.row_of(key)
-        return None if row is None else self[row]
-
-    def row_of(self, key: str | int | Document) -> int | None:
-        """Return the lowest row of a key, or None.
-
-        Args:
-            key: An id; or a text, if no document has it as its id; or a document, by its id.
-        """
-        if isinstance(key, Document):
-            return self._row_with_text(key.text) if key.id is None else self._row_with_id(key.id)
-        row = self._row_with_id(key)
-        return self._row_with_text(key) if row is None and isinstance(key, str) else row
-
-    def save(self, path: Path) -> None:
-        """Write the documents as JSON Lines, in the order of their rows."""
-        with path.open("w", encoding="utf-8") as stream:
-            for document in self:
-                stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
-
-    def _row_with_id(self, number: str | int) -> int | None:
-        row = self._kb.row_of(str(number))
-        # The number 5 and the string "5" are different ids.
-        return row if row is not None and self[row].id == number else None
-
-    def _row_with_text(self, text: str) -> int | None:
-        matches = self._kb.names.lookup(normalise(text))
-        rows = (match.row for match in matches if self._kb.record(match.row).name == text)
+    def _find(self, name: str, value: object) -> int | None:
+        if name == "id":
+            row = self._kb.row_of(str(value))
+            # The number 5 and the string "5" are different ids.
+            return row if row is not None and self[row].id == value else None
+        matches = self._kb.names.lookup(normalise(str(value)))
+        rows = (match.row for match in matches if self._kb.record(match.row).name == value)
         return min(rows, default=None)
 
     def _read_column(self, column: str, row: int) -> Any:

@@ -9,9 +9,8 @@ from typing import Any, Literal, TypeAlias
 from relik.errors import BundleError, ConfigError
 from relik.manifest import MANIFEST
 from relik.upstream.bundle.converted_index import ConvertedIndex
-from relik.upstream.checkpoint.extra import missing_library
+from relik.upstream.checkpoint.extra import libraries_needed
 from relik.upstream.checkpoint.settings import IndexSettings, Precision, ReaderSettings
-from relik.upstream.text.subwords import ReaderTokenizer
 
 Engine: TypeAlias = Literal["auto", "onnx", "torch"]
 
@@ -30,10 +29,8 @@ def open_encoder(folder: Path, *, device: str, precision: Precision, engine: Eng
         from relik.upstream.index.onnx_query_encoder import OnnxEncoder
 
         return OnnxEncoder.open(folder)
-    try:
+    with libraries_needed():
         from relik.upstream.index.query_encoder import UpstreamEncoder
-    except ModuleNotFoundError as error:
-        raise missing_library(str(error.name)) from error
     return UpstreamEncoder.open(folder, device=device, precision=precision)
 
 
@@ -46,10 +43,8 @@ def open_index(folder: Path, *, settings: IndexSettings, device: str, precision:
     """
     if (folder / MANIFEST).is_file():
         return ConvertedIndex.open(folder, settings=settings, device=device, precision=precision)
-    try:
+    with libraries_needed():
         from relik.upstream.index.document_index import DocumentIndex
-    except ModuleNotFoundError as error:
-        raise missing_library(str(error.name)) from error
     return DocumentIndex.open(folder, settings=settings, device=device, precision=precision)
 
 
@@ -70,29 +65,23 @@ def open_reader(
             device.
     """
     use_nme = settings.kind == "span" if settings.use_nme is None else settings.use_nme
+    from relik.upstream.reader.released_reader import UpstreamReader
+
     if _on_onnx(folder / READER_GRAPH, device=device, precision=precision, engine=engine):
         from relik.upstream.reader.onnx_model import OnnxReaderModel
-        from relik.upstream.reader.released_reader import UpstreamReader
 
-        return UpstreamReader(
-            OnnxReaderModel.open(folder, kind=settings.kind),
-            ReaderTokenizer.open(folder, quirks=quirks),
+        model = OnnxReaderModel.open(folder, kind=settings.kind)
+        return UpstreamReader.of(model, folder, use_nme=use_nme, quirks=quirks)
+    with libraries_needed():
+        return UpstreamReader.open(
+            folder,
+            kind=settings.kind,
+            backbone=None if settings.backbone is None else Path(settings.backbone),
             use_nme=use_nme,
+            device=device,
+            precision=precision,
             quirks=quirks,
         )
-    try:
-        from relik.upstream.reader.released_reader import UpstreamReader
-    except ModuleNotFoundError as error:
-        raise missing_library(str(error.name)) from error
-    return UpstreamReader.open(
-        folder,
-        kind=settings.kind,
-        backbone=None if settings.backbone is None else Path(settings.backbone),
-        use_nme=use_nme,
-        device=device,
-        precision=precision,
-        quirks=quirks,
-    )
 
 
 def _on_onnx(graph: Path, *, device: str, precision: Precision, engine: Engine) -> bool:

@@ -1,7 +1,7 @@
 """Opening released and converted pipelines for the server and the commands."""
 
 import importlib.util
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from relik.backends.backend import BACKENDS
@@ -17,7 +17,6 @@ from relik.upstream.bundle.released_parts import (
 )
 from relik.upstream.bundle.released_pipeline import (
     ReleasedConfig,
-    ReleasedParts,
     ReleasedPipeline,
     ReleasedView,
 )
@@ -147,16 +146,8 @@ def _build_pipeline(opener: Opener, raw: RawSettings, config: ReleasedConfig) ->
                 f"{config.model}: got no retriever, no index for {one!r} or no reader, expected "
                 "a whole pipeline: add what is missing to its settings"
             )
-    assert parts.reader is not None  # noqa: S101  # checked above, for mypy
-    return ReleasedPipeline(
-        ReleasedParts(
-            encoders={one: parts.retriever[one].value for one in tasks},
-            reader=parts.reader.value,
-            word_tokenizer=raw.word_tokenizer,
-        ),
-        config,
-        ReleasedView(indexes={one: parts.index[one].value for one in tasks}),
-    )
+    view = ReleasedView(indexes={one: parts.index[one].value for one in tasks})
+    return ReleasedPipeline(replace(parts, word_tokenizer=raw.word_tokenizer), config, view)
 
 
 def _choose_engine(backend: str) -> tuple[Engine, str]:

@@ -19,8 +19,9 @@ from relik.upstream.checkpoint.settings import (
     by_task,
     parse_precision,
     parse_section,
+    sections_of,
 )
-from relik.upstream.checkpoint.targets import Section, read_yaml
+from relik.upstream.checkpoint.targets import read_yaml
 from relik.upstream.text.words import SPACY, WordTokenizer
 
 EMPTY: Mapping[str, Any] = MappingProxyType({})
@@ -57,10 +58,9 @@ class LoadOptions:
 
     def device_of(self, part: str, configured: str | None) -> str:
         """Return the device of a part: "retriever", "index" or "reader"."""
-        for one in (self.devices.get(part), self.device, configured, "cpu"):
-            if one is not None:
-                return f"cuda:{one}" if isinstance(one, int) else str(one)
-        raise AssertionError("a device is always found")
+        passed = (self.devices.get(part), self.device, configured, "cpu")
+        found = next(one for one in passed if one is not None)
+        return f"cuda:{found}" if isinstance(found, int) else str(found)
 
     def precision_of(self, part: str, configured: str | int | None) -> Precision:
         """Return the precision of a part: "retriever", "index" or "reader".
@@ -203,21 +203,18 @@ class Opener:
             return None
         if passed is not ... and not isinstance(passed, Mapping):
             return passed if isinstance(passed, OpenPart) else OpenPart(value=passed)
+        extra = dict(self._options.kwargs.get(part) or {})
         instead = {
             **(passed if isinstance(passed, Mapping) else {}),
-            **self._keyword_settings(part),
+            **{name: value for name, value in extra.items() if value is not None},
         }
         files = self._own if FOLDER_SETTINGS[part] in instead else self._files
         merged = {**implied, **(configured if isinstance(configured, Mapping) else {}), **instead}
-        settings = parse_section(merged, _sections(part, self._task), where=part)
+        settings = parse_section(merged, sections_of(part, self._task), where=part)
         if part == "reader" and settings.backbone is not None:
             found = (self._own if "backbone" in instead else self._files).resolve(settings.backbone)
             settings = replace(settings, backbone=str(found.resolve()))
         return self._open(part, settings, files)
-
-    def _keyword_settings(self, part: str) -> dict[str, Any]:
-        extra = dict(self._options.kwargs.get(part) or {})
-        return {name: value for name, value in extra.items() if value is not None}
 
     def _open(self, part: str, settings: Any, files: Files) -> OpenPart:
         device = self._options.device_of(part, settings.device)
@@ -231,33 +228,25 @@ class Opener:
         # Open an encoder of both tasks once.
         key = part, folder, replace(settings, device=device, precision=precision)
         if key not in self._opened:
-            value = self._open_new(part, settings, folder, device, precision)
+            engine = self._options.engine
+            value: Any
+            if part == "retriever":
+                value = open_encoder(folder, device=device, precision=precision, engine=engine)
+            elif part == "index":
+                value = open_index(folder, settings=settings, device=device, precision=precision)
+            else:
+                value = open_reader(
+                    folder,
+                    settings=settings,
+                    device=device,
+                    precision=precision,
+                    engine=engine,
+                    quirks=self._options.quirks,
+                )
             if local is not None:
                 settings = replace(settings, **{FOLDER_SETTINGS[part]: str(local.resolve())})
             self._opened[key] = OpenPart(value=value, settings=settings, folder=folder)
         return self._opened[key]
-
-    def _open_new(
-        self,
-        part: str,
-        settings: Any,
-        folder: Path,
-        device: str,
-        precision: Precision,
-    ) -> Any:
-        engine = self._options.engine
-        if part == "retriever":
-            return open_encoder(folder, device=device, precision=precision, engine=engine)
-        if part == "index":
-            return open_index(folder, settings=settings, device=device, precision=precision)
-        return open_reader(
-            folder,
-            settings=settings,
-            device=device,
-            precision=precision,
-            engine=engine,
-            quirks=self._options.quirks,
-        )
 
 
 def check_parts(parts: Parts, task: PipelineTask) -> None:
@@ -278,13 +267,3 @@ def check_parts(parts: Parts, task: PipelineTask) -> None:
             f"got the task {task.upper()} with a reader of spans, expected one of triplets: "
             "choose the task SPAN or another reader"
         )
-
-
-def _sections(part: str, task: PipelineTask) -> tuple[Section, ...]:
-    if part == "retriever":
-        return ("retriever",)
-    if part == "index":
-        return ("index",)
-    return (
-        ("span reader", "triplet reader") if task == "span" else ("triplet reader", "span reader")
-    )

@@ -6,7 +6,7 @@ It splits, retrieves and reads as `relik.Relik` does without quirks, with the ty
 
 from collections.abc import Mapping, Sequence, Sized
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from relik import windows as windowing
 from relik.errors import InputError, TextTooLongError
@@ -31,15 +31,16 @@ from relik.upstream.checkpoint.settings import PipelineSettings, Task
 from relik.upstream.dropin.options import CallOptions
 from relik.upstream.index.documents import Document as IndexDocument
 from relik.upstream.index.documents import candidate_text
-from relik.upstream.reader.fitting import WindowBatch, WindowReader, read_fitting
+from relik.upstream.reader.fitting import WindowBatch, read_fitting
 from relik.upstream.reader.predictions import WindowPrediction
 from relik.upstream.reader.released_reader import ReadOptions
 from relik.upstream.text.subwords import NME
-from relik.upstream.text.words import SPACY, WordTokenizer
 
 if TYPE_CHECKING:
     from relik.upstream.bundle.converted_index import ConvertedIndex
+    from relik.upstream.bundle.released_parts import Parts
     from relik.upstream.index.document_index import DocumentIndex
+    from relik.upstream.reader.released_reader import UpstreamReader
 
 
 Index: TypeAlias = Union["DocumentIndex", "ConvertedIndex"]
@@ -47,13 +48,6 @@ Index: TypeAlias = Union["DocumentIndex", "ConvertedIndex"]
 
 _CHARACTERS_PER_TOKEN = 4
 _TOKENS_PER_CANDIDATE = 6
-
-
-class Encoder(Protocol):
-    """An encoder of windows."""
-
-    def encode(self, texts: Sequence[str]) -> FloatArray:
-        """Encode texts: float32, (n_texts, dim)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +86,6 @@ class ReleasedView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReleasedParts:
-    """The parts of a pipeline; both tasks may share one encoder."""
-
-    encoders: Mapping[Task, Encoder]
-    reader: WindowReader
-    word_tokenizer: WordTokenizer = SPACY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ReleasedConfig:
     """Settings of a pipeline.
 
@@ -125,39 +110,36 @@ class ReleasedPipeline:
 
     One thread may call `retrieve` while another calls `read`. Each step takes the view that it
     works from; without one it takes the view that the pipeline was opened with.
+
+    Args:
+        parts: Encoders by task, which both may share, and the reader.
+        view: The indexes; the only view of requests without one.
     """
 
-    def __init__(self, parts: ReleasedParts, config: ReleasedConfig, view: ReleasedView) -> None:
+    def __init__(self, parts: "Parts", config: ReleasedConfig, view: ReleasedView) -> None:
+        assert parts.reader is not None  # noqa: S101  # checked by those who open them, for mypy
         self._parts = parts
+        self._reader: UpstreamReader = parts.reader.value
         self._config = config
-        self._view = view
+        self.model = config.model
+        self.view = view
         self._task = config.settings.task
         self._windowing = CallOptions().windowing(config.settings)
 
     @property
-    def model(self) -> str:
-        """Name of the model."""
-        return self._config.model
-
-    @property
-    def view(self) -> ReleasedView:
-        """The view that it was opened with."""
-        return self._view
-
-    @property
     def kb_version(self) -> str:
         """Version of the default view."""
-        return self._view.version
+        return self.view.version
 
     @property
     def entities(self) -> Sized:
         """Its entities, to be counted."""
-        return self._view.indexes.get("span", ())
+        return self.view.indexes.get("span", ())
 
     @property
     def relations(self) -> Sized:
         """Its relations, to be counted."""
-        return self._view.indexes.get("triplet", ())
+        return self.view.indexes.get("triplet", ())
 
     def annotate(
         self,
@@ -192,7 +174,7 @@ class ReleasedPipeline:
     def count_tokens(self, window: Window) -> int:
         """Estimate the tokens of the reader's row for a window."""
         top_k = self._config.settings.top_k
-        candidates = sum(min(top_k, len(index)) for index in self._view.indexes.values())
+        candidates = sum(min(top_k, len(index)) for index in self.view.indexes.values())
         return len(window.text) // _CHARACTERS_PER_TOKEN + _TOKENS_PER_CANDIDATE * candidates
 
     def retrieve(
@@ -212,7 +194,7 @@ class ReleasedPipeline:
             InputError: An option is out of range or not supported by released pipelines.
         """
         _check_options(options)
-        indexes = (view or self._view).indexes
+        indexes = (view or self.view).indexes
         wanted = [
             task
             for task in (indexes if self._has_answer(options) else ())
@@ -222,7 +204,7 @@ class ReleasedPipeline:
         vectors: dict[int, FloatArray] = {}
         found: dict[Task, list[tuple[Candidate, ...]]] = {}
         for task in wanted if windows else ():
-            encoder, index = self._parts.encoders[task], indexes[task]
+            encoder, index = self._parts.retriever[task].value, indexes[task]
             # One encoder may serve both tasks: it encodes the windows once.
             if id(encoder) not in vectors:
                 vectors[id(encoder)] = encoder.encode([window.text for window in windows])
@@ -248,7 +230,7 @@ class ReleasedPipeline:
         """
         if not self._has_answer(options):
             return [WindowAnnotation(window=window, spans=(), triples=()) for window in windows]
-        view = view or self._view
+        view = view or self.view
         named = [
             (
                 self._ids_by_text("span", one.entities, view),
@@ -263,7 +245,13 @@ class ReleasedPipeline:
             triplet_candidates=None if task == "span" else [list(rest) for _, rest in named],
             mentions=None,
         )
-        predictions = self._predict(batch, self._read_options(options))
+        threshold = options.relation_threshold
+        reading = ReadOptions(
+            relation_threshold=self._config.relation_threshold if threshold is None else threshold,
+            remove_nmes=False,
+            max_length=self._config.max_length,
+        )
+        predictions = self._predict(batch, reading)
         return [
             self._annotation(window, prediction, names, options)
             for window, prediction, names in zip(windows, predictions, named, strict=True)
@@ -282,8 +270,7 @@ class ReleasedPipeline:
         As in `relik.Relik`, a triple whose end lost to an overlapping mention moves to that
         mention, even if both are NIL.
         """
-        labelled = [_replace_label(one, None, NME) for one in window_annotations]
-        merged = windowing.merge(document, labelled, nil=True)
+        merged = windowing.merge(document, [_with_nme(one) for one in window_annotations], nil=True)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
         spans = tuple(
             replace(found, entity_id=None) if found.entity_id == NME else found
@@ -294,24 +281,16 @@ class ReleasedPipeline:
 
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity of the pipeline's own view, or None for an unknown id."""
-        return self._view.entity(entity_id)
+        return self.view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation of the pipeline's own view, or None for an unknown id."""
-        return self._view.relation(relation_id)
+        return self.view.relation(relation_id)
 
     def _has_answer(self, options: AnnotateOptions) -> bool:
         """Tell whether the pipeline can find anything that the options ask for."""
         entities = options.entities and (self._task != "triplet" or options.nil)
         return entities or (options.relations and self._task != "span")
-
-    def _read_options(self, options: AnnotateOptions) -> ReadOptions:
-        threshold = options.relation_threshold
-        return ReadOptions(
-            relation_threshold=self._config.relation_threshold if threshold is None else threshold,
-            remove_nmes=False,
-            max_length=self._config.max_length,
-        )
 
     def _ids_by_text(
         self, task: Task, candidates: Sequence[Candidate], view: ReleasedView
@@ -328,7 +307,7 @@ class ReleasedPipeline:
     def _predict(self, batch: WindowBatch, options: ReadOptions) -> list[WindowPrediction | None]:
         """Return the predictions of windows, None for a window that is too long."""
         try:
-            return [*read_fitting(self._parts.reader, batch, options)]
+            return [*read_fitting(self._reader, batch, options)]
         except TextTooLongError:
             count = len(batch.windows)
             if count == 1:
@@ -424,8 +403,6 @@ def _scored_candidates(
     )
 
 
-def _replace_label(one: WindowAnnotation, old: str | None, new: str | None) -> WindowAnnotation:
-    spans = tuple(
-        replace(found, entity_id=new) if found.entity_id == old else found for found in one.spans
-    )
-    return replace(one, spans=spans)
+def _with_nme(one: WindowAnnotation) -> WindowAnnotation:
+    spans = (replace(s, entity_id=NME) if s.entity_id is None else s for s in one.spans)
+    return replace(one, spans=tuple(spans))

@@ -33,59 +33,41 @@ _DEBERTA_V3: dict[str, object] = {
 }
 
 KNOWN: dict[str, dict[str, object]] = {
-    "microsoft/deberta-v3-small": _DEBERTA_V3
+    f"microsoft/deberta-v3-{name}": _DEBERTA_V3
     | {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "num_hidden_layers": 6,
-    },
-    "microsoft/deberta-v3-base": _DEBERTA_V3
-    | {
-        "hidden_size": 768,
-        "intermediate_size": 3072,
-        "num_attention_heads": 12,
-        "num_hidden_layers": 12,
-    },
-    "microsoft/deberta-v3-large": _DEBERTA_V3
-    | {
-        "hidden_size": 1024,
-        "intermediate_size": 4096,
-        "num_attention_heads": 16,
-        "num_hidden_layers": 24,
-    },
+        "hidden_size": hidden,
+        "intermediate_size": 4 * hidden,
+        "num_attention_heads": hidden // 64,
+        "num_hidden_layers": layers,
+    }
+    for name, hidden, layers in (("small", 768, 6), ("base", 768, 12), ("large", 1024, 24))
 }
 """Settings of the published backbones by name."""
 
+_OF_BOTH = {
+    "attention_probs_dropout_prob",
+    "hidden_act",
+    "hidden_dropout_prob",
+    "hidden_size",
+    "intermediate_size",
+    "layer_norm_eps",
+    "max_position_embeddings",
+    "num_attention_heads",
+    "num_hidden_layers",
+    "pad_token_id",
+    "type_vocab_size",
+    "vocab_size",
+}
+_OF_DEBERTA = {
+    "attention_head_size",
+    "conv_act",
+    "conv_groups",
+    "conv_kernel_size",
+    "embedding_size",
+}
 SETTINGS: dict[str, frozenset[str]] = {
-    "bert": frozenset(
-        {
-            "attention_probs_dropout_prob",
-            "hidden_act",
-            "hidden_dropout_prob",
-            "hidden_size",
-            "intermediate_size",
-            "layer_norm_eps",
-            "max_position_embeddings",
-            "num_attention_heads",
-            "num_hidden_layers",
-            "pad_token_id",
-            "type_vocab_size",
-            "vocab_size",
-        }
-    ),
-    "deberta-v2": frozenset(_DEBERTA_V3)
-    | {
-        "attention_head_size",
-        "conv_act",
-        "conv_groups",
-        "conv_kernel_size",
-        "embedding_size",
-        "hidden_size",
-        "intermediate_size",
-        "num_attention_heads",
-        "num_hidden_layers",
-    },
+    "bert": frozenset(_OF_BOTH),
+    "deberta-v2": frozenset(_OF_BOTH | _DEBERTA_V3.keys() | _OF_DEBERTA),
 }
 """Settings of a backbone that are read, by its type; others could name code to fetch or run."""
 

@@ -1,7 +1,7 @@
 """The backbone of a released encoder or reader, built from its settings without a download."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -43,40 +43,35 @@ def build_backbone(config: Mapping[str, object], *, n_words: int, source: Path) 
         ) from error
 
 
-def input_ranges(
-    backbone: nn.Module, rows: Sequence[IntArray], *, name_of: Callable[[str], str]
-) -> dict[str, FloatArray]:
+def input_ranges(backbone: nn.Module, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
     """Measure the largest input of each linear layer over rows of tokens, for quantisation.
 
     Args:
         rows: Int64, (n_tokens,) each.
-        name_of: Maps the name of a weight of the backbone to its name in the checkpoint.
 
     Returns:
         By name of the weight float32, (in,): the largest magnitude of each of its inputs. Empty
         without rows.
     """
     ranges: dict[str, torch.Tensor] = {}
-    with _recorded_inputs(backbone, ranges), torch.inference_mode():
-        for row in rows:
-            backbone(input_ids=torch.from_numpy(row)[None])
-    return {name_of(f"{name}.weight"): value.numpy() for name, value in ranges.items()}
-
-
-@contextmanager
-def _recorded_inputs(backbone: nn.Module, ranges: dict[str, torch.Tensor]) -> Iterator[None]:
-    def recorder(name: str) -> Callable[[nn.Module, tuple[torch.Tensor, ...]], None]:
-        def record(layer: nn.Module, inputs: tuple[torch.Tensor, ...]) -> None:
-            largest = inputs[0].abs().flatten(0, -2).amax(dim=0)
-            known = ranges.get(name)
-            ranges[name] = largest if known is None else torch.maximum(known, largest)
-
-        return record
-
-    layers = [(n, layer) for n, layer in backbone.named_modules() if isinstance(layer, nn.Linear)]
-    hooks = [layer.register_forward_pre_hook(recorder(name)) for name, layer in layers]
+    hooks = [
+        layer.register_forward_pre_hook(partial(_record, ranges, name))
+        for name, layer in backbone.named_modules()
+        if isinstance(layer, nn.Linear)
+    ]
     try:
-        yield
+        with torch.inference_mode():
+            for row in rows:
+                backbone(input_ids=torch.from_numpy(row)[None])
     finally:
         for hook in hooks:
             hook.remove()
+    return {f"{name}.weight": value.numpy() for name, value in ranges.items()}
+
+
+def _record(
+    ranges: dict[str, torch.Tensor], name: str, layer: nn.Module, inputs: tuple[torch.Tensor, ...]
+) -> None:
+    largest = inputs[0].abs().flatten(0, -2).amax(dim=0)
+    known = ranges.get(name)
+    ranges[name] = largest if known is None else torch.maximum(known, largest)

@@ -46,7 +46,8 @@ class Files:
 
         Raises:
             BundleError: A pipeline names a path outside its folder.
-            BundleNotFoundError: There is nothing of that name, or it cannot be fetched.
+            BundleNotFoundError: There is nothing of that name, it cannot be fetched, or
+                huggingface_hub is not installed.
         """
         local = self.local(name)
         if local is not None:
@@ -58,7 +59,27 @@ class Files:
                 "expected a folder or a name on the Hugging Face Hub such as org/name@revision: "
                 "check the path"
             )
-        return self.fetch(named["repository"], named["revision"])
+        try:
+            from huggingface_hub import snapshot_download
+        except ImportError as error:
+            raise BundleNotFoundError(
+                f"{name}: got a name on the Hugging Face Hub, expected huggingface_hub to "
+                f"be installed: run `{INSTALL}`, or use a folder"
+            ) from error
+        try:
+            snapshot = snapshot_download(
+                named["repository"],
+                revision=named["revision"],
+                allow_patterns=[f"*.{ending}" for ending in FETCHED],
+                cache_dir=self.cache_dir,
+                force_download=self.force_download,
+            )
+        except (OSError, ValueError) as error:
+            raise BundleNotFoundError(
+                f"{name}: cannot be fetched from the Hugging Face Hub ({error}): check the "
+                "name, the revision and the connection, or give a folder"
+            ) from error
+        return Path(snapshot)
 
     def local(self, name: str) -> Path | None:
         """Return the existing folder of a part, or None where the name may be one on the Hub.
@@ -78,39 +99,6 @@ class Files:
                 "correct its settings"
             )
         return path if path.is_dir() else None
-
-    def fetch(self, repository: str, revision: str | None = None) -> Path:
-        """Fetch the data files of a repository on the Hub.
-
-        Args:
-            repository: "org/name".
-            revision: Commit, tag or branch; None for the latest.
-
-        Raises:
-            BundleNotFoundError: It cannot be fetched, or huggingface_hub is not installed.
-        """
-        try:
-            from huggingface_hub import snapshot_download
-        except ImportError as error:
-            raise BundleNotFoundError(
-                f"{repository}: got a name on the Hugging Face Hub, expected huggingface_hub to "
-                f"be installed: run `{INSTALL}`, or use a folder"
-            ) from error
-        named = f"{repository}@{revision}" if revision else repository
-        try:
-            snapshot = snapshot_download(
-                repository,
-                revision=revision,
-                allow_patterns=[f"*.{ending}" for ending in FETCHED],
-                cache_dir=self.cache_dir,
-                force_download=self.force_download,
-            )
-        except (OSError, ValueError) as error:
-            raise BundleNotFoundError(
-                f"{named}: cannot be fetched from the Hugging Face Hub ({error}): check the "
-                "name, the revision and the connection, or give a folder"
-            ) from error
-        return Path(snapshot)
 
 
 def open_pipeline_folder(

@@ -22,7 +22,6 @@ class CheckpointSettings:
 
     Args:
         kind: "span" links spans, "triplet" relates them.
-        closed: Closed information extraction: it also links spans to entities.
         width: Width L inside the heads.
         activation: One of `relik.models.head_sizes.ACTIVATIONS`.
         threshold: Probability above which a relation holds, 0..1.
@@ -32,7 +31,6 @@ class CheckpointSettings:
     """
 
     kind: Kind
-    closed: bool
     heads: ReaderHeads
     width: int
     activation: str
@@ -82,7 +80,6 @@ class CheckpointSettings:
         embedding = config.get("add_entity_embedding")
         return cls(
             kind=kind,
-            closed=closed,
             heads=ReaderHeads(
                 end_classes=2 if several else 1,
                 links=kind == "span",

@@ -5,7 +5,7 @@ import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypeVar, get_args
+from typing import Any, Literal, TypeAlias, cast, get_args
 
 from relik.errors import ConfigError
 from relik.upstream.checkpoint.targets import Section, check_target
@@ -17,8 +17,6 @@ Precision: TypeAlias = Literal["float32", "float16", "bfloat16"]
 
 CONFIG = "config.yaml"
 DEFAULT_TOP_K = 100
-
-T = TypeVar("T")
 
 _PRECISIONS: dict[object, Precision] = {
     **dict.fromkeys((None, 32, "32", "fp32", "float32"), "float32"),
@@ -141,21 +139,29 @@ def parse_settings(values: Mapping[str, Any], *, where: str) -> PipelineSettings
     check_target(values, ("pipeline",), where=where)
     ready = known_values(values, _names(PipelineSettings), where=where)
     task = parse_task(ready.pop("task", None) or "span", where=where)
-    for name, section in (("retriever", "retriever"), ("index", "index")):
+    for name in ("retriever", "index"):
         parts = by_task(ready.pop(name, None) or {}, task, where=f"{where} {name}")
         ready[name] = {
-            key: parse_section(part, (section,), where=f"{where} {name}")  # type: ignore[arg-type]  # a literal above
+            key: parse_section(part, sections_of(name, task), where=f"{where} {name}")
             for key, part in parts.items()
             if part is not None
         }
     reader = ready.pop("reader", None)
     if reader is not None:
-        kinds: tuple[Section, ...] = ("triplet reader", "span reader")
-        kinds = kinds[::-1] if task == "span" else kinds
-        ready["reader"] = parse_section(reader, kinds, where=f"{where} reader")
+        ready["reader"] = parse_section(
+            reader, sections_of("reader", task), where=f"{where} reader"
+        )
     ready["metadata_fields"] = tuple(map(str, ready.get("metadata_fields") or ()))
     given = {name: value for name, value in ready.items() if value is not None}
     return PipelineSettings(task=task, **given)
+
+
+def sections_of(part: str, task: PipelineTask) -> tuple[Section, ...]:
+    """Return the sections that may describe a part, first the one without a `_target_`."""
+    if part != "reader":
+        return ("retriever",) if part == "retriever" else ("index",)
+    kinds: tuple[Section, ...] = ("triplet reader", "span reader")
+    return kinds[::-1] if task == "span" else kinds
 
 
 def parse_section(values: object, expected: tuple[Section, ...], *, where: str) -> Any:
@@ -212,8 +218,7 @@ def parse_task(value: object, *, where: str) -> PipelineTask:
         raise ConfigError(
             f"{where}: got the task {value!r}, expected SPAN, TRIPLET or BOTH: correct it"
         )
-    task: PipelineTask = name  # type: ignore[assignment]  # checked on the line before
-    return task
+    return cast("PipelineTask", name)
 
 
 def parse_precision(value: object, *, where: str) -> Precision:

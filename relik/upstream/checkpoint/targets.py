@@ -53,8 +53,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
         ) from error
     # Impossible dates and numbers raise a ValueError.
     except (yaml.YAMLError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())[:200]
         raise BundleCorruptError(
-            f"{path}: is not plain YAML ({_first_line(error)}), expected settings without tags "
+            f"{path}: is not plain YAML ({reason}), expected settings without tags "
             "or references: fetch it from a source you trust"
         ) from error
     if not isinstance(values, dict) or not all(isinstance(key, str) for key in values):
@@ -97,7 +98,3 @@ def _spellings(kind: Section) -> set[str]:
     package = ".".join(module.split(".")[:2])
     plain = {f"{module}.{name}", f"{package}.{name}", f"relik.{name}", name}
     return plain | {f"{spelled}.from_pretrained" for spelled in plain}
-
-
-def _first_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]

@@ -6,6 +6,7 @@ accepts only tensors.
 
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
@@ -156,15 +157,26 @@ def place(model: nn.Module, *, device: str, precision: str) -> torch.device:
         raise ConfigError(
             f"got the precision {precision!r}, expected one of {', '.join(PRECISIONS)}: correct it"
         )
-    try:
+    with checked_device(device):
         where = torch.device(device)
         model.eval().to(device=where, dtype=PRECISIONS[precision])
+    return where
+
+
+@contextmanager
+def checked_device(device: str) -> Iterator[None]:
+    """Convert the errors of torch on a device.
+
+    Raises:
+        ConfigError: torch cannot use the device.
+    """
+    try:
+        yield
     # A torch without CUDA raises AssertionError.
     except (RuntimeError, AssertionError, ValueError) as error:
         raise ConfigError(
             f"got the device {device!r}, expected one that torch can use ({error}): use cpu"
         ) from error
-    return where
 
 
 def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
@@ -205,7 +217,12 @@ def _weight_map(index: Path) -> dict[str, Path]:
 
 def _fill_buffers(model: nn.Module) -> None:
     """Compute the position tables, which checkpoints lack."""
-    for module, name, buffer in _buffers(model):
+    buffers = [
+        (module, *named)
+        for module in model.modules()
+        for named in module.named_buffers(recurse=False)
+    ]
+    for module, name, buffer in buffers:
         if not buffer.is_meta:
             continue
         if name == "position_ids":
@@ -218,9 +235,3 @@ def _fill_buffers(model: nn.Module) -> None:
                 "positions: use a version of transformers in the range of the extra `upstream`"
             )
         module.register_buffer(name, value, persistent=False)
-
-
-def _buffers(model: nn.Module) -> Iterator[tuple[nn.Module, str, torch.Tensor]]:
-    for module in model.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            yield module, name, buffer

@@ -9,12 +9,12 @@ from relik.errors import ConfigError, InputError
 from relik.types import FloatArray
 from relik.upstream.bundle.released_parts import Parts
 from relik.upstream.checkpoint.settings import TASKS, PipelineSettings, Task, parse_precision
-from relik.upstream.dropin.caller_input import CharSpan, InputTexts
+from relik.upstream.dropin.caller_input import InputTexts
 from relik.upstream.dropin.options import CallOptions
 from relik.upstream.dropin.outputs import Candidates, RelikOutput, WindowRecord, window_record
-from relik.upstream.dropin.window_merge import MergedText, Reading, merge_as_upstream, merge_windows
+from relik.upstream.dropin.window_merge import Reading, merge_as_upstream, merge_windows
 from relik.upstream.index.documents import Document, candidate_text
-from relik.upstream.reader.fitting import WindowBatch, read_fitting, read_strictly
+from relik.upstream.reader.fitting import CharSpan, WindowBatch, read_fitting, read_strictly
 from relik.upstream.reader.predictions import WindowPrediction
 from relik.upstream.text.token_windows import TokenText, UpstreamWindow, split
 
@@ -203,7 +203,12 @@ class Call:
         readings = [
             Reading(window, results.predictions[i]) for i, window in zip(own, windows, strict=True)
         ]
-        merged = self._merge(document, readings)
+        words = self._options.words
+        if self._quirks:
+            merged = merge_as_upstream(document, readings, words=words)
+        else:
+            given = self._request.mentions is not None
+            merged = merge_windows(document, readings, words=words, given=given)
         text = document.text
         if self._quirks:
             # Upstream joins the text of windows, which loses white space at the end.
@@ -220,13 +225,6 @@ class Call:
             if self._options.return_windows
             else None,
         )
-
-    def _merge(self, document: TokenText, readings: Sequence[Reading]) -> MergedText:
-        words = self._options.words
-        if self._quirks:
-            return merge_as_upstream(document, readings, words=words)
-        given = self._request.mentions is not None
-        return merge_windows(document, readings, words=words, given=given)
 
     def _record(self, i: int, results: "_WindowResults") -> WindowRecord:
         window, prediction = results.windows[i], results.predictions[i]

@@ -9,6 +9,7 @@ import numpy as np
 from relik.errors import InputError
 from relik.upstream.checkpoint.settings import TASKS, PipelineTask, Task
 from relik.upstream.index.documents import Document, as_document
+from relik.upstream.reader.fitting import CharSpan
 from relik.upstream.text.token_windows import (
     TokenText,
     UpstreamWindow,
@@ -17,8 +18,6 @@ from relik.upstream.text.token_windows import (
     tokenize,
 )
 from relik.upstream.text.words import SPACY, WordTokenizer
-
-CharSpan = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,14 @@ def read_texts(
         InputError: It is something else, or a text has half of a surrogate pair.
     """
     if is_split_into_words:
-        if _is_list(text) and text and all(_is_list(words) for words in text):
-            return InputTexts(tuple(join_words(words) for words in text), single=False)
         if not _is_list(text):
             raise InputError(
                 f"got {str(text)[:80]!r}, expected a list of words, or a list of such lists: pass "
                 "words, or leave is_split_into_words out"
             )
-        return InputTexts((join_words(text),), single=True)
+        several = bool(text) and all(map(_is_list, text))
+        lists = text if several else [text]
+        return InputTexts(tuple(map(join_words, lists)), single=not several)
     if isinstance(text, str):
         return InputTexts((tokenize(text, word_tokenizer),), single=True)
     if not _is_list(text) or not all(isinstance(one, str) for one in text):

@@ -2,37 +2,28 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 
 from relik.errors import BundleCorruptError, BundleError, DimensionMismatchError
-from relik.types import FloatArray, IntArray
+from relik.types import FloatArray, VectorIndex
 from relik.upstream.checkpoint.files import file_within
 from relik.upstream.checkpoint.settings import CONFIG, IndexSettings, Precision, known_values
 from relik.upstream.checkpoint.targets import check_target, read_yaml
 from relik.upstream.index.documents import (
     Document,
+    Documents,
     DocumentStore,
-    FoundDocument,
-    fit_queries,
-    read_found,
+    SearchedDocuments,
 )
-from relik.upstream.index.embeddings import TorchVectors, Vectors, place_tensor, read_tensor
+from relik.upstream.index.embeddings import TorchVectors, place_tensor, read_tensor
 
 EMBEDDINGS, DOCUMENTS, FAISS = "embeddings.pt", "documents.jsonl", "index.faiss"
 
 
-class DocumentWriter(Protocol):
-    """Documents that can be written."""
-
-    def save(self, path: Path) -> None:
-        """Write the documents as JSON Lines, in the order of their rows."""
-        ...
-
-
-class DocumentIndex:
+class DocumentIndex(SearchedDocuments):
     """Documents and their vectors, row by row.
 
     Args:
@@ -43,10 +34,12 @@ class DocumentIndex:
         BundleCorruptError: The numbers of documents and vectors differ.
     """
 
+    documents: DocumentStore
+
     def __init__(
         self,
         documents: DocumentStore,
-        vectors: Vectors,
+        vectors: VectorIndex,
         *,
         matryoshka: bool = False,
         settings: Mapping[str, Any] | None = None,
@@ -56,9 +49,7 @@ class DocumentIndex:
                 f"got {documents.n_rows} documents and {len(vectors)} vectors, expected one "
                 "vector per document: fetch or build the index again"
             )
-        self._vectors = vectors
-        self.documents = documents
-        self.matryoshka = matryoshka
+        super().__init__(documents, vectors, matryoshka=matryoshka)
         self.settings = dict(settings or {})
 
     @classmethod
@@ -90,7 +81,7 @@ class DocumentIndex:
             file_within(folder, own.get("documents") or DOCUMENTS),
             skip_metadata=settings.skip_metadata,
         )
-        vectors: Vectors
+        vectors: VectorIndex
         if settings.use_faiss and (folder / FAISS).is_file():
             from relik.vectors.faiss_index import FaissIndex
 
@@ -107,11 +98,6 @@ class DocumentIndex:
             raise BundleCorruptError(f"{folder}: {error}") from error
 
     @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return self._vectors.dim
-
-    @property
     def version(self) -> str:
         """Fingerprint of the documents: 16 hexadecimal digits."""
         return self.documents.version
@@ -124,40 +110,6 @@ class DocumentIndex:
     def __len__(self) -> int:
         """Return the number of documents."""
         return len(self.documents)
-
-    def search(
-        self, queries: FloatArray, *, top_k: int, truncate: bool = False
-    ) -> list[list[FoundDocument]]:
-        """Find the best documents of each query.
-
-        Args:
-            queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
-            top_k: Documents per query, at least 1.
-            truncate: Use the first dimensions of wider queries, as upstream does.
-
-        Returns:
-            For each query at most `top_k` documents, best first, ties by row.
-
-        Raises:
-            DimensionMismatchError: The queries have another width.
-            InputError: `top_k` is less than 1.
-        """
-        found = self.find(queries, top_k=top_k, truncate=truncate)
-        return read_found(self.documents.__getitem__, found)
-
-    def find(
-        self, queries: FloatArray, *, top_k: int, truncate: bool = False
-    ) -> list[list[tuple[int, float]]]:
-        """Find rows and scores as `search` does, without reading the documents."""
-        narrow = truncate or self.matryoshka
-        queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
-        deleted = set(self.documents.deleted.tolist())
-        limit = min(top_k + len(deleted), len(self._vectors))
-        rows, scores = self._vectors.search(queries, top_k=limit) if limit else _no_results(queries)
-        return [
-            [pair for pair in zip(*lines, strict=True) if pair[0] not in deleted][:top_k]
-            for lines in zip(rows.tolist(), scores.tolist(), strict=True)
-        ]
 
     def entity_id(self, row: int) -> str:
         """Return the id of a document as the server returns it: as text."""
@@ -222,7 +174,7 @@ class DocumentIndex:
 
 
 def write_index(
-    folder: Path, documents: DocumentWriter, vectors: torch.Tensor, *, settings: Mapping[str, Any]
+    folder: Path, documents: Documents, vectors: torch.Tensor, *, settings: Mapping[str, Any]
 ) -> None:
     """Write an index in upstream's format.
 
@@ -264,8 +216,3 @@ def _parse_int(text: str) -> int | None:
         return int(text)
     except ValueError:
         return None
-
-
-def _no_results(queries: FloatArray) -> tuple[IntArray, FloatArray]:
-    shape = (len(queries), 0)
-    return np.empty(shape, dtype=np.int64), np.empty(shape, dtype=np.float32)

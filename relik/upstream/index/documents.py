@@ -5,7 +5,8 @@ Opening takes eight bytes of memory per document. This module does not import to
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from relik.errors import (
     DimensionMismatchError,
     InputError,
 )
-from relik.types import FloatArray, IntArray
+from relik.types import FloatArray, IntArray, VectorIndex
 
 _SCAN_BYTES = 1 << 24
 
@@ -56,7 +57,53 @@ class FoundDocument:
     row: int = field(compare=False)
 
 
-class DocumentStore:
+class Documents(ABC):
+    """Documents by row and by id."""
+
+    deleted: IntArray = np.empty(0, dtype=np.int64)
+    """Rows that were deleted, int64, ascending."""
+
+    @abstractmethod
+    def __iter__(self) -> Iterator[Document]:
+        """Iterate over the documents in the order of their rows."""
+
+    @abstractmethod
+    def __getitem__(self, row: int) -> Document:
+        """Return the document of a row."""
+
+    @abstractmethod
+    def _find(self, name: str, value: object) -> int | None:
+        """Return the lowest row whose `id` or `text` equals a value, or None."""
+
+    def __contains__(self, key: object) -> bool:
+        """Tell whether there is a document of that id or text."""
+        return isinstance(key, str | int | Document) and self.row_of(key) is not None
+
+    def get(self, key: str | int | Document) -> Document | None:
+        """Return the document with the lowest row of a key, or None; see `row_of`."""
+        row = self.row_of(key)
+        return None if row is None else self[row]
+
+    def row_of(self, key: str | int | Document) -> int | None:
+        """Return the lowest row of a key, or None.
+
+        Args:
+            key: An id; or a text, if no document has it as its id; or a document, by its id.
+        """
+        if isinstance(key, Document):
+            by_text = key.id is None
+            return self._find("text", key.text) if by_text else self._find("id", key.id)
+        row = self._find("id", key)
+        return self._find("text", key) if row is None and isinstance(key, str) else row
+
+    def save(self, path: Path) -> None:
+        """Write the documents as JSON Lines, in the order of their rows, without deleted ones."""
+        with path.open("w", encoding="utf-8") as stream:
+            for document in self:
+                stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
+
+
+class DocumentStore(Documents):
     """Documents by row and by id; rows keep their numbers when others are deleted."""
 
     def __init__(self, documents: Iterable[Document] = ()) -> None:
@@ -99,7 +146,7 @@ class DocumentStore:
         return len(self._offsets) - 1 + len(self._added)
 
     @property
-    def deleted(self) -> IntArray:
+    def deleted(self) -> IntArray:  # type: ignore[override]  # only read
         """Rows that were deleted, int64, ascending."""
         return np.array(sorted(self._deleted), dtype=np.int64)
 
@@ -121,10 +168,6 @@ class DocumentStore:
         """Iterate over the documents in the order of their rows."""
         return (self[row] for row in range(self.n_rows) if row not in self._deleted)
 
-    def __contains__(self, key: object) -> bool:
-        """Tell whether there is a document of that id or text."""
-        return isinstance(key, str | int | Document) and self.row_of(key) is not None
-
     def __getitem__(self, row: int) -> Document:
         """Return the document of a row.
 
@@ -142,24 +185,6 @@ class DocumentStore:
             )
         on_disk = len(self._offsets) - 1
         return self._added[row - on_disk] if row >= on_disk else self._read(row)
-
-    def get(self, key: "str | int | Document") -> Document | None:
-        """Return the document with the lowest row of a key, or None; see `row_of`."""
-        row = self.row_of(key)
-        return None if row is None else self[row]
-
-    def row_of(self, key: "str | int | Document") -> int | None:
-        """Return the lowest row of a key, or None.
-
-        Args:
-            key: An id; or a text, if no document has it as its id; or a document, by its id.
-        """
-        if isinstance(key, Document):
-            return self._find(
-                "text" if key.id is None else "id", key.text if key.id is None else key.id
-            )
-        row = self._find("id", key)
-        return self._find("text", key) if row is None and isinstance(key, str) else row
 
     def add(self, documents: "Iterable[Document | str | Mapping[str, Any]]") -> list[int]:
         """Append documents; one without an id gets its row as id.
@@ -202,12 +227,6 @@ class DocumentStore:
         self._deleted.add(row)
         return document
 
-    def save(self, path: Path) -> None:
-        """Write the documents in the order of their rows, without the deleted ones."""
-        with path.open("w", encoding="utf-8") as stream:
-            for document in self:
-                stream.write(json.dumps(document.to_dict(), ensure_ascii=False) + "\n")
-
     def _read(self, row: int) -> Document:
         line = bytes(self._lines[self._offsets[row] : self._offsets[row + 1]])
         try:
@@ -224,13 +243,12 @@ class DocumentStore:
     def _find(self, name: str, value: object) -> int | None:
         """Return the lowest row whose id or text equals a value, searched by hash."""
         found = [
-            row for row in self._rows_of_hash(name, hash(value)) if self._equals(row, name, value)
+            row
+            for row in self._rows_of_hash(name, hash(value))
+            if getattr(self._read(row), name) == value
         ]
         found += self._added_rows.get((name, value), [])
         return min((row for row in found if row not in self._deleted), default=None)
-
-    def _equals(self, row: int, name: str, value: object) -> bool:
-        return bool(getattr(self._read(row), name) == value)
 
     def _rows_of_hash(self, name: str, wanted: int) -> list[int]:
         # Hashes differ between processes, so they are never stored; `_find` compares the values.
@@ -244,10 +262,7 @@ class DocumentStore:
             order = np.argsort(hashes, kind="stable")
             self._keys[name] = hashes[order], order
         hashes, order = self._keys[name]
-        first, last = (
-            np.searchsorted(hashes, wanted, "left"),
-            np.searchsorted(hashes, wanted, "right"),
-        )
+        first, last = np.searchsorted(hashes, wanted), np.searchsorted(hashes, wanted, "right")
         return [int(row) for row in order[first:last]]
 
 
@@ -306,12 +321,57 @@ def fit_queries(queries: FloatArray, *, dim: int, top_k: int, narrow: bool) -> F
     return queries
 
 
-def read_found(
-    read: Callable[[int], Document], found: Sequence[Sequence[tuple[int, float]]]
-) -> list[list[FoundDocument]]:
-    """Read the documents of rows and scores, each row once even if several queries found it."""
-    documents = {row: read(row) for row in sorted({row for line in found for row, _ in line})}
-    return [[FoundDocument(documents[row], score, row) for row, score in line] for line in found]
+class SearchedDocuments:
+    """Documents and their vectors, row by row.
+
+    Args:
+        vectors: One for each row of the documents.
+        matryoshka: Use the first dimensions of queries that are wider than the vectors.
+    """
+
+    def __init__(self, documents: Documents, vectors: VectorIndex, *, matryoshka: bool) -> None:
+        self.documents = documents
+        self.matryoshka = matryoshka
+        self.dim = vectors.dim
+        self._vectors = vectors
+
+    def search(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[FoundDocument]]:
+        """Find the best documents of each query.
+
+        Args:
+            queries: Float32, (n_queries, dim); wider where the index is a Matryoshka one.
+            top_k: Documents per query, at least 1.
+            truncate: Use the first dimensions of wider queries, as upstream does.
+
+        Returns:
+            For each query at most `top_k` documents, best first, ties by row.
+
+        Raises:
+            DimensionMismatchError: The queries have another width.
+            InputError: `top_k` is less than 1.
+        """
+        found = self.find(queries, top_k=top_k, truncate=truncate)
+        # Each row is read once even if several queries found it.
+        rows = sorted({row for line in found for row, _ in line})
+        documents = {row: self.documents[row] for row in rows}
+        return [
+            [FoundDocument(documents[row], score, row) for row, score in line] for line in found
+        ]
+
+    def find(
+        self, queries: FloatArray, *, top_k: int, truncate: bool = False
+    ) -> list[list[tuple[int, float]]]:
+        """Find rows and scores as `search` does, without reading the documents."""
+        narrow = truncate or self.matryoshka
+        queries = fit_queries(queries, dim=self.dim, top_k=top_k, narrow=narrow)
+        deleted = set(self.documents.deleted.tolist())
+        rows, scores = self._vectors.search(queries, top_k=top_k + len(deleted))
+        return [
+            [pair for pair in zip(*lines, strict=True) if pair[0] not in deleted][:top_k]
+            for lines in zip(rows.tolist(), scores.tolist(), strict=True)
+        ]
 
 
 def _line_offsets(lines: NDArray[np.uint8]) -> IntArray:

@@ -1,34 +1,16 @@
 """Vectors of a released index: memory-mapped from `embeddings.pt`, with exact search on torch."""
 
 from pathlib import Path
-from typing import Protocol
 
 import torch
 
-from relik.errors import BundleCorruptError, BundleNotFoundError, ConfigError
+from relik.errors import BundleCorruptError, BundleNotFoundError
 from relik.types import FloatArray, IntArray
 from relik.upstream.checkpoint.settings import Precision
-from relik.upstream.checkpoint.weights import PRECISIONS, read_torch_file
+from relik.upstream.checkpoint.weights import PRECISIONS, checked_device, read_torch_file
 from relik.vectors.exact import ordered_search
 
 _BLOCK_ROWS = 65536
-
-
-class Vectors(Protocol):
-    """Rows of vectors that can be searched by inner product."""
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        ...
-
-    def __len__(self) -> int:
-        """Return the number of rows."""
-        ...
-
-    def search(self, queries: FloatArray, *, top_k: int) -> tuple[IntArray, FloatArray]:
-        """Return the best rows of each query and their scores, best first, ties by row."""
-        ...
 
 
 class TorchVectors:
@@ -69,10 +51,11 @@ class TorchVectors:
             top_k=top_k,
             n_rows=len(self),
             propose=self._propose,
-            reconstruct=self._reconstruct,
+            reconstruct=self.reconstruct,
         )
 
-    def _reconstruct(self, rows: IntArray) -> FloatArray:
+    def reconstruct(self, rows: IntArray) -> FloatArray:
+        """Return the vectors of rows: float32, (n, dim)."""
         chosen = self.tensor[torch.from_numpy(rows).to(self.tensor.device)]
         vectors: FloatArray = chosen.float().cpu().numpy()
         return vectors
@@ -130,11 +113,5 @@ def place_tensor(tensor: torch.Tensor, *, device: str, precision: Precision) -> 
     """
     if device == "cpu":
         return tensor
-    try:
+    with checked_device(device):
         return tensor.to(device, PRECISIONS[precision])
-    # A torch without CUDA raises AssertionError.
-    except (RuntimeError, AssertionError, ValueError) as error:
-        raise ConfigError(
-            f"got the device {device!r}, expected one that torch can use for an index ({error}): "
-            "use cpu"
-        ) from error

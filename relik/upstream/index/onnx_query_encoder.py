@@ -18,6 +18,7 @@ class OnnxEncoder:
     """A converted encoder; see `relik.upstream.index.query_encoder.UpstreamEncoder`."""
 
     def __init__(self, rows: RowModel, tokenizer: EncoderTokenizer) -> None:
+        self.dim = rows.hidden
         self._rows = rows
         self._tokenizer = tokenizer
         self._several = rows.takes(VECTORS, "rows")
@@ -39,11 +40,6 @@ class OnnxEncoder:
                 "pipeline again"
             )
         return cls(rows, EncoderTokenizer.open(folder, positions=rows.positions))
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return self._rows.hidden
 
     def encode(
         self,

@@ -1,6 +1,6 @@
 """Released query and passage encoders: mean over tokens and layer norm, without L2 norm."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -51,7 +51,11 @@ class UpstreamEncoderModel(nn.Module):
 
 
 class UpstreamEncoder:
-    """A released encoder, in evaluation mode."""
+    """A released encoder, in evaluation mode.
+
+    Args:
+        dim: Width of the vectors.
+    """
 
     def __init__(
         self,
@@ -64,7 +68,7 @@ class UpstreamEncoder:
         self._model = model
         self._tokenizer = tokenizer
         self._device = device
-        self._dim = dim
+        self.dim = dim
 
     @classmethod
     def open(
@@ -94,11 +98,6 @@ class UpstreamEncoder:
         where = place(model, device=device, precision=precision)
         return cls(model, tokenizer, device=where, dim=backbone.config.hidden_size)
 
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return self._dim
-
     def tensors(self) -> dict[str, FloatArray]:
         """Return the weights as float32, by name in the checkpoint."""
         state = self._model.state_dict()
@@ -106,7 +105,7 @@ class UpstreamEncoder:
 
     def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
         """Measure the inputs of the linear layers of the backbone; see `input_ranges`."""
-        return input_ranges(self._model.backbone, rows, name_of=lambda name: name)
+        return input_ranges(self._model.backbone, rows)
 
     def encode(
         self,
@@ -131,7 +130,9 @@ class UpstreamEncoder:
             raise InputError(f"got a batch size of {batch_size}, expected at least 1: raise it")
         rows = self._tokenizer.rows(texts, topics=topics)
         vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
-        for batch in _batches([len(ids) for ids, _ in rows], batch_size):
+        order = sorted(range(len(rows)), key=lambda k: -len(rows[k][0]))
+        for first in range(0, len(order), batch_size):
+            batch = order[first : first + batch_size]
             vectors[batch] = self._encode_rows([rows[k] for k in batch])
         return vectors
 
@@ -157,9 +158,3 @@ class UpstreamEncoder:
 
 def _name_of(name: str) -> str:
     return name.removeprefix("backbone.")
-
-
-def _batches(lengths: Sequence[int], batch_size: int) -> Iterator[list[int]]:
-    order = sorted(range(len(lengths)), key=lambda k: -lengths[k])
-    for first in range(0, len(order), batch_size):
-        yield order[first : first + batch_size]

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from relik.reader.inputs import ReaderInput
 from relik.types import FloatArray, IntArray
@@ -10,6 +10,7 @@ from relik.upstream.checkpoint.reader_config import CheckpointSettings
 
 In = TypeVar("In")
 Out = TypeVar("Out")
+Array = TypeVar("Array")
 
 FLOATS_AT_ONCE = 12_000_000
 """Floats of the largest tensor of a piece, which takes under 256 MB with all that follows."""
@@ -28,43 +29,42 @@ class BatchSpans:
         return BatchSpans(rows=self.rows[which], starts=self.starts[which], ends=self.ends[which])
 
 
-class Encoded(Protocol):
-    """Hidden states of a batch of rows; all but `starts` is private to its model."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoded(Generic[Array]):
+    """The states of a batch of rows; all but `starts` is private to its model.
 
-    @property
-    def starts(self) -> FloatArray:
-        """Float32, (batch, n, 2), logits of no and yes; the text is at 1..n_text."""
-        ...
+    Args:
+        hidden: (batch, n_tokens, d); without the batch on ONNX Runtime, as are those below.
+        starts: Float32, (batch, n_tokens, 2), logits of no and yes; the text is at 1..n_text.
+        entities: (batch, n_classes, width).
+        relations: (batch, n_relations, L).
+        entity_positions: Int64, (batch, n_classes), among the tokens of `hidden`.
+    """
+
+    hidden: Array
+    starts: FloatArray
+    entities: Array
+    relations: Array
+    entity_positions: Array
 
 
 class ReaderArithmetic(Protocol):
     """A reader's model in four stages."""
 
-    @property
-    def settings(self) -> CheckpointSettings:
-        """Settings from its config.json."""
-        ...
-
-    @property
-    def positions(self) -> int | None:
-        """Most tokens of a row, or None for no limit."""
-        ...
-
-    @property
-    def n_words(self) -> int:
-        """Number of ids that have an embedding."""
-        ...
-
-    @property
-    def rows_at_once(self) -> int | None:
-        """Most rows of a batch, or None where only memory limits it."""
-        ...
+    settings: CheckpointSettings
+    """Settings from its config.json."""
+    positions: int | None
+    """Most tokens of a row, or None for no limit."""
+    n_words: int
+    """Number of ids that have an embedding."""
+    rows_at_once: int | None
+    """Most rows of a batch, or None where only memory limits it."""
 
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
         """Apply a function to each batch, perhaps in parallel, and return results in order."""
         ...
 
-    def encode(self, rows: Sequence[ReaderInput]) -> Any:
+    def encode(self, rows: Sequence[ReaderInput]) -> Encoded[Any]:
         """Read rows and return their `Encoded` states."""
         ...
 

@@ -2,32 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from relik.errors import TextTooLongError
 from relik.upstream.reader.predictions import WindowPrediction
 from relik.upstream.text.token_windows import UpstreamWindow
 
 if TYPE_CHECKING:
-    from relik.upstream.reader.released_reader import ReadOptions
+    from relik.upstream.reader.released_reader import ReadOptions, UpstreamReader
 
 CharSpan = tuple[int, int]
-
-
-class WindowReader(Protocol):
-    """A reader of windows."""
-
-    def read(
-        self,
-        windows: Sequence[UpstreamWindow],
-        *,
-        span_candidates: Sequence[Sequence[str] | None] | None,
-        triplet_candidates: Sequence[Sequence[str] | None] | None,
-        options: "ReadOptions",
-        mentions: Sequence[Sequence[CharSpan] | None] | None = None,
-    ) -> list[WindowPrediction]:
-        """Read windows with their candidates; see `UpstreamReader.read`."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,20 +31,16 @@ class WindowBatch:
 
     def part(self, first: int, last: int) -> "WindowBatch":
         """Return a slice of it."""
-        spans, triplets, mentions = (
-            None if lines is None else lines[first:last]
-            for lines in (self.span_candidates, self.triplet_candidates, self.mentions)
-        )
         return WindowBatch(
             windows=self.windows[first:last],
-            span_candidates=spans,  # type: ignore[arg-type]  # the generator mixes the three types
-            triplet_candidates=triplets,  # type: ignore[arg-type]  # as above
-            mentions=mentions,  # type: ignore[arg-type]  # as above
+            span_candidates=self.span_candidates and self.span_candidates[first:last],
+            triplet_candidates=self.triplet_candidates and self.triplet_candidates[first:last],
+            mentions=self.mentions and self.mentions[first:last],
         )
 
 
 def read_fitting(
-    reader: WindowReader, batch: WindowBatch, options: "ReadOptions"
+    reader: "UpstreamReader", batch: WindowBatch, options: "ReadOptions"
 ) -> list[WindowPrediction]:
     """Read windows; halve those that are too long, down to single words.
 
@@ -81,7 +61,7 @@ def read_fitting(
 
 
 def read_strictly(
-    reader: WindowReader, batch: WindowBatch, options: "ReadOptions"
+    reader: "UpstreamReader", batch: WindowBatch, options: "ReadOptions"
 ) -> list[WindowPrediction]:
     """Read windows as they are.
 
@@ -108,13 +88,10 @@ def _split_window(batch: WindowBatch) -> WindowBatch:
     pieces = [_slice_window(window, 0, count // 2), _slice_window(window, count // 2, count)]
     return WindowBatch(
         windows=pieces,
-        span_candidates=None if batch.span_candidates is None else batch.span_candidates * 2,
-        triplet_candidates=None
-        if batch.triplet_candidates is None
-        else batch.triplet_candidates * 2,
-        mentions=None
-        if batch.mentions is None
-        else [_mentions_within(batch.mentions[0], piece) for piece in pieces],
+        span_candidates=batch.span_candidates and batch.span_candidates * 2,
+        triplet_candidates=batch.triplet_candidates and batch.triplet_candidates * 2,
+        mentions=batch.mentions
+        and [_mentions_within(batch.mentions[0], piece) for piece in pieces],
     )
 
 

@@ -1,8 +1,8 @@
 """Models of converted readers on ONNX Runtime: the stages of a released reader, row by row."""
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,34 +13,24 @@ from relik.reader.decode import softmax
 from relik.reader.inputs import ReaderInput
 from relik.types import FloatArray, IntArray
 from relik.upstream.checkpoint.reader_config import CheckpointSettings, Kind
-from relik.upstream.reader.arithmetic import BatchSpans, In, Out, pieces
+from relik.upstream.reader.arithmetic import BatchSpans, Encoded, pieces
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EncodedRow:
-    """The states of a row's text and markers, without the other tokens of candidates.
-
-    Args:
-        hidden: Float32, (n_kept, d).
-        starts: Float32, (1, n_kept, 2), logits of no and yes.
-        entities: Float32, (n_classes, width).
-        relations: Float32, (n_relations, L).
-        entity_positions: Int64, (n_classes,), among the kept tokens.
-    """
-
-    hidden: FloatArray
-    starts: FloatArray
-    entities: FloatArray
-    relations: FloatArray
-    entity_positions: IntArray
+Row: TypeAlias = Encoded[NDArray[Any]]
+"""The states of a row's text and markers, without the other tokens of candidates."""
 
 
 class OnnxReaderModel:
     """The model of a converted reader; see `ReaderArithmetic`."""
 
+    rows_at_once: int | None = 1
+    """One, since rows share no computation."""
+
     def __init__(self, rows: RowModel, settings: CheckpointSettings) -> None:
         self._rows = rows
-        self._settings = settings
+        self.settings = settings
+        self.positions = rows.positions
+        self.n_words = rows.n_words
+        self.each = rows.each
 
     @classmethod
     def open(cls, folder: Path, *, kind: Kind, threads: int = 0) -> "OnnxReaderModel":
@@ -67,31 +57,7 @@ class OnnxReaderModel:
             )
         return cls(rows, settings)
 
-    @property
-    def settings(self) -> CheckpointSettings:
-        """Settings from its config.json."""
-        return self._settings
-
-    @property
-    def positions(self) -> int | None:
-        """Most tokens of a row, or None for no limit."""
-        return self._rows.positions
-
-    @property
-    def n_words(self) -> int:
-        """Number of ids that have an embedding."""
-        return self._rows.n_words
-
-    @property
-    def rows_at_once(self) -> int:
-        """Return 1, since rows share no computation."""
-        return 1
-
-    def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
-        """Apply a function to batches in parallel and return its results in the same order."""
-        return self._rows.each(work, batches)
-
-    def encode(self, rows: Sequence[ReaderInput]) -> EncodedRow:
+    def encode(self, rows: Sequence[ReaderInput]) -> Row:
         """Read a row.
 
         Raises:
@@ -100,7 +66,7 @@ class OnnxReaderModel:
         (row,) = rows
         markers = np.concatenate((row.entity_positions, row.relation_positions))
         kept = np.union1d(np.arange(row.n_text + 1), markers)  # sorted: the text stays first
-        heads = self._settings.heads
+        heads = self.settings.heads
         feed: dict[str, NDArray[np.generic]] = self._rows.feed(row.ids, row.types)
         feed["kept"] = kept
         entities = np.searchsorted(kept, row.entity_positions)
@@ -112,7 +78,7 @@ class OnnxReaderModel:
         hidden, starts, *vectors = self._rows.run(ENCODE, feed)
         none = np.zeros((0, 0), dtype=np.float32)
         found = iter(vectors)
-        return EncodedRow(
+        return Encoded(
             hidden=hidden,
             starts=starts[np.newaxis],
             entities=next(found)[: len(entities)] if heads.links or heads.types else none,
@@ -120,9 +86,7 @@ class OnnxReaderModel:
             entity_positions=entities,
         )
 
-    def ends(
-        self, encoded: EncodedRow, rows: IntArray, starts: IntArray, *, n_tokens: int
-    ) -> FloatArray:
+    def ends(self, encoded: Row, rows: IntArray, starts: IntArray, *, n_tokens: int) -> FloatArray:
         """Score tokens as the end of each start.
 
         Raises:
@@ -134,9 +98,9 @@ class OnnxReaderModel:
             for piece in pieces(len(starts), hidden.size)
         ]
         logits = np.concatenate(parts)
-        return logits[..., 0] if self._settings.heads.end_classes == 1 else logits
+        return logits[..., 0] if self.settings.heads.end_classes == 1 else logits
 
-    def link(self, encoded: EncodedRow, spans: BatchSpans) -> FloatArray:
+    def link(self, encoded: Row, spans: BatchSpans) -> FloatArray:
         """Score the entities of the row for each span.
 
         Raises:
@@ -149,7 +113,7 @@ class OnnxReaderModel:
 
     def relate(
         self,
-        encoded: EncodedRow,
+        encoded: Row,
         spans: BatchSpans,
         *,
         types: FloatArray | None,
@@ -161,7 +125,7 @@ class OnnxReaderModel:
             InferenceError: ONNX Runtime failed.
         """
         feed = _span_feed(encoded, spans)
-        if types is not None and self._settings.heads.type_embedding:
+        if types is not None and self.settings.heads.type_embedding:
             markers = encoded.hidden[encoded.entity_positions[: types.shape[1]]]
             feed["entities"] = types @ markers  # (n_spans, d)
         as_subject, as_object = self._rows.run(SIDES, feed)
@@ -178,7 +142,7 @@ class OnnxReaderModel:
             yield subjects, objects, softmax(self._rows.run(COMPARE, compared)[0])[..., 1]
 
 
-def _span_feed(encoded: EncodedRow, spans: BatchSpans) -> dict[str, NDArray[np.generic]]:
+def _span_feed(encoded: Row, spans: BatchSpans) -> dict[str, NDArray[np.generic]]:
     return {"hidden": encoded.hidden, "starts": spans.starts, "ends": spans.ends}
 
 

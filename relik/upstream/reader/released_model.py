@@ -5,7 +5,6 @@ The arithmetic is in `relik.models.reader_module`; here it runs in pieces of bou
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,28 +19,9 @@ from relik.upstream.checkpoint.backbone_settings import find_backbone, max_posit
 from relik.upstream.checkpoint.backbones import build_backbone, input_ranges
 from relik.upstream.checkpoint.reader_config import CheckpointSettings, Kind
 from relik.upstream.checkpoint.weights import fill, place, read_weights
-from relik.upstream.reader.arithmetic import BatchSpans, In, Out, pieces
+from relik.upstream.reader.arithmetic import BatchSpans, Encoded, In, Out, pieces
 
 _WORDS = "transformer_model.embeddings.word_embeddings.weight"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Encoded:
-    """The states of a batch of rows; tensors are on the device.
-
-    Args:
-        hidden: (batch, n_tokens, d).
-        starts: Float32, (batch, n_tokens, 2), logits of no and yes.
-        entities: (batch, n_classes, width).
-        relations: (batch, n_relations, L).
-        entity_positions: Int64, (batch, n_classes).
-    """
-
-    hidden: torch.Tensor
-    starts: FloatArray
-    entities: torch.Tensor
-    relations: torch.Tensor
-    entity_positions: torch.Tensor
 
 
 class UpstreamReaderModel:
@@ -50,6 +30,9 @@ class UpstreamReaderModel:
     Args:
         positions: Most tokens of a row, or None for no limit.
     """
+
+    rows_at_once: int | None = None
+    """No limit, since rows of a batch share every matrix product."""
 
     def __init__(
         self,
@@ -63,6 +46,7 @@ class UpstreamReaderModel:
         self.positions = positions
         self._model = model
         self._words: nn.Module = model.backbone.get_input_embeddings()
+        self.n_words = len(self._words.weight)
         self._device = device
 
     @classmethod
@@ -100,11 +84,6 @@ class UpstreamReaderModel:
         where = place(model, device=device, precision=precision)
         return cls(model, settings, device=where, positions=max_positions(config))
 
-    @property
-    def n_words(self) -> int:
-        """Number of ids that have an embedding."""
-        return len(self._words.weight)
-
     def tensors(self) -> dict[str, FloatArray]:
         """Return the weights as float32, by name in the checkpoint."""
         state = self._model.state_dict()
@@ -112,20 +91,14 @@ class UpstreamReaderModel:
 
     def ranges(self, rows: Sequence[IntArray]) -> dict[str, FloatArray]:
         """Measure the inputs of the linear layers of the backbone; see `input_ranges`."""
-        return input_ranges(
-            self._model.backbone, rows, name_of=lambda name: _name_of(f"backbone.{name}")
-        )
-
-    @property
-    def rows_at_once(self) -> int | None:
-        """Return None, since rows of a batch share every matrix product."""
-        return None
+        ranges = input_ranges(self._model.backbone, rows)
+        return {_name_of(f"backbone.{name}"): value for name, value in ranges.items()}
 
     def each(self, work: Callable[[In], Out], batches: Sequence[In]) -> list[Out]:
         """Apply a function to batches one by one, since torch uses all cores for one batch."""
         return [work(batch) for batch in batches]
 
-    def encode(self, rows: Sequence[ReaderInput]) -> Encoded:
+    def encode(self, rows: Sequence[ReaderInput]) -> Encoded[torch.Tensor]:
         """Read rows.
 
         Raises:
@@ -150,7 +123,7 @@ class UpstreamReaderModel:
             )
 
     def ends(
-        self, encoded: Encoded, rows: IntArray, starts: IntArray, *, n_tokens: int
+        self, encoded: Encoded[torch.Tensor], rows: IntArray, starts: IntArray, *, n_tokens: int
     ) -> FloatArray:
         """Score tokens as the end of each start.
 
@@ -165,7 +138,7 @@ class UpstreamReaderModel:
                 parts.append(_to_numpy(self._model.ends(hidden, *chosen)))
         return np.concatenate(parts)
 
-    def link(self, encoded: Encoded, spans: BatchSpans) -> FloatArray:
+    def link(self, encoded: Encoded[torch.Tensor], spans: BatchSpans) -> FloatArray:
         """Score the entities of its row for each span.
 
         Returns:
@@ -184,7 +157,7 @@ class UpstreamReaderModel:
 
     def relate(
         self,
-        encoded: Encoded,
+        encoded: Encoded[torch.Tensor],
         spans: BatchSpans,
         *,
         types: FloatArray | None,

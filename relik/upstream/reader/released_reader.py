@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,8 +23,6 @@ from relik.upstream.reader.labels import (
 )
 from relik.upstream.reader.marked_rows import InputBuilder, ReaderRow, ReaderShape
 from relik.upstream.reader.predictions import (
-    PredictedSpan,
-    PredictedTriple,
     RowReading,
     WindowPrediction,
     predict_links,
@@ -32,14 +30,6 @@ from relik.upstream.reader.predictions import (
 )
 from relik.upstream.text.subwords import ReaderTokenizer, WordTokens
 from relik.upstream.text.token_windows import UpstreamWindow
-
-__all__ = [
-    "PredictedSpan",
-    "PredictedTriple",
-    "ReadOptions",
-    "UpstreamReader",
-    "WindowPrediction",
-]
 
 T = TypeVar("T")
 Candidates = Sequence[Sequence[str] | None] | None
@@ -98,12 +88,13 @@ class UpstreamReader:
         use_nme: bool,
         quirks: bool,
     ) -> None:
+        self.kind = model.settings.kind
         self._model = model
         self._tokenizer = tokenizer
         self._quirks = quirks
         self._shape = ReaderShape(
-            links=model.settings.kind == "span",
-            closed=model.settings.closed,
+            links=model.settings.heads.links,
+            closed=model.settings.heads.types,
             use_nme=use_nme,
             n_symbols=model.settings.n_symbols,
         )
@@ -157,11 +148,6 @@ class UpstreamReader:
                 f"the {model.n_words} tokens with embeddings: fetch the model again"
             )
         return cls(model, tokenizer, use_nme=use_nme, quirks=quirks)
-
-    @property
-    def kind(self) -> Kind:
-        """Kind of the reader: "span" links spans, "triplet" relates them."""
-        return self._model.settings.kind
 
     def read(
         self,
@@ -266,7 +252,7 @@ class UpstreamReader:
         self,
         rows: Sequence[ReaderRow],
         placed: Sequence[tuple[TokenSpan, ...] | None],
-        encoded: Encoded,
+        encoded: Encoded[Any],
     ) -> list[list[TokenSpan]]:
         """Return the placed mentions of each row, or find its spans."""
         spans: list[list[TokenSpan]] = [list(mentions or ()) for mentions in placed]
@@ -295,7 +281,7 @@ class UpstreamReader:
         return pick_ends(logits, start, n_text, backwards=backwards)
 
     def _class_scores(
-        self, rows: Sequence[ReaderRow], spans: Sequence[Sequence[TokenSpan]], encoded: Encoded
+        self, rows: Sequence[ReaderRow], spans: Sequence[Sequence[TokenSpan]], encoded: Encoded[Any]
     ) -> list[FloatArray]:
         """Return the probabilities of the classes of each span, row by row."""
         counts = [len(found) for found in spans]
@@ -317,7 +303,7 @@ class UpstreamReader:
         row: ReaderRow,
         spans: Sequence[TokenSpan],
         scores: FloatArray,
-        encoded: Encoded,
+        encoded: Encoded[Any],
         options: ReadOptions,
     ) -> Iterator[tuple[int, int, int, float]]:
         n_relations = len(row.tokens.relation_positions)

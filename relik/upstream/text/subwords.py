@@ -188,17 +188,15 @@ class EncoderTokenizer:
         Raises:
             InputError: Topics and texts differ in number.
         """
-        inputs: list[str] | list[tuple[str, str]] = [_replace_surrogates(text) for text in texts]
+        plain = [_replace_surrogates(text) for text in texts]
+        inputs: list[str] | list[tuple[str, str]] = plain
         if topics is not None:
             if len(topics) != len(texts):
                 raise InputError(
                     f"got {len(topics)} topics for {len(texts)} texts, expected one for each text: "
                     "add or remove topics"
                 )
-            pairs = zip(texts, topics, strict=True)
-            inputs = [
-                (_replace_surrogates(text), _replace_surrogates(topic)) for text, topic in pairs
-            ]
+            inputs = list(zip(plain, map(_replace_surrogates, topics), strict=True))
         return [(found.ids, found.type_ids) for found in self._tokenizer.encode_batch(inputs)]
 
 

@@ -9,11 +9,15 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from relik.errors import BundleError, ConfigError
 from relik.upstream.checkpoint.extra import missing_library
+
+if TYPE_CHECKING:
+    from spacy.language import Language
 
 # SHA-256 of the rules as JSON, and the releases of spaCy that have them.
 KNOWN: Mapping[str, str] = {
@@ -91,18 +95,27 @@ class WordRules:
         return cls.from_json(data.decode())
 
 
+@cache
+def spacy_language() -> "Language":
+    """Return spaCy's rules for English, with its sentence splitter.
+
+    Raises:
+        ConfigError: spaCy is not installed.
+    """
+    language: Language = _import_spacy().blank("en")
+    language.add_pipe("sentencizer")
+    return language
+
+
 def spacy_rules() -> tuple[WordRules, str]:
     """Read the rules for English of the installed spaCy, and return them with its version.
 
     Raises:
         ConfigError: spaCy is not installed, or has rules of another form.
     """
-    try:
-        import spacy
-    except ImportError as error:
-        raise missing_library("spaCy") from error
-    language = spacy.blank("en")
-    sentencizer: Any = language.add_pipe("sentencizer")
+    spacy = _import_spacy()
+    language = spacy_language()
+    sentencizer: Any = language.get_pipe("sentencizer")
     tokenizer: Any = language.tokenizer
     orth = language.vocab.strings.as_int("ORTH")
     searches = {
@@ -130,3 +143,11 @@ def spacy_rules() -> tuple[WordRules, str]:
         sentence_ends=tuple(sorted(sentencizer.punct_chars)),
     )
     return rules, spacy.__version__
+
+
+def _import_spacy() -> Any:
+    try:
+        import spacy
+    except ImportError as error:
+        raise missing_library("spaCy") from error
+    return spacy

@@ -3,20 +3,14 @@
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from itertools import accumulate
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 
 from relik.types import IntArray
-from relik.upstream.checkpoint.extra import missing_library
-from relik.upstream.text.word_rules import WordRules
-
-if TYPE_CHECKING:
-    from spacy.language import Language
-
+from relik.upstream.text.word_rules import WordRules, spacy_language
 
 WordSpans: TypeAlias = tuple[tuple[str, ...], IntArray, IntArray]
 """Words; first code point of each in the text and one past its last, both int64, (n_words,)."""
@@ -56,7 +50,7 @@ class SpacyTokenizer:
         Raises:
             ConfigError: spaCy is not installed.
         """
-        doc = _language().tokenizer(text)
+        doc = spacy_language().tokenizer(text)
         # spaCy's are unsigned.
         starts = doc.to_array("IDX").astype(np.int64)
         lengths = doc.to_array("LENGTH").astype(np.int64)
@@ -68,7 +62,7 @@ class SpacyTokenizer:
         Raises:
             ConfigError: spaCy is not installed.
         """
-        language = _language()
+        language = spacy_language()
         from spacy.tokens import Doc
 
         doc = Doc(language.vocab, words=[word or " " for word in words])
@@ -288,17 +282,6 @@ def open_word_tokenizer(path: Path) -> RuleTokenizer | None:
     """
     rules = WordRules.read(path)
     return None if rules is None else RuleTokenizer(rules)
-
-
-@cache
-def _language() -> "Language":
-    try:
-        import spacy
-    except ImportError as error:
-        raise missing_library("spaCy") from error
-    language = spacy.blank("en")
-    language.add_pipe("sentencizer")
-    return language
 
 
 def _strip_space(part: str) -> str:

@@ -8,7 +8,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from relik.errors import TextTooLongError
 from relik_serve.batching.model import LoadedModel, ModelSlot
-from relik_serve.errors import BodyTooLargeError, FieldError, InvalidRequestError
+from relik_serve.errors import BodyTooLargeError, InvalidRequestError
 from relik_serve.settings import Settings
 
 T = TypeVar("T")
@@ -65,11 +65,11 @@ def check_size(lengths: Sequence[int], settings: Settings, *, field: str, noun: 
         TextTooLongError: Their total length exceeds the limit.
     """
     if len(lengths) > settings.max_documents:
-        message = (
+        raise InvalidRequestError.of(
+            field,
             f"got {len(lengths)} {noun}, expected at most {settings.max_documents}: "
-            "send them in several requests"
+            "send them in several requests",
         )
-        raise InvalidRequestError([FieldError(path=field, message=message)])
     if sum(lengths) > settings.max_request_characters:
         raise TextTooLongError(
             f"got {sum(lengths)} characters in all {noun}, expected at most "

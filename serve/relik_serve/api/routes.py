@@ -35,7 +35,7 @@ from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
 from relik_serve.batching.pipeline_steps import View
 from relik_serve.errors import NotReadyError
-from relik_serve.problems import STATUSES, problem_of, problem_responses
+from relik_serve.problems import STATUSES, json_body, problem_of, problem_responses
 from relik_serve.settings import Settings
 
 router = APIRouter()
@@ -46,21 +46,14 @@ router = APIRouter()
     summary="Link entities and extract triples",
     response_model=AnnotateResponse,
     responses=problem_responses(*STATUSES),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/AnnotateRequest"},
-                    "examples": {
-                        "short": {"summary": "One document", "value": EXAMPLE},
-                        "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
-                        "mentions": {"summary": "With mentions", "value": EXAMPLE_MENTIONS},
-                    },
-                }
-            },
-        }
-    },
+    openapi_extra=json_body(
+        {"$ref": "#/components/schemas/AnnotateRequest"},
+        {
+            "short": {"summary": "One document", "value": EXAMPLE},
+            "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
+            "mentions": {"summary": "With mentions", "value": EXAMPLE_MENTIONS},
+        },
+    ),
 )
 async def annotate(request: Request) -> Response:
     """Link the entities of texts to the knowledge base and extract the triples between them.

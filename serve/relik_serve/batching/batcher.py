@@ -20,7 +20,7 @@ from relik.types import (
 )
 from relik.windows import place_mentions
 from relik_serve.batching.pieces import Admission, Given, Piece, RetrievedWindow, Timer, Work
-from relik_serve.batching.pipeline_steps import AnyGivenStages, AnyStages, View
+from relik_serve.batching.pipeline_steps import GivenStages, Stages, View
 from relik_serve.batching.stage_worker import Stage
 from relik_serve.errors import (
     STOPPING,
@@ -29,26 +29,9 @@ from relik_serve.errors import (
     OverloadedError,
     as_relik_error,
 )
+from relik_serve.settings import Settings
 
 Overflow: TypeAlias = Literal["window", "error"]
-RETRY_AFTER_S = 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """Limits of the batcher.
-
-    Args:
-        max_batch_tokens: Tokens in one batch.
-        max_concurrent_requests: Requests between admission and answer.
-        deadline_s: Seconds per request.
-        threads: Threads that split and merge documents.
-    """
-
-    max_batch_tokens: int
-    max_concurrent_requests: int
-    deadline_s: float
-    threads: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,31 +58,33 @@ class Batcher:
 
     Args:
         given: The same pipeline if it can link given mentions, else None.
+
+    `n_running` is the number of requests between admission and answer.
     """
 
     def __init__(
-        self, stages: AnyStages, *, limits: Limits, given: AnyGivenStages | None = None
+        self, stages: Stages, *, settings: Settings, given: GivenStages | None = None
     ) -> None:
         self._stages = stages
         self._given = given
-        self._limits = limits
+        self._settings = settings
         self._changed = threading.Condition()
-        self._n_admitted = 0
+        self.n_running = 0
         self._closed = False
         self._running: set[Work] = set()
-        self._pool = ThreadPoolExecutor(limits.threads, thread_name_prefix="relik-text")
+        self._pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="relik-text")
         self._read: Stage[WindowAnnotation] = Stage(
             "read",
             call=self._call_read,
             deliver=self._deliver_annotations,
-            max_tokens=limits.max_batch_tokens,
+            max_tokens=settings.max_batch_tokens,
             whole_documents=False,
         )
         self._retrieve: Stage[WindowCandidates] = Stage(
             "retrieve",
             call=self._call_retrieve,
             deliver=self._deliver_candidates,
-            max_tokens=limits.max_batch_tokens,
+            max_tokens=settings.max_batch_tokens,
             # The full name in one window is evidence for its short form in another.
             whole_documents=True,
         )
@@ -108,11 +93,6 @@ class Batcher:
         """Start the two threads."""
         self._read.start()
         self._retrieve.start()
-
-    @property
-    def n_running(self) -> int:
-        """Number of requests between admission and answer."""
-        return self._n_admitted
 
     @property
     def n_queued(self) -> int:
@@ -133,7 +113,7 @@ class Batcher:
         """
         with self._changed:
             self._closed = True
-            self._changed.wait_for(lambda: self._n_admitted == 0, timeout=timeout_s)
+            self._changed.wait_for(lambda: self.n_running == 0, timeout=timeout_s)
             left = list(self._running)
         for work in left:
             work.fail(NotReadyError(STOPPING))
@@ -174,18 +154,18 @@ class Batcher:
         admission = Admission(
             options=options,
             view=self._stages.view if view is None else view,
-            deadline=now + self._limits.deadline_s,
+            deadline=now + self._settings.deadline_s,
             timer=Timer(now),
         )
         try:
-            async with asyncio.timeout(self._limits.deadline_s):
+            async with asyncio.timeout(self._settings.deadline_s):
                 each = zip(documents, mentions or [None] * len(documents), strict=True)
                 works, results = await self._run([*each], admission, on_overflow)
         except TimeoutError as error:
             raise self._deadline_error() from error
         finally:
             with self._changed:
-                self._n_admitted -= 1
+                self.n_running -= 1
                 self._changed.notify_all()
         if any(isinstance(result, DeadlineError) for result in results):
             raise self._deadline_error()
@@ -196,21 +176,20 @@ class Batcher:
         )
 
     def _admit(self) -> None:
-        limit = self._limits.max_concurrent_requests
+        limit = self._settings.max_concurrent_requests
         with self._changed:
             if self._closed:
                 raise NotReadyError(STOPPING)
-            if self._n_admitted >= limit:
+            if self.n_running >= limit:
                 raise OverloadedError(
                     f"got a request while {limit} were running, expected fewer: "
-                    f"try again in {RETRY_AFTER_S} s",
-                    retry_after_s=RETRY_AFTER_S,
+                    f"try again in {OverloadedError.retry_after_s} s"
                 )
-            self._n_admitted += 1
+            self.n_running += 1
 
     def _deadline_error(self) -> DeadlineError:
         return DeadlineError(
-            f"got no answer within the deadline of {self._limits.deadline_s:g} s: "
+            f"got no answer within the deadline of {self._settings.deadline_s:g} s: "
             "send fewer or shorter documents, or retry when the load is lower"
         )
 
@@ -229,7 +208,10 @@ class Batcher:
             ],
         )
         started = [work for work in works if isinstance(work, Work)]
-        self._enqueue(started)
+        with self._changed:
+            self._running.update(started)
+        for work in started:
+            self._retrieve.put(work.pieces())
         try:
             await asyncio.gather(
                 *(asyncio.wrap_future(work.future) for work in started), return_exceptions=True
@@ -243,12 +225,6 @@ class Batcher:
             self._pool, lambda: [self._merge(work) for work in works]
         )
         return works, results
-
-    def _enqueue(self, works: Sequence[Work]) -> None:
-        with self._changed:
-            self._running.update(works)
-        for work in works:
-            self._retrieve.put(work.pieces())
 
     def _split(
         self,

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from relik.find_pipeline import PipelineSource
 from relik.pipeline import Pipeline
 from relik.types import AnnotateOptions, Document
-from relik_serve.batching.batcher import Batcher, Limits
-from relik_serve.batching.pipeline_steps import AnyStages, Served
+from relik_serve.batching.batcher import Batcher
+from relik_serve.batching.pipeline_steps import Served, Stages
 from relik_serve.errors import NotReadyError
 from relik_serve.settings import Settings
 
@@ -100,7 +100,7 @@ class ModelSlot:
         try:
             served = self._open_model()
             _warm(served.stages)
-            batcher = Batcher(served.stages, limits=_limits(self._settings), given=served.given)
+            batcher = Batcher(served.stages, settings=self._settings, given=served.given)
             batcher.start()
         except Exception as error:
             log.debug("the model could not be opened", exc_info=True)
@@ -118,7 +118,7 @@ class ModelSlot:
             self._on_ready(served)
 
 
-def _warm(stages: AnyStages) -> None:
+def _warm(stages: Stages) -> None:
     """Run every step once: first calls are slow, and a failure should stop the start."""
     options = AnnotateOptions()
     windows = stages.split(WARM_UP)
@@ -128,12 +128,3 @@ def _warm(stages: AnyStages) -> None:
     candidates = stages.retrieve(windows, options=options, view=view)
     found = stages.read(windows, candidates, options=options, view=view)
     stages.merge(WARM_UP, found, options=options, view=view)
-
-
-def _limits(settings: Settings) -> Limits:
-    return Limits(
-        max_batch_tokens=settings.max_batch_tokens,
-        max_concurrent_requests=settings.max_concurrent_requests,
-        deadline_s=settings.deadline_s,
-        threads=settings.threads,
-    )

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol
 
 from relik.types import (
     AnnotateOptions,
@@ -31,12 +31,10 @@ class View(Protocol):
         """Return a relation, or None if the id is unknown."""
 
 
-V = TypeVar("V", bound=View)
-V_contra = TypeVar("V_contra", bound=View, contravariant=True)
-
-
-class Stages(Protocol[V]):
+class Stages(Protocol):
     """The steps of `relik.pipeline.Pipeline` that the server calls.
+
+    A view is only ever passed back to the pipeline that it came from: its type does not matter.
 
     `retrieve` and `read` each have one thread, and run concurrently; any thread may call the
     others.
@@ -47,7 +45,7 @@ class Stages(Protocol[V]):
         """Name of the model."""
 
     @property
-    def view(self) -> V:
+    def view(self) -> Any:
         """The view that the pipeline was opened with."""
 
     def split(self, document: Document) -> list[Window]:
@@ -57,7 +55,7 @@ class Stages(Protocol[V]):
         """Estimate the tokens of a window."""
 
     def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions, view: V
+        self, windows: Sequence[Window], *, options: AnnotateOptions, view: Any
     ) -> list[WindowCandidates]:
         """Return the candidates of each window, same length and order.
 
@@ -70,7 +68,7 @@ class Stages(Protocol[V]):
         candidates: Sequence[WindowCandidates],
         *,
         options: AnnotateOptions,
-        view: V,
+        view: Any,
     ) -> list[WindowAnnotation]:
         """Return the annotation of each window, same length and order, each read independently."""
 
@@ -80,12 +78,12 @@ class Stages(Protocol[V]):
         window_annotations: Sequence[WindowAnnotation],
         *,
         options: AnnotateOptions,
-        view: V,
+        view: Any,
     ) -> Annotation:
         """Merge the annotations of the windows of one document."""
 
 
-class GivenStages(Protocol[V_contra]):
+class GivenStages(Protocol):
     """The steps of a pipeline that can link given mentions."""
 
     def read(
@@ -95,7 +93,7 @@ class GivenStages(Protocol[V_contra]):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Sequence[Span] | None],
-        view: V_contra,
+        view: Any,
     ) -> list[WindowAnnotation]:
         """Return the annotation of each window; in one with mentions None, detect mentions."""
 
@@ -106,14 +104,9 @@ class GivenStages(Protocol[V_contra]):
         *,
         options: AnnotateOptions,
         mentions: Sequence[Span],
-        view: V_contra,
+        view: Any,
     ) -> Annotation:
         """Merge the annotations of the windows of one document with given mentions."""
-
-
-# A view is only ever passed back to the pipeline that it came from: its type does not matter.
-AnyStages: TypeAlias = Stages[Any]
-AnyGivenStages: TypeAlias = GivenStages[Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +117,7 @@ class Served:
         given: The same pipeline if it can link given mentions, else None.
     """
 
-    stages: AnyStages
+    stages: Stages
     n_entities: int
     n_relations: int
-    given: AnyGivenStages | None = None
+    given: GivenStages | None = None

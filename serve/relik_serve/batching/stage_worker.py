@@ -130,14 +130,11 @@ class Stage(Generic[R]):
             if lane:
                 turn.append(work)
         for work in works:
-            self._send_to_back(work, served=bool(taken[work]))
+            if not self._lanes[work]:
+                del self._lanes[work]
+            elif taken[work]:  # to the back
+                self._lanes[work] = self._lanes.pop(work)
         return [piece for pieces in taken.values() for piece in pieces]
-
-    def _send_to_back(self, work: Work, *, served: bool) -> None:
-        if not self._lanes[work]:
-            del self._lanes[work]
-        elif served:
-            self._lanes[work] = self._lanes.pop(work)
 
     def _work_on(self, batch: Sequence[Piece]) -> None:
         try:

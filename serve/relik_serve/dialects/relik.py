@@ -20,7 +20,7 @@ from relik_serve.api.requests import (
 from relik_serve.batching.batcher import Outcome
 from relik_serve.batching.model import LoadedModel
 from relik_serve.batching.pipeline_steps import Served, View
-from relik_serve.dialects.relik_answer import Records, RelikAnswer, Shape, answer_of
+from relik_serve.dialects.relik_answer import Records, RelikAnswer, answer_of
 from relik_serve.dialects.relik_request import (
     EXAMPLE,
     EXAMPLE_OPTIONS,
@@ -30,8 +30,8 @@ from relik_serve.dialects.relik_request import (
     parse_query,
 )
 from relik_serve.dialects.relik_words import Words, join_words, split_words
-from relik_serve.errors import FieldError, InvalidRequestError
-from relik_serve.problems import STATUSES, problem_responses
+from relik_serve.errors import InvalidRequestError
+from relik_serve.problems import STATUSES, json_body, problem_responses
 from relik_serve.settings import Settings
 
 PATH = "/api/relik"
@@ -96,21 +96,14 @@ async def annotate_query(request: Request) -> Response:
     description=ABOUT,
     response_model=list[RelikAnswer],
     responses=problem_responses(*STATUSES),
-    openapi_extra={
-        "requestBody": {
-            "required": True,
-            "content": {
-                "application/json": {
-                    "schema": _body_schema(),
-                    "examples": {
-                        "short": {"summary": "One text", "value": EXAMPLE},
-                        "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
-                        "words": {"summary": "A text as words", "value": EXAMPLE_WORDS},
-                    },
-                }
-            },
-        }
-    },
+    openapi_extra=json_body(
+        _body_schema(),
+        {
+            "short": {"summary": "One text", "value": EXAMPLE},
+            "options": {"summary": "With options", "value": EXAMPLE_OPTIONS},
+            "words": {"summary": "A text as words", "value": EXAMPLE_WORDS},
+        },
+    ),
 )
 async def annotate_body(request: Request) -> Response:
     """Annotate the texts of a JSON body."""
@@ -138,28 +131,26 @@ async def _answer(request: Request, model: LoadedModel, parsed: RelikRequest) ->
 
 def _texts(parsed: RelikRequest, settings: Settings) -> list[Words]:
     """Check the limits, then split the texts into words."""
-    raw_texts = (
-        [" ".join(words) for words in parsed.word_lists()]
-        if parsed.is_split_into_words
-        else parsed.plain_texts()
-    )
+    split = parsed.is_split_into_words
+    lists = parsed.word_lists() if split else []
+    raw_texts = [" ".join(words) for words in lists] if split else parsed.plain_texts()
     check_size([len(text) for text in raw_texts], settings, field="text", noun="texts")
     for i, text in enumerate(raw_texts):
         error = too_long(len(text), settings, where=f"text.{i}: ")
         if error is not None:
             raise error
-    if parsed.is_split_into_words:
-        return [join_words(words) for words in parsed.word_lists()]
-    return [split_words(text) for text in raw_texts]
+    return [*map(join_words, lists)] if split else [*map(split_words, raw_texts)]
 
 
 def _annotation_of(i: int, result: Annotation | RelikError, parsed: RelikRequest) -> Annotation:
     if isinstance(result, Annotation):
         return result
     if isinstance(result, TextTooLongError) and parsed.window_size is not None:
-        message = f'got text.{i} of several windows, expected one window with "none": leave '
-        message += "window_size out, or send the text in parts"
-        raise InvalidRequestError([FieldError(path="window_size", message=message)])
+        raise InvalidRequestError.of(
+            "window_size",
+            f'got text.{i} of several windows, expected one window with "none": leave '
+            "window_size out, or send the text in parts",
+        )
     raise result
 
 
@@ -167,13 +158,6 @@ def _render(
     served: Served, view: View, texts: Sequence[Words], outcome: Outcome, parsed: RelikRequest
 ) -> bytes:
     found = [_annotation_of(i, result, parsed) for i, result in enumerate(outcome.results)]
-    shape = Shape(
-        count_words=parsed.annotation_type == "word",
-        nil=not parsed.remove_nmes,
-        windows=parsed.return_windows,
-        entities=served.n_entities > 0,
-        relations=served.n_relations > 0,
-    )
     records = Records(view)
     answers = []
     for i, (words, annotation) in enumerate(zip(texts, found, strict=True)):
@@ -183,7 +167,8 @@ def _render(
             annotation,
             retrieved=outcome.retrieved[i],
             records=records,
-            shape=shape,
+            served=served,
+            request=parsed,
         )
         # Candidates are much longer than the text: encoded per text, to save memory.
         answers.append(json.dumps(answer, ensure_ascii=False, separators=(",", ":")).encode())

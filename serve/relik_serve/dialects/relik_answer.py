@@ -1,15 +1,15 @@
 """Answers of `/api/relik`: annotations in upstream's JSON."""
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, Field
 
-from relik.types import Annotation, Candidate, EntitySpan, Span, Triple, Window
+from relik.types import Annotation, Entity, EntitySpan, Span, Triple, Window
 from relik.wire.document import SCORE_DIGITS
 from relik_serve.batching.pieces import RetrievedWindow
-from relik_serve.batching.pipeline_steps import View
+from relik_serve.batching.pipeline_steps import Served, View
+from relik_serve.dialects.relik_request import RelikRequest
 from relik_serve.dialects.relik_words import Words
 
 NIL_LABEL = "--NME--"
@@ -66,25 +66,6 @@ class RelikAnswer(BaseModel):
     windows: list[WindowOut] = Field(default=[], description="Only with `return_windows`.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """Format of an answer.
-
-    Args:
-        count_words: Offsets count words, not code points.
-        nil: Include NIL mentions.
-        windows: Include the windows.
-        entities: The server has entities.
-        relations: The server has relations.
-    """
-
-    count_words: bool
-    nil: bool
-    windows: bool
-    entities: bool
-    relations: bool
-
-
 class Records:
     """What the knowledge bases say of ids; each is looked up once.
 
@@ -94,8 +75,7 @@ class Records:
 
     def __init__(self, view: View) -> None:
         self._view = view
-        self._entities: dict[str, dict[str, Any]] = {}
-        self._relations: dict[str, dict[str, Any]] = {}
+        self._known: dict[tuple[bool, str], dict[str, Any]] = {}
 
     def entity(self, entity_id: str) -> dict[str, Any]:
         """Describe an entity; an unknown id is also its name.
@@ -103,31 +83,25 @@ class Records:
         Returns:
             A JSON object like `CandidateOut`, not to be changed: later calls return it again.
         """
-        if entity_id not in self._entities:
-            found = self._view.entity(entity_id)
-            self._entities[entity_id] = (
-                _record(entity_id, entity_id)
-                if found is None
-                else _record(
-                    entity_id, found.name, description=found.description, types=[*found.types]
-                )
-            )
-        return self._entities[entity_id]
+        return self._record(entity_id, related=False)
 
     def relation(self, relation_id: str) -> dict[str, Any]:
-        """Describe a relation; an unknown id is also its name.
+        """Describe a relation, as `entity` does."""
+        return self._record(relation_id, related=True)
 
-        Returns:
-            A JSON object like `CandidateOut`, not to be changed: later calls return it again.
-        """
-        if relation_id not in self._relations:
-            found = self._view.relation(relation_id)
-            self._relations[relation_id] = (
-                _record(relation_id, relation_id)
-                if found is None
-                else _record(relation_id, found.name, description=found.description)
-            )
-        return self._relations[relation_id]
+    def _record(self, record_id: str, *, related: bool) -> dict[str, Any]:
+        key = related, record_id
+        if key not in self._known:
+            look_up = self._view.relation if related else self._view.entity
+            found = look_up(record_id)
+            metadata: dict[str, object] = {}
+            if found is not None:
+                metadata["description"] = found.description
+            if isinstance(found, Entity):
+                metadata["types"] = [*found.types]
+            name = record_id if found is None else found.name
+            self._known[key] = {"text": name, "id": record_id, "metadata": metadata}
+        return self._known[key]
 
 
 def answer_of(
@@ -137,28 +111,31 @@ def answer_of(
     *,
     retrieved: Sequence[RetrievedWindow],
     records: Records,
-    shape: Shape,
+    served: Served,
+    request: RelikRequest,
 ) -> dict[str, object]:
     """Return the answer for one text, a JSON object like `RelikAnswer`."""
+    count_words = request.annotation_type == "word"
     ends = {end for triple in annotation.triples for end in (triple.subject, triple.object)}
     rows = {
-        found.span: _span_row(found, words, records=records, count_words=shape.count_words)
-        for found in annotation.spans
-        if shape.nil or found.entity_id is not None or found.span in ends
+        mention.span: _span_row(mention, words, records=records, count_words=count_words)
+        for mention in annotation.spans
+        if not request.remove_nmes or mention.entity_id is not None or mention.span in ends
     }
-    entities = [_describe_all(each.candidates.entities, records.entity) for each in retrieved]
-    relations = [_describe_all(each.candidates.relations, records.relation) for each in retrieved]
+    found = [each.candidates for each in retrieved]
+    entities = [[records.entity(one.entity_id) for one in each.entities] for each in found]
+    relations = [[records.relation(one.entity_id) for one in each.relations] for each in found]
     answer: dict[str, object] = {
         "text": words.text,
         "tokens": words.tokens(),
         "spans": list(rows.values()),
         "triplets": [_triplet_row(triple, rows, records) for triple in annotation.triples],
         "candidates": {
-            "span": [entities] if shape.entities else [],
-            "triplet": [relations] if shape.relations else [],
+            "span": [entities] if served.n_entities else [],
+            "triplet": [relations] if served.n_relations else [],
         },
     }
-    if shape.windows:
+    if request.return_windows:
         answer["windows"] = [_window_record(doc_id, each.window, words) for each in retrieved]
     return answer
 
@@ -176,16 +153,6 @@ def _triplet_row(
     label = records.relation(triple.relation_id)["text"]
     confidence = round(float(triple.score), SCORE_DIGITS)
     return rows[triple.subject], label, rows[triple.object], confidence
-
-
-def _describe_all(
-    candidates: Iterable[Candidate], describe: Callable[[str], dict[str, Any]]
-) -> list[dict[str, Any]]:
-    return [describe(candidate.entity_id) for candidate in candidates]
-
-
-def _record(record_id: str, name: str, **metadata: object) -> dict[str, Any]:
-    return {"text": name, "id": record_id, "metadata": metadata}
 
 
 def _window_record(doc_id: int, window: Window, words: Words) -> dict[str, object]:

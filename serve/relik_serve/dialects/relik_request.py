@@ -122,14 +122,10 @@ class RelikRequest(RequestModel):
         words = [each for each in self.text if isinstance(each, str)]
         lists = [each for each in self.text if not isinstance(each, str)]
         if words and lists:
-            raise InvalidRequestError(
-                [
-                    FieldError(
-                        path="text",
-                        message=f"got {len(words)} words and {len(lists)} lists of words, expected "
-                        "one kind: send words, or a list of words for each text",
-                    )
-                ]
+            raise InvalidRequestError.of(
+                "text",
+                f"got {len(words)} words and {len(lists)} lists of words, expected one kind: send "
+                "words, or a list of words for each text",
             )
         return lists or [words]
 
@@ -178,11 +174,11 @@ def parse_query(query: bytes) -> RelikRequest:
     try:
         pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
     except UnicodeDecodeError as error:
-        message = (
+        raise InvalidRequestError.of(
+            "",
             "got a query that is not UTF-8 after percent-decoding, expected UTF-8: encode the "
-            "text as UTF-8"
-        )
-        raise InvalidRequestError([FieldError(path="", message=message)]) from error
+            "text as UTF-8",
+        ) from error
     values: dict[str, object] = {}
     texts = [value for name, value in pairs if name == "text"]
     if texts:
@@ -192,7 +188,7 @@ def parse_query(query: bytes) -> RelikRequest:
             continue
         if name in values:
             message = "got it more than once, expected it once: only text can be repeated"
-            raise InvalidRequestError([FieldError(path=printable(name), message=message)])
+            raise InvalidRequestError.of(printable(name), message)
         values[name] = value
     return _validated(values, strict=False)
 

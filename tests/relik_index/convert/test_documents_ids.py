@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 pytest.importorskip("torch")
 
 from relik.upstream.index.documents import Document  # the package needs torch
-from relik_index.convert.documents import unique_ids  # needs torch
+from relik_index.convert.documents import renamed_ids  # needs torch
 
 
 def ids_of(given_ids: list[object]) -> list[str]:
     documents = [Document("text", one) for one in given_ids]  # type: ignore[arg-type]
-    ids = unique_ids(
+    renamed = renamed_ids(
         documents, rows=len(documents), document=documents.__getitem__, progress=lambda n: None
     )
-    return [ids.of(row, document) for row, document in enumerate(documents)]
+    return [renamed.get(row, str(document.id)) for row, document in enumerate(documents)]
 
 
 def test_numbers_become_text_and_the_first_of_several_keeps_its_id() -> None:

@@ -10,10 +10,11 @@ from hypothesis import strategies as st
 from relik.errors import InferenceError, RelikError
 from relik.testing import FakePipeline, FakeView
 from relik.types import AnnotateOptions, Document
-from relik_serve.batching.batcher import Batcher, Limits
+from relik_serve.batching.batcher import Batcher
 from relik_serve.errors import DeadlineError, NotReadyError, OverloadedError
+from relik_serve.settings import Settings
 
-LIMITS = Limits(max_batch_tokens=16, max_concurrent_requests=64, deadline_s=20.0, threads=2)
+LIMITS = Settings(max_batch_tokens=16, max_concurrent_requests=64, deadline_s=20.0, threads=2)
 OPTIONS = AnnotateOptions()
 
 
@@ -73,7 +74,7 @@ def with_batcher(pipeline, scenario, limits=LIMITS):
     """Run a scenario with a started batcher, and drain it afterwards."""
 
     async def run():
-        batcher = Batcher(pipeline, limits=limits)
+        batcher = Batcher(pipeline, settings=limits)
         batcher.start()
         try:
             return await asyncio.wait_for(scenario(batcher), 30)

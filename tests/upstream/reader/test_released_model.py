@@ -148,7 +148,7 @@ def _compare_row(
         theirs = arrays[f"{key}/out.ed_logits"][i][:n]
         _near(model.link(encoded, places)[:, : theirs.shape[1]], theirs)
         found.add("link")
-    if model.settings.closed:
+    if model.settings.heads.types:
         logits = model.link(encoded, places)[:, : len(row.entity_positions)]
         types = sigmoid(logits)
         _near(logits, arrays[f"{key}/out.ned_type_logits"][i][:n])
@@ -333,11 +333,11 @@ def test_a_reader_of_the_other_kind_is_refused(pipelines: dict[str, Path]) -> No
 
 def test_settings_say_what_the_reader_does(pipelines: dict[str, Path]) -> None:
     closed = CheckpointSettings.read(pipelines["tiny-cie"] / "reader", kind="triplet")
-    assert closed.closed
+    assert closed.heads.types
     assert closed.heads.type_embedding
     assert (closed.threshold, closed.n_symbols, closed.width) == (0.5, 24, 32)
     links = CheckpointSettings.read(pipelines["tinydeb-el"] / "reader", kind="span")
-    assert (links.closed, links.heads.end_classes, links.n_symbols) == (False, 1, 101)
+    assert (links.heads.types, links.heads.end_classes, links.n_symbols) == (False, 1, 101)
 
 
 def test_lower_precision_runs_and_is_close(pipelines: dict[str, Path]) -> None:

@@ -16,8 +16,7 @@ from relik.backends.word_embeddings import MARKERS, SCALE, WEIGHT, quantise_tabl
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.types import FloatArray
-from relik_index.graphs.bert import INPUTS, add_mean
-from relik_index.graphs.encoders import add_encoder, encoder_config
+from relik_index.graphs.encoders import INPUTS, EncoderConfig, add_encoder, add_mean
 from relik_index.graphs.graph import Graph
 from relik_index.graphs.heads import Heads
 
@@ -70,7 +69,7 @@ def export_encoder(run: Path, out: Path, *, dim: int = 0, record_tokens: int = 0
         ConfigError: The run is of another kind, or its backbone cannot be exported.
     """
     config = _read_config(run, kind="encoder")
-    encoder = encoder_config(config["backbone"])
+    encoder = EncoderConfig.of(config["backbone"])
     folder = out / LAYOUT.query_encoder
     weights = _write_weights(run, folder, block=ENCODER_BLOCK)
     graph = Graph(weights)
@@ -101,7 +100,7 @@ def export_reader(run: Path, out: Path) -> None:
     config = _read_config(run, kind="reader")
     heads_config = config["heads"]
     heads = Heads(
-        encoder_config(config["backbone"]),
+        EncoderConfig.of(config["backbone"]),
         width=heads_config["linears_hidden_size"],
         eps=heads_config["layer_norm_eps"],
         activation=heads_config["activation"],

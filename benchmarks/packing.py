@@ -22,7 +22,8 @@ from relik.models.packed_bert import PackedBert
 from relik_training.reader.reader_data import ReaderBatch
 from relik_training.reader.reader_module import ReaderModule
 from relik_training.reader.reader_run import ReaderRun
-from relik_training.recipes.recipe import Overrides, read_reader_recipe
+from relik_training.recipes.recipe import read_reader_recipe
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.run.backbone import best_precision
 from relik_training.run.trainer import plan_steps
 

@@ -42,11 +42,11 @@ from relik_training.distill.encoder_losses import EncoderTeacher  # noqa: E402
 from relik_training.distill.token_alignment import RowMaker  # noqa: E402
 from relik_training.reader.reader_data import ReaderBatch, ReaderData  # noqa: E402
 from relik_training.recipes.reader_settings import ReaderSampling  # noqa: E402
+from relik_training.recipes.recipe import RetrieverTraining  # noqa: E402
 from relik_training.recipes.relation_settings import RelationSampling  # noqa: E402
 from relik_training.relations.relation_data import RelatedPair, RelationData  # noqa: E402
 from relik_training.retriever.retriever_data import (  # noqa: E402
     RetrieverData,
-    RetrieverSampling,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -299,7 +299,10 @@ def _retriever_rows(plain: Tokenizer, texts: Sequence[str]) -> list[list[int]]:
         [_example(text) for text in texts],
         knowledge=(Records([{"id": "Q1", "name": "place"}]), Records([])),
         tokenizer=plain,
-        sampling=RetrieverSampling(
+        sampling=RetrieverTraining(
+            data="",
+            backbone="",
+            sources=(),
             max_tokens=MOST,
             passage_tokens=MOST,
             hard_negatives=0,

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from relik.errors import ConfigError, InputError
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.recipes.schema_settings import (
-    SchemaOverrides,
     SchemaTraining,
     read_schema_recipe,
 )
@@ -192,7 +192,7 @@ def test_a_wrong_recipe_is_refused(typed: World, change: tuple[str, str], messag
 
 
 def test_the_command_line_overrules_the_recipe(typed: World) -> None:
-    said = SchemaOverrides(data="d", out="o", backbone="b", seed=0)
+    said = Overrides(data="d", out="o", backbone="b", seed=0)
     config = read_schema_recipe(_recipe(typed, start="default"), said)
     assert (config.data, config.out, config.backbone, config.seed) == ("d", "o", "b", 0)
     # What it begins with is of the recipe's backbone.

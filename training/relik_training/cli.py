@@ -1,6 +1,7 @@
 """`relik train`: from data sets and a recipe to a bundle."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +11,7 @@ from rich.console import Console
 from relik_training.run.large_pages import ask_for_large_pages
 
 if TYPE_CHECKING:
-    from relik_training.recipes.recipe import Overrides
+    from relik_training.recipes.recipe_files import Overrides
     from relik_training.run.trainer import Run
 
 # Recipes are read, and what trains is imported, where it is used: `--help` shall not wait for
@@ -54,8 +55,6 @@ def knowledge(
     as_json: AsJson = False,
 ) -> None:
     """Select the entities and relations of a bundle, by [knowledge] of a retriever's recipe."""
-    from dataclasses import replace
-
     from relik_training.data.knowledge import build_knowledge, check_knowledge
     from relik_training.recipes.recipe import read_retriever_recipe
 
@@ -130,19 +129,11 @@ def schema(
 
     Ends with a bundle for each seed, measured. Seeds that are finished are not trained again.
     """
-    from dataclasses import replace
-
-    from relik_training.recipes.schema_settings import SchemaOverrides, read_schema_recipe
+    from relik_training.recipes.schema_settings import read_schema_recipe
     from relik_training.run.checkpoints import resumable
     from relik_training.schema.schema_seeds import train_seeds
 
-    overrides = SchemaOverrides(
-        data=_text(data),
-        out=_text(out),
-        backbone=backbone,
-        seed=seed,
-        settings=tuple(settings or ()),
-    )
+    overrides = replace(_said(data, out, settings), backbone=backbone, seed=seed)
     recipe = read_schema_recipe(config, overrides)
     with resumable():
         report = train_seeds(replace(recipe, with_dev=with_dev or recipe.with_dev), seeds)
@@ -170,16 +161,10 @@ def relations(
 
     Ends with a bundle of these, measured on all their texts. A run that was stopped goes on.
     """
-    from relik_training.recipes.relation_settings import RelationOverrides, read_relation_recipe
+    from relik_training.recipes.relation_settings import read_relation_recipe
     from relik_training.relations.relation_run import RelationRun
 
-    overrides = RelationOverrides(
-        data=_text(data),
-        out=_text(out),
-        draw=draw,
-        apart=apart,
-        settings=tuple(settings or ()),
-    )
+    overrides = replace(_said(data, out, settings), draw=draw, apart=apart)
     _train(RelationRun(config=read_relation_recipe(config, overrides)), as_json=as_json)
 
 
@@ -212,9 +197,9 @@ def plan(
 def hold_out(config: Recipe, data: Data = None, out: Out = None, as_json: AsJson = False) -> None:
     """Write the split of `held_out_source` that a reader's recipe trains and measures on."""
     from relik_training.data.held_out import hold_out as split
-    from relik_training.recipes.recipe import Overrides, read_reader_recipe
+    from relik_training.recipes.recipe import read_reader_recipe
 
-    train, held = split(read_reader_recipe(config, Overrides(data=_text(data), out=_text(out))))
+    train, held = split(read_reader_recipe(config, _said(data, out, None)))
     _print({"train": str(train), "held_out": str(held)}, as_json=as_json)
 
 
@@ -245,13 +230,13 @@ def bundle(
 
 
 def _said(data: Path | None, out: Path | None, settings: list[str] | None) -> "Overrides":
-    from relik_training.recipes.recipe import Overrides
+    from relik_training.recipes.recipe_files import Overrides
 
-    return Overrides(data=_text(data), out=_text(out), settings=tuple(settings or ()))
-
-
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path)
+    return Overrides(
+        data=None if data is None else str(data),
+        out=None if out is None else str(out),
+        settings=tuple(settings or ()),
+    )
 
 
 def _console() -> Console:

@@ -14,12 +14,13 @@ from rich.table import Table
 
 from relik.errors import InputError
 from relik_training.data.distant import DistantConfig, distant_documents, functionalities
-from relik_training.formats.conversion_report import ProgressCallback, Report
+from relik_training.formats.conversion_report import Report
 from relik_training.formats.convert import Conversion, convert
 from relik_training.formats.split import counted, split_documents
 from relik_training.formats.table import FORMATS
 
 _NAMES = ", ".join(FORMATS)
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 app = typer.Typer(
     name="data",
@@ -44,7 +45,7 @@ def convert_file(
             metavar="MAP", help='JSON Lines of {"title", "id"}: entity ids by Wikipedia title.'
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
     strict: Annotated[
         bool, typer.Option("--strict", help="Exit 2, and write no file, if anything is dropped.")
     ] = False,
@@ -61,13 +62,12 @@ def convert_file(
         entities=entities,
         strict=strict,
     )
-    report: Report | None = None
+    report = Report()
     try:
-        with _progress_bar() as progress:
-            report = Report() if progress is None else Report(progress)
+        with _progress_bar(report):
             convert(conversion, report)
     except InputError:
-        if strict and report is not None and report.dropped:
+        if strict and report.dropped:
             _show(conversion, report, as_json=as_json)
         raise
     _show(conversion, report, as_json=as_json)
@@ -83,7 +83,7 @@ def split_file(
     dev: Annotated[float, typer.Option(help="Share of the development set, 0 to 1.")] = 0.1,
     test: Annotated[float, typer.Option(help="Share of the test set, 0 to 1.")] = 0.1,
     seed: Annotated[int, typer.Option(min=0, help="Seed of the random split.")] = 13,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Split documents into train, dev and test; documents with the same text stay together."""
     counts = counted(split_documents(source, out, dev=dev, test=test, seed=seed))
@@ -121,7 +121,7 @@ def distant_file(
         list[str] | None,
         typer.Option(help="Id of a relation to leave out. May be given more than once."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Make training documents by distant supervision: descriptions, labelled by statements.
 
@@ -134,10 +134,9 @@ def distant_file(
         without=tuple(without or ()),
         skip=tuple(skip or ()),
     )
-    with _progress_bar("read") as progress:
-        report = distant_documents(
-            config, target, Report() if progress is None else Report(progress)
-        )
+    report = Report()
+    with _progress_bar(report, "read"):
+        distant_documents(config, target, report)
     _print({"output": str(target), **report.as_dict(), "not_held": ""}, as_json=as_json)
 
 
@@ -153,14 +152,14 @@ def functional_relations(
     least_statements: Annotated[
         int, typer.Option(min=1, help="Minimum statements of a relation.")
     ] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List relations with one object for each subject, or one subject for each object.
 
     The lists are for `functional` and `inverse_functional`, in [pipeline.rules] of a recipe.
     """
-    with _progress_bar("read") as progress:
-        report = Report() if progress is None else Report(progress)
+    report = Report()
+    with _progress_bar(report, "read"):
         found = [
             one for one in functionalities(statements, report) if one.statements >= least_statements
         ]
@@ -179,11 +178,11 @@ def functional_relations(
 
 
 @contextmanager
-def _progress_bar(what: str = "convert") -> Iterator[ProgressCallback | None]:
-    """Show progress on the error stream if it is a terminal; otherwise yield None."""
+def _progress_bar(report: Report, what: str = "convert") -> Iterator[None]:
+    """Show the progress of a report on the error stream if it is a terminal."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield None
+        yield
         return
     columns = (
         TextColumn("{task.description}"),
@@ -193,7 +192,8 @@ def _progress_bar(what: str = "convert") -> Iterator[ProgressCallback | None]:
     )
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+        report.progress = lambda done, total: bar.update(task, completed=done, total=total)
+        yield
 
 
 def _show(conversion: Conversion, report: Report, *, as_json: bool) -> None:

@@ -1,49 +1,23 @@
 """Which run a recipe is of. Needs no torch until the run itself is wanted."""
 
 import tomllib
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from relik_training.recipes.recipe import (
-    Overrides,
     ReaderTraining,
     is_reader_recipe,
     read_reader_recipe,
     read_retriever_recipe,
 )
-from relik_training.recipes.relation_settings import (
-    RelationOverrides,
-    RelationTraining,
-    read_relation_recipe,
-)
-from relik_training.recipes.schema_settings import (
-    SchemaOverrides,
-    SchemaTraining,
-    read_schema_recipe,
-)
-from relik_training.run.costs import EndCost
+from relik_training.recipes.recipe_files import Overrides
+from relik_training.recipes.relation_settings import RelationTraining, read_relation_recipe
+from relik_training.recipes.schema_settings import SchemaTraining, read_schema_recipe
 from relik_training.run.run_files import Training
 
 if TYPE_CHECKING:
-    from relik_training.run.trainer import OpenRun
-
-
-class PlannedRun(Protocol):
-    """A run as a plan measures it, in a scratch folder."""
-
-    @property
-    def config(self) -> Training:
-        """Settings; `out` is the folder of the run."""
-
-    def aside(self, folder: Path) -> "PlannedRun":
-        """Give the same run in a scratch folder."""
-
-    def open(self) -> "OpenRun":
-        """Read what a run starts from."""
-
-    def end_cost(self) -> EndCost:
-        """Measure the end of a run whose weights are in its folder, on a sample."""
+    from relik_training.run.trainer import Run
 
 
 def read_training(path: Path, overrides: Overrides) -> Training:
@@ -52,19 +26,18 @@ def read_training(path: Path, overrides: Overrides) -> Training:
     Raises:
         ConfigError: The recipe is wrong.
     """
-    said = asdict(overrides)
     if _has(path, "types"):
-        schema = read_schema_recipe(path, SchemaOverrides(**said))
+        schema = read_schema_recipe(path, overrides)
         # Each seed has a folder of its own; the others cost as much as the first.
         return replace(schema, out=str(Path(schema.out) / f"seed-{schema.seed}"))
     if _has(path, "unseen"):
-        return read_relation_recipe(path, RelationOverrides(**said))
+        return read_relation_recipe(path, overrides)
     if is_reader_recipe(path):
         return read_reader_recipe(path, overrides)
     return read_retriever_recipe(path, overrides)
 
 
-def run_of(config: Training) -> PlannedRun:
+def run_of(config: Training) -> "Run":
     """Give the run of some settings, to be planned."""
     if isinstance(config, SchemaTraining):
         from relik_training.schema.schema_run import SchemaRun

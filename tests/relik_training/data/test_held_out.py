@@ -9,12 +9,12 @@ import pytest
 from relik_training.data.held_out import hold_out, without_held_out
 from relik_training.data.json_lines import read_jsonl
 from relik_training.recipes.recipe import (
-    Overrides,
     ReaderTraining,
     RetrieverTraining,
     read_reader_recipe,
     read_retriever_recipe,
 )
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.recipes.source_config import SourceConfig
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from relik_training.distill.encoder_losses import (  # noqa: E402
     open_encoder_teacher,
     open_retriever_distiller,
 )
+from relik_training.recipes.run_settings import RunSettings  # noqa: E402
 from relik_training.retriever.retriever_data import RetrieverBatch, pad  # noqa: E402
 from relik_training.retriever.retriever_module import Objective, RetrieverModule  # noqa: E402
 from relik_training.run.backbone import open_backbone  # noqa: E402
@@ -67,11 +68,8 @@ def _module(backbone: Path, teacher: str, **settings: object) -> RetrieverModule
     module = RetrieverModule(
         EncoderModel(opened.layers),
         opened.embeddings,
-        learning_rate=3e-3,
-        warmup_steps=1,
-        max_steps=100,
+        settings=RunSettings(data="", learning_rate=3e-3, warmup_steps=1, max_steps=100, seed=1),
         objective=Objective(temperature=0.05),
-        seed=1,
     )
     given = RetrieverDistillation(teacher=teacher, **settings)  # type: ignore[arg-type]
     module.distiller = open_retriever_distiller(opened.embeddings.shape[1], given)

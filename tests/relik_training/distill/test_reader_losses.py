@@ -19,8 +19,9 @@ from relik_training.distill.distill_settings import ReaderDistillation  # noqa: 
 from relik_training.distill.reader_losses import open_reader_distiller  # noqa: E402
 from relik_training.distill.teacher_outputs import divergence  # noqa: E402
 from relik_training.reader.frozen import CachedBackbone  # noqa: E402
-from relik_training.reader.reader_module import ReaderModule, ReaderRates  # noqa: E402
+from relik_training.reader.reader_module import ReaderModule  # noqa: E402
 from relik_training.reader.reader_targets import IGNORED  # noqa: E402
+from relik_training.recipes.recipe import ReaderTraining  # noqa: E402
 
 STARTS, ENDS, LINKS, RELATIONS = (f"taught_{name}" for name in ("start", "end", "link", "relation"))
 
@@ -59,14 +60,18 @@ def module_of(layout, base, word_tokenizer):  # type: ignore[no-untyped-def]
         table = torch.randn(
             word_tokenizer.get_vocab_size(), 32, generator=torch.Generator().manual_seed(2)
         )
-        rates = ReaderRates(
+        settings = ReaderTraining(
+            data="",
+            knowledge="",
+            sources=(),
+            seed=1,
             learning_rate=3e-3,
             head_learning_rate=3e-3,
             layer_decay=1.0,
             warmup_steps=1,
             max_steps=100,
         )
-        module = ReaderModule(student, table, rates=rates, seed=1, distiller=distiller)
+        module = ReaderModule(student, table, settings=settings, distiller=distiller)
         return module.eval()
 
     return made

@@ -22,7 +22,8 @@ from relik.layout import LAYOUT  # noqa: E402
 from relik.types import AnnotateOptions, Document  # noqa: E402
 from relik_training.cli import app  # noqa: E402
 from relik_training.reader.reader_run import ReaderRun  # noqa: E402
-from relik_training.recipes.recipe import Overrides, read_reader_recipe  # noqa: E402
+from relik_training.recipes.recipe import read_reader_recipe  # noqa: E402
+from relik_training.recipes.recipe_files import Overrides  # noqa: E402
 from relik_training.run.run_files import begin  # noqa: E402
 from relik_training.run.trainer import BatchSource, run_steps, train  # noqa: E402
 

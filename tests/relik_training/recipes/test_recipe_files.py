@@ -9,13 +9,12 @@ import pytest
 from relik.config import PipelineConfig, changed
 from relik.errors import ConfigError
 from relik_training.recipes.recipe import (
-    Overrides,
     ReaderTraining,
     RetrieverTraining,
     read_reader_recipe,
     read_retriever_recipe,
 )
-from relik_training.recipes.recipe_files import open_recipe
+from relik_training.recipes.recipe_files import Overrides, open_recipe
 
 RECIPES = Path(__file__).parents[3] / "training" / "recipes"
 OLD = Path(__file__).parent / "recipes-0.11"

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from relik.errors import ConfigError
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.recipes.relation_settings import (
-    RelationOverrides,
     check_relations,
     read_relation_recipe,
 )
@@ -36,7 +36,7 @@ def test_the_recipe_of_the_figures_draws_ten_relations_and_trains_on_the_backbon
 
 def test_each_draw_has_its_folder(tmp_path: Path) -> None:
     path = recipe(tmp_path, SHORT, SOURCES, UNSEEN)
-    said = RelationOverrides(data="d", out="o", draw=5, apart=3)
+    said = Overrides(data="d", out="o", draw=5, apart=3)
     config = read_relation_recipe(path, said)
     assert (config.data, Path(config.out)) == ("d", Path("o/draw-5-apart"))
     assert (config.unseen.draw, config.unseen.apart) == (5, 3)
@@ -61,7 +61,7 @@ def test_a_wrong_recipe_is_refused(tmp_path: Path, parts: tuple[str, ...], messa
 
 def test_files_are_looked_for_before_any_work(tmp_path: Path) -> None:
     config = read_relation_recipe(
-        recipe(tmp_path, SHORT, SOURCES, UNSEEN), RelationOverrides(data=str(tmp_path))
+        recipe(tmp_path, SHORT, SOURCES, UNSEEN), Overrides(data=str(tmp_path))
     )
     with pytest.raises(ConfigError, match=r"relations\.jsonl: is missing"):
         check_relations(config)

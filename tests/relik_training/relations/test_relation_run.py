@@ -19,8 +19,8 @@ from relik.layout import LAYOUT
 from relik.types import Document, MentionPair, Span
 from relik_training.data.json_lines import read_jsonl
 from relik_training.recipes.evaluation_settings import Evaluation
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.recipes.relation_settings import (
-    RelationOverrides,
     RelationTraining,
     read_relation_recipe,
 )
@@ -153,7 +153,7 @@ def test_a_bundle_relates_by_relations_of_another_index(
 
 
 def test_what_is_kept_apart_is_measured_in_place_of_the_unseen(recipe: Path) -> None:
-    said = RelationOverrides(apart=1)
+    said = Overrides(apart=1)
     config = read_relation_recipe(recipe, said)
     left_out = draw_unseen(config.unseen, Path(config.data))
     train(RelationRun(config=config))

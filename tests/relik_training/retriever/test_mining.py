@@ -31,7 +31,6 @@ from relik_training.retriever.mining import MiningSource, encode_rows  # noqa: E
 from relik_training.retriever.retriever_data import (  # noqa: E402
     RetrieverBatch,
     RetrieverData,
-    RetrieverSampling,
 )
 from relik_training.retriever.retriever_module import RetrieverModule  # noqa: E402
 from relik_training.retriever.retriever_run import RetrieverRun  # noqa: E402
@@ -81,7 +80,10 @@ def _data(word_tokenizer: Tokenizer) -> RetrieverData:
         [linked, related],
         knowledge=(entities, Records([{"id": "P1", "name": "knows"}])),
         tokenizer=word_tokenizer,
-        sampling=RetrieverSampling(
+        sampling=RetrieverTraining(
+            data="",
+            backbone="",
+            sources=(),
             max_tokens=24,
             passage_tokens=24,
             hard_negatives=0,

@@ -13,10 +13,10 @@ from relik.types import Span  # noqa: E402
 from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.knowledge_records import Records  # noqa: E402
 from relik_training.data.statements import Mention  # noqa: E402
+from relik_training.recipes.recipe import RetrieverTraining  # noqa: E402
 from relik_training.retriever.retriever_data import (  # noqa: E402
     RetrieverBatch,
     RetrieverData,
-    RetrieverSampling,
     pad,
 )
 from relik_training.retriever.retriever_module import Objective, contrastive_loss, matryoshka_loss  # noqa: E402
@@ -123,7 +123,10 @@ def _data(word_tokenizer: Tokenizer, **settings: float) -> RetrieverData:
         unknown=(),
         relations="all",
     )
-    sampling = RetrieverSampling(
+    sampling = RetrieverTraining(
+        data="",
+        backbone="",
+        sources=(),
         max_tokens=4,
         passage_tokens=8,
         hard_negatives=2,
@@ -214,7 +217,10 @@ def test_what_is_named_without_a_link_is_spared_where_asked_for(word_tokenizer: 
     ]
 
     def ignored(*, spare_named: bool) -> list[list[bool]]:
-        sampling = RetrieverSampling(
+        sampling = RetrieverTraining(
+            data="",
+            backbone="",
+            sources=(),
             max_tokens=9,
             passage_tokens=9,
             hard_negatives=0,

@@ -9,6 +9,7 @@ pytest.importorskip("lightning")
 pytest.importorskip("transformers")
 
 from relik.models.encoder_module import EncoderModel  # noqa: E402
+from relik_training.recipes.run_settings import RunSettings  # noqa: E402
 from relik_training.retriever.retriever_data import RetrieverBatch, Tokens  # noqa: E402
 from relik_training.retriever.retriever_module import (  # noqa: E402
     Objective,
@@ -45,11 +46,8 @@ def _module(world: "World", chunk: int, dropout: float = 0.0) -> RetrieverModule
     return RetrieverModule(
         EncoderModel(pretrained.layers),
         pretrained.embeddings,
-        learning_rate=1e-2,
-        warmup_steps=1,
-        max_steps=2,
+        settings=RunSettings(data="", learning_rate=1e-2, warmup_steps=1, max_steps=2, seed=1),
         objective=Objective(temperature=0.05, matryoshka=(16,), chunk=chunk),
-        seed=1,
     ).train()
 
 

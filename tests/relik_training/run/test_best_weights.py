@@ -4,6 +4,7 @@ The runs here have every option of the reader that depends on the step.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,7 +30,7 @@ from relik_training.data.examples import Example  # noqa: E402
 from relik_training.data.statements import Mention  # noqa: E402
 from relik_training.reader.curriculum import EasyFirst  # noqa: E402
 from relik_training.reader.reader_data import ReaderBatch, ReaderData  # noqa: E402
-from relik_training.reader.reader_module import ReaderModule, ReaderRates  # noqa: E402
+from relik_training.reader.reader_module import ReaderModule  # noqa: E402
 from relik_training.reader.reader_run import arranged, watch_apart  # noqa: E402
 from relik_training.recipes.reader_settings import (  # noqa: E402
     Curriculum,
@@ -154,14 +155,7 @@ def _train(
     module = ReaderModule(
         ReaderModel(layers, heads, n_markers=layout.size),
         pretrained.embeddings,
-        rates=ReaderRates(
-            learning_rate=config.learning_rate,
-            head_learning_rate=config.learning_rate,
-            layer_decay=0.9,
-            warmup_steps=config.warmup_steps,
-            max_steps=config.max_steps,
-        ),
-        seed=1,
+        settings=replace(config, head_learning_rate=config.learning_rate, seed=1),
     )
     watcher, trained = watch_apart(module, data, config)
     module.watch(watcher)
@@ -183,10 +177,7 @@ def _train(
     fit(
         module,
         StepBatches(make, config.max_steps, lambda: module.global_step),
-        out=Path(config.out),
-        max_steps=config.max_steps,
-        checkpoint_steps=checkpoint_steps,
-        precision="32-true",
+        replace(config, checkpoint_steps=checkpoint_steps, precision="32-true"),
     )
     weights: Weights = module.model.state_dict()
     return weights

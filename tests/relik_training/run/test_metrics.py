@@ -11,6 +11,7 @@ import pytest
 pytest.importorskip("lightning")
 
 from relik_training.recipes.recipe import RetrieverTraining
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.run.metrics import (
     PLAN,
     Budget,
@@ -118,7 +119,6 @@ def test_a_plan_that_is_none_is_left_out(tmp_path: Path, text: str) -> None:
 
 def test_the_resolved_recipe_means_what_the_recipe_meant(tmp_path: Path) -> None:
     from relik_training.recipes.recipe import (
-        Overrides,
         is_reader_recipe,
         read_reader_recipe,
         read_retriever_recipe,

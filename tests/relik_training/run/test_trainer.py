@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,7 @@ from safetensors.torch import load_file  # noqa: E402 - needs torch
 
 from relik.models.encoder_module import EncoderModel  # noqa: E402
 from relik_training.cli import app  # noqa: E402
+from relik_training.recipes.run_settings import RunSettings  # noqa: E402
 from relik_training.retriever.retriever_data import RetrieverBatch, Tokens  # noqa: E402
 from relik_training.retriever.retriever_module import Objective, RetrieverModule, linear_schedule  # noqa: E402
 from relik_training.run.backbone import open_backbone  # noqa: E402
@@ -59,14 +61,12 @@ def _train(
     watchers: Watchers | None = None,
 ) -> tuple[dict[str, Any], list[int]]:
     pretrained = open_backbone(str(backbone))
+    settings = RunSettings(data="", learning_rate=1e-2, warmup_steps=3, max_steps=STEPS, seed=1)
     module = RetrieverModule(
         EncoderModel(pretrained.layers),
         pretrained.embeddings,
-        learning_rate=1e-2,
-        warmup_steps=3,
-        max_steps=STEPS,
+        settings=settings,
         objective=Objective(temperature=0.05),
-        seed=1,
     )
     steps: list[int] = []
 
@@ -78,11 +78,8 @@ def _train(
     fit(
         module,
         batches,
-        out=out,
-        max_steps=STEPS,
-        checkpoint_steps=2,
-        precision="32-true",
-        watchers=watchers,
+        replace(settings, out=str(out), checkpoint_steps=2, precision="32-true"),
+        watchers,
     )
     return module.model.state_dict(), steps
 

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -92,17 +92,6 @@ def with_copies(
     return [*copies, *_made(rows, entities, names, settings, seed=seed, path=path)]
 
 
-class _Pages(Protocol):
-    """Draws synthetic windows from a knowledge base."""
-
-    @property
-    def possible(self) -> bool:
-        """Tell whether the knowledge base has enough records for them."""
-
-    def window(self, number: int, *, seed: int) -> Example:
-        """Draw a window."""
-
-
 def _made(
     rows: Sequence[dict[str, Any]],
     entities: Records,
@@ -112,28 +101,23 @@ def _made(
     seed: int,
     path: Path,
 ) -> list[Example]:
-    kinds: tuple[tuple[str, int, Callable[[], _Pages], str], ...] = (
-        (
-            "sports_pages",
-            settings.sports_pages,
+    kinds: dict[str, tuple[Callable[[], SportsPages | LifePages | PlacePages], str]] = {
+        "sports_pages": (
             lambda: SportsPages(rows, entities, names),
             "teams, athletes, countries or cities",
         ),
-        (
-            "life_pages",
-            settings.life_pages,
+        "life_pages": (
             lambda: LifePages(rows, entities),
             "people, sports, schools, towns or games",
         ),
-        (
-            "place_pages",
-            settings.place_pages,
+        "place_pages": (
             lambda: PlacePages(rows, entities),
             'places with descriptions such as "town in Bavaria, Germany"',
         ),
-    )
+    }
     made: list[Example] = []
-    for name, n_pages, opened, needed in kinds:
+    for name, (opened, needed) in kinds.items():
+        n_pages = getattr(settings, name)
         if not n_pages:
             continue
         pages = opened()
@@ -154,7 +138,7 @@ def origin(doc_id: str) -> str:
 def _shortened(example: Example, names: OtherNames, rng: np.random.Generator) -> Example | None:
     forms: dict[tuple[str, str], str] = {}
     for entity_id, mentions in _by_entity(example).items():
-        for surface in sorted({_surface(example, m) for m in mentions}):
+        for surface in sorted({example.surface(m) for m in mentions}):
             shorter = names.shorter(entity_id, surface)
             if shorter:
                 forms[entity_id, surface] = shorter[int(rng.integers(len(shorter)))]
@@ -162,7 +146,7 @@ def _shortened(example: Example, names: OtherNames, rng: np.random.Generator) ->
     new_names = {
         number: (mention.entity_id or "", forms[key])
         for number, mention in enumerate(example.mentions)
-        if (key := (mention.entity_id or "", _surface(example, mention))) in kept
+        if (key := (mention.entity_id or "", example.surface(mention))) in kept
     }
     return _renamed(example, new_names, names)
 
@@ -171,7 +155,7 @@ def _swapped(example: Example, names: OtherNames, rng: np.random.Generator) -> E
     by_entity = _by_entity(example)
     new_ids: dict[str, str] = {}
     for entity_id, mentions in by_entity.items():
-        if all(_slot(names, entity_id, _surface(example, m)) for m in mentions):
+        if all(_slot(names, entity_id, example.surface(m)) for m in mentions):
             drawn = names.another(entity_id, rng)
             if drawn is not None and drawn not in by_entity and drawn not in new_ids.values():
                 new_ids[entity_id] = drawn
@@ -180,7 +164,7 @@ def _swapped(example: Example, names: OtherNames, rng: np.random.Generator) -> E
     for number, mention in enumerate(example.mentions):
         if mention.entity_id in kept:
             new_id = new_ids[mention.entity_id]
-            slot = _slot(names, mention.entity_id, _surface(example, mention))
+            slot = _slot(names, mention.entity_id, example.surface(mention))
             name = names.name(new_id)
             new_names[number] = (new_id, name.split()[-1] if slot == "surname" else name)
     return _renamed(example, new_names, names)
@@ -256,10 +240,6 @@ def _by_entity(example: Example) -> dict[str, list[Mention]]:
         if mention.entity_id:
             found.setdefault(mention.entity_id, []).append(mention)
     return found
-
-
-def _surface(example: Example, mention: Mention) -> str:
-    return example.text[mention.span.start : mention.span.end]
 
 
 def _some(keys: list[K], rng: np.random.Generator) -> set[K]:

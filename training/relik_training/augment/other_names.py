@@ -3,7 +3,6 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,6 @@ import numpy as np
 from relik.names.normalise import normalise
 from relik.names.trie import PARTIAL
 from relik_index.names.entity_types import is_date
-from relik_training.data.json_lines import read_jsonl
 from relik_training.data.knowledge_records import Records
 
 _TEAM = re.compile(r"\b(?:team|club|franchise)\b", re.IGNORECASE)
@@ -40,11 +38,6 @@ class OtherNames:
             if row.get("types") and self._bears_it_alone(row):
                 for kind in _kinds(row):
                     self._kin[kind].append(row["id"])
-
-    @classmethod
-    def read(cls, path: Path, records: Records) -> "OtherNames":
-        """Read entities.jsonl."""
-        return cls(list(read_jsonl(path)), records)
 
     def name(self, entity_id: str) -> str:
         """Return the preferred name of a known entity."""

@@ -141,18 +141,11 @@ def _relate(page: MadePage, placed: dict[str, int]) -> None:
     between them. Indirect P131, P131 of a country, and all other P150 are doubtful.
     """
     chain = [placed[role] for role in ("built", "x", "region", "land") if role in placed]
-    land = placed.get("land")
+    land, region = placed.get("land"), placed.get("region")
     for number, inner in enumerate(chain[:-1]):
         for step, outer in enumerate(chain[number + 1 :]):
-            direct = step == 0
+            direct = step == 0 and outer != land
+            (page.triples if direct else page.doubtful).add((inner, "P131", outer))
             if outer == land:
                 page.triples.add((inner, "P17", outer))
-                page.doubtful.add((inner, "P131", outer))
-            elif direct:
-                page.triples.add((inner, "P131", outer))
-            else:
-                page.doubtful.add((inner, "P131", outer))
-            if inner == placed.get("region"):
-                page.triples.add((outer, "P150", inner))
-            else:
-                page.doubtful.add((outer, "P150", inner))
+            (page.triples if inner == region else page.doubtful).add((outer, "P150", inner))

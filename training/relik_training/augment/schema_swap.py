@@ -9,7 +9,6 @@ from dataclasses import replace
 
 import numpy as np
 
-from relik.types import Span
 from relik_training.augment.edits import Edit, edited
 from relik_training.data.examples import Example
 
@@ -26,9 +25,7 @@ def with_swaps(examples: Sequence[Example], copies: int, seed: int) -> list[Exam
     surfaces_of: dict[str, set[str]] = {}
     for example in examples:
         for mention in example.mentions:
-            surfaces_of.setdefault(mention.entity_id or "", set()).add(
-                _surface(example, mention.span)
-            )
+            surfaces_of.setdefault(mention.entity_id or "", set()).add(example.surface(mention))
     drawn = {kind: sorted(surfaces) for kind, surfaces in surfaces_of.items()}
     return [*examples, *_copies(examples, copies, drawn, np.random.default_rng(seed))]
 
@@ -46,13 +43,9 @@ def _copies(
                 others = surfaces_of[mention.entity_id or ""]
                 other = others[int(rng.integers(len(others)))]
                 swapped = rng.random() < _SHARE
-                if swapped and other != _surface(example, mention.span):
+                if swapped and other != example.surface(mention):
                     span = mention.span
                     edits.append(Edit(start=span.start, end=span.end, text=other))
             if edits:
                 copy = edited(example, edits)
                 yield replace(copy, doc_id=f"{example.doc_id} swap {number}")
-
-
-def _surface(example: Example, span: Span) -> str:
-    return example.text[span.start : span.end]

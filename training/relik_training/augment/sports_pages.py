@@ -9,7 +9,7 @@ import re
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from relik_training.augment.made_page import MadePage, draw_one, sample
 from relik_training.augment.other_names import OtherNames
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
-
-T = TypeVar("T")
 
 _SPORTS = {
     "american football": r"American football|\bNFL\b",
@@ -205,8 +203,8 @@ def _fixtures(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
 
 
 def _report(page: MadePage, cast: _Cast, rng: np.random.Generator) -> None:
-    a, b = _two(cast.teams, rng)
-    person, other = _two(cast.people, rng)
+    a, b = sample(cast.teams, 2, rng)
+    person, other = sample(cast.people, 2, rng)
     full = rng.random() < 0.6
     roles = {
         "a": a,
@@ -262,14 +260,8 @@ def _country(description: str) -> str:
     """Return the last place in a description, or the demonym that it begins with."""
     place = re.search(r"\bin (?:[^,]+, )*(?P<last>[A-Z][\w ]+)$", description)
     first = re.match(r"(?:professional )?(?P<first>[A-Z]\w+)", description)
-    found = place["last"] if place else (first["first"] if first else "")
-    return found
+    return place["last"] if place else (first["first"] if first else "")
 
 
 def _goals(rng: np.random.Generator) -> int:
     return int(rng.integers(6))
-
-
-def _two(items: Sequence[T], rng: np.random.Generator) -> tuple[T, T]:
-    first, second = rng.choice(len(items), 2, replace=False)
-    return items[int(first)], items[int(second)]

@@ -8,7 +8,7 @@ import multiprocessing
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -85,18 +85,18 @@ def find_candidates(
         opener: Opens the source in a worker process; picklable. None for no workers.
         workers: Worker processes, 0 for this process alone; None to choose by cores and windows.
     """
-    cached = _read(cache, len(examples), top_k)
-    if cached is not None:
-        return cached
+    cached = _load(cache)
+    if _fits(cached, len(examples), top_k):
+        return FoundCandidates(cached["entities"], cached["relations"])
     chunks = list(_chunks(examples))
     found, done = _resume(cache, chunks, top_k)
     rest = [chunk for chunk in chunks if chunk[0] >= done]
     if workers is None:
         workers = _workers(len(examples) - done)
-    search = (
+    search: AbstractContextManager[_Find] = (
         _search_in_workers(opener, workers, top_k)
         if opener and workers
-        else _search_here(source, top_k)
+        else nullcontext(lambda chunks: (_find_chunk(chunk, source, top_k) for chunk in chunks))
     )
     with told() as progress, search as find:
         parts = find(examples[first:last] for first, last in rest)
@@ -123,12 +123,17 @@ def open_candidate_source(base: Path, backend: str, *, threads: int = 0) -> Cand
         BundleError: The base cannot be used.
     """
     settings = read_pipeline(base / LAYOUT.pipeline)
+    encoder = open_encoder(base, backend, threads=threads)
+    return source_with(base, WindowRetriever(encoder, settings.retriever))
+
+
+def source_with(base: Path, retriever: WindowRetriever) -> CandidateSource:
+    """Open the knowledge view of a base bundle, for a retriever."""
     view = KnowledgeView(
         entities=KnowledgeBase.open(base / LAYOUT.entities),
         relations=KnowledgeBase.open(base / LAYOUT.relations),
     )
-    encoder = open_encoder(base, backend, threads=threads)
-    return CandidateSource(view=view, retriever=WindowRetriever(encoder, settings.retriever))
+    return CandidateSource(view=view, retriever=retriever)
 
 
 @contextmanager
@@ -151,15 +156,16 @@ def _resume(
 ) -> tuple[FoundCandidates, int]:
     """Return the candidates of an interrupted search, and the number of windows done."""
     n_windows = chunks[-1][1] if chunks else 0
-    found = FoundCandidates(
-        np.full((n_windows, top_k[0]), _NONE, dtype=np.int64),
-        np.full((n_windows, top_k[1]), _NONE, dtype=np.int64),
-    )
-    cached = {} if cache is None else _load(_checkpoint_file(cache))
+    found = _none_found(n_windows, top_k)
+    cached = _load(cache and _checkpoint_file(cache))
     done = int(cached.pop("done", np.zeros(1))[0])
     if done not in {first for first, _ in chunks} or not _fits(cached, n_windows, top_k):
         return found, 0
     return FoundCandidates(cached["entities"], cached["relations"]), done
+
+
+def _none_found(n_windows: int, top_k: tuple[int, int]) -> FoundCandidates:
+    return FoundCandidates(*(np.full((n_windows, k), _NONE, dtype=np.int64) for k in top_k))
 
 
 def _checkpoint_file(cache: Path) -> Path:
@@ -174,16 +180,9 @@ def _save(found: FoundCandidates, path: Path, done: int | None = None) -> None:
     partial.replace(path)
 
 
-def _read(cache: Path | None, n_windows: int, top_k: tuple[int, int]) -> FoundCandidates | None:
-    cached = {} if cache is None else _load(cache)
-    if not _fits(cached, n_windows, top_k):
-        return None
-    return FoundCandidates(cached["entities"], cached["relations"])
-
-
-def _load(path: Path) -> dict[str, Any]:
+def _load(path: Path | None) -> dict[str, Any]:
     """Read tensors; none from a file that is missing or broken."""
-    if not path.is_file():
+    if path is None or not path.is_file():
         return {}
     try:
         cached: dict[str, Any] = load_file(path)
@@ -206,11 +205,6 @@ def _workers(n_windows: int) -> int:
     if not cores or cores < _MIN_CORES:
         return 0
     return min(cores - 1, n_windows // _WINDOWS_PER_WORKER)
-
-
-@contextmanager
-def _search_here(source: CandidateSource, top_k: tuple[int, int]) -> Iterator[_Find]:
-    yield lambda chunks: (_find_chunk(chunk, source, top_k) for chunk in chunks)
 
 
 @contextmanager
@@ -243,11 +237,8 @@ def _find_in_worker(examples: Sequence[Example]) -> FoundCandidates:
 def _find_chunk(
     examples: Sequence[Example], source: CandidateSource, top_k: tuple[int, int]
 ) -> FoundCandidates:
-    found = FoundCandidates(
-        np.full((len(examples), top_k[0]), _NONE, dtype=np.int64),
-        np.full((len(examples), top_k[1]), _NONE, dtype=np.int64),
-    )
-    windows = [_window(example) for example in examples]
+    found = _none_found(len(examples), top_k)
+    windows = [window_of(example) for example in examples]
     wanted = [k for k, example in enumerate(examples) if example.relations != "none"]
     linked, related = source.retriever.retrieve(
         windows, source.view, top_k=(top_k[0], top_k[1] if wanted else 0)
@@ -269,7 +260,8 @@ def _chunks(examples: Sequence[Example]) -> Iterator[tuple[int, int]]:
             first = i
 
 
-def _window(example: Example) -> Window:
+def window_of(example: Example) -> Window:
+    """Return the text of an example as the retriever takes it."""
     return Window(
         doc_id=example.doc_id,
         index=example.index,

@@ -22,6 +22,7 @@ from relik_training.data.statements import (
     place_triples,
     triples_across_sentences,
     triples_within_sentences,
+    without_overlaps,
 )
 from relik_training.recipes.source_config import SourceConfig
 
@@ -65,7 +66,17 @@ class Example:
     doubtful: frozenset[tuple[int, str, int]] = frozenset()
     repeat: int = 1
 
+    @property
+    def document(self) -> Document:
+        """The text alone."""
+        return Document(doc_id=self.doc_id, text=self.text)
 
+    def surface(self, mention: Mention) -> str:
+        """Return the surface form of a mention."""
+        return self.text[mention.span.start : mention.span.end]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ExampleReader:
     """Reads data sets into examples.
 
@@ -77,20 +88,11 @@ class ExampleReader:
         has_name: Whether a record has a name, in full or in part.
     """
 
-    def __init__(
-        self,
-        known: Callable[[str], bool],
-        title_id: Callable[[str], str | None],
-        unambiguous: Callable[[str], str | None],
-        windows: WindowConfig,
-        *,
-        has_name: Callable[[str], bool] = lambda _: False,
-    ) -> None:
-        self._known = known
-        self._title_id = title_id
-        self._unambiguous = unambiguous
-        self._has_name = has_name
-        self._windows = windows
+    known: Callable[[str], bool]
+    title_id: Callable[[str], str | None]
+    unambiguous: Callable[[str], str | None]
+    windows: WindowConfig
+    has_name: Callable[[str], bool] = lambda _: False
 
     def read(self, source: SourceConfig, data: Path) -> Iterator[Example]:
         """Read one data set, in file order."""
@@ -114,13 +116,14 @@ class ExampleReader:
         if source.propagate:
             mentions = mentions + self._repeats(row, mentions)
         # A token has one label: of overlapping mentions, linked ones come first, then longer ones.
-        labelled = _without_overlaps(mentions)
+        mentions.sort(key=lambda m: (not m.entity_id, m.span.start - m.span.end, m.span.start))
+        labelled = without_overlaps(mentions)
         unknown = _unlabelled(text, labelled) if source.mentions != "all" else []
         by_span = {mention.span: mention for mention in labelled}
         if source.mentions == "none":
             unknown = [Span(0, len(text))] if text else []
         document = Document(doc_id=str(row["doc_id"]), text=text)
-        for window in split(document, self._windows):
+        for window in split(document, self.windows):
             inside = sorted(
                 (m for m in by_span.values() if _within(m.span, window.span)),
                 key=lambda m: m.span,
@@ -129,7 +132,7 @@ class ExampleReader:
             doubtful |= frozenset().union(*place_triples(uncertain, inside)) - {*stated}
             offset = window.span.start
             cut = [
-                Span(m.span.start, m.span.end)
+                m.span
                 for m in labelled
                 if m.span.overlaps(window.span) and not _within(m.span, window.span)
             ]
@@ -162,17 +165,17 @@ class ExampleReader:
             no_name = extra.get("type") in source.skip_types or surface.islower()
             if surface in _STOP_WORDS or is_date(surface):
                 continue
-            if no_name and not (entity_id and self._known(entity_id)):
+            if no_name and not (entity_id and self.known(entity_id)):
                 continue
             span = Span(start, end)
             kept[number] = span
             link: str | None
             if not source.links:
                 link = ""
-            elif entity_id and self._known(entity_id):
+            elif entity_id and self.known(entity_id):
                 link = entity_id
             elif not linked_set:
-                link = self._unambiguous(surface) or ""
+                link = self.unambiguous(surface) or ""
             elif entity_id or not self._may_be_known(surface, extra, source):
                 link = None
             else:
@@ -189,15 +192,15 @@ class ExampleReader:
         looked up. If a record has that name, the label NIL would be wrong.
         """
         title = re.sub(r" \(.*\)$", "", str(extra.get("title") or ""))
-        return source.mentions != "all" and (self._has_name(surface) or self._has_name(title))
+        return source.mentions != "all" and (self.has_name(surface) or self.has_name(title))
 
     def _repeats(self, row: dict[str, Any], mentions: list[Mention]) -> list[Mention]:
         text = row["text"]
         names: dict[str, tuple[str | None, str]] = {}
         title = row.get("title")
         if title and title[:1].isupper():
-            entity_id = self._title_id(title)
-            if entity_id is None or self._known(entity_id):
+            entity_id = self.title_id(title)
+            if entity_id is None or self.known(entity_id):
                 names[re.sub(r" \(.*\)$", "", title)] = (entity_id, entity_id or title)
         for mention in mentions:
             surface = text[mention.span.start : mention.span.end]
@@ -222,7 +225,7 @@ class ExampleReader:
             span = Span(*match.span())
             if any(span.overlaps(other) for other in labelled_spans):
                 return False
-            known = self._unambiguous(match.group())
+            known = self.unambiguous(match.group())
             if known:
                 found.append(Mention(span=span, entity_id=known, group=known))
             return known is not None
@@ -269,37 +272,16 @@ def _statements(
     triples: Any, source: SourceConfig, mentions: list[Mention], kept: dict[int, Span]
 ) -> list[Statement]:
     groups = {mention.span: mention.group for mention in mentions}
-    return [
-        Statement(subject, groups[subject], relation, obj, groups[obj])
-        for subject, relation, obj in _renamed(triples, source, kept)
-    ]
-
-
-def _renamed(
-    triples: Any, source: SourceConfig, kept: dict[int, Span]
-) -> list[tuple[Span, str, Span]]:
     found = []
     for subject, relation, obj in triples:
         name = source.relation_names.get(relation, relation)
         if subject not in kept or obj not in kept or not name:
             continue
-        pair = (kept[subject], kept[obj])
+        ends = (kept[subject], kept[obj])
         if name.startswith("-"):
-            pair, name = (pair[1], pair[0]), name[1:]
-        found.append((pair[0], name, pair[1]))
+            ends, name = ends[::-1], name[1:]
+        found.append(Statement(ends[0], groups[ends[0]], name, ends[1], groups[ends[1]]))
     return found
-
-
-def _without_overlaps(mentions: list[Mention]) -> list[Mention]:
-    order = sorted(
-        mentions,
-        key=lambda m: (not m.entity_id, m.span.start - m.span.end, m.span.start),
-    )
-    labelled: list[Mention] = []
-    for mention in order:
-        if not any(mention.span.overlaps(other.span) for other in labelled):
-            labelled.append(mention)
-    return sorted(labelled, key=lambda m: m.span)
 
 
 def _unlabelled(text: str, labelled: list[Mention]) -> list[Span]:

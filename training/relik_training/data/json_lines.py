@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from relik.errors import InputError
+from relik_training.formats.streams import write_objects
 
 
 def read_jsonl(path: Path) -> Iterator[dict[str, Any]]:
@@ -42,12 +43,4 @@ def write_jsonl(path: Path, values: Iterable[dict[str, Any]]) -> int:
         path: File to replace; gzip, with reproducible bytes, if its name ends in .gz.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    count = 0
-    with path.open("wb") as raw:
-        out = gzip.GzipFile(fileobj=raw, mode="wb", mtime=0) if path.suffix == ".gz" else raw
-        for value in values:
-            out.write(json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode() + b"\n")
-            count += 1
-        if out is not raw:
-            out.close()
-    return count
+    return write_objects(values, path)

@@ -21,7 +21,6 @@ class Records:
 
     def __init__(self, rows: Iterable[dict[str, Any]]) -> None:
         self.entities: list[Entity] = []
-        self._counts: list[int] = []
         self._names: defaultdict[str, list[NameMatch]] = defaultdict(list)
         for row in rows:
             self._add(row)
@@ -86,7 +85,6 @@ class Records:
             found.setdefault(normalise(form), (0, PARTIAL | CASED))
         for key, (count, flags) in found.items():
             self._names[key].append(NameMatch(number, count, flags))
-        self._counts.append(sum(surfaces.values()))
         self.entities.append(
             Entity(
                 entity_id=row["id"],

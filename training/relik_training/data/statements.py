@@ -3,10 +3,11 @@
 import re
 from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
+from relik.evaluation import GoldMention
 from relik.types import Span
 
 MAX_DISTANCE = 250
@@ -29,6 +30,9 @@ class Mention:
     span: Span
     entity_id: str | None
     group: str = ""
+
+
+M = TypeVar("M", Mention, GoldMention)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +152,15 @@ def place_triples(
         if inverses and relation in inverses
     }
     return tuple(stated), frozenset((doubtful | inverted) - stated.keys())
+
+
+def without_overlaps(mentions: Iterable[M]) -> list[M]:
+    """Keep the mentions that overlap none before them, sorted by their spans."""
+    kept: list[M] = []
+    for mention in mentions:
+        if not any(mention.span.overlaps(other.span) for other in kept):
+            kept.append(mention)
+    return sorted(kept, key=lambda each: each.span)
 
 
 def _begins(text: str) -> list[int]:

@@ -23,12 +23,9 @@ from relik.text import TextTokenizer
 from relik_training.distill.distill_settings import RetrieverDistillation
 from relik_training.distill.teacher_cache import AnswerCache, Tensors
 from relik_training.distill.teacher_outputs import divergence
-from relik_training.retriever.retriever_data import RetrieverBatch
+from relik_training.retriever.retriever_data import RetrieverBatch, Tokens, encode_by_length
 from relik_training.run.backbone import open_backbone
 from relik_training.run.run_files import SETTINGS, read_settings
-
-# Tokens of a batch of the teacher.
-_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,32 +55,13 @@ class EncoderTeacher:
             Float32, (n_texts, dim), L2-normalised.
         """
         rows = self.tokenizer.rows(texts, max_tokens=limit)
-        order = sorted(range(len(rows)), key=lambda k: len(rows[k]))
-        vectors: list[torch.Tensor] = []
-        first = 0
-        while first < len(order):
-            # In order of length: the last text of a batch is its longest.
-            last = first + 1
-            while (
-                last < len(order) and (last + 1 - first) * len(rows[order[last]]) <= _BATCH_TOKENS
-            ):
-                last += 1
-            vectors.append(self._encode([rows[k] for k in order[first:last]]))
-            first = last
-        inverse = torch.empty(len(order), dtype=torch.int64)
-        inverse[torch.tensor(order)] = torch.arange(len(order))
-        return torch.cat(vectors)[inverse.to(self.table.device)]
+        return encode_by_length(rows, self._encode)
 
-    def _encode(self, rows: list[list[int]]) -> torch.Tensor:
-        width = max(map(len, rows))
-        ids = torch.zeros((len(rows), width), dtype=torch.int64)
-        mask = torch.zeros_like(ids)
-        for k, row in enumerate(rows):
-            ids[k, : len(row)] = torch.tensor(row)
-            mask[k, : len(row)] = 1
-        ids, mask = ids.to(self.table.device), mask.to(self.table.device)
-        words = nn.functional.embedding(ids, self.table)
-        vectors: torch.Tensor = self.model.encode(words, torch.zeros_like(ids), mask)
+    def _encode(self, tokens: Tokens) -> torch.Tensor:
+        tokens = tokens.to(self.table.device)
+        words = nn.functional.embedding(tokens.ids, self.table)
+        types = torch.zeros_like(tokens.ids)
+        vectors: torch.Tensor = self.model.encode(words, types, tokens.mask)
         return vectors.float()
 
 
@@ -99,17 +77,12 @@ class RetrieverDistiller(nn.Module):
         self, width: int, teacher: EncoderTeacher, settings: RetrieverDistillation
     ) -> None:
         super().__init__()
-        self._held = (teacher,)  # in a tuple, so that torch does not register its model
+        self.teacher = teacher  # no module, so that torch does not register its model
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)
         self.projection: nn.Linear | None = None
         if settings.vectors:
             self.projection = nn.Linear(width, teacher.table.shape[1], bias=False)
-
-    @property
-    def teacher(self) -> EncoderTeacher:
-        """The teacher."""
-        return self._held[0]
 
     def losses(
         self, batch: RetrieverBatch, windows: torch.Tensor, passages: torch.Tensor

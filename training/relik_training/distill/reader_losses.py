@@ -40,7 +40,7 @@ class ReaderDistiller(nn.Module):
         self, student: ReaderModel, teacher: ReaderTeacher, settings: ReaderDistillation
     ) -> None:
         super().__init__()
-        self._held = (teacher,)  # in a tuple, so that torch does not register its model
+        self.teacher = teacher  # no module, so that torch does not register its model
         self._settings = settings
         self._cache = AnswerCache(Path(settings.cache) if settings.cache else None)
         self.states: StateDistance | None = None
@@ -56,11 +56,6 @@ class ReaderDistiller(nn.Module):
             self._noted = tuple(
                 record(each, attention=settings.attention > 0) for each in backbones
             )
-
-    @property
-    def teacher(self) -> ReaderTeacher:
-        """The teacher."""
-        return self._held[0]
 
     def states_alone(self, step: int) -> bool:
         """Tell whether a step learns hidden states and attention only."""

@@ -21,10 +21,9 @@ from relik.reader.open_reader import open_embeddings, read_layout
 from relik.text import TextTokenizer
 from relik.types import IntArray
 from relik_training.distill.token_alignment import RowMaker
-from relik_training.reader.own_base import BASE
 from relik_training.reader.reader_words import words_of_run
 from relik_training.run.backbone import same_words
-from relik_training.run.run_files import SETTINGS, read_settings
+from relik_training.run.run_files import BASE, SETTINGS, read_settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,19 +62,19 @@ def open_reader_teacher(folder: Path, *, tokenizer: Tokenizer, base: Path) -> Re
         ConfigError: The folder has no reader.
         BundleError: A file is broken.
     """
-    found = _find(folder)
-    opened = TorchReader.open(found.reader)
+    reader, vocabulary, embeddings = _find(folder)
+    opened = TorchReader.open(reader)
     for parameter in opened.model.parameters():
         parameter.requires_grad_(False)
-    words = Tokenizer.from_file(str(found.tokenizer))
+    words = Tokenizer.from_file(str(vocabulary))
     entrance = TextTokenizer(words)
-    layout, positions = read_layout(found.reader / LAYOUT.config, words)
+    layout, positions = read_layout(reader / LAYOUT.config, words)
     digest = hashlib.sha256()
-    for path in (found.reader / LAYOUT.config, found.reader / LAYOUT.weights):
+    for path in (reader / LAYOUT.config, reader / LAYOUT.weights):
         digest.update(path.read_bytes())
     return ReaderTeacher(
         model=opened.model,
-        table=torch.from_numpy(found.table.dense()).to(opened.device),
+        table=torch.from_numpy(embeddings.dense()).to(opened.device),
         rows=RowMaker(
             tokenizer=entrance,
             layout=layout,
@@ -101,22 +100,16 @@ def check_markers(teacher: MarkerLayout, student: MarkerLayout) -> None:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    reader: Path
-    tokenizer: Path
-    table: WordEmbeddings
-
-
-def _find(folder: Path) -> _Found:
+def _find(folder: Path) -> tuple[Path, Path, WordEmbeddings]:
+    """Return the folder of a reader, the file of its tokenizer, and its word embeddings."""
     if (folder / LAYOUT.reader / LAYOUT.weights).is_file():
-        return _Found(folder / LAYOUT.reader, folder / LAYOUT.tokenizer, open_embeddings(folder))
+        return folder / LAYOUT.reader, folder / LAYOUT.tokenizer, open_embeddings(folder)
     if (folder / LAYOUT.weights).is_file() and (folder / SETTINGS).is_file():
         # A closed-schema run names no base: the base is in its folder, as with a start checkpoint.
         base = read_settings(folder).get("base", "")
         if isinstance(base, str):
             base_folder = Path(base) if base else folder / BASE
-            return _Found(folder, base_folder / LAYOUT.tokenizer, words_of_run(folder, base_folder))
+            return folder, base_folder / LAYOUT.tokenizer, words_of_run(folder, base_folder)
     raise ConfigError(
         f"{folder}: has no reader, expected a bundle or a finished reader run: train the teacher "
         "first"

@@ -152,11 +152,8 @@ class OutputMaker:
         mask[:, 0] = False
         links = torch.zeros(mask.shape, device=mask.device)
         if len(rows):
-            logits = self._model.link(
-                self._hidden, *self._placed(rows, first, last), self._entities
-            )
-            width = min(logits.shape[1], links.shape[1])
-            links[:, :width] = logits[:, :width].float()
+            placed = self._placed(rows, first, last)
+            _fill(links, self._model.link(self._hidden, *placed, self._entities))
         return links, mask
 
     def _pairs(
@@ -172,8 +169,7 @@ class OutputMaker:
             logits = self._model.relate(
                 self._hidden, *self._placed(rows, first, last), subjects, objects, self._relations
             )
-            width = min(logits.shape[1], relations.shape[1])
-            relations[:, :width] = logits[:, :width].float()
+            _fill(relations, logits)
         return subjects, objects, relations, mask[rows[subjects]]
 
     def _placed(
@@ -282,6 +278,12 @@ def divergence(
     if mask is not None:
         cells = cells.masked_fill(~mask, 0.0)
     return cells.sum(dim=-1) * temperature**2
+
+
+def _fill(out: torch.Tensor, logits: torch.Tensor) -> None:
+    """Copy the logits of the candidates that both have, (n, n_candidates, ...)."""
+    width = min(logits.shape[1], out.shape[1])
+    out[:, :width] = logits[:, :width].float()
 
 
 def _mean(values: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:

@@ -9,7 +9,6 @@ from relik_training.formats.annotated import Mention
 
 _PAGE = re.compile(r"https?://[^/]+/(?:wiki|resource|page)/([^#?]+)")
 _ITEM = re.compile(r"https?://www\.wikidata\.org/(?:entity|wiki)/([QPL][0-9]+)")
-_ITEM_ID = re.compile(r"[QPL][0-9]+")
 _ADDRESS = re.compile(r'https?://[^\x00-\x20<>"{}|\\^`]+')
 _DBPEDIA, _WIKIDATA = "http://dbpedia.org/resource/", "http://www.wikidata.org/entity/"
 _UNKNOWN = "http://aksw.org/notInWiki/"

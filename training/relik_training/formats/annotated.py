@@ -25,6 +25,11 @@ class Mention:
     entity_id: str | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
 
+    @property
+    def span(self) -> tuple[int, int]:
+        """Start and end."""
+        return self.start, self.end
+
     def text(self, key: str, default: str = "") -> str:
         """Return a field of `extra`, or the default if it is not a non-empty string."""
         value = self.extra.get(key)
@@ -109,7 +114,7 @@ class RecordBuilder:
         Raises:
             TypeError: The offsets are not whole numbers, or the id is not a string.
         """
-        span = (mention.start, mention.end)
+        span = mention.span
         if not all(type(offset) is int for offset in span):
             raise TypeError(f"offsets {list(span)} are not whole numbers")
         if not (mention.entity_id is None or isinstance(mention.entity_id, str)):
@@ -185,7 +190,7 @@ def select(record: Record, kept: Sequence[bool], report: Report) -> Record:
         if subject in index_of and object_ in index_of:
             triples.append((index_of[subject], relation, index_of[object_]))
         else:
-            span = (record.mentions[subject].start, record.mentions[subject].end)
+            span = record.mentions[subject].span
             report.drop("triple without one of its spans", doc_id=record.doc_id, span=span)
     clusters = record.clusters
     if clusters is not None:
@@ -202,8 +207,7 @@ def select(record: Record, kept: Sequence[bool], report: Report) -> Record:
 def without_triples(record: Record, report: Report, reason: str) -> Record:
     """Drop the triples of a record, and report each with the reason."""
     for subject, _, _ in record.triples:
-        span = (record.mentions[subject].start, record.mentions[subject].end)
-        report.drop(reason, doc_id=record.doc_id, span=span)
+        report.drop(reason, doc_id=record.doc_id, span=record.mentions[subject].span)
     return replace(record, triples=())
 
 
@@ -217,7 +221,7 @@ def without_overlaps(record: Record, report: Report) -> Record:
     kept = [False] * len(mentions)
     spans: list[tuple[int, int]] = []
     for i in order:
-        span = (mentions[i].start, mentions[i].end)
+        span = mentions[i].span
         at = bisect_left(spans, span)
         clear = at == 0 or spans[at - 1][1] <= span[0]
         if clear and (at == len(spans) or span[1] <= spans[at][0]):

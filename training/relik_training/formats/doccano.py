@@ -1,44 +1,14 @@
 """Doccano JSON Lines: texts with labelled spans, and relations between them."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.spert import UNTYPED
-from relik_training.formats.streams import expecting, read_objects, write_objects
 
-_SHAPE = (
-    '{"text", "label": [[start, end, label]]} or {"text", "entities": [{"id", "start_offset", '
-    '"end_offset", "label"}], "relations": [{"from_id", "to_id", "type"}]}'
-)
 # Doccano stores unknown fields such as this one, and exports them again.
 _IDS = "entity_ids"
-
-
-class Doccano:
-    """Lines of documents; offsets count code points, unless the project counts graphemes."""
-
-    loses = (
-        "clusters, other fields; spans without a type get the label Entity; an id is lost if an "
-        "annotator moves its span"
-    )
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read an export; a label becomes the type of its span."""
-        for number, (where, row) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(row, str(number), report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep all spans and triples."""
-        return record
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line per document, in the shape with relations."""
-        write_objects((_row(record) for record in records), path)
 
 
 def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -85,3 +55,18 @@ def _row(record: Record) -> dict[str, object]:
         ],
         _IDS: [[mention.start, mention.end, mention.entity_id] for mention in record.mentions],
     }
+
+
+DOCCANO = JsonFormat(
+    loses=(
+        "clusters, other fields; spans without a type get the label Entity; an id is lost if an "
+        "annotator moves its span"
+    ),
+    shape=(
+        '{"text", "label": [[start, end, label]]} or {"text", "entities": [{"id", "start_offset", '
+        '"end_offset", "label"}], "relations": [{"from_id", "to_id", "type"}]}'
+    ),
+    record=_record,
+    row=_row,
+)
+"""Lines of documents; offsets count code points, unless the project counts graphemes."""

@@ -1,63 +1,33 @@
 """DocRED and Re-DocRED JSON: sentences of tokens, clusters of mentions, relations of clusters."""
 
-from collections.abc import Iterable, Iterator
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
-from relik_training.formats.streams import expecting, read_objects, write_array
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.tokens import TEXT_KEY, Tokens, cut, in_tokens, join, sentences
 
-_SHAPE = (
-    '{"title", "sents", "vertexSet": [[{"sent_id", "pos", "type"}]], "labels": [{"h", "r", "t"}]}'
-)
 _UNTYPED = "MISC"
 _DOC_ID = "_doc_id"
 
 
-class Docred:
-    """One JSON array; a triple relates entities, each a cluster of mentions."""
-
-    loses = "ids, other fields, which mentions a triple names; spans without a type get MISC"
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; a triple relates the closest mentions of its two entities."""
-        for where, row in read_objects(path, report):
-            with expecting(where, _SHAPE):
-                record = _record(row, report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Strip white space from mentions, and drop documents without tokens."""
-        return in_tokens(record, report)
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write clusters; a mention without one becomes a cluster."""
-        write_array((_row(record) for record in records), path)
-
-
-def _record(row: dict[str, Any], report: Report) -> Record:
+def _record(row: dict[str, Any], _fallback_id: str, report: Report) -> Record:
     text, tokens = join(row["sents"], row.get(TEXT_KEY))
     builder = RecordBuilder(str(row.get(_DOC_ID, row["title"])), text, report)
     begins = [0]
     for sentence in row["sents"]:
         begins.append(begins[-1] + len(sentence))
     clusters = []
+    first_token: dict[tuple[int, int], int] = {}
     for number, vertex in enumerate(row["vertexSet"]):
         keys = []
         for position, mention in enumerate(vertex):
             key = (number, position)
             if _add(builder, key, mention, begins, tokens):
                 keys.append(key)
+                first_token[key] = begins[mention["sent_id"]] + mention["pos"][0]
         clusters.append(keys)
-    first_token = {
-        (number, position): begins[mention["sent_id"]] + mention["pos"][0]
-        for number, vertex in enumerate(row["vertexSet"])
-        for position, mention in enumerate(vertex)
-        if (number, position) in clusters[number]
-    }
     entities = dict(enumerate(clusters))
     for label in row.get("labels") or ():
         pairs = list(product(entities[label["h"]], entities[label["t"]]))
@@ -139,3 +109,17 @@ def _clusters(record: Record) -> list[list[int]]:
             groups.append(members)
     groups.extend([i] for i in range(len(record.mentions)) if i not in placed)
     return groups
+
+
+DOCRED = JsonFormat(
+    loses="ids, other fields, which mentions a triple names; spans without a type get MISC",
+    shape=(
+        '{"title", "sents", "vertexSet": [[{"sent_id", "pos", "type"}]], '
+        '"labels": [{"h", "r", "t"}]}'
+    ),
+    record=_record,
+    row=_row,
+    kept=in_tokens,
+    array=True,
+)
+"""One JSON array; a triple relates entities, each a cluster of mentions."""

@@ -4,42 +4,18 @@ Offsets count code points since October 2021 (pull request 1559 of Label Studio)
 before. An export repeats the text of each region, which shows the unit of its offsets.
 """
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.offsets import CODE_POINTS, in_code_points
 from relik_training.formats.spert import UNTYPED
-from relik_training.formats.streams import expecting, read_objects, write_array
 
-_SHAPE = '{"data": {"text"}, "annotations": [{"result": [{"id", "type": "labels", "value"}]}]}'
 _LABELS = ("labels", "hypertextlabels")
 _IDS = ("choices", "taxonomy")
 # Relation of an arrow without a label.
 _UNLABELLED = "related"
-
-
-class LabelStudio:
-    """One JSON array of tasks; labels are types, choices or a taxonomy of a region are ids."""
-
-    loses = "clusters, other fields; spans without a type get the label Entity"
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read an export; of a task with several annotations, the first not cancelled."""
-        for number, (where, task) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(task, str(number), report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep all spans and triples."""
-        return record
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tasks with one annotation; offsets count code points."""
-        write_array((_task(record) for record in records), path)
 
 
 def _record(task: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -142,3 +118,13 @@ def _task(record: Record) -> dict[str, object]:
         "data": {"text": record.text, "doc_id": record.doc_id},
         "annotations": [{"result": results}],
     }
+
+
+LABEL_STUDIO = JsonFormat(
+    loses="clusters, other fields; spans without a type get the label Entity",
+    shape='{"data": {"text"}, "annotations": [{"result": [{"id", "type": "labels", "value"}]}]}',
+    record=_record,
+    row=_task,
+    array=True,
+)
+"""One JSON array of tasks; labels are types, choices or a taxonomy of a region are ids."""

@@ -54,7 +54,7 @@ class Nif:
         spans: set[tuple[int, int]] = set()
         kept = []
         for mention in record.mentions:
-            span = (mention.start, mention.end)
+            span = mention.span
             kept.append(span not in spans)
             if span in spans:
                 report.drop("second span at the same place", doc_id=record.doc_id, span=span)

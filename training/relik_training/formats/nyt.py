@@ -1,45 +1,14 @@
 """NYT JSON Lines: mentions without offsets, and the variant of CopyRE and CasRel."""
 
 import re
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.spert import UNTYPED
-from relik_training.formats.streams import expecting, read_objects, write_objects
 
-_SHAPE = (
-    '{"sentText", "entityMentions": [{"text", "label"}], "relationMentions": '
-    '[{"em1Text", "em2Text", "label"}]} or {"text", "triple_list": [[subject, relation, object]]}'
-)
 _NO_RELATION = ("None", "NA")
-
-
-class Nyt:
-    """Lines of `sentText`, `entityMentions` and `relationMentions`."""
-
-    loses = "ids, offsets (a span is the first match of its text), clusters, other fields"
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; a span is the first match of its text, as whole words if there is one."""
-        for number, (where, row) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(row, str(number), report)
-            report.note("documents whose spans are first string matches")
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep everything; mentions with the same surface form become one when written."""
-        surfaces = {record.surface(mention) for mention in record.mentions}
-        for _ in range(len(record.mentions) - len(surfaces)):
-            report.note("spans that share their text with another, written once")
-        return record
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line per document."""
-        write_objects((_row(record) for record in records), path)
 
 
 def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -67,6 +36,7 @@ def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
             report.note("pairs labelled as without a relation, left out")
         else:
             builder.triple(subject, relation, object_)
+    report.note("documents whose spans are first string matches")
     return builder.build()
 
 
@@ -76,6 +46,14 @@ def first_match(text: str, surface: str) -> int:
         return -1
     surfaces = re.search(rf"(?<!\w){re.escape(surface)}(?!\w)", text)
     return surfaces.start() if surfaces else text.find(surface)
+
+
+def _noted(record: Record, report: Report) -> Record:
+    """Keep everything; mentions with the same surface form become one when written."""
+    surfaces = {record.surface(mention) for mention in record.mentions}
+    for _ in range(len(record.mentions) - len(surfaces)):
+        report.note("spans that share their text with another, written once")
+    return record
 
 
 def _row(record: Record) -> dict[str, object]:
@@ -95,3 +73,17 @@ def _row(record: Record) -> dict[str, object]:
             for subject, relation, object_ in record.triples
         ],
     }
+
+
+NYT = JsonFormat(
+    loses="ids, offsets (a span is the first match of its text), clusters, other fields",
+    shape=(
+        '{"sentText", "entityMentions": [{"text", "label"}], "relationMentions": '
+        '[{"em1Text", "em2Text", "label"}]} or '
+        '{"text", "triple_list": [[subject, relation, object]]}'
+    ),
+    record=_record,
+    row=_row,
+    kept=_noted,
+)
+"""Lines of `sentText`, `entityMentions` and `relationMentions`."""

@@ -1,36 +1,12 @@
 """ReLiK JSON Lines, the native format: texts, spans in code points, triples between spans."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
-from relik_training.formats.streams import expecting, read_objects, write_objects
+from relik_training.formats.json_format import JsonFormat
 
-_SHAPE = '{"doc_id", "text", "spans": [[start, end, id or null, surface, {...}?]], "triples"?}'
 _OWN = ("doc_id", "text", "spans", "triples", "clusters")
-
-
-class Relik:
-    """Lines of `{"doc_id", "text", "spans", "triples", "clusters"?}`; other fields are kept."""
-
-    loses = ""
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; drop spans whose surface form is not at their offsets."""
-        for number, (where, row) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(row, str(number), report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Keep everything."""
-        return record
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line per document."""
-        write_objects((_row(record) for record in records), path)
 
 
 def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -60,3 +36,12 @@ def _row(record: Record) -> dict[str, object]:
     if record.clusters is not None:
         row["clusters"] = [list(group) for group in record.clusters]
     return row
+
+
+RELIK = JsonFormat(
+    loses="",
+    shape='{"doc_id", "text", "spans": [[start, end, id or null, surface, {...}?]], "triples"?}',
+    record=_record,
+    row=_row,
+)
+"""Lines of `{"doc_id", "text", "spans", "triples", "clusters"?}`; other fields are kept."""

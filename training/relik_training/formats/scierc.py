@@ -1,40 +1,13 @@
 """SciERC and DyGIE JSON Lines: sentences of tokens, entities, relations and coreference."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
+from collections.abc import Iterable
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.spert import UNTYPED
-from relik_training.formats.streams import expecting, read_objects, write_objects
 from relik_training.formats.tokens import TEXT_KEY, cut, in_tokens, join, sentences
-
-_SHAPE = '{"doc_key", "sentences": [[token]], "ner": [[[first, last, type]]], "relations"?}'
-
-
-class Scierc:
-    """Lines of documents; offsets count tokens of the document, and the end is inclusive."""
-
-    loses = (
-        "ids, other fields, which of several identical spans a triple or a cluster refers to; "
-        "spans without a type get the type Entity"
-    )
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; without the original text, join sentences by line feeds."""
-        for number, (where, row) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(row, str(number), report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Strip white space from mentions, and drop documents without tokens."""
-        return in_tokens(record, report)
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write one line per document; lines of the text are sentences, joined for triples."""
-        write_objects((_row(record) for record in records), path)
 
 
 def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -100,3 +73,16 @@ def _row(record: Record) -> dict[str, object]:
             [[spans[i][0], spans[i][1] - 1] for i in group] for group in record.clusters
         ]
     return row
+
+
+SCIERC = JsonFormat(
+    loses=(
+        "ids, other fields, which of several identical spans a triple or a cluster refers to; "
+        "spans without a type get the type Entity"
+    ),
+    shape='{"doc_key", "sentences": [[token]], "ner": [[[first, last, type]]], "relations"?}',
+    record=_record,
+    row=_row,
+    kept=in_tokens,
+)
+"""Lines of documents; offsets count tokens of the document, and the end is inclusive."""

@@ -1,40 +1,14 @@
 """SpERT JSON, in which SpERT distributes CoNLL04 and SciERC: tokens, typed entities, relations."""
 
-from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 from relik_training.formats.annotated import Mention, Record, RecordBuilder
 from relik_training.formats.conversion_report import Report
-from relik_training.formats.streams import expecting, read_objects, write_array
+from relik_training.formats.json_format import JsonFormat
 from relik_training.formats.tokens import TEXT_KEY, cut, in_tokens, join
 
-_SHAPE = (
-    '{"tokens", "entities": [{"type", "start", "end"}], "relations": [{"type", "head", "tail"}]}'
-)
 UNTYPED = "Entity"
 """Type that is written for mentions without a type."""
-
-
-class Spert:
-    """One JSON array; offsets count tokens, and the end is exclusive."""
-
-    loses = "ids, clusters, other fields; spans without a type get the type Entity"
-
-    def read(self, path: Path, report: Report) -> Iterator[Record]:
-        """Read documents; without the original text, join tokens by spaces."""
-        for number, (where, row) in enumerate(read_objects(path, report)):
-            with expecting(where, _SHAPE):
-                record = _record(row, str(number), report)
-            yield record
-
-    def keep(self, record: Record, report: Report) -> Record | None:
-        """Strip white space from mentions, and drop documents without tokens."""
-        return in_tokens(record, report)
-
-    def write(self, records: Iterable[Record], path: Path) -> None:
-        """Write tokens and, as a further field, the original text."""
-        write_array((_row(record) for record in records), path)
 
 
 def _record(row: dict[str, Any], fallback_id: str, report: Report) -> Record:
@@ -69,3 +43,17 @@ def _row(record: Record) -> dict[str, object]:
         "orig_id": record.doc_id,
         TEXT_KEY: record.text,
     }
+
+
+SPERT = JsonFormat(
+    loses="ids, clusters, other fields; spans without a type get the type Entity",
+    shape=(
+        '{"tokens", "entities": [{"type", "start", "end"}], '
+        '"relations": [{"type", "head", "tail"}]}'
+    ),
+    record=_record,
+    row=_row,
+    kept=in_tokens,
+    array=True,
+)
+"""One JSON array; offsets count tokens, and the end is exclusive."""

@@ -1,6 +1,7 @@
 """Random split of documents into train, dev and test."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,7 @@ def _drawn(
     rows: Sequence[Mapping[str, Any]], shares: Mapping[str, float], rng: np.random.Generator
 ) -> dict[str, str]:
     """Draw the part of each text."""
-    counts: dict[str, int] = {}
-    for row in rows:
-        counts[row["text"]] = counts.get(row["text"], 0) + 1
+    counts = Counter(row["text"] for row in rows)
     texts = list(counts)
     part_of = dict.fromkeys(texts, "train")
     drawn = iter(rng.permutation(len(texts)))

@@ -162,11 +162,14 @@ def written(path: Path) -> Iterator[IO[bytes]]:
             yield cast(IO[bytes], compressed)
 
 
-def write_objects(values: Iterable[object], path: Path) -> None:
-    """Write JSON values, one per line."""
+def write_objects(values: Iterable[object], path: Path) -> int:
+    """Write JSON values, one per line, and return their number."""
+    count = 0
     with written(path) as out:
         for value in values:
             out.write(to_json(value) + b"\n")
+            count += 1
+    return count
 
 
 def write_array(values: Iterable[object], path: Path) -> None:

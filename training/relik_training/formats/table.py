@@ -9,14 +9,14 @@ from relik_training.formats.aida import Aida
 from relik_training.formats.annotated import Format
 from relik_training.formats.blink import Blink
 from relik_training.formats.docbin import DocBin
-from relik_training.formats.doccano import Doccano
-from relik_training.formats.docred import Docred
-from relik_training.formats.labelstudio import LabelStudio
+from relik_training.formats.doccano import DOCCANO
+from relik_training.formats.docred import DOCRED
+from relik_training.formats.labelstudio import LABEL_STUDIO
 from relik_training.formats.nif import Nif
-from relik_training.formats.nyt import Nyt
-from relik_training.formats.relik_lines import Relik
-from relik_training.formats.scierc import Scierc
-from relik_training.formats.spert import Spert
+from relik_training.formats.nyt import NYT
+from relik_training.formats.relik_lines import RELIK
+from relik_training.formats.scierc import SCIERC
+from relik_training.formats.spert import SPERT
 from relik_training.formats.webnlg import Webnlg
 
 FORMATS: Mapping[str, Format] = MappingProxyType(
@@ -24,15 +24,15 @@ FORMATS: Mapping[str, Format] = MappingProxyType(
         "aida": Aida(),
         "blink": Blink(),
         "docbin": DocBin(),
-        "doccano": Doccano(),
-        "docred": Docred(),
+        "doccano": DOCCANO,
+        "docred": DOCRED,
         "kilt": Blink(kilt=True),
-        "labelstudio": LabelStudio(),
+        "labelstudio": LABEL_STUDIO,
         "nif": Nif(),
-        "nyt": Nyt(),
-        "relik": Relik(),
-        "scierc": Scierc(),
-        "spert": Spert(),
+        "nyt": NYT,
+        "relik": RELIK,
+        "scierc": SCIERC,
+        "spert": SPERT,
         "webnlg": Webnlg(),
     }
 )

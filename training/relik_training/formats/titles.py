@@ -51,8 +51,7 @@ class EntityMap:
         )
         if entity_id is None or not only_title:
             return mention
-        span = (mention.start, mention.end)
-        report.drop("title is not in --entities", doc_id=record.doc_id, span=span)
+        report.drop("title is not in --entities", doc_id=record.doc_id, span=mention.span)
         return replace(mention, entity_id=None)
 
 

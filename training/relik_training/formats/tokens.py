@@ -147,9 +147,8 @@ def in_tokens(record: Record, report: Report) -> Record | None:
         start = mention.start + len(surface) - len(surface.lstrip())
         end = mention.end - len(surface) + len(surface.rstrip())
         if start >= end:
-            span = (mention.start, mention.end)
-            report.drop("span of white space", doc_id=record.doc_id, span=span)
-        elif (start, end) != (mention.start, mention.end):
+            report.drop("span of white space", doc_id=record.doc_id, span=mention.span)
+        elif (start, end) != mention.span:
             report.note("spans that lost white space at their edges")
             mention = replace(mention, start=start, end=end)
         kept.append(start < end)

@@ -45,8 +45,7 @@ class Webnlg:
         kept = [i in used for i in range(len(record.mentions))]
         for mention, is_kept in zip(record.mentions, kept, strict=True):
             if not is_kept:
-                span = (mention.start, mention.end)
-                report.drop("span without a triple", doc_id=record.doc_id, span=span)
+                report.drop("span without a triple", doc_id=record.doc_id, span=mention.span)
         if not used:
             report.drop("document without triples", doc_id=record.doc_id)
             return None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from relik.errors import ConfigError
-from relik_training.recipes.recipe import Overrides
+from relik_training.recipes.recipe_files import Overrides
 from relik_training.run.metrics import Budget, duration_text, size_text, write_plan
 from relik_training.run.processes import end_with_parent
 from relik_training.run.run_files import Training, check_files

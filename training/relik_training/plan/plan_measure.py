@@ -8,7 +8,7 @@ import tempfile
 import time
 import types
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -247,12 +247,9 @@ def _time_steps(
     fit(
         run.module,
         batches,
-        out=Path(config.out),
-        max_steps=_WARM_UP + _TIMED,
-        # The watch writes the only one.
-        checkpoint_steps=10**9,
-        precision=config.precision,
-        watchers=Watchers(callbacks=[watch]),
+        # The watch writes the only checkpoint.
+        replace(config, max_steps=_WARM_UP + _TIMED, checkpoint_steps=10**9),
+        Watchers(callbacks=[watch]),
     )
     timed = list(zip(batches.taken, watch.seconds, strict=False))[_WARM_UP:]
     tokens = float(np.mean(batches.counted))

@@ -14,17 +14,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from relik.bundle import open_bundle
-from relik.config import CalibrationConfig, WindowConfig
+from relik.config import CalibrationConfig, PipelineConfig
 from relik.errors import InputError
 from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
 from relik.pipeline import Pipeline
 from relik.reader.decode import calibrated, with_ends
-from relik.types import AnnotateOptions, Annotation, Document, FloatArray
-from relik_training.data.examples import Example, read_examples
-from relik_training.data.knowledge_records import Records
+from relik.types import AnnotateOptions, Annotation, FloatArray
+from relik_training.data.examples import Example
+from relik_training.reader.reader_windows import read_development
 from relik_training.recipes.bundle_settings import write_toml
-from relik_training.recipes.recipe import CalibrationTraining
+from relik_training.recipes.recipe import CalibrationTraining, ReaderTraining
 from relik_training.retriever.fusion import fit_logistic
 from relik_training.run.progress import told
 
@@ -32,28 +32,12 @@ GRID = np.round(np.arange(0.02, 0.99, 0.01), 2)
 """Float64, (97,), ascending: possible thresholds, as calibrated scores."""
 _ROUNDING = 1e-9
 
-# A document is one example: the pipeline splits it into windows.
-_ONE_WINDOW = WindowConfig(size=10**9, stride=10**9)
 _BATCH = 32
 _EPSILON = 1e-6
 # Positive, so that scaling keeps the order of scores.
 _MIN_SCALE = 0.05
 
 BoolArray = NDArray[np.bool_]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DevelopmentTexts:
-    """Sources of development texts.
-
-    Args:
-        data: Folder of the data sets.
-        titles: File of page titles, relative to `data`; "" for none.
-    """
-
-    data: Path
-    titles: str
-    entities: Records
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,20 +72,14 @@ class Fitted:
     report: dict[str, object] = field(default_factory=dict)
 
 
-def calibrate(
-    folder: Path,
-    config: CalibrationTraining,
-    texts: DevelopmentTexts,
-    *,
-    chosen: tuple[float | None, float | None] = (None, None),
-) -> dict[str, object]:
+def calibrate(folder: Path, recipe: ReaderTraining) -> dict[str, object]:
     """Fit calibration and thresholds, and write them into a bundle.
 
     It replaces `pipeline.toml`, and writes the manifest again with the figures under `metrics`.
 
     Args:
         folder: A bundle; an earlier calibration is discarded.
-        chosen: Thresholds of spans and triples that are not fitted.
+        recipe: Names the development texts, and thresholds that are not fitted.
 
     Returns:
         Figures of `spans` and `triples`: scale, shift, threshold, calibration error before and
@@ -110,7 +88,8 @@ def calibrate(
     Raises:
         InputError: There are no development texts.
     """
-    examples = _read(config, texts)
+    config, chosen = recipe.calibration, recipe.thresholds
+    examples = read_development(recipe, limit=config.limit)
     if not examples:
         raise InputError("got no development texts, expected some: name them in [calibration]")
     bundle = open_bundle(folder, verify=False)
@@ -123,19 +102,7 @@ def calibrate(
     ends, judged = choose_ends(examples, annotations, spans, config.ends)
     slack, floor = -config.triple_slack, config.relation_threshold
     triples = fit_scores(judged, config.precision, slack=slack, fixed=chosen[1], floor=floor)
-    fitted = replace(
-        plain,
-        reader=replace(
-            plain.reader, threshold=spans.threshold, relation_threshold=triples.threshold
-        ),
-        calibration=CalibrationConfig(
-            span_scale=spans.scale,
-            span_shift=spans.shift,
-            triple_scale=triples.scale,
-            triple_shift=triples.shift,
-            triple_ends=ends,
-        ),
-    )
+    fitted = with_fitted(plain, spans, triples, ends=ends)
     report: dict[str, object] = {
         "documents": len(examples),
         "spans": spans.report,
@@ -146,6 +113,29 @@ def calibrate(
     metrics = {**(held if isinstance(held, dict) else {}), "calibration": report}
     write_manifest(folder, kind=KIND, fields={**bundle.manifest.fields, "metrics": metrics})
     return report
+
+
+def with_fitted(
+    config: PipelineConfig, spans: Fitted, triples: Fitted, *, ends: float = 0.0
+) -> PipelineConfig:
+    """Return settings with fitted scales and thresholds.
+
+    Args:
+        ends: `CalibrationConfig.triple_ends`.
+    """
+    return replace(
+        config,
+        reader=replace(
+            config.reader, threshold=spans.threshold, relation_threshold=triples.threshold
+        ),
+        calibration=CalibrationConfig(
+            span_scale=spans.scale,
+            span_shift=spans.shift,
+            triple_scale=triples.scale,
+            triple_shift=triples.shift,
+            triple_ends=ends,
+        ),
+    )
 
 
 def fit_scores(
@@ -340,7 +330,7 @@ def choose_ends(
     tried = []
     for weight in sorted({0.0, *weights}):
         weighted = [weigh_ends(each, spans.scale, spans.shift, weight) for each in annotations]
-        judged = _judged_triples(examples, weighted, _raw(spans))
+        judged = _judged_triples(examples, weighted, raw_threshold(spans))
         scale, shift = fit_platt(judged.scores, judged.correct)
         odds = scale * _logit(judged.scores) + shift
         loss = np.logaddexp(0.0, np.where(judged.correct, -odds, odds)).mean() if len(odds) else 0.0
@@ -371,16 +361,6 @@ def weigh_ends(annotation: Annotation, scale: float, shift: float, weight: float
     return replace(annotation, triples=triples)
 
 
-def _read(config: CalibrationTraining, texts: DevelopmentTexts) -> list[Example]:
-    return read_examples(
-        [replace(source, limit=config.limit or source.limit) for source in config.sources],
-        data=texts.data,
-        titles=texts.titles,
-        entities=texts.entities,
-        windows=_ONE_WINDOW,
-    )
-
-
 def _annotate(
     pipeline: Pipeline, examples: Sequence[Example], config: CalibrationTraining
 ) -> list[Annotation]:
@@ -391,19 +371,15 @@ def _annotate(
     with told() as progress:
         for first in range(0, len(examples), _BATCH):
             part = examples[first : first + _BATCH]
-            documents = [Document(doc_id=example.doc_id, text=example.text) for example in part]
-            found.extend(pipeline.annotate(documents, options=options))
+            found.extend(pipeline.annotate([each.document for each in part], options=options))
             progress("development texts", len(found), len(examples))
     return found
 
 
 def _judged_spans(examples: Sequence[Example], annotations: Sequence[Annotation]) -> Judged:
-    judged: list[tuple[float, bool]] = []
-    n_gold = 0
-    for example, annotation in zip(examples, annotations, strict=True):
-        judged.extend(judge_spans(example, annotation))
-        n_gold += sum(bool(mention.entity_id) for mention in example.mentions)
-    return _to_judged(judged, n_gold)
+    pairs = zip(examples, annotations, strict=True)
+    judged = [each for example, found in pairs for each in judge_spans(example, found)]
+    return to_judged(judged, sum(bool(m.entity_id) for each in examples for m in each.mentions))
 
 
 def _judged_triples(
@@ -415,10 +391,11 @@ def _judged_triples(
         if example.relations != "none":
             judged.extend(judge_triples(example, annotation, least=least))
             n_gold += len(_gold_triples(example))
-    return _to_judged(judged, n_gold)
+    return to_judged(judged, n_gold)
 
 
-def _to_judged(judged: Sequence[tuple[float, bool]], n_gold: int) -> Judged:
+def to_judged(judged: Sequence[tuple[float, bool]], n_gold: int) -> Judged:
+    """Gather scores, each with whether it is right."""
     return Judged(
         scores=np.array([score for score, _ in judged], dtype=np.float32),
         correct=np.array([right for _, right in judged], dtype=bool),
@@ -436,6 +413,7 @@ def _logit(raw: FloatArray) -> FloatArray:
     return np.log(bounded / (1 - bounded)).astype(np.float32)
 
 
-def _raw(fitted: Fitted) -> float:
+def raw_threshold(fitted: Fitted) -> float:
+    """Return the threshold as a score before calibration, 0..1."""
     odds = (np.log(fitted.threshold / (1 - fitted.threshold)) - fitted.shift) / fitted.scale
     return float(1 / (1 + np.exp(-odds)))

@@ -36,19 +36,21 @@ class EasyFirst:
         seed: int,
     ) -> None:
         self._source = source
+        self.lengths, self.repeats = source.lengths, source.repeats
         # Ties by length, shortest first.
         order = np.lexsort((np.asarray(source.lengths), np.asarray(difficulties)))
-        self._first = _easy_batches(order, source, settings, (batch_size, max_steps, seed))
-
-    @property
-    def lengths(self) -> list[int]:
-        """Cost of each example."""
-        return self._source.lengths
-
-    @property
-    def repeats(self) -> list[int]:
-        """Times per epoch of each example."""
-        return self._source.repeats
+        steps = round(settings.share * max_steps)
+        lengths, repeats = np.asarray(source.lengths), np.asarray(source.repeats)
+        plan: list[list[int]] = []
+        while len(plan) < steps:
+            share = competence(len(plan) / steps, settings.start)
+            easiest = order[: max(batch_size, round(share * len(order)))]
+            rng = np.random.default_rng([seed, len(plan)])
+            pool = np.repeat(easiest, repeats[easiest])
+            n_drawn = _BUCKET * batch_size
+            rounds = [rng.permutation(pool) for _ in range(-(-n_drawn // len(pool)))]
+            plan += cut_batches(np.concatenate(rounds)[:n_drawn], lengths, batch_size, rng)
+        self._first = plan[:steps]
 
     def batch(self, chosen: Sequence[int], step: int) -> Any:
         """Make the batch of a step.
@@ -67,24 +69,3 @@ def competence(done: float, start: float) -> float:
         start: Competence at the beginning, 0..1.
     """
     return float(min(1.0, np.sqrt(done * (1 - start**2) + start**2)))
-
-
-def _easy_batches(
-    order: np.ndarray,
-    source: BatchSource,
-    settings: Curriculum,
-    run: tuple[int, int, int],
-) -> list[list[int]]:
-    batch_size, max_steps, seed = run
-    steps = round(settings.share * max_steps)
-    lengths, repeats = np.asarray(source.lengths), np.asarray(source.repeats)
-    plan: list[list[int]] = []
-    while len(plan) < steps:
-        share = competence(len(plan) / steps, settings.start)
-        easiest = order[: max(batch_size, round(share * len(order)))]
-        rng = np.random.default_rng([seed, len(plan)])
-        pool = np.repeat(easiest, repeats[easiest])
-        n_drawn = _BUCKET * batch_size
-        rounds = [rng.permutation(pool) for _ in range(-(-n_drawn // len(pool)))]
-        plan += cut_batches(np.concatenate(rounds)[:n_drawn], lengths, batch_size, rng)
-    return plan[:steps]

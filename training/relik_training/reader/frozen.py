@@ -6,7 +6,7 @@ Source: Lee et al., "What Would Elsa Do? Freezing Layers During Transformer Fine
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -19,9 +19,6 @@ from relik.models.reader_module import ReaderModel
 
 MOST_BYTES = 2 << 30
 """Bytes of the cache; rows beyond it are computed each time."""
-
-
-_Run = Callable[[nn.Module, Sequence[nn.Module], torch.Tensor, Sequence[int]], torch.Tensor]
 
 
 def freeze_lowest(model: ReaderModel, count: int) -> None:

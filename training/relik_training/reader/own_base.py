@@ -20,8 +20,8 @@ from relik_index.reuse import ReusedVectors
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.recipe import ReaderTraining
 from relik_training.run.progress import told
+from relik_training.run.run_files import BASE
 
-BASE = "base"
 _MADE_FROM = "made_from"
 _KNOWLEDGE = (LAYOUT.entities, LAYOUT.relations)
 

@@ -14,11 +14,10 @@ from relik.manifest import MANIFEST, publish, read_manifest, write_manifest
 from relik.names.language import DEFAULT_LANGUAGE
 from relik.pipeline import Pipeline
 from relik.reader.open_reader import row_tokens
-from relik.types import AnnotateOptions, Document
+from relik.types import AnnotateOptions
 from relik_training.data.examples import Example
-from relik_training.data.knowledge_records import Records
 from relik_training.export import export_reader
-from relik_training.reader.calibration import DevelopmentTexts, calibrate
+from relik_training.reader.calibration import calibrate
 from relik_training.reader.own_base import standing
 from relik_training.reader.prototypes import draw_to_examples
 from relik_training.reader.reader_windows import read_windows
@@ -60,12 +59,7 @@ def build_bundle(config: ReaderTraining) -> dict[str, object]:
     write_manifest(aside, kind=KIND, fields=_fields(config))
     report: dict[str, object] = {}
     if config.calibration.sources:
-        texts = DevelopmentTexts(
-            data=Path(config.data),
-            titles=config.titles,
-            entities=Records.read(Path(config.knowledge) / "entities.jsonl"),
-        )
-        report = calibrate(aside, config.calibration, texts, chosen=config.thresholds)
+        report = calibrate(aside, config)
     publish(aside, target, replace=True)
     return {"bundle": str(target), "calibration": report}
 
@@ -85,19 +79,15 @@ def annotating_seconds(pipeline: Pipeline, examples: Sequence[Example]) -> float
         return 0.0
     first = chosen[: len(chosen) // 4 + 1]
     loose = AnnotateOptions(threshold=0.0, relation_threshold=1.0, nil=True)
-    found = pipeline.annotate(_documents(first), options=loose)
+    found = pipeline.annotate([each.document for each in first], options=loose)
     scores = sorted((span.score for each in found for span in each.spans), reverse=True)
     wanted = int(sum(len(example.mentions) for example in first) * _FOUND_PER_GOLD)
     strict = replace(loose, threshold=scores[wanted] if wanted < len(scores) else 0.0)
     began = time.monotonic()
-    pipeline.annotate(_documents(chosen), options=strict)
+    pipeline.annotate([each.document for each in chosen], options=strict)
     seconds = time.monotonic() - began
     letters = [sum(len(example.text) for example in part) for part in (chosen, examples)]
     return seconds * letters[1] / max(1, letters[0])
-
-
-def _documents(examples: Sequence[Example]) -> list[Document]:
-    return [Document(doc_id=example.doc_id, text=example.text) for example in examples]
 
 
 def serving_settings(config: ReaderTraining, backbone: Mapping[str, object]) -> PipelineConfig:

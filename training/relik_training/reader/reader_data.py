@@ -1,7 +1,7 @@
 """Training batches of the reader: rows, candidates and labels, built as in serving."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -39,9 +39,7 @@ def difficulty(example: Example, kb: KnowledgeBase) -> float:
         0..1; 0 for a window without linked and NIL mentions.
     """
     ambiguities = [
-        1.0 - _share(example.text[m.span.start : m.span.end], m, kb)
-        for m in example.mentions
-        if m.entity_id != ""
+        1.0 - _share(example.surface(m), m, kb) for m in example.mentions if m.entity_id != ""
     ]
     return sum(ambiguities) / len(ambiguities) if ambiguities else 0.0
 
@@ -95,6 +93,13 @@ class ReaderData:
                 if 0 < len(encoding.ids) <= sampling.max_tokens // 2:
                     self._examples.append(example)
                     self._texts.append(self._tokens_of(example.text, encoding))
+        # A surcharge for relations.
+        self.lengths = [
+            len(text.ids) + (60 if example.relations != "none" else 0)
+            for text, example in zip(self._texts, self._examples, strict=True)
+        ]
+        self.repeats = [example.repeat for example in self._examples]
+        self.documents = [example.doc_id for example in self._examples]
         self._found = find_candidates(
             self._examples,
             source,
@@ -102,24 +107,6 @@ class ReaderData:
             cache=cache,
             opener=opener,
         )
-
-    @property
-    def lengths(self) -> list[int]:
-        """Number of text tokens of each window, with a surcharge for relations."""
-        return [
-            len(text.ids) + (60 if example.relations != "none" else 0)
-            for text, example in zip(self._texts, self._examples, strict=True)
-        ]
-
-    @property
-    def repeats(self) -> list[int]:
-        """Times per epoch of each window."""
-        return [example.repeat for example in self._examples]
-
-    @property
-    def documents(self) -> list[str]:
-        """Document id of each window."""
-        return [example.doc_id for example in self._examples]
 
     @property
     def difficulties(self) -> list[float]:
@@ -185,14 +172,7 @@ class ReaderData:
         if draw >= 2 * self._sampling.case_noise:
             return text
         case = UPPERCASE if draw < self._sampling.case_noise else TEXT
-        return TextTokens(
-            ids=text.ids,
-            types=np.full_like(text.types, case),
-            starts=text.starts,
-            ends=text.ends,
-            begins_word=text.begins_word,
-            ends_word=text.ends_word,
-        )
+        return replace(text, types=np.full_like(text.types, case))
 
     def _entity_candidates(
         self, example: Example, retrieved: list[str], limit: int, rng: np.random.Generator

@@ -1,7 +1,6 @@
 """The Lightning module of the reader: joint training of spans, links and relations."""
 
 import dataclasses
-from dataclasses import dataclass
 
 import lightning
 import torch
@@ -11,27 +10,9 @@ from relik.models.reader_module import ReaderModel
 from relik_training.distill.reader_losses import ReaderDistiller
 from relik_training.reader.reader_data import ReaderBatch
 from relik_training.reader.reader_targets import IGNORED, NIL_CLASS
+from relik_training.recipes.recipe import ReaderTraining
+from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.retriever.retriever_module import linear_schedule
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReaderRates:
-    """Learning rates and their schedule.
-
-    Args:
-        learning_rate: Peak rate of the top layer.
-        head_learning_rate: Peak rate of heads and markers.
-        layer_decay: Factor of the rate from each layer to the one below.
-        max_steps: Steps of the run, over which rates decay linearly.
-        last_rate: Share of the peak rates at the last step, 0..1.
-    """
-
-    learning_rate: float
-    head_learning_rate: float
-    layer_decay: float
-    warmup_steps: int
-    max_steps: int
-    last_rate: float = 0.0
 
 
 class ReaderModule(lightning.LightningModule):
@@ -42,11 +23,10 @@ class ReaderModule(lightning.LightningModule):
 
     Args:
         embeddings: Float32, (vocabulary, hidden), frozen.
-        seed: Seed of dropout, with the step.
-        start_weight: Weight of the loss of starts, a mean over words, few of which are starts; the
-            other losses are means over mentions.
+        settings: Rates and their schedule; with the step, the seed is that of dropout. The relation
+            bias of a reader that was trained before, `start`, is kept. `start_weight` weights a
+            mean over words, few of which are starts; the other losses are means over mentions.
         distiller: Adds losses from a teacher; None for no teacher.
-        begun: The reader was trained before, so that its relation bias is kept.
     """
 
     def __init__(
@@ -54,34 +34,28 @@ class ReaderModule(lightning.LightningModule):
         model: ReaderModel,
         embeddings: torch.Tensor,
         *,
-        rates: ReaderRates,
-        seed: int,
-        start_weight: float = 1.0,
+        settings: ReaderTraining | SchemaTraining,
         distiller: ReaderDistiller | None = None,
-        begun: bool = False,
     ) -> None:
         super().__init__()
         self.distiller = distiller
-        self._start_weight = start_weight
         self.model = model
         self.register_buffer("embeddings", embeddings, persistent=False)
-        self._rates = rates
-        self._seed = seed
-        self._watchers: list[lightning.Callback] = []
-        if not begun:
+        self._settings = settings
+        schema = settings if isinstance(settings, SchemaTraining) else None
+        self._start_weight = schema.start_weight if schema else 1.0
+        self._last_rate = schema.last_rate if schema else 0.0
+        # Callbacks besides those of every run.
+        self.watchers: list[lightning.Callback] = []
+        if not settings.start:
             # Few pairs have a relation: a bias near their share keeps the first losses small.
             with torch.no_grad():
                 model.re_classifier[4].bias.copy_(torch.tensor([2.3, -2.3]))
 
     def watch(self, watcher: lightning.Callback) -> None:
         """Add a callback to the run; it replaces one with the same state."""
-        kept = [each for each in self._watchers if each.state_key != watcher.state_key]
-        self._watchers = [*kept, watcher]
-
-    @property
-    def watchers(self) -> list[lightning.Callback]:
-        """Callbacks besides those of every run."""
-        return self._watchers
+        kept = [each for each in self.watchers if each.state_key != watcher.state_key]
+        self.watchers = [*kept, watcher]
 
     def transfer_batch_to_device(
         self, batch: ReaderBatch, device: torch.device, _dataloader: int
@@ -93,7 +67,7 @@ class ReaderModule(lightning.LightningModule):
 
     def training_step(self, batch: ReaderBatch, _index: int) -> torch.Tensor:
         """Compute the loss of one batch."""
-        torch.manual_seed(self._seed * 1_000_003 + batch.step)
+        torch.manual_seed(self._settings.seed * 1_000_003 + batch.step)
         losses = self.losses(batch)
         total = torch.stack(list(losses.values())).sum()
         self.log("loss", total, prog_bar=True, batch_size=len(batch.arrays.ids))
@@ -187,12 +161,13 @@ class ReaderModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         """Set up AdamW with layer-wise decay of the rate, linear warm-up and decay."""
         groups: dict[float, list[nn.Parameter]] = {}
+        settings = self._settings
         n_layers = getattr(self.model.backbone.config, "num_hidden_layers", 0)
         for name, parameter in self.model.named_parameters():
             if parameter.requires_grad:
                 groups.setdefault(self._rate(name, n_layers), []).append(parameter)
         if self.distiller is not None:
-            head_group = groups.setdefault(self._rates.head_learning_rate, [])
+            head_group = groups.setdefault(settings.head_learning_rate, [])
             head_group.extend(self.distiller.parameters())
         optimizer = torch.optim.AdamW(
             [{"params": group, "lr": rate} for rate, group in groups.items()],
@@ -200,9 +175,7 @@ class ReaderModule(lightning.LightningModule):
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(
             optimizer,
-            linear_schedule(
-                self._rates.warmup_steps, self._rates.max_steps, floor=self._rates.last_rate
-            ),
+            linear_schedule(settings.warmup_steps, settings.max_steps, floor=self._last_rate),
         )
         return {
             "optimizer": optimizer,
@@ -211,7 +184,7 @@ class ReaderModule(lightning.LightningModule):
 
     def _rate(self, name: str, n_layers: int) -> float:
         if not name.startswith("backbone."):
-            return self._rates.head_learning_rate
+            return self._settings.head_learning_rate
         _, found, rest = name.partition(".layer.")
         depth = n_layers - 1 - int(rest.split(".", 1)[0]) if found else n_layers
-        return self._rates.learning_rate * self._rates.layer_decay**depth
+        return self._settings.learning_rate * self._settings.layer_decay**depth

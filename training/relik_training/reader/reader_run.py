@@ -17,11 +17,9 @@ from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.manifest import MANIFEST
 from relik.models.packed_bert import PackedBert
-from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik_training.data.candidates import open_candidate_source
 from relik_training.data.examples import Example
-from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.reader.curriculum import EasyFirst
 from relik_training.reader.own_base import standing, standing_already
 from relik_training.reader.reader_bundle import (
@@ -30,9 +28,9 @@ from relik_training.reader.reader_bundle import (
     serving_settings,
 )
 from relik_training.reader.reader_data import ReaderBatch, ReaderData
-from relik_training.reader.reader_module import ReaderModule, ReaderRates
+from relik_training.reader.reader_module import ReaderModule
 from relik_training.reader.reader_scores import Served, open_reader_f1
-from relik_training.reader.reader_start import backbone_of, begin_with
+from relik_training.reader.reader_start import backbone_of, reader_of
 from relik_training.reader.reader_windows import read_development, read_windows
 from relik_training.reader.reader_words import reader_words, words_of_run
 from relik_training.recipes.recipe import CalibrationTraining, ReaderTraining
@@ -49,7 +47,6 @@ from relik_training.run.best_weights import (
     split_apart,
 )
 from relik_training.run.costs import EndCost
-from relik_training.run.lora import adapt
 from relik_training.run.metrics import folder_bytes
 from relik_training.run.trainer import OpenRun
 
@@ -108,19 +105,9 @@ class ReaderRun:
         layout = MarkerLayout.of(
             backbone.tokenizer, n_entities=config.n_entities, n_relations=config.n_relations
         )
-        heads = HeadConfig(
-            hidden_size=backbone.layers.config.hidden_size,
-            linears_hidden_size=config.linears_hidden_size,
-            layer_norm_eps=backbone.layers.config.layer_norm_eps,
-            between=config.between,
-        )
-        module = _module(config, backbone, heads, layout)
-        about = {
-            "kind": "reader",
-            "backbone": backbone.layers.config.to_diff_dict(),
-            "heads": dataclasses.asdict(heads),
-            "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-        }
+        base = Path(config.base)
+        table = reader_words(backbone, base=base, run=Path(config.out))
+        module, about = reader_of(config, backbone, layout, table, base)
         examples, apart = split_apart(read_windows(config), config.evaluation.share, config.seed)
 
         def ready(chosen: Sequence[Example]) -> BatchSource:
@@ -198,37 +185,6 @@ def _backbone(config: ReaderTraining) -> Backbone:
     )
     # Pretrained layers come without dropout, as they are used.
     return dataclasses.replace(backbone, layers=layers.train())
-
-
-def _module(
-    config: ReaderTraining, backbone: Backbone, heads: HeadConfig, layout: MarkerLayout
-) -> ReaderModule:
-    # The table as it will be served, so that training sees its rounding.
-    table = reader_words(backbone, base=Path(config.base), run=Path(config.out))
-    model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
-    if config.start:
-        begin_with(model, config.start, layout, trained_relations=config.trained_relations)
-    adapt(backbone.layers, config.lora)
-    return ReaderModule(
-        model,
-        torch.from_numpy(table),
-        rates=ReaderRates(
-            learning_rate=config.learning_rate,
-            head_learning_rate=config.head_learning_rate,
-            layer_decay=config.layer_decay,
-            warmup_steps=config.warmup_steps,
-            max_steps=config.max_steps,
-        ),
-        seed=config.seed,
-        distiller=open_reader_distiller(
-            model,
-            config.distillation,
-            layout=layout,
-            tokenizer=backbone.tokenizer,
-            base=Path(config.base),
-        ),
-        begun=bool(config.start),
-    )
 
 
 def _data(

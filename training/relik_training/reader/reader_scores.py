@@ -13,7 +13,7 @@ from relik.pipeline import Pipeline, PipelineParts
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
-from relik.types import AnnotateOptions, Annotation, Document, Window
+from relik.types import AnnotateOptions, Annotation, Window
 from relik_training.data.candidates import CandidateSource
 from relik_training.data.examples import Example
 from relik_training.reader.calibration import judge_spans, judge_triples
@@ -100,7 +100,7 @@ def open_reader_f1(
         found = []
         for example, windows in chosen:
             parts = [next(read) for _ in windows]
-            found.append((example, pipeline.merge(_document(example), parts, options=options)))
+            found.append((example, pipeline.merge(example.document, parts, options=options)))
         return _figures(found, typed=reading.typed)
 
     return measure
@@ -131,17 +131,13 @@ def _drawn(
     chosen: list[tuple[Example, list[Window]]] = []
     room = most
     for i in np.random.default_rng(0).permutation(len(examples)):
-        windows = pipeline.split(_document(examples[i]))
+        windows = pipeline.split(examples[i].document)
         if len(windows) <= room or not chosen:
             chosen.append((examples[i], windows))
             room -= len(windows)
         if room < 1:
             break
     return chosen
-
-
-def _document(example: Example) -> Document:
-    return Document(doc_id=example.doc_id, text=example.text)
 
 
 def _figures(found: Sequence[tuple[Example, Annotation]], *, typed: bool) -> dict[str, float]:

@@ -1,7 +1,9 @@
 """Initialisation of a run from a trained reader: its weights, and optionally its backbone."""
 
+import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import torch
 from tokenizers import Tokenizer
@@ -13,11 +15,18 @@ from relik.backends.word_embeddings import MARKERS, WordEmbeddings
 from relik.bundle import open_bundle
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
-from relik.models.reader_module import ReaderModel
+from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.sources import DEFAULT
+from relik.types import FloatArray
+from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.export.files import LEFT_OUT
+from relik_training.reader.frozen import freeze_lowest
+from relik_training.reader.reader_module import ReaderModule
+from relik_training.recipes.recipe import ReaderTraining
+from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.backbone import READER_TYPES, Backbone
+from relik_training.run.lora import adapt
 
 _BETWEEN = "re_between."
 
@@ -126,6 +135,53 @@ def backbone_of(start: str, *, hidden_dropout: float) -> Backbone:
     return Backbone(
         layers=layers, embeddings=torch.from_numpy(table), tokenizer=tokenizer, name=start
     )
+
+
+def reader_of(
+    config: ReaderTraining | SchemaTraining,
+    backbone: Backbone,
+    layout: MarkerLayout,
+    table: FloatArray,
+    base: Path,
+) -> tuple[ReaderModule, dict[str, Any]]:
+    """Build the reader that a run trains, with random heads or the weights that it begins with.
+
+    Args:
+        table: Float32, (vocabulary, hidden): its word embeddings as they will be served, so that
+            training sees their rounding.
+        base: Base bundle.
+
+    Returns:
+        The module, and what config.json says of its model.
+    """
+    about = backbone.layers.config
+    heads = HeadConfig(
+        hidden_size=about.hidden_size,
+        linears_hidden_size=config.linears_hidden_size,
+        layer_norm_eps=about.layer_norm_eps,
+        between=config.between,
+    )
+    model = ReaderModel(backbone.layers, heads, n_markers=layout.size)
+    if config.start:
+        trained = config.trained_relations if isinstance(config, ReaderTraining) else 0
+        begin_with(model, config.start, layout, trained_relations=trained)
+    adapt(backbone.layers, config.lora)
+    if isinstance(config, SchemaTraining):
+        freeze_lowest(model, config.frozen_layers)
+    module = ReaderModule(
+        model,
+        torch.from_numpy(table),
+        settings=config,
+        distiller=open_reader_distiller(
+            model, config.distillation, layout=layout, tokenizer=backbone.tokenizer, base=base
+        ),
+    )
+    return module, {
+        "kind": "reader",
+        "backbone": about.to_diff_dict(),
+        "heads": dataclasses.asdict(heads),
+        "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
+    }
 
 
 def _folder(start: str) -> Path:

@@ -1,7 +1,8 @@
 """Labels of the reader: starts, ends, links and relations, and negative spans and pairs."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import permutations
 
 import numpy as np
 import torch
@@ -96,22 +97,22 @@ def targets_of(
             wrong += [(number, first + 1, last + 1) for first, last in drawn]
         if row.example.relations != "none":
             row_spans = range(first_span, len(spans))
-            for pair in (
-                (subject, obj) for subject in row_spans for obj in row_spans if subject != obj
-            ):
+            for pair in permutations(row_spans, 2):
                 pairs.append((pair, *_pair_labels(row, span_index, pair, n_relations, sampling)))
     if sampling.wrong_pairs:
         pairs += _negative_pairs(rows, [s[0] for s in spans], [w[0] for w in wrong], sampling)
-    columns = np.array(spans, dtype=np.int64).reshape(-1, 4).T
-    pair_columns = np.array([pair for pair, _, _ in pairs], dtype=np.int64).reshape(-1, 2).T
+    span_rows, first, last, links = torch.tensor(spans).long().reshape(-1, 4).T.contiguous()
+    subjects, objects = (
+        torch.tensor([pair for pair, _, _ in pairs]).long().reshape(-1, 2).T.contiguous()
+    )
     return ReaderTargets(
         starts=torch.from_numpy(starts),
-        rows=torch.from_numpy(columns[0].copy()),
-        first=torch.from_numpy(columns[1].copy()),
-        last=torch.from_numpy(columns[2].copy()),
-        links=torch.from_numpy(columns[3].copy()),
-        subjects=torch.from_numpy(pair_columns[0].copy()),
-        objects=torch.from_numpy(pair_columns[1].copy()),
+        rows=span_rows,
+        first=first,
+        last=last,
+        links=links,
+        subjects=subjects,
+        objects=objects,
         relations=torch.from_numpy(
             np.array([labels for _, labels, _ in pairs], dtype=np.int64).reshape(
                 len(pairs), n_relations
@@ -121,7 +122,7 @@ def targets_of(
             np.array([w for _, _, w in pairs], dtype=np.float32).reshape(len(pairs), n_relations)
         ),
         end_mask=torch.from_numpy(end_mask),
-        wrong=torch.from_numpy(np.array(wrong, dtype=np.int64).reshape(-1, 3)),
+        wrong=torch.tensor(wrong).long().reshape(-1, 3),
     )
 
 
@@ -247,14 +248,18 @@ def _pair_labels(
 ) -> tuple[np.ndarray, np.ndarray]:
     known = len(row.built.relation_positions)
     column = {key: k for k, key in enumerate(row.relation_ids[:known])}
+
+    def columns(triples: Iterable[tuple[int, str, int]]) -> list[int]:
+        return [
+            column[relation]
+            for subject, relation, obj in triples
+            if (span_index.get(subject), span_index.get(obj)) == pair and relation in column
+        ]
+
     label = np.zeros(n_relations, dtype=np.int64)
-    for subject, relation, obj in row.example.triples:
-        if (span_index.get(subject), span_index.get(obj)) == pair and relation in column:
-            label[column[relation]] = 1
+    label[columns(row.example.triples)] = 1
     weight = np.zeros(n_relations, dtype=np.float32)
     is_annotated = row.example.relations == "all" or label.any()
     weight[:known] = 1.0 if is_annotated else sampling.unlabelled_weight
-    for subject, relation, obj in row.example.doubtful:
-        if (span_index.get(subject), span_index.get(obj)) == pair and relation in column:
-            weight[column[relation]] = 0.0
+    weight[columns(row.example.doubtful)] = 0.0
     return label, weight

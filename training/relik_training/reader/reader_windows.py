@@ -46,10 +46,15 @@ def read_windows(config: ReaderTraining) -> Sequence[Example]:
     return with_copies(examples, path, entities, config.augmentation, seed=config.seed)
 
 
-def read_development(config: ReaderTraining) -> Sequence[Example]:
-    """Read the documents of `[calibration]`, each of them whole."""
+def read_development(config: ReaderTraining, *, limit: int = 0) -> list[Example]:
+    """Read the documents of `[calibration]`, each of them whole: serving splits it into windows.
+
+    Args:
+        limit: Most documents of each set; 0 for as many as each set says.
+    """
+    sources = config.calibration.sources
     return read_examples(
-        config.calibration.sources,
+        [replace(source, limit=limit or source.limit) for source in sources],
         data=Path(config.data),
         titles=config.titles,
         entities=Records.read(Path(config.knowledge) / "entities.jsonl"),

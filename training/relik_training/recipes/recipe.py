@@ -1,7 +1,6 @@
 """The recipes of retriever and reader: settings of runs and of their bundles. Needs no torch."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +17,7 @@ from relik_training.recipes.reader_settings import (
     EarlyStopping,
     ReaderSampling,
 )
-from relik_training.recipes.recipe_files import open_recipe, read_recipe
+from relik_training.recipes.recipe_files import Overrides, open_recipe, read_recipe
 from relik_training.recipes.retriever_settings import FusionTraining, IndexTraining, Mining
 from relik_training.recipes.run_settings import RunSettings
 from relik_training.recipes.source_config import SourceConfig
@@ -188,21 +187,6 @@ class ReaderTraining(RunSettings):
     calibration: CalibrationTraining = field(default_factory=CalibrationTraining)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Overrides:
-    """What the command line says against the recipe.
-
-    Args:
-        data: Folder of the data sets, or None.
-        out: Folder of the run, or None.
-        settings: Other values of settings, as of `recipe_files.open_recipe`.
-    """
-
-    data: str | None = None
-    out: str | None = None
-    settings: tuple[str, ...] = ()
-
-
 def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> RetrieverTraining:
     """Read the recipe of a retriever.
 
@@ -210,15 +194,10 @@ def read_retriever_recipe(path: Path, overrides: Overrides | None = None) -> Ret
         path: TOML file.
         overrides: What the command line says against it, if anything.
 
-    Returns:
-        Settings.
-
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    said = overrides or Overrides()
-    config = read_recipe(RetrieverTraining, path, settings=said.settings)
-    return replace(config, data=said.data or config.data, out=said.out or config.out)
+    return read_recipe(RetrieverTraining, path, overrides)
 
 
 def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> ReaderTraining:
@@ -228,14 +207,10 @@ def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> Reader
         path: TOML file.
         overrides: What the command line says against it, if anything.
 
-    Returns:
-        Settings.
-
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    said = overrides or Overrides()
-    config = read_recipe(ReaderTraining, path, settings=said.settings)
+    config = read_recipe(ReaderTraining, path, overrides)
     missing = [name for name in ("backbone", "base") if not getattr(config, name)]
     # What to begin with stands for what it is made of.
     if missing and not config.start:
@@ -243,7 +218,7 @@ def read_reader_recipe(path: Path, overrides: Overrides | None = None) -> Reader
             f"{path}: got no {missing[0]!r} and no 'start', expected backbone and base, or start: "
             "add what the run begins with"
         )
-    return replace(config, data=said.data or config.data, out=said.out or config.out)
+    return config
 
 
 def is_reader_recipe(path: Path) -> bool:
@@ -274,7 +249,8 @@ def check_inputs(config: RetrieverTraining | ReaderTraining) -> None:
             of the base and those of the recipe do not go together.
     """
     data = Path(config.data)
-    files = [data / source.path for source in (*config.sources, *_fitting_sources(config))]
+    fitting = config.calibration if isinstance(config, ReaderTraining) else config.fusion
+    files = [data / source.path for source in (*config.sources, *fitting.sources)]
     if config.titles:
         files.append(data / config.titles)
     if isinstance(config, ReaderTraining):
@@ -293,9 +269,3 @@ def check_inputs(config: RetrieverTraining | ReaderTraining) -> None:
         # Refused now rather than after hours of training.
         settings = read_pipeline(Path(config.base) / "pipeline.toml")
         changed(settings, config.pipeline, where="[pipeline]")
-
-
-def _fitting_sources(config: RetrieverTraining | ReaderTraining) -> Sequence[SourceConfig]:
-    return (
-        config.calibration.sources if isinstance(config, ReaderTraining) else config.fusion.sources
-    )

@@ -2,7 +2,8 @@
 
 import dataclasses
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -55,6 +56,30 @@ _FITTED_AT_ZERO = ("span_threshold", "triple_threshold")
 _WRITTEN = ("model", "calibration")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    """What the command line says against the recipe; None leaves a setting as it is.
+
+    Args:
+        data: Folder of the data sets.
+        out: Folder of the run, or of the runs.
+        backbone: Of a closed schema: pretrained weights; `start`, which is of another backbone, is
+            left out then.
+        seed: Of a closed schema: seed of everything.
+        draw: Of relations: seed of the draw of unseen ones.
+        apart: Of relations: how many more are kept out.
+        settings: Other values of settings, as of `open_recipe`.
+    """
+
+    data: str | None = None
+    out: str | None = None
+    backbone: str | None = None
+    seed: int | None = None
+    draw: int | None = None
+    apart: int | None = None
+    settings: tuple[str, ...] = ()
+
+
 def open_recipe(path: Path, settings: Sequence[str] = ()) -> TomlFile:
     """Open a recipe, also one of before 0.12.
 
@@ -73,19 +98,20 @@ def open_recipe(path: Path, settings: Sequence[str] = ()) -> TomlFile:
     return file
 
 
-def read_recipe(kind: type[R], path: Path, *, settings: Sequence[str] = ()) -> R:
+def read_recipe(kind: type[R], path: Path, overrides: Overrides | None = None) -> R:
     """Read a recipe.
 
     Args:
         kind: The dataclass of its settings.
         path: TOML file.
-        settings: Values in place of the recipe's, as of `open_recipe`.
+        overrides: Data, out and settings in place of the recipe's; the others are left alone.
 
     Raises:
         ConfigError: The file is missing, is not TOML, or lacks settings or has wrong ones: all of
             them are named.
     """
-    file = open_recipe(path, settings)
+    said = overrides or Overrides()
+    file = open_recipe(path, said.settings)
     config = file.read(kind)
     for name in _WRITTEN:
         if name in config.pipeline:
@@ -93,7 +119,21 @@ def read_recipe(kind: type[R], path: Path, *, settings: Sequence[str] = ()) -> R
                 f"{file.place(('pipeline', name))}: got pipeline.{name}, which the run writes, "
                 "expected other settings of the bundle: take it out"
             )
-    return config
+    return replace(config, data=said.data or config.data, out=said.out or config.out)
+
+
+def check_files_of_data(data: Path, names: Iterable[str]) -> None:
+    """Look for files of the data folder.
+
+    Raises:
+        ConfigError: One is missing.
+    """
+    for name in names:
+        if not (data / name).is_file():
+            raise ConfigError(
+                f"{data / name}: is missing, expected a file: give the folder of the data sets by "
+                "--data"
+            )
 
 
 def _translate(file: TomlFile) -> None:

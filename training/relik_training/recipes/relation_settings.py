@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relik.errors import ConfigError
 from relik.toml_settings import Natural, Positive, Rate, Share
-from relik_training.recipes.recipe_files import read_recipe
+from relik_training.recipes.recipe_files import Overrides, check_files_of_data, read_recipe
 from relik_training.recipes.run_settings import RunSettings
 from relik_training.recipes.source_config import SourceConfig
 
@@ -82,28 +82,7 @@ class RelationTraining(RunSettings):
     learning_rate: Rate = 1e-4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelationOverrides:
-    """What the command line says against the recipe; None leaves a setting as it is.
-
-    Args:
-        data: Folder of the data sets.
-        out: Folder of the runs.
-        draw: Seed of the draw of unseen relations.
-        apart: How many relations more are kept out.
-        settings: Other values of settings, as of `recipe_files.open_recipe`.
-    """
-
-    data: str | None = None
-    out: str | None = None
-    draw: int | None = None
-    apart: int | None = None
-    settings: tuple[str, ...] = ()
-
-
-def read_relation_recipe(
-    path: Path, overrides: RelationOverrides | None = None
-) -> RelationTraining:
+def read_relation_recipe(path: Path, overrides: Overrides | None = None) -> RelationTraining:
     """Read the recipe of an encoder of relations.
 
     Args:
@@ -116,8 +95,8 @@ def read_relation_recipe(
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    said = overrides or RelationOverrides()
-    config = read_recipe(RelationTraining, path, settings=said.settings)
+    said = overrides or Overrides()
+    config = read_recipe(RelationTraining, path, said)
     unseen = replace(
         config.unseen,
         draw=config.unseen.draw if said.draw is None else said.draw,
@@ -125,12 +104,7 @@ def read_relation_recipe(
     )
     name = "named" if unseen.relations else f"draw-{unseen.draw}"
     name += "-apart" if unseen.apart else ""
-    return replace(
-        config,
-        data=said.data or config.data,
-        out=str(Path(said.out or config.out) / name),
-        unseen=unseen,
-    )
+    return replace(config, out=str(Path(config.out) / name), unseen=unseen)
 
 
 def check_relations(config: RelationTraining) -> None:
@@ -142,10 +116,5 @@ def check_relations(config: RelationTraining) -> None:
     Raises:
         ConfigError: A data set or the records of relations are missing.
     """
-    data = Path(config.data)
-    for file in (config.relations, *(source.path for source in config.sources)):
-        if not (data / file).is_file():
-            raise ConfigError(
-                f"{data / file}: is missing, expected a file: give the folder of the data sets by "
-                "--data"
-            )
+    names = (config.relations, *(source.path for source in config.sources))
+    check_files_of_data(Path(config.data), names)

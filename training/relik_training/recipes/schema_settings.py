@@ -11,7 +11,7 @@ from relik.config import WindowConfig
 from relik.errors import ConfigError
 from relik.toml_settings import Dropout, Natural, Positive, Rate, Share, Weight
 from relik_training.distill.distill_settings import ReaderDistillation
-from relik_training.recipes.recipe_files import read_recipe
+from relik_training.recipes.recipe_files import Overrides, read_recipe
 from relik_training.recipes.run_settings import RunSettings
 from relik_training.run.lora import LoraSettings
 
@@ -143,44 +143,20 @@ class SchemaTraining(RunSettings):
             _check_ids(name, records)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SchemaOverrides:
-    """What the command line says against the recipe; None leaves a setting as it is.
-
-    Args:
-        data: Folder of the data sets.
-        out: Folder of the runs.
-        backbone: Pretrained weights; `start`, which is of another backbone, is left out then.
-        seed: Seed of everything.
-        settings: Other values of settings, as of `recipe_files.open_recipe`.
-    """
-
-    data: str | None = None
-    out: str | None = None
-    backbone: str | None = None
-    seed: int | None = None
-    settings: tuple[str, ...] = ()
-
-
-def read_schema_recipe(path: Path, overrides: SchemaOverrides | None = None) -> SchemaTraining:
+def read_schema_recipe(path: Path, overrides: Overrides | None = None) -> SchemaTraining:
     """Read the recipe of a closed schema.
 
     Args:
         path: TOML file.
         overrides: What the command line says against it, if anything.
 
-    Returns:
-        Settings.
-
     Raises:
         ConfigError: The file is missing, is not TOML, or has a wrong setting.
     """
-    said = overrides or SchemaOverrides()
-    config = read_recipe(SchemaTraining, path, settings=said.settings)
+    said = overrides or Overrides()
+    config = read_recipe(SchemaTraining, path, said)
     return replace(
         config,
-        data=said.data or config.data,
-        out=said.out or config.out,
         backbone=said.backbone or config.backbone,
         start="" if said.backbone else config.start,
         seed=config.seed if said.seed is None else said.seed,

@@ -1,7 +1,5 @@
 """What a run of an encoder of relations ends with: a bundle, measured and sealed."""
 
-import dataclasses
-import shutil
 from pathlib import Path
 
 from tokenizers import Tokenizer
@@ -16,11 +14,8 @@ from relik_training.export import export_encoder
 from relik_training.recipes.relation_settings import RelationTraining
 from relik_training.relations.unseen import draw_unseen
 from relik_training.retriever.retriever_bundle import fingerprint
-from relik_training.run.run_files import check_same, read_figures, recorded
+from relik_training.run.run_files import BUNDLE_FOLDER, begin_bundle
 
-BASE = "base"
-"""Folder of a run that has the part of its bundle that is not trained."""
-BUNDLE = "bundle"
 TEXTS = "unseen.jsonl.gz"
 """File of a run: all texts with a relation that is measured."""
 RELATIONS = "relations.jsonl"
@@ -37,10 +32,7 @@ def build_relation_bundle(config: RelationTraining) -> dict[str, object]:
         ConfigError: The run is not finished, or was made with other settings.
     """
     run = Path(config.out)
-    check_same(run, config)
-    target, aside = run / BUNDLE, run / f".{BUNDLE}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(run / BASE, aside)
+    aside, fields = begin_bundle(config, "relations")
     export_encoder(run, aside)
     build_index(
         run / RELATIONS,
@@ -49,19 +41,11 @@ def build_relation_bundle(config: RelationTraining) -> dict[str, object]:
         tokenizer=Tokenizer.from_file(str(aside / LAYOUT.tokenizer)),
         encoder_fingerprint=fingerprint(aside),
     )
-    left_out = draw_unseen(config.unseen, Path(config.data))
-    fields: dict[str, object] = {
-        "model": config.model,
-        "sources": [dataclasses.asdict(each) for each in config.provenance],
-        "licences": sorted({each.licence for each in config.provenance}),
-        "recipe": {"relations": recorded(config)},
-        "training": {"relations": read_figures(run)},
-        "unseen": sorted(left_out.all),
-        "metrics": {},
-    }
+    fields["unseen"] = sorted(draw_unseen(config.unseen, Path(config.data)).all)
     write_manifest(aside, kind=KIND, fields=fields)
     figures = _measured(aside, run / TEXTS)
     write_manifest(aside, kind=KIND, fields={**fields, "metrics": figures})
+    target = run / BUNDLE_FOLDER
     publish(aside, target, replace=True)
     return {"bundle": str(target), **figures}
 

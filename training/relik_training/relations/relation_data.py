@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from relik.kb.records import encoder_text
 from relik.retriever.pairs import pair_text
 from relik.text import TextTokenizer
-from relik.types import Document, Entity, MentionPair
+from relik.types import Entity, MentionPair
 from relik_training.data.examples import Example
 from relik_training.recipes.relation_settings import RelationSampling
 from relik_training.retriever.retriever_data import RetrieverBatch, pad
@@ -38,12 +38,11 @@ class RelatedPair:
 def pairs_of(examples: Iterable[Example]) -> Iterator[RelatedPair]:
     """Yield a pair for each triple, in order."""
     for example in examples:
-        document = Document(doc_id=example.doc_id, text=example.text)
         for subject, relation, object_ in example.triples:
             ends = example.mentions[subject].span, example.mentions[object_].span
             yield RelatedPair(
                 doc_id=example.doc_id,
-                text=pair_text(document, MentionPair(subject=ends[0], object=ends[1])),
+                text=pair_text(example.document, MentionPair(subject=ends[0], object=ends[1])),
                 relation=relation,
                 others=frozenset(
                     r
@@ -96,20 +95,12 @@ class RelationData:
         self._pairs = [pair for pair in pairs if pair.relation in known]
         entrance = TextTokenizer(tokenizer)
         self._rows = entrance.rows([p.text for p in self._pairs], max_tokens=sampling.max_tokens)
+        self.lengths = [len(row) for row in self._rows]
+        self.repeats = [pair.repeat for pair in self._pairs]
         self._phrasings = {
             key: entrance.rows(_phrasings(known[key]), max_tokens=sampling.relation_tokens)
             for key in sorted({pair.relation for pair in self._pairs})
         }
-
-    @property
-    def lengths(self) -> list[int]:
-        """Number of tokens of each pair."""
-        return [len(row) for row in self._rows]
-
-    @property
-    def repeats(self) -> list[int]:
-        """Times per epoch of each pair."""
-        return [pair.repeat for pair in self._pairs]
 
     def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
         """Make the batch of a step."""

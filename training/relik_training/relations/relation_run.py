@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 
-from relik.config import PipelineConfig, changed
+from relik.config import PipelineConfig
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
 from relik.models.encoder_module import EncoderModel
@@ -18,10 +18,9 @@ from relik_training.data.examples import ExampleReader
 from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.data.knowledge_records import Records
 from relik_training.export import export_shared
-from relik_training.recipes.bundle_settings import write_toml
+from relik_training.recipes.bundle_settings import write_changed
 from relik_training.recipes.relation_settings import RelationTraining
 from relik_training.relations.relation_bundle import (
-    BASE,
     RELATIONS,
     TEXTS,
     build_relation_bundle,
@@ -30,10 +29,11 @@ from relik_training.relations.relation_data import RelatedPair, RelationData, at
 from relik_training.relations.unseen import LeftOut, draw_unseen, texts_of, without_relations
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
 from relik_training.retriever.retriever_scores import open_encoder_f1
-from relik_training.run.backbone import open_backbone
+from relik_training.run.backbone import about_encoder, open_backbone
 from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
 from relik_training.run.metrics import folder_bytes
+from relik_training.run.run_files import BASE
 from relik_training.run.trainer import OpenRun
 
 # Texts that are measured for a plan.
@@ -71,17 +71,13 @@ class RelationRun:
         base.mkdir(parents=True, exist_ok=True)
         export_shared(backbone.tokenizer, backbone.embeddings.numpy(), base)
         settings = PipelineConfig(model=config.model, windows=config.windows)
-        made = changed(settings, config.pipeline, where="[pipeline]")
-        write_toml(made, base / LAYOUT.pipeline)
+        write_changed(settings, config, base / LAYOUT.pipeline)
         seen = [each for each in records if each.entity_id not in left_out.all]
         module = RetrieverModule(
             EncoderModel(backbone.layers),
             backbone.embeddings,
-            learning_rate=config.learning_rate,
-            warmup_steps=config.warmup_steps,
-            max_steps=config.max_steps,
+            settings=config,
             objective=Objective(temperature=TEMPERATURE),
-            seed=config.seed,
         )
         examples, apart = split_apart(
             list(_pairs(config, left_out)), config.evaluation.share, config.seed
@@ -104,11 +100,7 @@ class RelationRun:
             examples=examples,
             ready=ready,
             evaluation=evaluation,
-            about={
-                "kind": "encoder",
-                "backbone": backbone.layers.config.to_diff_dict(),
-                "max_tokens": config.sampling.max_tokens,
-            },
+            about=about_encoder(backbone.layers, config.sampling.max_tokens),
         )
 
     def end(self) -> dict[str, object]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from relik.errors import ConfigError, InputError
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl
+from relik_training.recipes.recipe_files import check_files_of_data
 from relik_training.recipes.relation_settings import Unseen
 
 HIDDEN = ""
@@ -46,10 +47,7 @@ def draw_unseen(unseen: Unseen, data: Path) -> LeftOut:
     if unseen.relations:
         return LeftOut(unseen=unseen.relations)
     path = data / unseen.source
-    if not path.is_file():
-        raise ConfigError(
-            f"{path}: is missing, expected a file: give the folder of the data sets by --data"
-        )
+    check_files_of_data(data, [unseen.source])
     found = sorted({relation for row in read_jsonl(path) for relation in _relations(row)})
     if len(found) < unseen.count + unseen.apart:
         raise ConfigError(

@@ -8,7 +8,8 @@ import numpy as np
 from relik.config import RetrieverConfig
 from relik.kb import KnowledgeBase
 from relik.retriever.hybrid import HybridRetriever
-from relik.types import FloatArray, Span, Window
+from relik.types import FloatArray
+from relik_training.data.candidates import window_of
 from relik_training.data.examples import Example
 from relik_training.recipes.retriever_settings import FUSED, Fused
 
@@ -61,15 +62,7 @@ def fit_fusion(
     Returns:
         Fields of `FusionWeights`: the weights and `bias`.
     """
-    windows = [
-        Window(
-            doc_id=example.doc_id,
-            index=example.index,
-            span=Span(0, max(1, len(example.text))),
-            text=example.text,
-        )
-        for example in examples
-    ]
+    windows = [window_of(example) for example in examples]
     found = retriever.features(windows, retriever.encode(windows), kb, top_k=top_k)
     feature_rows, labels = [], []
     for example, each in zip(examples, found, strict=True):

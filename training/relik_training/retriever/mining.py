@@ -5,7 +5,7 @@ steps; candidates too close to the positive (Moreira et al. 2024, NV-Retriever) 
 unlinked name in the window are left out, because they may be positives.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -15,7 +15,7 @@ from relik.names.normalise import normalise
 from relik.types import IntArray
 from relik_training.data.unlabelled_names import unlabelled_names
 from relik_training.recipes.retriever_settings import Mining
-from relik_training.retriever.retriever_data import RetrieverBatch, RetrieverData, pad
+from relik_training.retriever.retriever_data import RetrieverBatch, RetrieverData, encode_by_length
 from relik_training.retriever.retriever_module import RetrieverModule
 from relik_training.run.backbone import best_precision
 
@@ -27,7 +27,6 @@ _DEPTH = 128
 _QUERIES = 256
 # Texts of one call of the encoder, which sorts them by length.
 _TEXTS = 8192
-_BATCH_TOKENS = 8192
 _HALVES = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 
 
@@ -54,22 +53,13 @@ class MiningSource:
         seed: int,
     ) -> None:
         self._data = data
+        self.lengths, self.repeats = data.lengths, data.repeats
         self._plan = plan
         self._options = options
         self._encode = encode
         self._seed = seed
         self._first = -1
         self._mined: dict[int, list[int]] = {}
-
-    @property
-    def lengths(self) -> list[int]:
-        """Number of tokens of each window."""
-        return self._data.lengths
-
-    @property
-    def repeats(self) -> list[int]:
-        """Times per epoch of each window."""
-        return self._data.repeats
 
     def batch(self, chosen: Sequence[int], step: int) -> RetrieverBatch:
         """Make the batch of a step, and mine negatives first if they are due."""
@@ -177,27 +167,12 @@ def encode_rows(
     Returns:
         Float32, (n, dim), L2-normalised, on the device of the module.
     """
-    order = sorted(range(len(rows)), key=lambda k: len(rows[k]))
-    vectors: list[torch.Tensor] = []
     modes = {part: part.training for part in module.modules()}
     module.eval()
     half = _HALVES.get(best_precision() if precision == "auto" else precision)
     kind = module.device.type
     with torch.no_grad(), torch.autocast(kind, dtype=half, enabled=half is not None):
-        for batch in _batches([len(rows[k]) for k in order]):
-            tokens = pad([rows[order[k]] for k in batch])
-            vectors.append(module.encode(tokens.to(module.device)))
+        vectors = encode_by_length(rows, lambda part: module.encode(part.to(module.device)))
     for part, mode in modes.items():
         part.training = mode
-    position = torch.empty(len(rows), dtype=torch.int64)
-    position[torch.tensor(order)] = torch.arange(len(rows))
-    return torch.cat(vectors)[position.to(module.device)]  # (n, dim)
-
-
-def _batches(lengths: Sequence[int]) -> Iterator[range]:
-    """Split texts, shortest first, into batches by padded tokens."""
-    first = 0
-    for end in range(1, len(lengths) + 1):
-        if end == len(lengths) or (end + 1 - first) * lengths[end] > _BATCH_TOKENS:
-            yield range(first, end)
-            first = end
+    return vectors

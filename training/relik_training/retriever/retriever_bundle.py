@@ -9,7 +9,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer
 
-from relik.config import PipelineConfig, changed, read_pipeline
+from relik.config import PipelineConfig, read_pipeline
 from relik.kb import KnowledgeBase
 from relik.layout import KIND, LAYOUT
 from relik.manifest import write_manifest
@@ -22,7 +22,7 @@ from relik_training.data.held_out import without_held_out
 from relik_training.data.json_lines import read_jsonl, write_jsonl
 from relik_training.data.knowledge_records import Records
 from relik_training.export import export_encoder, export_shared
-from relik_training.recipes.bundle_settings import write_toml
+from relik_training.recipes.bundle_settings import write_changed
 from relik_training.recipes.recipe import RetrieverTraining
 from relik_training.recipes.retriever_settings import FusionTraining
 from relik_training.retriever.fusion import fit_fusion, with_weights
@@ -58,15 +58,8 @@ def build_base(config: RetrieverTraining) -> dict[str, object]:
     export_encoder(run, out, dim=config.index.dim, record_tokens=record_tokens)
     receipts = _build_indexes(config, out, open_encoder(out, "auto", records=True))
     weights = _fit(config, out, open_encoder(out, "auto"))
-    seal_base(config)
-    return {"bundle": str(out), "fusion": weights, **receipts}
-
-
-def seal_base(config: RetrieverTraining) -> None:
-    """Write the manifest of the base bundle in `out/bundle`."""
-    run = Path(config.out)
     write_manifest(
-        run / "bundle",
+        out,
         kind=KIND,
         fields={
             "model": config.model,
@@ -76,6 +69,7 @@ def seal_base(config: RetrieverTraining) -> None:
             "metrics": {},
         },
     )
+    return {"bundle": str(out), "fusion": weights, **receipts}
 
 
 def fingerprint(folder: Path) -> str:
@@ -195,6 +189,5 @@ def _fit(config: RetrieverTraining, out: Path, encoder: TextEncoder) -> dict[str
             factors=config.fusion.factors,
         )
     fitted = replace(settings, retriever=with_weights(settings.retriever, weights))
-    made = changed(fitted, config.pipeline, where="[pipeline]")
-    write_toml(made, out / LAYOUT.pipeline)
+    made = write_changed(fitted, config, out / LAYOUT.pipeline)
     return dataclasses.asdict(made.retriever.fusion)

@@ -1,7 +1,7 @@
 """Training batches of the retriever: windows, passages and hard negatives."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,10 +10,15 @@ from tokenizers import Tokenizer
 
 from relik.kb.records import encoder_text
 from relik.names.normalise import normalise
+from relik.reader.inputs import in_batches
 from relik.text import TextTokenizer
 from relik_training.data.examples import Example
 from relik_training.data.knowledge_records import Records
 from relik_training.data.unlabelled_names import unlabelled_names
+from relik_training.recipes.recipe import RetrieverTraining
+
+# Padded tokens of a batch that is encoded without gradients.
+_BATCH_TOKENS = 8192
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,30 +70,22 @@ def pad(rows: Sequence[Sequence[int]]) -> Tokens:
     return Tokens(ids, mask)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetrieverSampling:
-    """Sampling of windows and passages.
+def encode_by_length(
+    rows: Sequence[Sequence[int]], encode: Callable[[Tokens], torch.Tensor]
+) -> torch.Tensor:
+    """Encode token ids in batches of like length, to save padding.
 
     Args:
-        max_tokens: Maximum tokens of a window.
-        passage_tokens: Maximum tokens of a record.
-        hard_negatives: Namesakes per window.
-        name_dropout: Share of passages without their name, so that matching strings do not
-            suffice, 0..1.
-        relation_negatives: Random relations in each batch, besides the positives.
-        seed: Seed of sampling, with the step.
-        alias_rate: Share of passages with an alias instead of the name, 0..1.
-        spare_named: A record with an unlinked name in a window is no negative of it.
-    """
+        rows: Token ids of each text, at least one.
+        encode: Encodes a padded batch, (batch, n_tokens), to vectors (batch, dim).
 
-    max_tokens: int
-    passage_tokens: int
-    hard_negatives: int
-    name_dropout: float
-    relation_negatives: int
-    seed: int
-    alias_rate: float = 0.0
-    spare_named: bool = False
+    Returns:
+        Vectors, (n, dim), in the order given.
+    """
+    batches = in_batches([len(row) for row in rows], most=_BATCH_TOKENS)
+    vectors = torch.cat([encode(pad([rows[k] for k in batch])) for batch in batches])
+    order = torch.tensor([k for batch in batches for k in batch])
+    return vectors[order.argsort().to(vectors.device)]  # (n, dim)
 
 
 class RetrieverData:
@@ -99,6 +96,7 @@ class RetrieverData:
     Args:
         examples: Windows with labels; those without a positive are left out.
         knowledge: Records of entities and of relations.
+        sampling: How windows and passages are cut and drawn.
     """
 
     def __init__(
@@ -107,37 +105,27 @@ class RetrieverData:
         *,
         knowledge: tuple[Records, Records],
         tokenizer: Tokenizer,
-        sampling: RetrieverSampling,
+        sampling: RetrieverTraining,
     ) -> None:
         self._relations = knowledge[1]
         self._tokenizer = TextTokenizer(tokenizer)
         self._sampling = sampling
         self.entities = knowledge[0]
-        self.examples: list[Example] = []
-        self.positives: list[list[int]] = []
-        self.namesakes: list[list[int]] = []
+        kept = [(example, rows) for example in examples if (rows := self._positives(example))]
+        self.examples = [example for example, _ in kept]
+        self.positives = [rows for _, rows in kept]
+        self.namesakes = [self._namesakes(example, rows) for example, rows in kept]
+        self.repeats = [example.repeat for example in self.examples]
         self.windows: list[list[int]] = []
-        self.repeats: list[int] = []
-        for example in examples:
-            positives = self._positives(example)
-            if positives:
-                self.examples.append(example)
-                self.positives.append(positives)
-                self.namesakes.append(self._namesakes(example, positives))
-                self.repeats.append(example.repeat)
         for first in range(0, len(self.examples), 1024):
             texts = [example.text for example in self.examples[first : first + 1024]]
-            self.windows.extend(self._cut(texts, sampling.max_tokens))
-
-    @property
-    def lengths(self) -> list[int]:
-        """Number of tokens of each window."""
-        return [len(ids) for ids in self.windows]
+            self.windows.extend(self._tokenizer.rows(texts, max_tokens=sampling.max_tokens))
+        self.lengths = [len(ids) for ids in self.windows]
 
     def records(self, rows: Sequence[int]) -> list[list[int]]:
         """Return the token ids of entities, as the index encodes them."""
         texts = [encoder_text(self.entities.entities[row]) for row in rows]
-        return self._cut(texts, self._sampling.passage_tokens)
+        return self._tokenizer.rows(texts, max_tokens=self._sampling.passage_tokens)
 
     def batch(
         self, chosen: Sequence[int], step: int, mined: Mapping[int, Sequence[int]] | None = None
@@ -167,31 +155,24 @@ class RetrieverData:
             positive[i, [column[row] for row in self.positives[window]]] = True
         ignored = self._ignored(chosen, passages)
         texts = [self._passage(row, rng) for row in passages]
+        cut = self._tokenizer.rows(texts, max_tokens=self._sampling.passage_tokens)
         return RetrieverBatch(
             windows=pad([self.windows[i] for i in chosen]),
-            passages=pad(self._cut(texts, self._sampling.passage_tokens)),
+            passages=pad(cut),
             positive=positive,
             ignored=ignored & ~positive,
             step=step,
             texts=(tuple(self.examples[i].text for i in chosen), tuple(texts)),
         )
 
-    def _cut(self, texts: list[str], limit: int) -> list[list[int]]:
-        return self._tokenizer.rows(texts, max_tokens=limit)
-
     def _ignored(self, chosen: Sequence[int], passages: list[int]) -> torch.Tensor:
         """Mark passages whose label is unknown: of a kind that the window does not annotate."""
         n_entities = len(self.entities)
         is_relation = torch.tensor([row >= n_entities for row in passages])
-        has_relations = torch.tensor(
-            [any(row >= n_entities for row in self.positives[i]) for i in chosen]
-        )
-        has_entities = torch.tensor(
-            [any(row < n_entities for row in self.positives[i]) for i in chosen]
-        )
-        ignored = (is_relation[None, :] & ~has_relations[:, None]) | (
-            ~is_relation[None, :] & ~has_entities[:, None]
-        )  # (n_windows, n_passages)
+        # Positives are sorted, entities first.
+        ends = [(self.positives[i][0], self.positives[i][-1]) for i in chosen]
+        annotated = torch.tensor([[first < n_entities, last >= n_entities] for first, last in ends])
+        ignored = ~annotated[:, is_relation.long()]  # (n_windows, n_passages)
         if self._sampling.spare_named:
             for i, window in enumerate(chosen):
                 named = unlabelled_names(self.examples[window], self.entities)
@@ -221,6 +202,6 @@ class RetrieverData:
         found: set[int] = set()
         for mention in example.mentions:
             if mention.entity_id:
-                key = normalise(example.text[mention.span.start : mention.span.end])
+                key = normalise(example.surface(mention))
                 found.update(m.row for m in self.entities.lookup(key)[:8])
         return sorted(found - right)

@@ -5,7 +5,7 @@ DPR (Karpukhin et al. 2020), with in-batch negatives, namesakes and mined hard n
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import lightning
@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 
 from relik.models.encoder_module import EncoderModel
 from relik_training.distill.encoder_losses import RetrieverDistiller
+from relik_training.recipes.run_settings import RunSettings
 from relik_training.retriever.retriever_data import RetrieverBatch, Tokens
 
 Encode = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
@@ -126,9 +127,8 @@ class RetrieverModule(lightning.LightningModule):
     Args:
         model: The encoder, whose backbone reads embeddings.
         embeddings: Float32, (vocabulary, hidden), frozen.
-        learning_rate: Peak rate of AdamW.
-        max_steps: Steps of the run, over which the rate decays linearly to zero.
-        seed: Seed of dropout, with the step.
+        settings: Peak rate of AdamW, which decays linearly to zero; with the step, the seed is
+            that of dropout.
     """
 
     def __init__(
@@ -136,22 +136,16 @@ class RetrieverModule(lightning.LightningModule):
         model: EncoderModel,
         embeddings: torch.Tensor,
         *,
-        learning_rate: float,
-        warmup_steps: int,
-        max_steps: int,
+        settings: RunSettings,
         objective: Objective,
-        seed: int,
     ) -> None:
         super().__init__()
         self.model = model
         self.kept: Kept | None = None
         self.distiller: RetrieverDistiller | None = None
         self.register_buffer("embeddings", embeddings, persistent=False)
-        self._learning_rate = learning_rate
-        self._warmup_steps = warmup_steps
-        self._max_steps = max_steps
+        self._settings = settings
         self._objective = objective
-        self._seed = seed
 
     def encode(self, tokens: Tokens) -> torch.Tensor:
         """Encode a padded batch.
@@ -175,19 +169,18 @@ class RetrieverModule(lightning.LightningModule):
         self, batch: RetrieverBatch, device: torch.device, _dataloader: int
     ) -> RetrieverBatch:
         """Move a batch to a device, which Lightning cannot do for frozen dataclasses."""
-        return RetrieverBatch(
+        return replace(
+            batch,
             windows=batch.windows.to(device),
             passages=batch.passages.to(device),
             positive=batch.positive.to(device),
             ignored=batch.ignored.to(device),
-            step=batch.step,
-            texts=batch.texts,
         )
 
     def training_step(self, batch: RetrieverBatch, _index: int) -> torch.Tensor:
         """Compute the loss of one batch."""
         # Dropout depends on the step only, so that a resumed run is reproducible.
-        torch.manual_seed(self._seed * 1_000_003 + batch.step)
+        torch.manual_seed(self._settings.seed * 1_000_003 + batch.step)
         windows, passages = self.encode(batch.windows), self.encode(batch.passages)
         # bfloat16 has about two decimal digits: too few to rank records with close cosines.
         with torch.autocast(windows.device.type, enabled=False):
@@ -217,9 +210,9 @@ class RetrieverModule(lightning.LightningModule):
     def configure_optimizers(self) -> dict[str, object]:
         """Set up AdamW with linear warm-up and decay."""
         trained = [p for p in self.parameters() if p.requires_grad]
-        optimizer = torch.optim.AdamW(trained, lr=self._learning_rate, weight_decay=0.01)
+        optimizer = torch.optim.AdamW(trained, lr=self._settings.learning_rate, weight_decay=0.01)
         schedule = torch.optim.lr_scheduler.LambdaLR(
-            optimizer, linear_schedule(self._warmup_steps, self._max_steps)
+            optimizer, linear_schedule(self._settings.warmup_steps, self._settings.max_steps)
         )
         return {
             "optimizer": optimizer,

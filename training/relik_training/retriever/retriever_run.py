@@ -22,10 +22,10 @@ from relik_training.export.files import LEFT_OUT
 from relik_training.recipes.recipe import RetrieverTraining
 from relik_training.retriever.mining import MiningSource, encode_rows
 from relik_training.retriever.retriever_bundle import base_cost, build_base
-from relik_training.retriever.retriever_data import RetrieverData, RetrieverSampling
+from relik_training.retriever.retriever_data import RetrieverData
 from relik_training.retriever.retriever_module import Objective, RetrieverModule
 from relik_training.retriever.retriever_scores import open_retriever_f1
-from relik_training.run.backbone import Backbone, open_backbone
+from relik_training.run.backbone import Backbone, about_encoder, open_backbone
 from relik_training.run.batches import BatchSource
 from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
@@ -82,11 +82,7 @@ class RetrieverRun:
             examples=examples,
             ready=ready,
             evaluation=evaluation,
-            about={
-                "kind": "encoder",
-                "backbone": backbone.layers.config.to_diff_dict(),
-                "max_tokens": config.max_tokens,
-            },
+            about=about_encoder(backbone.layers, config.max_tokens),
             pauses=math.ceil(config.max_steps / mining.every) if mining.negatives else 0,
         )
 
@@ -112,13 +108,10 @@ def _module(config: RetrieverTraining, backbone: Backbone) -> RetrieverModule:
     module = RetrieverModule(
         EncoderModel(backbone.layers),
         backbone.embeddings,
-        learning_rate=config.learning_rate,
-        warmup_steps=config.warmup_steps,
-        max_steps=config.max_steps,
+        settings=config,
         objective=Objective(
             temperature=config.temperature, matryoshka=config.matryoshka, chunk=config.chunk
         ),
-        seed=config.seed,
     )
     if config.start:
         load_weights(module.model, Path(config.start), without=LEFT_OUT)
@@ -169,16 +162,7 @@ def _data(
         examples,
         knowledge=(entities, Records.read(Path(config.knowledge.out) / "relations.jsonl")),
         tokenizer=tokenizer,
-        sampling=RetrieverSampling(
-            max_tokens=config.max_tokens,
-            passage_tokens=config.passage_tokens,
-            hard_negatives=config.hard_negatives,
-            name_dropout=config.name_dropout,
-            relation_negatives=config.relation_negatives,
-            alias_rate=config.alias_rate,
-            spare_named=config.spare_named,
-            seed=config.seed,
-        ),
+        sampling=config,
     )
 
 

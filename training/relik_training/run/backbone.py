@@ -215,6 +215,16 @@ class Backbone:
     name: str
 
 
+def about_encoder(layers: nn.Module, max_tokens: int) -> dict[str, Any]:
+    """Give what config.json says of an encoder.
+
+    Args:
+        max_tokens: Most tokens of a text in training.
+    """
+    about = layers.config.to_diff_dict()
+    return {"kind": "encoder", "backbone": about, "max_tokens": max_tokens}
+
+
 def resolve(name: str) -> str:
     """Turn the name of a backbone into a folder or a hub id.
 

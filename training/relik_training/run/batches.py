@@ -1,11 +1,15 @@
 """Batches that depend on the seed and the step alone, so that a killed run resumes exactly."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
 T = TypeVar("T")
+
+# Batches that are sorted by length together.
+_BUCKET = 50
 
 
 class BatchSource(Protocol):
@@ -23,6 +27,7 @@ class BatchSource(Protocol):
         """Make the batch of a step from the examples at these positions."""
 
 
+@dataclass(frozen=True, slots=True)
 class StepBatches(Generic[T]):
     """Yields the batch of each remaining step; made to be a Lightning dataloader.
 
@@ -33,15 +38,14 @@ class StepBatches(Generic[T]):
             step of the checkpoint.
     """
 
-    def __init__(self, make: Callable[[int], T], max_steps: int, start: Callable[[], int]) -> None:
-        self._make = make
-        self._max_steps = max_steps
-        self._start = start
+    make: Callable[[int], T]
+    max_steps: int
+    start: Callable[[], int]
 
     def __iter__(self) -> Iterator[T]:
         """Yield the batches from the current step on, in step order."""
-        for step in range(self._start(), self._max_steps):
-            yield self._make(step)
+        for step in range(self.start(), self.max_steps):
+            yield self.make(step)
 
 
 def plan_batches(
@@ -50,7 +54,6 @@ def plan_batches(
     max_steps: int,
     *,
     seed: int,
-    bucket: int = 50,
     repeats: Sequence[int] | None = None,
 ) -> list[list[int]]:
     """Assign examples to steps: shuffled, then sorted by length within buckets to save padding.
@@ -60,7 +63,6 @@ def plan_batches(
         batch_size: Examples per step.
         max_steps: Steps to plan; examples are reused epoch by epoch.
         seed: Seed of the order.
-        bucket: Batches that are sorted together.
         repeats: How often each example comes in an epoch; once where absent.
 
     Returns:
@@ -73,7 +75,7 @@ def plan_batches(
     while len(plan) < max_steps:
         rng = np.random.default_rng([seed, epoch])
         order = rng.permutation(pool)
-        plan.extend(cut_batches(order, order_of, batch_size, rng, bucket=bucket))
+        plan.extend(cut_batches(order, order_of, batch_size, rng))
         epoch += 1
     return plan[:max_steps]
 
@@ -83,8 +85,6 @@ def cut_batches(
     lengths: np.ndarray,
     batch_size: int,
     rng: np.random.Generator,
-    *,
-    bucket: int = 50,
 ) -> list[list[int]]:
     """Cut an order of examples into batches of like length, themselves in a drawn order.
 
@@ -93,14 +93,13 @@ def cut_batches(
         lengths: Cost of every example, by position.
         batch_size: Examples per batch; a smaller rest is left out unless there is nothing else.
         rng: Draws the order of the batches.
-        bucket: Batches that are sorted together.
 
     Returns:
         Example positions of each batch.
     """
     batches: list[np.ndarray] = []
-    for first in range(0, len(order), bucket * batch_size):
-        part = order[first : first + bucket * batch_size]
+    for first in range(0, len(order), _BUCKET * batch_size):
+        part = order[first : first + _BUCKET * batch_size]
         part = part[np.argsort(lengths[part], kind="stable")]
         batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
     whole = [batch for batch in batches if len(batch) == batch_size] or batches

@@ -78,18 +78,9 @@ class Part:
     def __init__(self, source: BatchSource, positions: Sequence[int]) -> None:
         self._source = source
         self._positions = list(positions)
-
-    @property
-    def lengths(self) -> list[int]:
-        """Return the cost of each example."""
-        lengths = self._source.lengths
-        return [lengths[i] for i in self._positions]
-
-    @property
-    def repeats(self) -> list[int]:
-        """Return how often each example comes in an epoch."""
-        repeats = self._source.repeats
-        return [repeats[i] for i in self._positions]
+        lengths, repeats = source.lengths, source.repeats
+        self.lengths = [lengths[i] for i in positions]
+        self.repeats = [repeats[i] for i in positions]
 
     def batch(self, chosen: Sequence[int], step: int) -> Any:
         """Make the batch of a step from positions among those that take part."""
@@ -148,9 +139,7 @@ class KeepBest(lightning.Callback):
         self._waited = state_dict["waited"]
         self._stopped = state_dict["stopped"]
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, _module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, *_rest: object) -> None:
         """Leave a run alone that was stopped before."""
         trainer.should_stop = trainer.should_stop or self._stopped
 

@@ -1,6 +1,7 @@
 """Callbacks that watch a run: its clock, its progress, its memory."""
 
 import dataclasses
+import math
 import time
 from pathlib import Path
 
@@ -31,10 +32,7 @@ def count_tokens(batch: object) -> int:
     for field in dataclasses.fields(batch):
         value = getattr(batch, field.name)
         if field.name == "ids" and hasattr(value, "shape"):
-            cells = 1
-            for length in value.shape:
-                cells *= int(length)
-            total += cells
+            total += math.prod(value.shape)
         else:
             total += count_tokens(value)
     return total
@@ -97,18 +95,11 @@ class ShowingProgress(lightning.Callback):
     def __init__(self, max_steps: int, batch_size: int) -> None:
         self._progress = StepProgress(max_steps, batch_size)
 
-    def on_train_start(
-        self, trainer: lightning.Trainer, _module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, trainer: lightning.Trainer, *_rest: object) -> None:
         """Begin."""
         self._progress.begin(trainer.global_step)
 
-    def on_train_batch_end(
-        self,
-        trainer: lightning.Trainer,
-        _module: lightning.LightningModule,
-        *_outcome: object,
-    ) -> None:
+    def on_train_batch_end(self, trainer: lightning.Trainer, *_rest: object) -> None:
         """Show a step."""
         figures = dict(trainer.progress_bar_metrics)
         for watcher in trainer.callbacks:
@@ -128,12 +119,7 @@ class GivingBack(lightning.Callback):
     def __init__(self) -> None:
         self._given = time.monotonic()
 
-    def on_train_batch_end(
-        self,
-        _trainer: lightning.Trainer,
-        _module: lightning.LightningModule,
-        *_outcome: object,
-    ) -> None:
+    def on_train_batch_end(self, *_rest: object) -> None:
         """Give back after a step, where the last time is some seconds ago."""
         if time.monotonic() - self._given >= _SECONDS:
             give_back()

@@ -52,9 +52,7 @@ class SaveCheckpoints(Checkpoint):
         self._saved = time.monotonic()
         self.signum: int | None = None
 
-    def on_train_start(
-        self, _trainer: lightning.Trainer, _module: lightning.LightningModule
-    ) -> None:
+    def on_train_start(self, *_rest: object) -> None:
         """Take over the signals, which the trainer gives back when it ends."""
         self._saved = time.monotonic()
         _handle(self._note)

@@ -4,6 +4,7 @@ import dataclasses
 import hashlib
 import json
 import re
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,8 @@ SETTINGS = "resolved.json"
 RESOLVED = "resolved.toml"
 METRICS = "metrics.jsonl"
 SECONDS = "seconds"
+BASE, BUNDLE_FOLDER = "base", "bundle"
+"""Folders of a run: the part of its bundle that is not trained, and the bundle."""
 # Paths of one machine are no part of how a model was made.
 _PLACES = ("data", "out", "base")
 # These do not change what is trained.
@@ -71,9 +74,8 @@ def _table(values: Mapping[str, object], path: tuple[str, ...]) -> Iterator[str]
 
 
 def _has_tables(value: object) -> bool:
-    if not isinstance(value, list | tuple) or not value:
-        return False
-    return all(isinstance(each, Mapping) for each in value)
+    rows = value if isinstance(value, list | tuple) else ()
+    return bool(rows) and all(isinstance(each, Mapping) for each in rows)
 
 
 def _key(name: str) -> str:
@@ -209,6 +211,34 @@ def read_figures(out: Path) -> dict[str, object]:
             for name, value in final.items()
             if name not in ("step", "epoch", SECONDS)
         },
+    }
+
+
+def begin_bundle(config: Training, part: str) -> tuple[Path, dict[str, object]]:
+    """Copy the base of a finished run to the draft of its bundle.
+
+    Args:
+        config: Settings of the run.
+        part: What the run trains, as the manifest calls it.
+
+    Returns:
+        The draft, and what its manifest says.
+
+    Raises:
+        ConfigError: The run is not finished, or was made with other settings.
+    """
+    run = Path(config.out)
+    check_same(run, config)
+    draft = run / f".{BUNDLE_FOLDER}.part"
+    shutil.rmtree(draft, ignore_errors=True)
+    shutil.copytree(run / BASE, draft)
+    return draft, {
+        "model": config.model,
+        "sources": [dataclasses.asdict(each) for each in config.provenance],
+        "licences": sorted({each.licence for each in config.provenance}),
+        "recipe": {part: recorded(config)},
+        "training": {part: read_figures(run)},
+        "metrics": {},
     }
 
 

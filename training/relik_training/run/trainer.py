@@ -18,12 +18,13 @@ from torch import nn
 from relik.backends.tensors import TensorFile
 from relik.errors import ConfigError
 from relik.layout import LAYOUT
-from relik_training.recipes.evaluation_settings import Evaluation
+from relik_training.recipes.run_settings import RunSettings
 from relik_training.run.backbone import best_precision
 from relik_training.run.batches import BatchSource, StepBatches, plan_batches
 from relik_training.run.best_weights import BEST_DEV, CHECKPOINTS, DEV_F1, Best, KeepBest, Measure
 from relik_training.run.callbacks import LOGGED, Counting, GivingBack, ShowingProgress
 from relik_training.run.checkpoints import LAST, SaveCheckpoints, Stopped
+from relik_training.run.costs import EndCost
 from relik_training.run.lora import merged
 from relik_training.run.run_clock import DONE, tick
 from relik_training.run.run_files import Training, begin, check_files
@@ -33,11 +34,7 @@ from relik_training.run.run_logs import open_logs
 def fit(
     module: lightning.LightningModule,
     batches: Any,
-    *,
-    out: Path,
-    max_steps: int,
-    checkpoint_steps: int,
-    precision: str,
+    config: RunSettings,
     watchers: "Watchers | None" = None,
 ) -> None:
     """Train until the last step, from the last checkpoint where there is one.
@@ -45,18 +42,16 @@ def fit(
     Args:
         module: What to train.
         batches: Iterable of batches that starts at the module's step.
-        out: Folder of the run; checkpoints go to `out/checkpoints`.
-        max_steps: Steps of the run.
-        checkpoint_steps: Steps between checkpoints.
-        precision: Lightning precision, or "auto".
+        config: Folder, steps and precision of the run; checkpoints go to `out/checkpoints`.
         watchers: What looks on; the logs of every run where None.
 
     Raises:
         Stopped: Ctrl-C or SIGTERM came; the last step is saved.
     """
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    out, max_steps, precision = Path(config.out), config.max_steps, config.precision
     folder = out / CHECKPOINTS
-    saver = SaveCheckpoints(folder, every=checkpoint_steps, max_steps=max_steps)
+    saver = SaveCheckpoints(folder, every=config.checkpoint_steps, max_steps=max_steps)
     last = folder / LAST
     watching = watchers or Watchers(loggers=open_logs(out))
     # They may change the weights that are measured.
@@ -105,38 +100,6 @@ class Watchers:
     loggers: Sequence[Logger] = ()
 
 
-class RunSettings(Protocol):
-    """What the recipes of all runs say of their steps."""
-
-    @property
-    def out(self) -> str:
-        """Folder of the run."""
-
-    @property
-    def batch_size(self) -> int:
-        """Examples per step."""
-
-    @property
-    def max_steps(self) -> int:
-        """Steps of the whole run."""
-
-    @property
-    def checkpoint_steps(self) -> int:
-        """Steps between checkpoints."""
-
-    @property
-    def evaluation(self) -> Evaluation:
-        """How the run is measured while it trains."""
-
-    @property
-    def precision(self) -> str:
-        """Lightning precision, or "auto"."""
-
-    @property
-    def seed(self) -> int:
-        """Seed of the order of the examples."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenRun:
     """A run before its data are ready for batches: what training trains and a plan measures.
@@ -160,7 +123,7 @@ class OpenRun:
 
 
 class Run(Protocol):
-    """What a command trains: a run of the reader, retriever, schema or relations."""
+    """What a command trains or plans: a run of the reader, retriever, schema or relations."""
 
     @property
     def config(self) -> Training:
@@ -171,6 +134,12 @@ class Run(Protocol):
 
     def end(self) -> dict[str, object]:
         """Make the bundle of a run that has trained."""
+
+    def aside(self, folder: Path) -> "Run":
+        """Give the same run in a scratch folder."""
+
+    def end_cost(self) -> EndCost:
+        """Measure the end of a run whose weights are in its folder, on a sample."""
 
 
 def train(run: Run) -> Path:
@@ -248,11 +217,8 @@ def run_steps(
             config.max_steps,
             lambda: module.global_step,
         ),
-        out=out,
-        max_steps=config.max_steps,
-        checkpoint_steps=config.checkpoint_steps,
-        precision=config.precision,
-        watchers=Watchers(callbacks=watching, loggers=open_logs(out)),
+        config,
+        Watchers(callbacks=watching, loggers=open_logs(out)),
     )
 
 

@@ -1,29 +1,28 @@
 """What a run of a closed schema ends with: a bundle, calibrated, measured and sealed."""
 
-import dataclasses
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from relik.bundle import open_bundle
-from relik.config import CalibrationConfig, PipelineConfig, read_pipeline
+from relik.config import PipelineConfig, read_pipeline
 from relik.evaluation import GoldDocument, analyse_strict, read_gold
 from relik.evaluation.answers import Answer, answer_triples
 from relik.layout import KIND, LAYOUT
 from relik.manifest import publish, write_manifest
 from relik.types import AnnotateOptions
 from relik_training.export import export_reader
-from relik_training.reader.calibration import Fitted, Judged, fit_scores
+from relik_training.reader.calibration import (
+    Judged,
+    fit_scores,
+    raw_threshold,
+    to_judged,
+    with_fitted,
+)
 from relik_training.recipes.bundle_settings import write_toml
 from relik_training.recipes.schema_settings import SchemaTraining
-from relik_training.run.run_files import check_same, read_figures, recorded
+from relik_training.run.run_files import BUNDLE_FOLDER, begin_bundle
 
-BASE = "base"
-"""Folder of a run that has its bundle without the reader."""
-BUNDLE = "bundle"
 # Least raw score of what takes part in calibration.
 _LEAST = 0.02
 _PRECISION = 0.9
@@ -46,19 +45,8 @@ def build_schema_bundle(
         ConfigError: The run is not finished, or was made with other settings.
     """
     run = Path(config.out)
-    check_same(run, config)
-    target, aside = run / BUNDLE, run / f".{BUNDLE}.part"
-    shutil.rmtree(aside, ignore_errors=True)
-    shutil.copytree(run / BASE, aside)
+    aside, fields = begin_bundle(config, "reader")
     export_reader(run, aside)
-    fields: dict[str, object] = {
-        "model": config.model,
-        "sources": [dataclasses.asdict(each) for each in config.provenance],
-        "licences": sorted({each.licence for each in config.provenance}),
-        "recipe": {"reader": recorded(config)},
-        "training": {"reader": read_figures(run)},
-        "metrics": {},
-    }
     write_manifest(aside, kind=KIND, fields=fields)
     if fitted_by is None:
         settings, report = _calibrated(aside, read_gold(splits["dev"], typed=True), config)
@@ -70,6 +58,7 @@ def build_schema_bundle(
     write_manifest(
         aside, kind=KIND, fields={**fields, "metrics": {"calibration": report, **figures}}
     )
+    target = run / BUNDLE_FOLDER
     publish(aside, target, replace=True)
     return {"bundle": str(target), "calibration": report, **figures}
 
@@ -85,22 +74,9 @@ def _calibrated(
     answers = answer_triples(pipeline, gold, options=options)
     halved, chosen = config.half_f1, config.thresholds
     spans = fit_scores(_judged_spans(answers), _PRECISION, halved=halved, fixed=chosen[0])
-    of_triples = _judged_triples(answers, least=_raw(spans))
+    of_triples = _judged_triples(answers, least=raw_threshold(spans))
     triples = fit_scores(of_triples, _PRECISION, halved=halved, fixed=chosen[1])
-    fitted = replace(
-        pipeline.config,
-        reader=replace(
-            pipeline.config.reader,
-            threshold=spans.threshold,
-            relation_threshold=triples.threshold,
-        ),
-        calibration=CalibrationConfig(
-            span_scale=spans.scale,
-            span_shift=spans.shift,
-            triple_scale=triples.scale,
-            triple_shift=triples.shift,
-        ),
-    )
+    fitted = with_fitted(pipeline.config, spans, triples)
     return fitted, {"documents": len(gold), "spans": spans.report, "triples": triples.report}
 
 
@@ -132,7 +108,7 @@ def _judged_spans(answers: Sequence[Answer]) -> Judged:
             for found in answer.annotation.spans
             if found.entity_id is not None
         ]
-    return _gathered(judged, sum(len(answer.gold.mentions) for answer in answers))
+    return to_judged(judged, sum(len(answer.gold.mentions) for answer in answers))
 
 
 def _judged_triples(answers: Sequence[Answer], *, least: float) -> Judged:
@@ -147,17 +123,4 @@ def _judged_triples(answers: Sequence[Answer], *, least: float) -> Judged:
                 right = (triple.subject, triple.relation_id, triple.object) in stated
                 types = all((end.span, end.entity_id) in typed for end in ends)
                 judged.append((triple.score, right and types))
-    return _gathered(judged, sum(len(answer.gold.triples) for answer in answers))
-
-
-def _gathered(judged: Sequence[tuple[float, bool]], n_gold: int) -> Judged:
-    return Judged(
-        scores=np.array([score for score, _ in judged], dtype=np.float32),
-        correct=np.array([right for _, right in judged], dtype=bool),
-        n_gold=n_gold,
-    )
-
-
-def _raw(fitted: Fitted) -> float:
-    odds = (np.log(fitted.threshold / (1 - fitted.threshold)) - fitted.shift) / fitted.scale
-    return float(1 / (1 + np.exp(-odds)))
+    return to_judged(judged, sum(len(answer.gold.triples) for answer in answers))

@@ -1,15 +1,16 @@
 """Data of a closed schema: conversion of rows by the recipe, files of the splits, examples."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from relik.errors import ConfigError, InputError
-from relik.evaluation import GoldDocument, GoldMention, read_gold
+from relik.errors import InputError
+from relik.evaluation import GoldDocument, read_gold
 from relik.types import Span
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl, write_jsonl
-from relik_training.data.statements import Mention
+from relik_training.data.statements import Mention, without_overlaps
+from relik_training.recipes.recipe_files import check_files_of_data
 from relik_training.recipes.schema_settings import (
     SchemaSource,
     SchemaTraining,
@@ -102,12 +103,7 @@ def write_splits(config: SchemaTraining) -> dict[str, Path]:
         sources: Sequence[SchemaSource] = getattr(config, name)
         if not sources:
             continue
-        for source in sources:
-            if not (data / source.path).is_file():
-                raise ConfigError(
-                    f"{data / source.path}: is missing, expected a file: give the folder of the "
-                    "data sets by --data"
-                )
+        check_files_of_data(data, (source.path for source in sources))
         files[name] = out / f"{name}.jsonl.gz"
         # Reproducible bytes: writing a split again does not change a file that is in use.
         if not write_jsonl(files[name], _rows(data, sources)):
@@ -144,12 +140,13 @@ def _with_argument_types(row: dict[str, Any], types: Mapping[str, Sequence[str]]
     return {
         **row,
         "spans": [_with_kind(row["spans"][i], found[i]) for i in index_of],
-        "triples": [
-            [index_of[s], r, index_of[o]]
-            for s, r, o in row.get("triples", ())
-            if s in index_of and o in index_of
-        ],
+        "triples": _among(index_of, row.get("triples", ())),
     }
+
+
+def _among(index_of: Mapping[int, int], triples: Iterable[Any]) -> list[list[Any]]:
+    """Keep the triples between the spans that are kept, by their new numbers."""
+    return [[index_of[s], r, index_of[o]] for s, r, o in triples if s in index_of and o in index_of]
 
 
 def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -158,19 +155,13 @@ def _sentences(row: dict[str, Any]) -> Iterator[dict[str, Any]]:
     # A full stop within a mention does not end a sentence.
     ranges = _join_ranges(sentence_ranges(text), [(span[0], span[1]) for span in spans])
     for number, (start, end) in enumerate(ranges):
-        index_of: dict[int, int] = {}
-        for i, span in enumerate(spans):
-            if start <= span[0] and span[1] <= end:
-                index_of[i] = len(index_of)
+        inside = (i for i, span in enumerate(spans) if start <= span[0] and span[1] <= end)
+        index_of = {i: at for at, i in enumerate(inside)}
         yield {
             "doc_id": f"{row.get('doc_id', '')}:{number}",
             "text": text[start:end],
             "spans": [[spans[i][0] - start, spans[i][1] - start, *spans[i][2:]] for i in index_of],
-            "triples": [
-                [index_of[s], r, index_of[o]]
-                for s, r, o in pairs
-                if s in index_of and o in index_of
-            ],
+            "triples": _among(index_of, pairs),
         }
 
 
@@ -208,14 +199,10 @@ def _renamed(row: dict[str, Any], source: SchemaSource) -> dict[str, Any]:
         # Two relations of the file may have the same new name.
         triples = [list(each) for each in dict.fromkeys(each for each in named if each)]
     if source.type_names:
-        index_of: dict[int, int] = {}
-        for i, kind in enumerate(kinds):
-            if kind in source.type_names:
-                index_of[i] = len(index_of)
+        kept = (i for i, kind in enumerate(kinds) if kind in source.type_names)
+        index_of = {i: at for at, i in enumerate(kept)}
         spans = [_with_kind(spans[i], source.type_names[kinds[i]]) for i in index_of]
-        triples = [
-            [index_of[s], r, index_of[o]] for s, r, o in triples if s in index_of and o in index_of
-        ]
+        triples = _among(index_of, triples)
     return {**row, "spans": spans, "triples": triples}
 
 
@@ -266,7 +253,8 @@ def _check(path: Path, config: SchemaTraining) -> None:
 
 def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
     text = gold.document.text
-    kept = _without_overlaps(gold.mentions)
+    longest_first = sorted(gold.mentions, key=lambda m: (m.span.start - m.span.end, m.span.start))
+    kept = without_overlaps(longest_first)
     index_of = {mention: at for at, mention in enumerate(kept)}
     return Example(
         # Texts of different files may share an id.
@@ -282,11 +270,3 @@ def _example(number: int, gold: GoldDocument, row: dict[str, Any]) -> Example:
         unknown=(Span(0, len(text)),) if row.get(PARTIAL) else (),
         relations="none" if row.get(UNRELATED) else "all",
     )
-
-
-def _without_overlaps(mentions: Sequence[GoldMention]) -> list[GoldMention]:
-    kept: list[GoldMention] = []
-    for mention in sorted(mentions, key=lambda m: (m.span.start - m.span.end, m.span.start)):
-        if not any(mention.span.overlaps(other.span) for other in kept):
-            kept.append(mention)
-    return sorted(kept, key=lambda m: m.span)

@@ -18,40 +18,33 @@ from relik.config import (
     ReaderConfig,
     RetrieverConfig,
     RulesConfig,
-    changed,
     read_pipeline,
 )
 from relik.errors import ConfigError
-from relik.kb import KnowledgeBase
-from relik.kb.view import KnowledgeView
 from relik.layout import LAYOUT
-from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.reader.inputs import MarkerLayout
 from relik.reader.open_reader import row_tokens
 from relik.retriever.window_retriever import WindowRetriever
 from relik_index import BuildOptions, build_index
 from relik_training.augment.schema_swap import with_swaps
-from relik_training.data.candidates import CandidateSource
+from relik_training.data.candidates import source_with
 from relik_training.data.examples import Example
 from relik_training.data.json_lines import read_jsonl, write_jsonl
-from relik_training.distill.reader_losses import open_reader_distiller
 from relik_training.export import export_shared
-from relik_training.reader.frozen import freeze_lowest
 from relik_training.reader.reader_bundle import annotating_seconds
 from relik_training.reader.reader_data import ReaderData
-from relik_training.reader.reader_module import ReaderModule, ReaderRates
 from relik_training.reader.reader_scores import Served, open_reader_f1
-from relik_training.reader.reader_start import begin_with
-from relik_training.recipes.bundle_settings import write_toml
+from relik_training.reader.reader_start import reader_of
+from relik_training.recipes.bundle_settings import write_changed
 from relik_training.recipes.reader_settings import ReaderSampling
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.backbone import READER_TYPES, Backbone, open_backbone
 from relik_training.run.best_weights import Measure, split_apart
 from relik_training.run.costs import EndCost
-from relik_training.run.lora import adapt
 from relik_training.run.metrics import folder_bytes
+from relik_training.run.run_files import BASE
 from relik_training.run.trainer import OpenRun
-from relik_training.schema.schema_bundle import BASE, build_schema_bundle
+from relik_training.schema.schema_bundle import build_schema_bundle
 from relik_training.schema.schema_data import read_typed_examples, write_splits
 
 _CANDIDATE_TOKENS = 16
@@ -102,7 +95,13 @@ class SchemaRun:
         # Pretrained layers come without dropout, as they are used.
         backbone.layers.train()
         _write_base(config, backbone, base)
-        module, layout = _module(config, backbone, base)
+        layout = MarkerLayout.of(
+            backbone.tokenizer, n_entities=len(config.types), n_relations=len(config.relations)
+        )
+        table = WordEmbeddings.open(base / LAYOUT.word_embeddings)
+        module, about = reader_of(config, backbone, layout, table.dense(), base)
+        if config.average:
+            module.watch(Averaging(config.average))
         files = [self.splits["train"], *([self.splits["dev"]] if config.with_dev else [])]
         share = config.evaluation.share
         trained, apart = split_apart(read_typed_examples(files), share, config.seed)
@@ -110,10 +109,10 @@ class SchemaRun:
         def evaluation() -> Measure | None:
             texts = apart or ([] if config.with_dev else read_typed_examples([self.splits["dev"]]))
             served = Served(
-                source=_source(base),
+                source=source_with(base, WindowRetriever(None, RetrieverConfig())),
                 tokenizer=backbone.tokenizer,
                 layout=layout,
-                embeddings=WordEmbeddings.open(base / LAYOUT.word_embeddings),
+                embeddings=table,
                 config=read_pipeline(base / LAYOUT.pipeline),
                 typed=True,
                 pretokenised=config.pretokenised,
@@ -126,12 +125,7 @@ class SchemaRun:
             examples=with_swaps(trained, config.swaps, config.seed),
             ready=lambda examples: _data(config, layout, backbone.tokenizer, examples),
             evaluation=evaluation,
-            about={
-                "kind": "reader",
-                "backbone": backbone.layers.config.to_diff_dict(),
-                "heads": dataclasses.asdict(_heads(config, backbone)),
-                "markers": {"n_entities": layout.n_entities, "n_relations": layout.n_relations},
-            },
+            about=about,
         )
 
     def end(self) -> dict[str, object]:
@@ -172,72 +166,16 @@ def _write_base(config: SchemaTraining, backbone: Backbone, out: Path) -> None:
         # Its id is its type too, by which a caller can ask for some alone.
         write_jsonl(source, ({**dataclasses.asdict(r), "types": [r.id]} for r in records))
         build_index(source, out / name, encoder=None, tokenizer=backbone.tokenizer, options=options)
+    longest = min(config.max_tokens, row_tokens(backbone.layers.config.to_dict()))
     settings = PipelineConfig(
         model=config.model,
         windows=config.windows,
         retriever=RetrieverConfig(entity_top_k=counts[0], relation_top_k=counts[1]),
-        reader=ReaderConfig(max_tokens=_longest(config, backbone), drop_nil=config.wrong_spans > 0),
+        reader=ReaderConfig(max_tokens=longest, drop_nil=config.wrong_spans > 0),
         # The name of a type is no name of its mentions.
         rules=RulesConfig(prior_weight=0.0),
     )
-    write_toml(changed(settings, config.pipeline, where="[pipeline]"), out / LAYOUT.pipeline)
-
-
-def _longest(config: SchemaTraining, backbone: Backbone) -> int:
-    return min(config.max_tokens, row_tokens(backbone.layers.config.to_dict()))
-
-
-def _heads(config: SchemaTraining, backbone: Backbone) -> HeadConfig:
-    return HeadConfig(
-        hidden_size=backbone.layers.config.hidden_size,
-        linears_hidden_size=config.linears_hidden_size,
-        layer_norm_eps=backbone.layers.config.layer_norm_eps,
-        between=config.between,
-    )
-
-
-def _module(
-    config: SchemaTraining, backbone: Backbone, base: Path
-) -> tuple[ReaderModule, MarkerLayout]:
-    layout = MarkerLayout.of(
-        backbone.tokenizer, n_entities=len(config.types), n_relations=len(config.relations)
-    )
-    # The table as it will be served, so that training sees its rounding.
-    table = WordEmbeddings.open(base / LAYOUT.word_embeddings).dense()
-    model = ReaderModel(backbone.layers, _heads(config, backbone), n_markers=layout.size)
-    if config.start:
-        begin_with(model, config.start, layout)
-    adapt(backbone.layers, config.lora)
-    freeze_lowest(model, config.frozen_layers)
-    module = ReaderModule(
-        model,
-        torch.from_numpy(table),
-        rates=ReaderRates(
-            learning_rate=config.learning_rate,
-            head_learning_rate=config.head_learning_rate,
-            layer_decay=config.layer_decay,
-            warmup_steps=config.warmup_steps,
-            max_steps=config.max_steps,
-            last_rate=config.last_rate,
-        ),
-        seed=config.seed,
-        start_weight=config.start_weight,
-        distiller=open_reader_distiller(
-            model, config.distillation, layout=layout, tokenizer=backbone.tokenizer, base=base
-        ),
-        begun=bool(config.start),
-    )
-    if config.average:
-        module.watch(Averaging(config.average))
-    return module, layout
-
-
-def _source(base: Path) -> CandidateSource:
-    view = KnowledgeView(
-        entities=KnowledgeBase.open(base / LAYOUT.entities),
-        relations=KnowledgeBase.open(base / LAYOUT.relations),
-    )
-    return CandidateSource(view=view, retriever=WindowRetriever(None, RetrieverConfig()))
+    write_changed(settings, config, out / LAYOUT.pipeline)
 
 
 def _data(
@@ -249,7 +187,7 @@ def _data(
         examples,
         tokenizer=tokenizer,
         layout=layout,
-        source=_source(base),
+        source=source_with(base, WindowRetriever(None, RetrieverConfig())),
         sampling=ReaderSampling(
             entity_candidates=(len(config.types),),
             relation_candidates=(len(config.relations),),

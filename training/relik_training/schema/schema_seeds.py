@@ -10,9 +10,8 @@ from typing import Any
 from relik.manifest import MANIFEST, read_manifest
 from relik_training.recipes.schema_settings import SchemaTraining
 from relik_training.run.metrics import end_run
-from relik_training.run.run_files import check_same
+from relik_training.run.run_files import BUNDLE_FOLDER, check_same
 from relik_training.run.trainer import train
-from relik_training.schema.schema_bundle import BUNDLE
 from relik_training.schema.schema_data import write_splits
 from relik_training.schema.schema_run import SchemaRun
 
@@ -70,13 +69,13 @@ def _thresholds(config: SchemaTraining, splits: dict[str, Path]) -> Path:
     """Train the first seed where dev is not trained on, and choose thresholds there for all."""
     without = _of_seed(replace(config, with_dev=False), config.seed)
     _train_one(without, splits, None)
-    return Path(without.out) / BUNDLE
+    return Path(without.out) / BUNDLE_FOLDER
 
 
 def _train_one(
     config: SchemaTraining, splits: dict[str, Path], fitted_by: Path | None
 ) -> dict[str, object]:
-    bundle = Path(config.out) / BUNDLE
+    bundle = Path(config.out) / BUNDLE_FOLDER
     if (bundle / MANIFEST).is_file():
         check_same(Path(config.out), config)
         metrics = read_manifest(bundle).fields.get("metrics")

@@ -30,7 +30,7 @@ from relik.manifest import (
     verify_files,
 )
 from relik.names.language import DEFAULT_LANGUAGE
-from relik.pipeline import Pipeline, PipelineParts
+from relik.pipeline import Pipeline
 from relik.reader.open_reader import open_reader
 from relik.retriever.encoder import open_encoder
 from relik.retriever.pairs import PairRelater
@@ -206,7 +206,7 @@ class Bundle:
             reader = open_reader(
                 self.path, backend=backend, config=self.config, tokenizer=self.tokenizer()
             )
-        return Pipeline(PipelineParts(retriever=retriever, reader=reader), self.config, view)
+        return Pipeline(retriever, reader, self.config, view)
 
 
 def open_bundle(

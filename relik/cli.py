@@ -4,7 +4,7 @@ It imports only the subcommand that runs, so `relik --help` imports none.
 """
 
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 from typing import Annotated
 
@@ -114,13 +114,13 @@ def _add_command(app: typer.Typer, command: EntryPoint) -> None:
         if _top_name(error) == command.value.partition(".")[0]:
             raise
         settings = {"allow_extra_args": True, "ignore_unknown_options": True}
-        stand_in = _fail_with(_install_line(command.name, error))
+        line = _install_line(command.name, error)
         app.command(
             command.name,
             help=_summary(command),
             context_settings=settings,
             add_help_option=False,
-        )(stand_in)
+        )(lambda: _fail(line, 1))
         return
     if isinstance(loaded, typer.Typer):
         app.add_typer(loaded, name=command.name, help=_summary(command))
@@ -130,13 +130,6 @@ def _add_command(app: typer.Typer, command: EntryPoint) -> None:
 
 def _placeholder() -> None:
     """Stand in for a command that does not run, so that `--help` lists it."""
-
-
-def _fail_with(message: str) -> Callable[[], None]:
-    def refuse() -> None:
-        _fail(message, 1)
-
-    return refuse
 
 
 def _summary(command: EntryPoint) -> str:

@@ -182,7 +182,7 @@ def check_files(folder: Path, manifest: Manifest, *, within: Path | None = None)
                 f"{folder / name}: is a link out of the folder, expected a file: {_REBUILD}"
             )
     for name, entry in sorted(manifest.files.items()):
-        _check_size(folder / name, entry.size)
+        check_size(folder / name, entry.size)
 
 
 def verify_files(folder: Path, manifest: Manifest, *, within: Path | None = None) -> None:
@@ -287,17 +287,19 @@ def _parse_entry(name: str, entry: object, path: Path) -> FileEntry:
     return FileEntry(size=size, sha256=sha256)
 
 
-def _check_size(path: Path, expected: int) -> None:
+def check_size(path: Path, expected: int) -> None:
+    """Check the presence and the size, in bytes, of one file.
+
+    Raises:
+        BundleCorruptError: It is missing or has another size.
+    """
     if not path.is_file():
         raise BundleCorruptError(f"{path}: is missing, expected a file of the build: {_REBUILD}")
     found = path.stat().st_size
-    if found < expected:
+    if found != expected:
+        change = "truncated" if found < expected else "altered"
         raise BundleCorruptError(
-            f"{path}: was truncated (has {found} bytes, expected {expected}): {_REBUILD}"
-        )
-    if found > expected:
-        raise BundleCorruptError(
-            f"{path}: was altered (has {found} bytes, expected {expected}): {_REBUILD}"
+            f"{path}: was {change} (has {found} bytes, expected {expected}): {_REBUILD}"
         )
 
 

@@ -1,7 +1,7 @@
 """Text in, annotations out: split, retrieve, read, merge."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from relik import windows as windowing
 from relik.config import PipelineConfig
@@ -10,7 +10,6 @@ from relik.document.consistency import refined
 from relik.document.mention_reading import read_given, with_blank_mentions
 from relik.document.term_consistency import with_document
 from relik.errors import ConfigError, InputError
-from relik.kb import KnowledgeBase
 from relik.kb.view import KnowledgeView
 from relik.reader.reader import TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
@@ -31,65 +30,40 @@ TYPED_FACTOR = 8
 """How many more candidates are retrieved where only some types may stay."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PipelineParts:
-    """What a pipeline is made of.
-
-    Args:
-        retriever: Proposes entities and relations.
-        reader: Reads windows with candidates; None in a bundle whose reader is not trained yet.
-    """
-
-    retriever: WindowRetriever
-    reader: TransformerReader | None
-
-
 class Pipeline:
     """Annotates documents; keeps nothing between calls.
 
     Each step takes the knowledge view that it works from; without one it takes the view that the
     pipeline was opened with.
 
+    Attributes:
+        model: Name of the model that makes the answers.
+        kb_version: Version of the view.
+        entities: Knowledge base of entities of the view.
+        relations: Knowledge base of relations of the view.
+
     Args:
-        parts: Its stages.
+        retriever: Proposes entities and relations.
+        reader: Reads windows with candidates; None in a bundle whose reader is not trained yet.
         config: Settings of the bundle.
         view: The view that it was opened with.
     """
 
-    def __init__(self, parts: PipelineParts, config: PipelineConfig, view: KnowledgeView) -> None:
-        self._parts = parts
-        self._config = config
-        self._view = view
-
-    @property
-    def model(self) -> str:
-        """Name of the model that makes the answers."""
-        return self._config.model
-
-    @property
-    def view(self) -> KnowledgeView:
-        """The knowledge view that it was opened with."""
-        return self._view
-
-    @property
-    def kb_version(self) -> str:
-        """Version of that view."""
-        return self._view.version
-
-    @property
-    def entities(self) -> KnowledgeBase:
-        """Knowledge base of entities of that view."""
-        return self._view.entities
-
-    @property
-    def relations(self) -> KnowledgeBase:
-        """Knowledge base of relations of that view."""
-        return self._view.relations
-
-    @property
-    def config(self) -> PipelineConfig:
-        """Settings."""
-        return self._config
+    def __init__(
+        self,
+        retriever: WindowRetriever,
+        reader: TransformerReader | None,
+        config: PipelineConfig,
+        view: KnowledgeView,
+    ) -> None:
+        self._retriever = retriever
+        self._reader = reader
+        self.config = config
+        self.view = view
+        self.model = config.model
+        self.kb_version = view.version
+        self.entities = view.entities
+        self.relations = view.relations
 
     def annotate(
         self,
@@ -107,14 +81,7 @@ class Pipeline:
             InputError: A text has half of a surrogate pair, or an option is out of range.
             ConfigError: The bundle has no reader.
         """
-        split = [self.split(document) for document in documents]
-        flat = [window for windows in split for window in windows]
-        candidates = self.retrieve(flat, options=options, view=view)
-        read = iter(self.read(flat, candidates, options=options, view=view))
-        return [
-            self.merge(document, [next(read) for _ in windows], options=options, view=view)
-            for document, windows in zip(documents, split, strict=True)
-        ]
+        return self._annotated(documents, [None] * len(documents), options, view)
 
     def link(
         self,
@@ -147,10 +114,22 @@ class Pipeline:
                 f"got mentions of {len(mentions)} documents, expected {len(documents)}: "
                 "give a list for each document, empty where it has none"
             )
+        return self._annotated(documents, mentions, options, view)
+
+    def _annotated(
+        self,
+        documents: Sequence[Document],
+        mentions: Sequence[Sequence[Span] | None],
+        options: AnnotateOptions,
+        view: KnowledgeView | None,
+    ) -> list[Annotation]:
         split = [self.split(document) for document in documents]
         placed: list[Sequence[Span] | None] = []
         for document, windows, given in zip(documents, split, mentions, strict=True):
-            placed.extend(windowing.place_mentions(document, windows, given))
+            if given is None:
+                placed.extend([None] * len(windows))
+            else:
+                placed.extend(windowing.place_mentions(document, windows, given))
         flat = [window for windows in split for window in windows]
         candidates = self.retrieve(flat, options=options, view=view)
         read = iter(self.read(flat, candidates, options=options, mentions=placed, view=view))
@@ -175,14 +154,14 @@ class Pipeline:
             InputError: The text has half of a surrogate pair.
         """
         windowing.check_text(document)
-        windows = windowing.split(document, self._config.windows)
-        if self._parts.reader is not None:
-            windows = _fitted(document, windows, self._parts.reader)
+        windows = windowing.split(document, self.config.windows)
+        if self._reader is not None:
+            windows = _fitted(document, windows, self._reader)
         return [replace(window, index=i) for i, window in enumerate(windows)]
 
     def count_tokens(self, window: Window) -> int:
         """Estimate the tokens of text and candidates that the reader gets for a window."""
-        config = self._config.retriever
+        config = self.config.retriever
         return len(window.text) // 4 + 9 * config.entity_top_k + 5 * config.relation_top_k
 
     def retrieve(
@@ -206,14 +185,12 @@ class Pipeline:
             InputError: `top_k` is below 1, or a threshold is not from 0 to 1.
         """
         _check_options(options)
-        view = view or self._view
-        config = self._config.retriever
+        view = view or self.view
+        config = self.config.retriever
         top_k = config.entity_top_k if options.top_k is None else options.top_k
         wide = top_k * TYPED_FACTOR if options.types else top_k
         relation_top_k = config.relation_top_k if options.relations else 0
-        entities, relations = self._parts.retriever.retrieve(
-            windows, view, top_k=(wide, relation_top_k)
-        )
+        entities, relations = self._retriever.retrieve(windows, view, top_k=(wide, relation_top_k))
         if options.types:
             entities = [_of_types(found, options.types, top_k, view) for found in entities]
         return [
@@ -246,7 +223,7 @@ class Pipeline:
         Raises:
             ConfigError: The bundle has no reader.
         """
-        reader = self._parts.reader
+        reader = self._reader
         if reader is None:
             raise ConfigError(
                 f"{self.model}: got a bundle without a reader, expected one: measure it by "
@@ -254,11 +231,11 @@ class Pipeline:
             )
         return read_given(
             reader,
-            view or self._view,
+            view or self.view,
             windows,
             candidates,
             mentions,
-            config=self._config.reader,
+            config=self.config.reader,
             options=options,
         )
 
@@ -283,12 +260,12 @@ class Pipeline:
             mentions: Its mentions, where they were given.
             view: Knowledge that was read with.
         """
-        entities = (view or self._view).entities
+        entities = (view or self.view).entities
         merged = windowing.merge(document, window_annotations, nil=True)
         if mentions is None and entities.any_case:  # a list of terms, which texts abbreviate
             merged = with_abbreviations(merged, document.text)
             merged = with_document(merged, document.text, entities)
-        merged = refined(merged, document.text, kb=entities, config=self._config)
+        merged = refined(merged, document.text, kb=entities, config=self.config)
         if mentions is not None:
             merged = with_blank_mentions(merged, document, mentions)
         ends = {end for triple in merged.triples for end in (triple.subject, triple.object)}
@@ -302,11 +279,11 @@ class Pipeline:
 
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity of the pipeline's own view, or None where the id is unknown."""
-        return self._view.entity(entity_id)
+        return self.view.entity(entity_id)
 
     def relation(self, relation_id: str) -> Relation | None:
         """Return a relation of the pipeline's own view, or None where the id is unknown."""
-        return self._view.relation(relation_id)
+        return self.view.relation(relation_id)
 
 
 def _of_types(

@@ -254,7 +254,7 @@ class FakeKnowledgeBase:
         return sum(count for (_, named), count in self._counts.items() if named == entity_id)
 
 
-class FakeNamePipeline:
+class FakeNamePipeline(AliasBaseline):
     """A pipeline that links aliases and finds known triples between linked mentions.
 
     Args:
@@ -272,33 +272,7 @@ class FakeNamePipeline:
         self.kb_version = "fake-1"
         self.entities = FakeKnowledgeBase(entities)
         self._relations = {relation.relation_id: relation for relation in relations}
-        self._links = AliasBaseline(self.entities, facts=facts)
-
-    def annotate(
-        self, documents: Sequence[Document], *, options: AnnotateOptions
-    ) -> list[Annotation]:
-        """Annotate documents."""
-        return self._links.annotate(documents, options=options)
-
-    def link(
-        self,
-        documents: Sequence[Document],
-        mentions: Sequence[Sequence[Span]],
-        *,
-        options: AnnotateOptions,
-    ) -> list[Annotation]:
-        """Link given mentions of each document."""
-        return self._links.link(documents, mentions, options=options)
-
-    def split(self, document: Document) -> list[Window]:
-        """Cut a document into windows."""
-        return self._links.split(document)
-
-    def retrieve(
-        self, windows: Sequence[Window], *, options: AnnotateOptions
-    ) -> list[WindowCandidates]:
-        """Propose the entities named in each window."""
-        return self._links.retrieve(windows, options=options)
+        super().__init__(self.entities, facts=facts)
 
     def entity(self, entity_id: str) -> Entity | None:
         """Return an entity, or None."""
@@ -314,21 +288,16 @@ class HashEncoder:
     """An encoder without a model: a vector counts the hashed character trigrams of a text."""
 
     def __init__(self, dim: int) -> None:
-        self._dim = dim
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return self._dim
+        self.dim = dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts, each alone: float32, (n_texts, dim), L2-normalised."""
-        vectors = np.zeros((len(texts), self._dim), dtype=np.float32)
+        vectors = np.zeros((len(texts), self.dim), dtype=np.float32)
         for vector, text in zip(vectors, texts, strict=True):
             padded = f"  {text.casefold()} "
             for start in range(len(padded) - 2):
                 digest = crc32(padded[start : start + 3].encode("utf-8", "surrogatepass"))
-                vector[digest % self._dim] += 1.0 if digest & 0x80000000 else -1.0
+                vector[digest % self.dim] += 1.0 if digest & 0x80000000 else -1.0
             if not vector.any():
                 vector[0] = 1.0
             vector /= np.linalg.norm(vector)

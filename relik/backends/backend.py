@@ -1,8 +1,12 @@
-"""Protocols of encoder and reader that ONNX Runtime and torch both implement, and their opening."""
+"""Encoder and reader that ONNX Runtime and torch both implement, and their opening."""
 
 import importlib.util
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+import numpy as np
 
 from relik.errors import ConfigError
 from relik.types import FloatArray, IntArray
@@ -31,13 +35,14 @@ class EncoderBackend(Protocol):
         """
 
 
-class ReaderBackend(Protocol):
+class ReaderBackend(ABC):
     """Runs the four stages of the reader; see `relik.models.reader_module.ReaderModel`.
 
     `hidden` is opaque and stays on the device: only the backend that computed it reads it. `rows`,
     `starts` and `ends` are int64, (n_spans,): the row of each span, its first and its last token.
     """
 
+    @abstractmethod
     def encode(
         self,
         inputs_embeds: FloatArray,
@@ -77,6 +82,10 @@ class ReaderBackend(Protocol):
         Raises:
             InferenceError: The arithmetic failed.
         """
+        states = self._states(hidden)[:, :n_tokens]
+        if not len(rows):
+            return np.zeros((0, states.shape[1]), dtype=np.float32)
+        return self._scores("ends", {"hidden": states, "rows": rows, "starts": starts})
 
     def link(
         self,
@@ -94,6 +103,11 @@ class ReaderBackend(Protocol):
         Raises:
             InferenceError: The arithmetic failed.
         """
+        shape = (len(rows), entity_vectors.shape[1])
+        if 0 in shape:
+            return np.zeros(shape, dtype=np.float32)
+        feed = {"hidden": self._states(hidden), "rows": rows, "starts": starts, "ends": ends}
+        return self._scores("link", feed | {"entity_vectors": entity_vectors})
 
     def relate(
         self,
@@ -117,6 +131,20 @@ class ReaderBackend(Protocol):
         Raises:
             InferenceError: The arithmetic failed.
         """
+        shape = (len(subjects), relation_vectors.shape[1], 2)
+        if 0 in shape:
+            return np.zeros(shape, dtype=np.float32)
+        feed = {"hidden": self._states(hidden), "rows": rows, "starts": starts, "ends": ends}
+        feed |= {"subjects": subjects, "objects": objects}
+        return self._scores("relate", feed | {"relation_vectors": relation_vectors})
+
+    @abstractmethod
+    def _states(self, hidden: object) -> Any:
+        """Return hidden states, or refuse those of another backend."""
+
+    @abstractmethod
+    def _scores(self, stage: str, feed: Mapping[str, Any]) -> FloatArray:
+        """Run a stage that has something to score."""
 
 
 def open_encoder_backend(folder: Path, backend: str, *, threads: int = 0) -> EncoderBackend:

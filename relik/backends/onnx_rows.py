@@ -18,8 +18,9 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from relik.backends.onnx_backend import Feed, open_session, run_session
 from relik.backends.tensors import TensorFile
-from relik.errors import BundleCorruptError, BundleNotFoundError, BundleVersionError, InferenceError
+from relik.errors import BundleCorruptError, BundleNotFoundError, BundleVersionError
 from relik.types import FloatArray, IntArray
 
 WEIGHTS, SHAPE = "model.safetensors", "graphs.json"
@@ -33,11 +34,9 @@ ENCODE, ENDS, LINK, SIDES, COMPARE = (
 )
 FORMAT = 1
 
-_ERRORS_ONLY = 3
 # From this many tokens on, a single row is faster on all threads than on one.
 _LONG_ROW = 64
 
-Feed = Mapping[str, NDArray[np.generic]]
 In = TypeVar("In")
 Out = TypeVar("Out")
 
@@ -103,6 +102,11 @@ class RowShape:
 class RowModel:
     """A backbone and its heads, as graphs that read one row.
 
+    Attributes:
+        n_words: Number of ids that have an embedding.
+        hidden: Width of the states.
+        positions: Most tokens of a row, or None for no limit.
+
     Args:
         sessions: Graphs by file name, one thread each.
         words: Float32, (n_words, hidden), mapped: the word embeddings.
@@ -128,6 +132,9 @@ class RowModel:
         self._local = threading.local()
         self._relative = np.zeros((0, 0), dtype=np.int64)
         self.threads = threads
+        self.n_words = len(words)
+        self.hidden = shape.hidden
+        self.positions = shape.positions or None
 
     @classmethod
     def open(cls, folder: Path, *, threads: int = 0) -> "RowModel":
@@ -148,30 +155,15 @@ class RowModel:
             )
         names = sorted(path.name for path in folder.glob("*.onnx"))
         with ThreadPoolExecutor(max(1, len(names))) as pool:
-            opened = list(pool.map(lambda name: _open_session(folder / name), names))
+            opened = list(pool.map(lambda name: open_session(folder / name, threads=1), names))
         threads = threads or _n_cores()
         return cls(
             dict(zip(names, opened, strict=True)),
             shape,
             words.view(np.float32),
             threads=threads,
-            open_threaded=lambda name: _open_session(folder / name, threads=threads),
+            open_threaded=lambda name: open_session(folder / name, threads=threads),
         )
-
-    @property
-    def n_words(self) -> int:
-        """Number of ids that have an embedding."""
-        return len(self._words)
-
-    @property
-    def hidden(self) -> int:
-        """Width of the states."""
-        return self._shape.hidden
-
-    @property
-    def positions(self) -> int | None:
-        """Most tokens of a row, or None for no limit."""
-        return self._shape.positions or None
 
     def has(self, name: str) -> bool:
         """Tell whether there is a graph of that file name."""
@@ -201,15 +193,7 @@ class RowModel:
         Raises:
             InferenceError: ONNX Runtime failed.
         """
-        try:
-            outputs: list[FloatArray] = self._choose_session(name, feed).run(None, feed)
-        # ONNX Runtime's exceptions share no base below Exception.
-        except Exception as error:
-            shapes = ", ".join(f"{key} {value.shape}" for key, value in feed.items())
-            raise InferenceError(
-                f"ONNX Runtime failed on {shapes} ({error}): report it with the text that caused it"
-            ) from error
-        return outputs
+        return run_session(self._choose_session(name, feed), feed)
 
     def each(self, work: Callable[[In], Out], items: Sequence[In]) -> list[Out]:
         """Apply a function to rows in parallel and return its results in the same order.
@@ -272,30 +256,6 @@ def distance_rows(count: int, *, buckets: int, farthest: int) -> IntArray:
         far = (steps.astype(np.int64) + middle) * np.sign(distance)
         distance = np.where(np.abs(distance) <= middle, distance, far)
     return np.clip(distance + span, 0, 2 * span - 1)
-
-
-def _open_session(path: Path, *, threads: int = 1) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Spinning threads would take cores from other graphs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = _ERRORS_ONLY
-    # Memory patterns need constant shapes, and shapes differ from row to row.
-    options.enable_mem_pattern = False
-    try:
-        return ort.InferenceSession(
-            path,
-            options,
-            providers=["CPUExecutionProvider"],
-            # On the CPU its operator is several times slower than addition and LayerNorm.
-            disabled_optimizers=["SkipLayerNormFusion"],
-        )
-    # ONNX Runtime's exceptions share no base below Exception.
-    except Exception as error:
-        raise BundleCorruptError(
-            f"{path}: ONNX Runtime cannot open it ({error}): fetch or build it again"
-        ) from error
 
 
 def _n_cores() -> int:

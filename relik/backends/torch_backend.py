@@ -4,7 +4,7 @@ They use the quantised weights of the ONNX graphs, so that both backends decide 
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from relik.backends.backend import ReaderBackend
 from relik.backends.tensors import TensorFile
 from relik.errors import BundleCorruptError, InferenceError
+from relik.layout import LAYOUT
 from relik.models.encoder_module import EncoderModel
 from relik.models.reader_module import HeadConfig, ReaderModel
 from relik.types import FloatArray, IntArray
-
-CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
 # Word embeddings are looked up outside the model, whose own table has one unused row.
 _UNUSED_TABLE = "backbone.embeddings.word_embeddings.weight"
@@ -63,7 +63,7 @@ class TorchEncoder:
 
 
 @dataclass(frozen=True, slots=True)
-class TorchReader:
+class TorchReader(ReaderBackend):
     """The four stages of the reader; hidden states are tensors that stay on the device."""
 
     model: ReaderModel
@@ -97,58 +97,16 @@ class TorchReader:
         starts, entities, relations = (_to_numpy(tensor) for tensor in rest)
         return hidden, starts, entities, relations
 
-    def ends(
-        self, hidden: object, rows: IntArray, starts: IntArray, *, n_tokens: int | None = None
-    ) -> FloatArray:
-        """Score the first tokens as the end of each start; see `ReaderBackend`.
+    def _states(self, hidden: object) -> torch.Tensor:
+        if not isinstance(hidden, torch.Tensor):
+            raise TypeError(
+                f"got hidden states of type {type(hidden).__name__}, expected a tensor: "
+                "pass those that `encode` returned"
+            )
+        return hidden
 
-        Raises:
-            InferenceError: torch failed.
-        """
-        states = _states(hidden)[:, :n_tokens]
-        if not len(rows):
-            return np.zeros((0, states.shape[1]), dtype=np.float32)
-        return _to_numpy(_run(self.model.ends, (states, rows, starts), self.device))
-
-    def link(
-        self,
-        hidden: object,
-        rows: IntArray,
-        starts: IntArray,
-        ends: IntArray,
-        entity_vectors: FloatArray,
-    ) -> FloatArray:
-        """Score the entities of its row for each span; see `ReaderBackend`.
-
-        Raises:
-            InferenceError: torch failed.
-        """
-        shape = (len(rows), entity_vectors.shape[1])
-        if 0 in shape:
-            return np.zeros(shape, dtype=np.float32)
-        inputs = (_states(hidden), rows, starts, ends, entity_vectors)
-        return _to_numpy(_run(self.model.link, inputs, self.device))
-
-    def relate(
-        self,
-        hidden: object,
-        rows: IntArray,
-        starts: IntArray,
-        ends: IntArray,
-        subjects: IntArray,
-        objects: IntArray,
-        relation_vectors: FloatArray,
-    ) -> FloatArray:
-        """Score the relations of its row for each pair; see `ReaderBackend`.
-
-        Raises:
-            InferenceError: torch failed.
-        """
-        shape = (len(subjects), relation_vectors.shape[1], 2)
-        if 0 in shape:
-            return np.zeros(shape, dtype=np.float32)
-        inputs = (_states(hidden), rows, starts, ends, subjects, objects, relation_vectors)
-        return _to_numpy(_run(self.model.relate, inputs, self.device))
+    def _scores(self, stage: str, feed: Mapping[str, Any]) -> FloatArray:
+        return _to_numpy(_run(getattr(self.model, stage), tuple(feed.values()), self.device))
 
 
 def _build_backbone(config: dict[str, Any]) -> nn.Module:
@@ -182,9 +140,9 @@ def _load_model(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> A
     """Build a model from config.json and load the weights of the folder."""
     weights = {
         name: torch.from_numpy(value)
-        for name, value in TensorFile.open(folder / WEIGHTS).weights().items()
+        for name, value in TensorFile.open(folder / LAYOUT.weights).weights().items()
     }
-    path = folder / CONFIG
+    path = folder / LAYOUT.config
     try:
         model = build(json.loads(path.read_text(encoding="utf-8")))
         weights[_UNUSED_TABLE] = model.state_dict()[_UNUSED_TABLE]
@@ -192,8 +150,8 @@ def _load_model(folder: Path, build: Callable[[dict[str, Any]], nn.Module]) -> A
     # RuntimeError is how torch says that weights do not fit.
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RuntimeError) as error:
         raise BundleCorruptError(
-            f"{path}: does not fit {WEIGHTS} ({error}), expected the settings of that model: "
-            "fetch or build the bundle again"
+            f"{path}: does not fit {LAYOUT.weights} ({error}), expected the settings of that "
+            "model: fetch or build the bundle again"
         ) from error
     return model.eval().to(_device())
 
@@ -222,12 +180,3 @@ def _run(
 def _to_numpy(tensor: torch.Tensor) -> FloatArray:
     array: FloatArray = tensor.float().cpu().numpy()
     return array
-
-
-def _states(hidden: object) -> torch.Tensor:
-    if not isinstance(hidden, torch.Tensor):
-        raise TypeError(
-            f"got hidden states of type {type(hidden).__name__}, expected a tensor: "
-            "pass those that `encode` returned"
-        )
-    return hidden

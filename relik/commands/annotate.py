@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from types import TracebackType
-from typing import Annotated, Protocol
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -15,9 +14,13 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from relik.commands.document_stream import STDIN, read_documents
 from relik.commands.render import render
+from relik.commands.shared_options import Backend, Pretokenised, RelationThreshold, Threshold, TopK
 from relik.errors import InputError
-from relik.types import AnnotateOptions, Annotation, Document, Entity, Relation
+from relik.types import AnnotateOptions, Document
 from relik.wire.document import document_to_wire
+
+if TYPE_CHECKING:
+    from relik.find_pipeline import AnyPipeline
 
 TASKS = ("entities", "relations")
 _CHUNK_DOCUMENTS = 64
@@ -33,20 +36,8 @@ Files = Annotated[
     typer.Option("--file", "-f", help="File of one text, or of JSON Lines with a text field."),
 ]
 Tasks = Annotated[str, typer.Option(help="entities, relations, or both.")]
-TopK = Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Least score of an entity.")]
-RelationThreshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
-]
 Types = Annotated[str, typer.Option(help="Keep only these coarse types: person,place.")]
 Explain = Annotated[bool, typer.Option("--explain", help="Add descriptions and candidates.")]
-Pretokenised = Annotated[
-    bool,
-    typer.Option(
-        "--pretokenised",
-        help="White space separates tokens, and mentions consist of whole tokens.",
-    ),
-]
 Nil = Annotated[bool, typer.Option("--nil", help="Keep mentions without an entity (NIL).")]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print JSON Lines: the default where output is no terminal.")
@@ -58,22 +49,6 @@ Knowledge = Annotated[
     Path | None,
     typer.Option("--kb", help="Knowledge index of entities in place of the bundle's own."),
 ]
-Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
-
-
-class Annotator(Protocol):
-    """The methods of a pipeline that the command calls."""
-
-    def annotate(
-        self, documents: Sequence[Document], *, options: AnnotateOptions
-    ) -> list[Annotation]:
-        """Annotate documents, one annotation each, in order."""
-
-    def entity(self, entity_id: str) -> Entity | None:
-        """Return an entity, or None."""
-
-    def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None."""
 
 
 def annotate(
@@ -120,7 +95,7 @@ def annotate(
 
 
 def write_annotations(
-    pipeline: Annotator,
+    pipeline: "AnyPipeline",
     documents: Iterable[Document],
     *,
     options: AnnotateOptions,
@@ -153,33 +128,22 @@ def write_annotations(
             counter.add(len(chunk))
 
 
-class _DocumentCounter:
+class _DocumentCounter(ExitStack):
     """Shows the number of documents on standard error once the work has taken a while."""
 
     def __init__(self, *, shown: bool) -> None:
+        super().__init__()
         self._shown = shown
         self._began = time.monotonic()
         self._done = 0
-        self._stack = ExitStack()
         self._progress: Progress | None = None
-
-    def __enter__(self) -> "_DocumentCounter":
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._stack.close()
 
     def add(self, documents: int) -> None:
         """Add annotated documents."""
         self._done += documents
         late = time.monotonic() - self._began > _PROGRESS_AFTER_S
         if self._progress is None and self._shown and late:
-            self._progress = self._stack.enter_context(
+            self._progress = self.enter_context(
                 Progress(
                     SpinnerColumn(),
                     TextColumn("{task.completed:,} documents"),

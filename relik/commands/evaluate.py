@@ -5,13 +5,13 @@ The commands are `entities`, `triples`, `relations` and `retrieval`.
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from relik.commands.measure import Request, Source, Subject, evaluate, print_report
+from relik.commands.shared_options import Backend, Pretokenised, RelationThreshold, Threshold, TopK
 from relik.errors import ConfigError, InputError
 from relik.evaluation import (
     GoldDocument,
@@ -43,12 +43,9 @@ Kb = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Limit = Annotated[int | None, typer.Option(min=1, help="Most documents to read.")]
-TopK = Annotated[int | None, typer.Option(min=1, help="Entity candidates per window.")]
-Threshold = Annotated[float | None, typer.Option(min=0, max=1, help="Least score of an entity.")]
 Baseline = Annotated[
     bool, typer.Option("--baseline", help="Measure the longest alias match, without a model.")
 ]
-Backend = Annotated[str, typer.Option(help="auto, onnx or torch.")]
 DenseOnly = Annotated[
     bool,
     typer.Option("--dense-only", help="Rank candidates by the encoder alone, without aliases."),
@@ -65,21 +62,11 @@ Breakdown = Annotated[bool, typer.Option("--breakdown", help="Add figures by gro
 EntityIds = Annotated[
     bool, typer.Option("--entity-ids", help="Compare linked ids, not boundaries.")
 ]
-RelationThreshold = Annotated[
-    float | None, typer.Option(min=0, max=1, help="Least score of a triple.")
-]
 Strict = Annotated[
     bool,
     typer.Option(
         "--strict",
         help="Compare spans and types of both ends; gold spans have types of a closed schema.",
-    ),
-]
-Pretokenised = Annotated[
-    bool,
-    typer.Option(
-        "--pretokenised",
-        help="White space separates tokens, and mentions consist of whole tokens.",
     ),
 ]
 Facts = Annotated[
@@ -91,22 +78,8 @@ Page = Annotated[
 ]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RelationSource:
-    """The bundle that classifies relations.
-
-    Args:
-        bundle: Folder or name of the bundle.
-        relations: Knowledge index of relations in place of the bundle's own.
-    """
-
-    bundle: str
-    relations: Path | None = None
-    backend: str = "onnx"
-
-
 def measure_relations(
-    source: RelationSource,
+    source: Source,
     gold: Sequence[GoldDocument],
     *,
     candidates: Sequence[str] = (),
@@ -116,6 +89,7 @@ def measure_relations(
     """Open a bundle and classify the pairs of gold documents.
 
     Args:
+        source: The bundle, and the index of relations in place of its own.
         gold: Documents without a triple of a candidate are left out.
         candidates: Ids of the relations to choose from; empty for all of the index.
         threshold: Least score of an answer, 0..1.
@@ -131,7 +105,7 @@ def measure_relations(
     from relik.bundle import open_bundle
 
     bundle = open_bundle(source.bundle)
-    relater = bundle.relater(source.backend, relations=source.relations)
+    relater = bundle.relater(source.backend, relations=source.kb)
     kb = relater.relations
     chosen = sorted(set(candidates)) or [kb.entity_id(row) for row in range(len(kb))]
     judged = with_candidates_only(gold, frozenset(chosen))
@@ -325,14 +299,13 @@ def relations(
     Each ordered pair with one of the candidates in gold gets its best candidate; documents without
     such a pair are left out. With --threshold 0 all three figures equal the accuracy.
     """
-    wanted = Wanted(breakdown=breakdown)
     print_report(
         measure_relations(
-            RelationSource(bundle=bundle, relations=relation_kb, backend=backend),
+            Source(bundle=bundle, kb=relation_kb, backend=backend),
             read_gold(file, limit=limit),
             candidates=candidates.replace(",", " ").split(),
             threshold=threshold,
-            wanted=wanted,
+            wanted=Wanted(breakdown=breakdown),
         ),
         as_json=as_json,
     )

@@ -3,10 +3,10 @@
 import json
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from rich.console import Console
 
@@ -16,64 +16,24 @@ from relik.config import PipelineConfig
 from relik.errors import ConfigError, InputError
 from relik.evaluation import (
     AliasBaseline,
-    Annotator,
     GoldDocument,
-    Proposer,
     read_gold,
     read_triples,
 )
-from relik.evaluation.analysis import Analysis, Wanted
-from relik.evaluation.baseline import NamedEntities
-from relik.evaluation.breakdown import Records
+from relik.evaluation.analysis import Analysable, Analysis, Wanted
 from relik.evaluation.compare import compare
 from relik.evaluation.markup import page
 from relik.evaluation.metrics import Bootstrap
 from relik.evaluation.report import check_report_path, summary_section, write_report
-from relik.evaluation.score import KnownIds
 from relik.kb import KnowledgeBase
-from relik.types import AnnotateOptions, Relation
+from relik.types import AnnotateOptions
+
+if TYPE_CHECKING:
+    from relik.pipeline import Pipeline
 
 _HEADLINES = ("inkb", "triples")
 # Candidates per window that the baseline proposes by default.
 _BASELINE_TOP_K = 100
-
-
-class Entities(NamedEntities, Records, KnownIds, Protocol):
-    """A knowledge base: its ids, names, records and counts."""
-
-
-class Measurable(Annotator, Proposer, Protocol):
-    """A system that annotates, links and retrieves."""
-
-
-class Opened(Measurable, Protocol):
-    """An open pipeline with its knowledge base."""
-
-    @property
-    def entities(self) -> Entities:
-        """The knowledge base."""
-
-    @property
-    def kb_version(self) -> str:
-        """Version of the knowledge base."""
-
-    @property
-    def model(self) -> str:
-        """Name of the model."""
-
-
-class Configured(Opened, Protocol):
-    """An open pipeline with its settings, for comparisons and error analysis."""
-
-    @property
-    def config(self) -> PipelineConfig:
-        """Its settings."""
-
-    def relation(self, relation_id: str) -> Relation | None:
-        """Return a relation, or None."""
-
-
-Measure: TypeAlias = Callable[[Measurable, Entities, Sequence[GoldDocument]], dict[str, object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,9 +67,9 @@ class Subject:
             than figures is wanted.
     """
 
-    pipeline: Configured
-    measured: Measurable
-    known: KnownIds
+    pipeline: "Pipeline"
+    measured: Analysable
+    known: Container[str]
     options: AnnotateOptions
     wanted: Wanted
 
@@ -174,16 +134,25 @@ def evaluate(source: Source, request: Request, analyse: Analyse) -> None:
     if request.page is not None:
         check_report_path(request.page)
     gold = read_gold(request.file, limit=request.limit, typed=request.typed)
+
+    def measure(
+        source: Source, wanted: Wanted = request.wanted, known: Container[str] | None = None
+    ) -> Result:
+        settings = request.options
+        return run(
+            _open(source), gold, analyse, source, options=settings, wanted=wanted, known=known
+        )
+
     if request.compare is None:
-        one = _measure(source, request, analyse, gold)
+        one = measure(source)
         report, systems, comparison = one.report, {"": one}, None
     else:
         other = Source(bundle=request.compare, backend=source.backend)
         shared = _known_to_both(gold, source, other)
-        one = _measure(source, request, analyse, gold, known=shared)
+        one = measure(source, known=shared)
         # The page shows the errors of A only.
-        rest = replace(request, wanted=replace(request.wanted, sections=False))
-        systems = {"A": one, "B": _measure(other, rest, analyse, gold, known=shared)}
+        rest = replace(request.wanted, sections=False)
+        systems = {"A": one, "B": measure(other, rest, known=shared)}
         report = comparison = _compare_results(systems["A"], systems["B"], request.bootstrap)
     if request.page is not None:
         reports = {name: each.report for name, each in systems.items()}
@@ -193,15 +162,19 @@ def evaluate(source: Source, request: Request, analyse: Analyse) -> None:
 
 
 def run(
-    opened: Opened,
+    pipeline: "Pipeline",
     gold: Sequence[GoldDocument],
-    measure: Measure,
+    analyse: Analyse,
+    source: Source,
     *,
-    bundle: str,
-    baseline: bool = False,
-    facts: Path | None = None,
-) -> dict[str, object]:
+    options: AnnotateOptions,
+    wanted: Wanted,
+    known: Container[str] | None = None,
+) -> Result:
     """Evaluate a pipeline, or the baseline over its knowledge base.
+
+    Args:
+        known: Ids that are judged; None for those of the knowledge base.
 
     Returns:
         The figures, with `bundle`, `kb_version`, `model`, `documents`, `seconds`.
@@ -211,20 +184,30 @@ def run(
     """
     if not gold:
         raise InputError("got no gold documents, expected at least one line: check the file")
-    measured: Measurable = opened
-    if baseline:
-        known_facts = None if facts is None else read_triples(facts)
-        measured = AliasBaseline(opened.entities, facts=known_facts, split_document=opened.split)
+    if wanted.anything:
+        options = _with_defaults(options, pipeline.config, baseline=source.baseline)
+    measured: Analysable = pipeline
+    if source.baseline:
+        facts = None if source.facts is None else read_triples(source.facts)
+        measured = AliasBaseline(pipeline.entities, facts=facts, split_document=pipeline.split)
+    subject = Subject(
+        pipeline=pipeline,
+        measured=measured,
+        known=pipeline.entities if known is None else known,
+        options=options,
+        wanted=wanted,
+    )
     began = time.perf_counter()
-    figures = measure(measured, opened.entities, gold)
-    return {
-        **figures,
-        "bundle": bundle,
-        "kb_version": opened.kb_version,
-        "model": "longest alias match" if baseline else opened.model,
+    analysis = analyse(subject, gold)
+    report = {
+        **analysis.figures,
+        "bundle": source.bundle,
+        "kb_version": pipeline.kb_version,
+        "model": "longest alias match" if source.baseline else pipeline.model,
         "documents": len(gold),
         "seconds": round(time.perf_counter() - began, 2),
     }
+    return Result(report=report, analysis=analysis, options=options)
 
 
 def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
@@ -237,45 +220,6 @@ def print_report(report: Mapping[str, object], *, as_json: bool) -> None:
         console.print(table)
     for line in about(report):
         console.print(line, style="dim", markup=False)
-
-
-def _measure(
-    source: Source,
-    request: Request,
-    analyse: Analyse,
-    gold: Sequence[GoldDocument],
-    *,
-    known: KnownIds | None = None,
-) -> Result:
-    """Open a bundle, evaluate it and release it."""
-    pipeline: Configured = _open(source)
-    options = request.options
-    if request.wanted.anything:
-        options = _with_defaults(options, pipeline.config, baseline=source.baseline)
-    found: list[Analysis] = []
-
-    def measure(
-        measured: Measurable, entities: Entities, documents: Sequence[GoldDocument]
-    ) -> dict[str, object]:
-        subject = Subject(
-            pipeline=pipeline,
-            measured=measured,
-            known=entities if known is None else known,
-            options=options,
-            wanted=request.wanted,
-        )
-        found.append(analyse(subject, documents))
-        return found[-1].figures
-
-    report = run(
-        pipeline,
-        gold,
-        measure,
-        bundle=source.bundle,
-        baseline=source.baseline,
-        facts=source.facts,
-    )
-    return Result(report=report, analysis=found[-1], options=options)
 
 
 def _with_defaults(
@@ -299,7 +243,7 @@ def _chosen(request: float | None, default: float) -> float:
     return default if request is None else request
 
 
-def _open(source: Source) -> Configured:
+def _open(source: Source) -> "Pipeline":
     """Open a bundle; one without a reader can be measured by retrieval alone."""
     from relik.bundle import open_bundle
 

@@ -114,25 +114,19 @@ def read_given(
     """
     placed = [None] * len(windows) if mentions is None else mentions
     free = [i for i, own in enumerate(placed) if own is None]
-    bound = [(i, own) for i, own in enumerate(placed) if own is not None]
-    asked = readings(
-        [windows[i] for i, _ in bound],
-        [candidates[i] for i, _ in bound],
-        [own for _, own in bound],
-        None if options.types else view.entities,
-    )
-    linked = reader.link(
-        [windows[bound[k][0]] for k, _, _ in asked],
+    asked = readings(windows, candidates, placed, None if options.types else view.entities)
+    linked = reader.read(
+        [windows[i] for i, _, _ in asked],
         [proposed for _, _, proposed in asked],
-        [own for _, own, _ in asked],
         view,
         options=options,
+        mentions=[own for _, own, _ in asked],
     )
     spans: dict[int, list[EntitySpan]] = {}
     triples: dict[int, list[Triple]] = {}
-    for (k, _, _), found in zip(asked, linked, strict=True):
-        spans.setdefault(bound[k][0], []).extend(found.spans)
-        triples.setdefault(bound[k][0], []).extend(found.triples)
+    for (i, _, _), found in zip(asked, linked, strict=True):
+        spans.setdefault(i, []).extend(found.spans)
+        triples.setdefault(i, []).extend(found.triples)
     of_free = [windows[i] for i in free], [candidates[i] for i in free]
     read = read_free(reader, view, *of_free, config=config, options=options)
     told = dict(zip(free, read, strict=True))

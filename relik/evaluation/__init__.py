@@ -7,18 +7,13 @@ from relik.evaluation.analysis import (
     analyse_retrieval,
     analyse_triples,
 )
+from relik.evaluation.answers import Annotator, Proposer
 from relik.evaluation.baseline import AliasBaseline, read_triples
 from relik.evaluation.compare import compare
 from relik.evaluation.gold import GoldDocument, GoldMention, GoldTriple, read_gold
 from relik.evaluation.metrics import Bootstrap
 from relik.evaluation.relations import Relater, analyse_relations, with_candidates_only
-from relik.evaluation.score import (
-    Annotator,
-    Proposer,
-    evaluate_entities,
-    evaluate_retrieval,
-    evaluate_triples,
-)
+from relik.evaluation.score import evaluate_entities, evaluate_retrieval, evaluate_triples
 from relik.evaluation.strict import analyse_strict
 
 __all__ = [

@@ -1,24 +1,35 @@
 """A whole evaluation: figures, and on request errors, figures by group and report sections."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Protocol
 
-from relik.evaluation.answers import Answer, answer_entities, answer_triples, propose
-from relik.evaluation.breakdown import Records, by_frequency, by_relation, by_type
+from relik.evaluation.answers import (
+    Annotator,
+    Answer,
+    Proposer,
+    answer_entities,
+    answer_triples,
+    propose,
+)
+from relik.evaluation.breakdown import (
+    Records,
+    by_frequency,
+    by_relation,
+    by_type,
+    counts_of,
+    triple_facts,
+)
 from relik.evaluation.compare import Ratios, accuracy_ratios, match_ratios, recall_ratios
 from relik.evaluation.counts import (
     entity_counts,
-    found_triples,
-    gold_triples,
     known_triple_counts,
     linking_counts,
     retrieval_ranks,
-    triple_counts,
 )
 from relik.evaluation.examples import NameOf, entity_examples, triple_examples
 from relik.evaluation.gold import GoldDocument
-from relik.evaluation.metrics import accuracy, precision_recall_f1, recall_at
+from relik.evaluation.metrics import Counts, accuracy, precision_recall_f1, recall_at
 from relik.evaluation.report import (
     breakdown_section,
     errors_section,
@@ -27,7 +38,6 @@ from relik.evaluation.report import (
     scored_triples,
     scores_section,
 )
-from relik.evaluation.score import CUTOFFS, Annotator, KnownIds, Proposer
 from relik.evaluation.taxonomy import (
     GOLD_VERDICTS,
     PREDICTION_VERDICTS,
@@ -36,6 +46,8 @@ from relik.evaluation.taxonomy import (
     taxonomy,
 )
 from relik.types import AnnotateOptions
+
+CUTOFFS = (1, 5, 10, 20, 30, 50, 100)
 
 
 class Analysable(Annotator, Proposer, Protocol):
@@ -82,7 +94,7 @@ def analyse_entities(
     measured: Analysable,
     gold: Sequence[GoldDocument],
     *,
-    known: KnownIds,
+    known: Container[str],
     records: Records,
     options: AnnotateOptions,
     given_mentions: bool = False,
@@ -105,11 +117,9 @@ def analyse_entities(
         threshold=options.threshold if wanted.anything and not given_mentions else None,
         given_mentions=given_mentions,
     )
-    count = linking_counts if given_mentions else entity_counts
-    counted = [count(each.gold, each.annotation, known) for each in answers]
     rate = accuracy if given_mentions else precision_recall_f1
     ratios = accuracy_ratios if given_mentions else match_ratios
-    readings = {"inkb": [one for one, _ in counted], "with_nil": [both for _, both in counted]}
+    readings = entity_readings(answers, known, given_mentions=given_mentions)
     figures: dict[str, object] = {name: rate(counts) for name, counts in readings.items()}
     sections: tuple[str, ...] = ()
     if wanted.anything:
@@ -124,14 +134,23 @@ def analyse_entities(
     )
 
 
+def entity_readings(
+    answers: Sequence[Answer], known: Container[str], *, given_mentions: bool
+) -> dict[str, list[Counts]]:
+    """Count linked mentions in the readings `inkb` and `with_nil`."""
+    count = linking_counts if given_mentions else entity_counts
+    counted = [count(each.gold, each.annotation, known) for each in answers]
+    return {"inkb": [one for one, _ in counted], "with_nil": [both for _, both in counted]}
+
+
 def analyse_triples(
     measured: Annotator,
     gold: Sequence[GoldDocument],
     *,
-    name_of: NameOf,
+    name_of: NameOf = lambda _: "",
     options: AnnotateOptions,
     entity_ids: bool = False,
-    known: KnownIds | None = None,
+    known: Container[str] | None = None,
     wanted: Wanted = Wanted(),
 ) -> Analysis:
     """Score triples and rate each relation; triples have no `errors`.
@@ -140,15 +159,7 @@ def analyse_triples(
         As of `evaluate_triples`; `breakdown` by `relations`, each with its `name` or None.
     """
     answers = answer_triples(measured, gold, options=options, entity_ids=entity_ids)
-    readings = {
-        "triples": [
-            triple_counts(
-                gold_triples(each.gold, entity_ids=entity_ids).keys(),
-                found_triples(each.annotation, entity_ids=entity_ids).keys(),
-            )
-            for each in answers
-        ]
-    }
+    readings = {"triples": counts_of(triple_facts(answers, entity_ids=entity_ids))}
     if entity_ids and known is not None:
         counted = [known_triple_counts(each.gold, each.annotation, known) for each in answers]
         readings |= {
@@ -167,7 +178,8 @@ def analyse_triples(
         if wanted.sections:
             sections = (
                 breakdown_section({"By relation": named}),
-                *_triple_sections(answers, name_of, entity_ids=entity_ids),
+                scores_section(scored_triples(answers, entity_ids=entity_ids), threshold=None),
+                examples_section(triple_examples(answers, name_of, entity_ids=entity_ids)),
             )
     return Analysis(
         figures=figures,
@@ -177,7 +189,11 @@ def analyse_triples(
 
 
 def analyse_retrieval(
-    proposer: Proposer, gold: Sequence[GoldDocument], *, known: KnownIds, options: AnnotateOptions
+    proposer: Proposer,
+    gold: Sequence[GoldDocument],
+    *,
+    known: Container[str],
+    options: AnnotateOptions,
 ) -> Analysis:
     """Score candidates."""
     deepest = options.top_k or max(CUTOFFS)
@@ -218,13 +234,4 @@ def _error_analysis(
         breakdown_section(groups),
         scores_section(scored_mentions(judged), threshold=options.threshold or None),
         examples_section(entity_examples(judged, name_of)),
-    )
-
-
-def _triple_sections(
-    answers: Sequence[Answer], name_of: NameOf, *, entity_ids: bool
-) -> tuple[str, str]:
-    return (
-        scores_section(scored_triples(answers, entity_ids=entity_ids), threshold=None),
-        examples_section(triple_examples(answers, name_of, entity_ids=entity_ids)),
     )

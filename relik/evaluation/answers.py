@@ -3,12 +3,50 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
+from typing import Protocol
 
 from relik.evaluation.gold import GoldDocument
-from relik.evaluation.score import Annotator, Proposer
-from relik.types import AnnotateOptions, Annotation, EntitySpan, Window, WindowCandidates
+from relik.types import (
+    AnnotateOptions,
+    Annotation,
+    Document,
+    EntitySpan,
+    Span,
+    Window,
+    WindowCandidates,
+)
 
 _CHUNK = 64
+
+
+class Annotator(Protocol):
+    """A system that links mentions and finds triples, such as a pipeline."""
+
+    def annotate(
+        self, documents: Sequence[Document], *, options: AnnotateOptions
+    ) -> list[Annotation]:
+        """Annotate documents, in the same order."""
+
+    def link(
+        self,
+        documents: Sequence[Document],
+        mentions: Sequence[Sequence[Span]],
+        *,
+        options: AnnotateOptions,
+    ) -> list[Annotation]:
+        """Link given mentions of each document."""
+
+
+class Proposer(Protocol):
+    """A system that proposes candidates, such as a pipeline."""
+
+    def split(self, document: Document) -> list[Window]:
+        """Cut a document into windows."""
+
+    def retrieve(
+        self, windows: Sequence[Window], *, options: AnnotateOptions
+    ) -> list[WindowCandidates]:
+        """Propose candidates for each window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,16 +93,8 @@ def answer_entities(
     # but among given mentions NIL would be one more choice.
     options = replace(options, relations=False, nil=not given_mentions, threshold=asked)
     least = 0.0 if threshold is None else threshold
-    answers: list[Answer] = []
-    for chunk in _chunks(gold):
-        documents = [each.document for each in chunk]
-        if given_mentions:
-            spans = [sorted({mention.span for mention in each.mentions}) for each in chunk]
-            found = annotator.link(documents, spans, options=options)
-        else:
-            found = annotator.annotate(documents, options=options)
-        answers += [_split_by_threshold(*pair, least) for pair in zip(chunk, found, strict=True)]
-    return answers
+    found = _annotated(annotator, gold, options, given_mentions=given_mentions)
+    return [_split_by_threshold(*pair, least) for pair in found]
 
 
 def answer_triples(
@@ -77,14 +107,25 @@ def answer_triples(
     """Find the triples of gold documents as `evaluate_triples` does."""
     # A NIL mention can be the end of a triple where only spans are compared.
     options = replace(options, relations=True, nil=not entity_ids)
-    answers: list[Answer] = []
-    for chunk in _chunks(gold):
-        found = annotator.annotate([each.document for each in chunk], options=options)
-        answers += [
-            Answer(gold=each, annotation=annotation)
-            for each, annotation in zip(chunk, found, strict=True)
-        ]
-    return answers
+    found = _annotated(annotator, gold, options, given_mentions=False)
+    return [Answer(gold=each, annotation=annotation) for each, annotation in found]
+
+
+def _annotated(
+    annotator: Annotator,
+    gold: Sequence[GoldDocument],
+    options: AnnotateOptions,
+    *,
+    given_mentions: bool,
+) -> Iterator[tuple[GoldDocument, Annotation]]:
+    for chunk in chunks(gold):
+        documents = [each.document for each in chunk]
+        if given_mentions:
+            spans = [sorted({mention.span for mention in each.mentions}) for each in chunk]
+            found = annotator.link(documents, spans, options=options)
+        else:
+            found = annotator.annotate(documents, options=options)
+        yield from zip(chunk, found, strict=True)
 
 
 def propose(
@@ -93,7 +134,7 @@ def propose(
     """Retrieve the entity candidates of gold documents."""
     options = replace(options, relations=False)
     answers: list[Proposed] = []
-    for chunk in _chunks(gold):
+    for chunk in chunks(gold):
         split = [proposer.split(each.document) for each in chunk]
         found = iter(proposer.retrieve(list(chain.from_iterable(split)), options=options))
         answers += [
@@ -112,6 +153,7 @@ def _split_by_threshold(gold: GoldDocument, annotation: Annotation, least: float
     )
 
 
-def _chunks(gold: Sequence[GoldDocument]) -> Iterator[Sequence[GoldDocument]]:
+def chunks(gold: Sequence[GoldDocument]) -> Iterator[Sequence[GoldDocument]]:
+    """Yield documents by 64, as many as are in memory at once."""
     for start in range(0, len(gold), _CHUNK):
         yield gold[start : start + _CHUNK]

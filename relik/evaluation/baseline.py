@@ -1,17 +1,17 @@
 """A baseline without a model: the longest alias match, linked to its most frequent entity."""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import permutations
 from pathlib import Path
-from typing import Protocol
 
 from relik.config import WindowConfig
 from relik.errors import InputError
+from relik.evaluation.breakdown import Records
 from relik.evaluation.counts import contains
 from relik.evaluation.gold import read_json_lines
 from relik.names.gazetteer import longest_terms
 from relik.names.normalise import normalise, tokenise_surface
-from relik.names.resolve import Knowledge
 from relik.names.trie import CASED, PARTIAL, NameMatch
 from relik.types import (
     AnnotateOptions,
@@ -34,13 +34,6 @@ _LONGEST_NAME = 12
 _UNSEEN = 0.1
 
 
-class NamedEntities(Knowledge, Protocol):
-    """The methods of a knowledge base that the baseline calls."""
-
-    def entity_id(self, row: int) -> str:
-        """Return the id of a row."""
-
-
 class AliasBaseline:
     """Links the longest aliases from left to right, each to its most frequent entity.
 
@@ -56,7 +49,7 @@ class AliasBaseline:
 
     def __init__(
         self,
-        entities: NamedEntities,
+        entities: Records,
         *,
         facts: Facts | None = None,
         split_document: Callable[[Document], list[Window]] | None = None,
@@ -64,7 +57,7 @@ class AliasBaseline:
         self._entities = entities
         self._names = entities.names
         self._facts = facts or {}
-        self._split = split_document or _default_split
+        self._split = split_document or partial(split, config=WindowConfig())
 
     def annotate(
         self, documents: Sequence[Document], *, options: AnnotateOptions
@@ -228,10 +221,6 @@ def read_triples(path: Path) -> dict[tuple[str, str], tuple[str, ...]]:
             )
         facts[head, tail] = (*facts.get((head, tail), ()), *map(str, relations))
     return facts
-
-
-def _default_split(document: Document) -> list[Window]:
-    return split(document, WindowConfig())
 
 
 def _span(text: str, tokens: Sequence[tuple[str, int, int]]) -> Span:

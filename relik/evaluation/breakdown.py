@@ -1,31 +1,34 @@
 """Figures by group: entities by type and by how often they are linked, triples by relation."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence, Set
+from itertools import chain
+from typing import Protocol, TypeAlias, TypeVar
 
 from relik.evaluation.answers import Answer
-from relik.evaluation.counts import found_triples, gold_triples
+from relik.evaluation.counts import TripleKey, found_triples, gold_triples
 from relik.evaluation.metrics import Counts
-from relik.evaluation.taxonomy import NOT_JUDGED, RIGHT, JudgedDocument
-from relik.types import Entity
+from relik.evaluation.taxonomy import NOT_JUDGED, JudgedDocument
+from relik.names.resolve import Knowledge
+from relik.types import Entity, Span
+
+T = TypeVar("T")
+Facts: TypeAlias = Sequence[tuple[Set[T], Set[T]]]
+"""Gold and predicted facts of each document."""
 
 UNTYPED = "(none)"
 FREQUENCIES = {"0": 0, "1-9": 1, "10-99": 10, "100+": 100}
 """Groups of entities by number of links in the text that was counted, with their lower bounds."""
 
 
-class Records(Protocol):
-    """The methods of a knowledge base that a breakdown calls."""
+class Records(Knowledge, Protocol):
+    """The methods of a knowledge base that evaluation calls."""
 
-    def row_of(self, entity_id: str) -> int | None:
-        """Return the row of a record, or None."""
+    def entity_id(self, row: int) -> str:
+        """Return the id of a row."""
 
     def record(self, row: int) -> Entity:
         """Return a record."""
-
-    def count(self, row: int) -> int:
-        """Return how often a record is linked."""
 
 
 def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, dict[str, float]]:
@@ -38,11 +41,11 @@ def by_type(documents: Sequence[JudgedDocument], records: Records) -> dict[str, 
         `rate` by type, most gold mentions first; entities without a type are `(none)`.
     """
 
-    def types(entity_id: str) -> Sequence[str]:
-        row = records.row_of(entity_id)
+    def types(mention: tuple[Span, str]) -> Sequence[str]:
+        row = records.row_of(mention[1])
         return sorted(set(() if row is None else records.record(row).types)) or [UNTYPED]
 
-    return _largest_first(_entity_groups(documents, types))
+    return by_group(_entity_facts(documents), types)
 
 
 def by_frequency(
@@ -55,15 +58,15 @@ def by_frequency(
         predicted entity.
     """
 
-    def frequency(entity_id: str) -> Sequence[str]:
-        row = records.row_of(entity_id)
+    def frequency(mention: tuple[Span, str]) -> Sequence[str]:
+        row = records.row_of(mention[1])
         count = 0 if row is None else records.count(row)
         return [
             max((g for g in FREQUENCIES if FREQUENCIES[g] <= count), key=FREQUENCIES.__getitem__)
         ]
 
-    groups = _entity_groups(documents, frequency)
-    return {group: rate(groups.get(group, Counts())) for group in FREQUENCIES}
+    groups = by_group(_entity_facts(documents), frequency)
+    return {group: groups.get(group, rate(Counts())) for group in FREQUENCIES}
 
 
 def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dict[str, float]]:
@@ -72,14 +75,23 @@ def by_relation(answers: Sequence[Answer], *, entity_ids: bool) -> dict[str, dic
     Returns:
         `rate` by relation id, most gold triples first.
     """
-    gold, found, right = (defaultdict[str, int](int) for _ in range(3))
-    for answer in answers:
-        wanted = gold_triples(answer.gold, entity_ids=entity_ids).keys()
-        got = found_triples(answer.annotation, entity_ids=entity_ids).keys()
-        for table, triples in ((gold, wanted), (found, got), (right, wanted & got)):
-            for _, relation_id, _ in triples:
-                table[relation_id] += 1
-    return _largest_first(_group_counts(gold, found, right))
+    return by_group(triple_facts(answers, entity_ids=entity_ids), relation_of)
+
+
+def relation_of(triple: tuple[object, str, object]) -> tuple[str]:
+    """Return the group of a triple: its relation."""
+    return (triple[1],)
+
+
+def triple_facts(answers: Sequence[Answer], *, entity_ids: bool) -> Facts[TripleKey]:
+    """Return the triples of gold and those found, as of `gold_triples`, for each document."""
+    return [
+        (
+            gold_triples(each.gold, entity_ids=entity_ids).keys(),
+            found_triples(each.annotation, entity_ids=entity_ids).keys(),
+        )
+        for each in answers
+    ]
 
 
 def rate(counts: Counts) -> dict[str, float]:
@@ -97,37 +109,37 @@ def rate(counts: Counts) -> dict[str, float]:
     }
 
 
-def _entity_groups(
-    documents: Sequence[JudgedDocument], groups_of: Callable[[str], Iterable[str]]
-) -> dict[str, Counts]:
-    gold, found, right = (defaultdict[str, int](int) for _ in range(3))
-    for document in documents:
-        for mention in document.mentions:
-            for group in groups_of(mention.entity_id):
-                gold[group] += 1
-                right[group] += mention.verdict == RIGHT
-        for prediction in document.predictions:
-            if prediction.verdict != NOT_JUDGED:
-                for group in groups_of(prediction.entity_id):
-                    found[group] += 1
-    return _group_counts(gold, found, right)
+def counts_of(documents: Facts[T]) -> list[Counts]:
+    """Count predictions that are right and wrong and gold that is missed, per document."""
+    return [
+        Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
+        for want, got in documents
+    ]
 
 
-def _group_counts(
-    gold: Mapping[str, int], found: Mapping[str, int], right: Mapping[str, int]
-) -> dict[str, Counts]:
-    counts = {}
-    for group in sorted({*gold, *found}):
-        hits = right.get(group, 0)
-        counts[group] = Counts(
-            right=hits, wrong=found.get(group, 0) - hits, missed=gold.get(group, 0) - hits
-        )
-    return counts
-
-
-def _largest_first(groups: Mapping[str, Counts]) -> dict[str, dict[str, float]]:
-    rated = {group: rate(counts) for group, counts in groups.items()}
+def by_group(
+    documents: Facts[T], groups_of: Callable[[T], Iterable[str]]
+) -> dict[str, dict[str, float]]:
+    """Rate each group, those with most gold first; a fact counts in each group that it has."""
+    right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
+    for want, got in documents:
+        for counter, facts in ((right, want & got), (wrong, got - want), (missed, want - got)):
+            counter.update(chain.from_iterable(map(groups_of, facts)))
+    rated = {
+        group: rate(Counts(right=right[group], wrong=wrong[group], missed=missed[group]))
+        for group in {*right, *wrong, *missed}
+    }
     return dict(sorted(rated.items(), key=lambda item: (-item[1]["support"], item[0])))
+
+
+def _entity_facts(documents: Sequence[JudgedDocument]) -> Facts[tuple[Span, str]]:
+    return [
+        (
+            {(mention.span, mention.entity_id) for mention in each.mentions},
+            {(p.span, p.entity_id) for p in each.predictions if p.verdict != NOT_JUDGED},
+        )
+        for each in documents
+    ]
 
 
 def _share(part: int, whole: int) -> float:

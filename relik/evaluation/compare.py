@@ -12,7 +12,9 @@ from relik.evaluation.metrics import (
     Counts,
     Float64Array,
     bootstrap_p_value,
+    ratios,
     resampled_sums,
+    wrong_as_missed,
 )
 
 MATCHES = ("f1", "precision", "recall")
@@ -46,8 +48,7 @@ def match_ratios(documents: Sequence[Counts]) -> Ratios:
 
 def accuracy_ratios(documents: Sequence[Counts]) -> Ratios:
     """Return an accuracy as ratios per document, under the three names of `metrics.accuracy`."""
-    # A wrong link is a miss too, so that precision, recall and F1 all equal the accuracy.
-    return match_ratios([Counts(right=d.right, wrong=d.wrong, missed=d.wrong) for d in documents])
+    return match_ratios(wrong_as_missed(documents))
 
 
 def recall_ratios(
@@ -136,11 +137,7 @@ def differences(comparison: Mapping[str, object], prefix: str = "") -> list[Diff
 def _ratio_differences(sums: Float64Array) -> Float64Array:
     """Return A minus B, (n, n_names), from parts and wholes of A and B, (n, 4 * n_names)."""
     part_a, whole_a, part_b, whole_b = np.split(sums, 4, axis=1)
-    return _shares(part_a, whole_a) - _shares(part_b, whole_b)
-
-
-def _shares(part: Float64Array, whole: Float64Array) -> Float64Array:
-    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
+    return ratios(part_a, whole_a) - ratios(part_b, whole_b)
 
 
 def _rounded(value: float) -> float:

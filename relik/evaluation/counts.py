@@ -1,6 +1,6 @@
 """Counts of one document: mentions, triples and candidates compared with gold."""
 
-from collections.abc import Container, Sequence, Set
+from collections.abc import Container, Sequence
 from typing import TypeAlias, TypeGuard
 
 from relik.evaluation.gold import GoldDocument, GoldTriple
@@ -114,12 +114,6 @@ def found_triples(annotation: Annotation, *, entity_ids: bool) -> dict[TripleKey
         if subject is not None and object_ is not None:
             keyed.setdefault((subject, triple.relation_id, object_), triple)
     return keyed
-
-
-def triple_counts(wanted: Set[TripleKey], got: Set[TripleKey]) -> Counts:
-    """Count triples that are right, wrong and missed."""
-    right = len(wanted & got)
-    return Counts(right=right, wrong=len(got) - right, missed=len(wanted) - right)
 
 
 def known_triple_counts(

@@ -13,9 +13,8 @@ from relik.evaluation.taxonomy import (
     GOLD_VERDICTS,
     RIGHT,
     SPURIOUS,
+    Judged,
     JudgedDocument,
-    JudgedMention,
-    JudgedPrediction,
 )
 from relik.types import EntitySpan, Span
 
@@ -81,15 +80,13 @@ def entity_examples(
         At most `most`, by verdict and then in the order of the documents; equally many of each
         verdict where there are enough.
     """
-    errors: dict[str, list[tuple[JudgedDocument, JudgedMention | JudgedPrediction]]]
+    errors: dict[str, list[tuple[JudgedDocument, Judged]]]
     errors = {verdict: [] for verdict in (*GOLD_VERDICTS, SPURIOUS) if verdict != RIGHT}
     for document in documents:
-        for mention in document.mentions:
-            if mention.verdict != RIGHT:
-                errors[mention.verdict].append((document, mention))
-        for prediction in document.predictions:
-            if prediction.verdict == SPURIOUS:
-                errors[SPURIOUS].append((document, prediction))
+        spurious = [found for found in document.predictions if found.verdict == SPURIOUS]
+        for each in (*document.mentions, *spurious):
+            if each.verdict != RIGHT:
+                errors[each.verdict].append((document, each))
     return [_entity_example(*error, name_of) for error in spread(errors, most)]
 
 
@@ -157,13 +154,11 @@ def excerpt(text: str, gold: Sequence[Span], found: Sequence[Span]) -> tuple[Pie
     return tuple(pieces)
 
 
-def _entity_example(
-    document: JudgedDocument, error: JudgedMention | JudgedPrediction, name_of: NameOf
-) -> Example:
+def _entity_example(document: JudgedDocument, error: Judged, name_of: NameOf) -> Example:
     answer = document.answer
     spans = answer.rejected if error.verdict == BELOW_THRESHOLD else answer.annotation.spans
     touching = [found for found in spans if found.span.overlaps(error.span)]
-    missed = isinstance(error, JudgedMention)
+    missed = error.verdict != SPURIOUS
     return Example(
         verdict=error.verdict,
         doc_id=answer.gold.document.doc_id,

@@ -66,34 +66,25 @@ Cell: TypeAlias = str | int | float | Markup
 """Text, a number, or HTML."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """A table with a caption and a header.
-
-    Args:
-        rows: Rows of as many cells as there are columns, the first of which is the row's header.
-            Floats show three digits.
-    """
-
-    caption: str
-    columns: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
-
-
 def text(value: str) -> str:
     """Escape text for use between tags and in quoted attributes; replace what HTML cannot hold."""
     return escape(value.translate(_REPLACED), quote=True)
 
 
-def table(shown: Table) -> str:
-    """Write a table."""
-    head = "".join(f'<th scope="col">{text(name)}</th>' for name in shown.columns)
+def table(caption: str, columns: Sequence[str], rows: Sequence[Sequence[Cell]]) -> str:
+    """Write a table with a caption and a header.
+
+    Args:
+        rows: Rows of as many cells as there are columns, the first of which is the row's header.
+            Floats show three digits.
+    """
+    head = "".join(f'<th scope="col">{text(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{_cell_html(row[0])}</th>{"".join(map(_cell, row[1:]))}</tr>\n'
-        for row in shown.rows
+        for row in rows
     )
     return (
-        f'<div class="wide"><table><caption>{text(shown.caption)}</caption>\n'
+        f'<div class="wide"><table><caption>{text(caption)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>{body}</tbody></table></div>\n"
     )
 

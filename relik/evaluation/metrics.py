@@ -72,18 +72,14 @@ def accuracy(documents: Sequence[Counts]) -> dict[str, object]:
     Returns:
         `precision`, `recall` and `f1`, each the accuracy; `ci95`; `counts` of right and wrong.
     """
-    table = np.array([(d.right, d.wrong) for d in documents], dtype=np.float64)
-    table = table.reshape(-1, 2)  # (n_documents, 2)
-    right, wrong = table.sum(axis=0)
-    sums = resampled_sums(table, Bootstrap())
-    rate = _rounded(_ratio(right, right + wrong))
-    return {
-        "precision": rate,
-        "recall": rate,
-        "f1": rate,
-        "ci95": _interval(_ratios(sums[:, 0], sums.sum(axis=1))),
-        "counts": {"right": int(right), "wrong": int(wrong)},
-    }
+    right, wrong = sum(d.right for d in documents), sum(d.wrong for d in documents)
+    rated = precision_recall_f1(wrong_as_missed(documents))
+    return {**rated, "counts": {"right": right, "wrong": wrong}}
+
+
+def wrong_as_missed(documents: Sequence[Counts]) -> list[Counts]:
+    """Count wrong links as misses too, so that precision, recall and F1 equal the accuracy."""
+    return [Counts(right=d.right, wrong=d.wrong, missed=d.wrong) for d in documents]
 
 
 def recall_at(
@@ -109,7 +105,7 @@ def recall_at(
             for i, cutoff in enumerate(cutoffs)
         },
         "ci95": {
-            str(cutoff): _interval(_ratios(sums[:, i], sums[:, -1]))
+            str(cutoff): _interval(ratios(sums[:, i], sums[:, -1]))
             for i, cutoff in enumerate(cutoffs)
         },
         "counts": {"pairs": int(total)},
@@ -154,10 +150,11 @@ def bootstrap_p_value(observed: float, resampled: Float64Array) -> float:
 
 def _f1(sums: Float64Array) -> Float64Array:
     right, wrong, missed = sums.T
-    return _ratios(2 * right, 2 * right + wrong + missed)
+    return ratios(2 * right, 2 * right + wrong + missed)
 
 
-def _ratios(part: Float64Array, whole: Float64Array) -> Float64Array:
+def ratios(part: Float64Array, whole: Float64Array) -> Float64Array:
+    """Divide element by element; 0 where the whole is 0."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 0)
 
 

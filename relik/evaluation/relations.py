@@ -5,20 +5,22 @@ seen in training, are the candidates, and each pair gets one of them.
 """
 
 from collections.abc import Iterable, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol, TypeAlias
 
 from relik.evaluation.analysis import Analysis, Wanted
+from relik.evaluation.answers import chunks
+from relik.evaluation.breakdown import by_group, counts_of, relation_of
 from relik.evaluation.compare import match_ratios
 from relik.evaluation.examples import NameOf
 from relik.evaluation.gold import GoldDocument
 from relik.evaluation.metrics import precision_recall_f1
-from relik.evaluation.strict import by_group, counts_of, macro_f1
+from relik.evaluation.strict import macro_f1
 from relik.types import Candidate, Document, MentionPair, Span
 
-_CHUNK = 64
-
 _Fact: TypeAlias = tuple[Span, str, Span]
+_GoldPair: TypeAlias = tuple[MentionPair, list[str]]
+"""A pair and its gold relations, sorted by id."""
 
 
 class Relater(Protocol):
@@ -32,14 +34,6 @@ class Relater(Protocol):
         relations: Sequence[str],
     ) -> list[list[tuple[Candidate, ...]]]:
         """Rank relations for each pair of each document, best first."""
-
-
-@dataclass(frozen=True, slots=True)
-class _GoldPair:
-    """A pair and its gold relations, sorted by id."""
-
-    pair: MentionPair
-    relations: tuple[str, ...]
 
 
 def with_candidates_only(gold: Sequence[GoldDocument], candidates: Set[str]) -> list[GoldDocument]:
@@ -72,19 +66,18 @@ def analyse_relations(
         request `breakdown` by `relations`.
     """
     facts: list[tuple[set[_Fact], set[_Fact]]] = []
-    for first in range(0, len(gold), _CHUNK):
-        part = gold[first : first + _CHUNK]
+    for part in chunks(gold):
         asked = [_gold_pairs(each) for each in part]
         found = relater.relate(
             [each.document for each in part],
-            [[one.pair for one in own] for own in asked],
+            [[pair for pair, _ in own] for own in asked],
             relations=candidates,
         )
         facts += [
             _compare_facts(zip(own, ranked, strict=True), threshold)
             for own, ranked in zip(asked, found, strict=True)
         ]
-    groups, counts = by_group(facts, _relation_of), counts_of(facts)
+    groups, counts = by_group(facts, relation_of), counts_of(facts)
     figures: dict[str, object] = {
         "relations": {**precision_recall_f1(counts), "macro_f1": macro_f1(groups)},
         "candidates": sorted(candidates),
@@ -101,7 +94,7 @@ def _gold_pairs(gold: GoldDocument) -> list[_GoldPair]:
         pair = triple.subject.span, triple.object.span
         of_pair.setdefault(pair, set()).add(triple.relation_id)
     return [
-        _GoldPair(MentionPair(subject=subject, object=object_), tuple(sorted(relations)))
+        (MentionPair(subject=subject, object=object_), sorted(relations))
         for (subject, object_), relations in sorted(of_pair.items())
     ]
 
@@ -112,16 +105,11 @@ def _compare_facts(
     """Return the gold facts and the chosen facts of a document."""
     want: set[_Fact] = set()
     got: set[_Fact] = set()
-    for asked, ranked in answers:
+    for (pair, relations), ranked in answers:
         best = ranked[0].entity_id if ranked and ranked[0].score >= threshold else None
-        subject, object_ = asked.pair.subject, asked.pair.object
         # A pair with several gold relations is right with any of them.
-        right = best if best in asked.relations else asked.relations[0]
-        want.add((subject, right, object_))
+        right = best if best in relations else relations[0]
+        want.add((pair.subject, right, pair.object))
         if best is not None:
-            got.add((subject, best, object_))
+            got.add((pair.subject, best, pair.object))
     return want, got
-
-
-def _relation_of(fact: _Fact) -> str:
-    return fact[1]

@@ -11,7 +11,7 @@ from relik.evaluation.answers import Answer
 from relik.evaluation.compare import differences
 from relik.evaluation.counts import found_triples, gold_triples
 from relik.evaluation.examples import Example
-from relik.evaluation.markup import Cell, Markup, Table, figure, section, table, text
+from relik.evaluation.markup import Cell, Markup, figure, section, table, text
 from relik.evaluation.taxonomy import NOT_JUDGED, RIGHT, JudgedDocument
 
 Figures = Mapping[str, object]
@@ -92,7 +92,7 @@ def summary_section(systems: Mapping[str, Figures], comparison: Figures | None =
             rows.append([name, meaning, *rates, _interval(f"{low:.3f}", f"{high:.3f}"), *tallies])
     columns = ("Reading", "Judged", *_HEADERS, "95 % of F1", "Right", "Wrong", "Missed")
     parts = [
-        table(Table(caption="Micro-averaged over all documents", columns=columns, rows=rows)),
+        table("Micro-averaged over all documents", columns, rows),
         figure(intervals(drawn), "F1 with its 95 % bootstrap interval over documents"),
     ]
     if comparison is not None:
@@ -117,7 +117,7 @@ def errors_section(errors: Figures, meanings: Mapping[str, Mapping[str, str]]) -
         ]
         columns = ("Verdict", "Meaning", "Count", "Share", "")
         caption = f"{side.capitalize()}: every one has exactly one verdict"
-        parts.append(table(Table(caption=caption, columns=columns, rows=rows)))
+        parts.append(table(caption, columns, rows))
     return section("Errors", *parts)
 
 
@@ -139,7 +139,7 @@ def breakdown_section(groups: Mapping[str, Mapping[str, Figures]]) -> str:
             for group, figures in rated.items()
         ]
         columns = ("Group", "Support", *_HEADERS, "")
-        parts.append(table(Table(caption=caption, columns=columns, rows=rows)))
+        parts.append(table(caption, columns, rows))
     return section("Groups", *parts)
 
 
@@ -164,7 +164,7 @@ def scores_section(scored: Sequence[Scored], *, threshold: float | None) -> str:
             f"Expected calibration error {error:.3f} over {len(scored):,} predictions that can be "
             "judged. On the dashed line, scores are the share that is right.",
         ),
-        table(Table(caption="The same in numbers", columns=columns, rows=rows)),
+        table("The same in numbers", columns, rows),
     )
 
 
@@ -186,7 +186,7 @@ def examples_section(examples: Sequence[Example]) -> str:
     )
     columns = ("Verdict", "Text", "Gold", "Predicted", "Document")
     caption = f"{len(examples)} errors, equally many of each kind where there are enough"
-    return section("Examples", legend, table(Table(caption=caption, columns=columns, rows=rows)))
+    return section("Examples", legend, table(caption, columns, rows))
 
 
 def check_report_path(path: Path) -> None:
@@ -294,7 +294,7 @@ def _difference_table(comparison: Figures) -> str:
     ]
     caption = f"A minus B: paired bootstrap over documents, {resamples:,} resamples"
     columns = ("Figure", "Difference", "95 %", "p")
-    return table(Table(caption=caption, columns=columns, rows=rows))
+    return table(caption, columns, rows)
 
 
 def _interval(low: str, high: str) -> str:

@@ -6,26 +6,20 @@ extraction as a multi-head selection problem", section 4.1, with the sets and av
 (Eberts and Ulges 2020, section 4).
 """
 
-from collections import Counter
-from collections.abc import Callable, Sequence, Set
-from typing import TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from relik.evaluation.analysis import Analysis, Wanted
-from relik.evaluation.answers import Answer, answer_triples
-from relik.evaluation.breakdown import rate
+from relik.evaluation.answers import Annotator, Answer, answer_triples
+from relik.evaluation.breakdown import Facts, by_group, counts_of, relation_of, triple_facts
 from relik.evaluation.compare import match_ratios
 from relik.evaluation.examples import NameOf
 from relik.evaluation.gold import GoldDocument
-from relik.evaluation.metrics import Counts, precision_recall_f1
-from relik.evaluation.score import Annotator
+from relik.evaluation.metrics import precision_recall_f1
 from relik.types import AnnotateOptions, Span
-
-T = TypeVar("T")
 
 TypedMention: TypeAlias = tuple[Span, str | None]
 TypedTriple: TypeAlias = tuple[TypedMention, str, TypedMention]
-Facts: TypeAlias = Sequence[tuple[Set[T], Set[T]]]
-"""Gold and predicted facts of each document."""
 
 
 def analyse_strict(
@@ -45,12 +39,12 @@ def analyse_strict(
     """
     answers = answer_triples(annotator, gold, options=options)
     triples: Facts[TypedTriple] = [(_gold_triples(a), _found_triples(a)) for a in answers]
-    bounds = [({*map(_without_types, want)}, {*map(_without_types, got)}) for want, got in triples]
+    bounds = triple_facts(answers, entity_ids=False)
     entities: Facts[TypedMention] = [(_gold_mentions(a), _found_mentions(a)) for a in answers]
-    relations, types = by_group(triples, _relation_of), by_group(entities, _type_of)
+    relations, types = by_group(triples, relation_of), by_group(entities, _type_of)
     readings = {
         "triples": (counts_of(triples), relations),
-        "boundaries": (counts_of(bounds), by_group(bounds, _relation_of)),
+        "boundaries": (counts_of(bounds), by_group(bounds, relation_of)),
         "entities": (counts_of(entities), types),
     }
     figures: dict[str, object] = {
@@ -96,38 +90,8 @@ def _found_triples(answer: Answer) -> set[TypedTriple]:
     }
 
 
-def _without_types(triple: TypedTriple) -> tuple[Span, str, Span]:
-    return triple[0][0], triple[1], triple[2][0]
-
-
-def _relation_of(triple: tuple[object, str, object]) -> str:
-    return triple[1]
-
-
-def _type_of(mention: TypedMention) -> str:
-    return mention[1] or ""
-
-
-def counts_of(documents: Facts[T]) -> list[Counts]:
-    """Count predictions that are right and wrong and gold that is missed, per document."""
-    return [
-        Counts(right=len(want & got), wrong=len(got - want), missed=len(want - got))
-        for want, got in documents
-    ]
-
-
-def by_group(documents: Facts[T], group_of: Callable[[T], str]) -> dict[str, dict[str, float]]:
-    """Rate each relation or type, those with most gold first."""
-    right, wrong, missed = Counter[str](), Counter[str](), Counter[str]()
-    for want, got in documents:
-        right.update(map(group_of, want & got))
-        wrong.update(map(group_of, got - want))
-        missed.update(map(group_of, want - got))
-    rated = {
-        group: rate(Counts(right=right[group], wrong=wrong[group], missed=missed[group]))
-        for group in sorted({*right, *wrong, *missed})
-    }
-    return dict(sorted(rated.items(), key=lambda item: -item[1]["support"]))
+def _type_of(mention: TypedMention) -> tuple[str]:
+    return (mention[1] or "",)
 
 
 def macro_f1(groups: dict[str, dict[str, float]]) -> float:

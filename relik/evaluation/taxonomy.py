@@ -44,21 +44,17 @@ PREDICTION_VERDICTS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedMention:
-    """A gold mention and its verdict, a key of `GOLD_VERDICTS`."""
+class Judged:
+    """A gold mention or a linked mention, and its verdict.
+
+    Args:
+        score: Of a linked mention, 0..1; 1.0 of gold.
+        verdict: A key of `GOLD_VERDICTS` or of `PREDICTION_VERDICTS`.
+    """
 
     span: Span
     entity_id: str
-    verdict: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JudgedPrediction:
-    """A linked mention, its score, 0..1, and its verdict, a key of `PREDICTION_VERDICTS`."""
-
-    span: Span
-    entity_id: str
-    score: float
+    score: float = 1.0
     verdict: str
 
 
@@ -73,9 +69,9 @@ class JudgedDocument:
     """
 
     answer: Answer
-    mentions: tuple[JudgedMention, ...]
-    predictions: tuple[JudgedPrediction, ...]
-    rejected: tuple[JudgedPrediction, ...]
+    mentions: tuple[Judged, ...]
+    predictions: tuple[Judged, ...]
+    rejected: tuple[Judged, ...]
 
 
 def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> JudgedDocument:
@@ -99,7 +95,7 @@ def judge(answer: Answer, proposed: Proposed, *, known: Container[str]) -> Judge
     return JudgedDocument(
         answer=answer,
         mentions=tuple(
-            JudgedMention(span=span, entity_id=entity_id, verdict=verdict(span, entity_id))
+            Judged(span=span, entity_id=entity_id, verdict=verdict(span, entity_id))
             for span, entity_id in sorted(wanted)
         ),
         predictions=_judge_predictions(answer.annotation.spans, wanted, unjudged),
@@ -135,10 +131,10 @@ def _was_candidate(span: Span, entity_id: str, proposed: Proposed) -> bool:
 
 def _judge_predictions(
     spans: Sequence[EntitySpan], wanted: set[tuple[Span, str]], unjudged: Sequence[Span]
-) -> tuple[JudgedPrediction, ...]:
+) -> tuple[Judged, ...]:
     places = {span for span, _ in wanted}
     return tuple(
-        JudgedPrediction(
+        Judged(
             span=found.span,
             entity_id=found.entity_id,
             score=found.score,

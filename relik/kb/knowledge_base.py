@@ -1,11 +1,11 @@
 """An opened knowledge index: records by id and by row, names, and vectors."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 from relik.errors import BundleCorruptError
 from relik.kb.records import IdTable, RecordTable
-from relik.manifest import Manifest, read_manifest, verify_files
+from relik.manifest import Manifest, check_size, read_manifest, verify_files
 from relik.names.resolve import NamePolicy
 from relik.names.trie import NameTrie
 from relik.types import Entity, IntArray, VectorIndex
@@ -31,6 +31,7 @@ class KnowledgeBase:
         policy: How its names are resolved.
         any_case: Built for names that text has in lower case though records do not: a list of
             terms.
+        dim: Width of the vectors; 0 where there are none.
         counted: Its names were counted in linked text of the user's own.
 
     Args:
@@ -61,6 +62,7 @@ class KnowledgeBase:
         self.counted = self.policy.counted
         self.names = names
         self.index = index
+        self.dim = index.dim
         self._records = records
         self._ids = ids
         expected = manifest.value("rows", int)
@@ -111,11 +113,6 @@ class KnowledgeBase:
             if _has_vectors(manifest)
             else NoVectors(len(records)),
         )
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors; 0 where there are none."""
-        return self.index.dim
 
     def __len__(self) -> int:
         """Return the number of records."""
@@ -182,20 +179,6 @@ class KnowledgeBase:
         """
         return self._records.record(row)
 
-    def records(self, rows: Sequence[int]) -> list[Entity]:
-        """Return records.
-
-        Args:
-            rows: Their rows.
-
-        Returns:
-            One record a row, in the same order.
-
-        Raises:
-            InputError: There is no such row.
-        """
-        return [self._records.record(row) for row in rows]
-
     def token_ids(self, row: int) -> IntArray:
         """Return the tokens by which the reader knows a record: int64, (n_tokens,).
 
@@ -231,11 +214,6 @@ def _check_sizes(path: Path, manifest: Manifest) -> None:
     """Refuse a file of the wrong size: mapping a truncated one could end the process."""
     for name in FILES if _has_vectors(manifest) else WITHOUT_VECTORS:
         entry = manifest.files.get(name)
-        if entry is None or not (path / name).is_file():
+        if entry is None:
             raise BundleCorruptError(f"{path / name}: is missing: {_AGAIN}")
-        found = (path / name).stat().st_size
-        if found != entry.size:
-            change = "truncated" if found < entry.size else "altered"
-            raise BundleCorruptError(
-                f"{path / name}: was {change} (has {found} bytes, expected {entry.size}): {_AGAIN}"
-            )
+        check_size(path / name, entry.size)

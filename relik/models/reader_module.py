@@ -45,7 +45,7 @@ class ReaderModel(nn.Module):
         self.backbone = backbone
         markers = nn.Parameter(torch.randn(n_markers, d) * 0.02) if n_markers else None
         self.register_parameter("markers", markers)
-        self.ned_start_classifier = _classifier(config, d, width)
+        self.ned_start_classifier = _head(config, d, width, 2)
         self.ned_end_classifier = EndClassifier(config, n_classes=self.heads.end_classes)
         if self.heads.links:
             self.ed_start_projector = _projector(config, d, width, width)
@@ -54,7 +54,7 @@ class ReaderModel(nn.Module):
             read, inside = (3 * d, 3 * width) if self.heads.type_embedding else (2 * d, 2 * width)
             self.re_projector = _projector(config, read, inside, 2 * width)
             self.re_relation_projector = _projector(config, d, width, width)
-            self.re_classifier = _classifier(config, width, width)
+            self.re_classifier = _head(config, width, width, 2)
         if config.between:
             self.re_between = Between(config)
         if self.heads.types:
@@ -346,22 +346,16 @@ def _take(hidden: torch.Tensor, positions: torch.Tensor) -> torch.Tensor:
     return torch.gather(hidden, 1, index)
 
 
-def _classifier(config: HeadConfig, inside: int, width: int) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Dropout(config.dropout),
-        nn.Linear(inside, width),
-        _ACTIVATIONS[config.activation](),
-        nn.Dropout(config.dropout),
-        nn.Linear(width, 2),
-    )
-
-
-def _projector(config: HeadConfig, inside: int, width: int, outside: int) -> nn.Sequential:
+def _head(config: HeadConfig, inside: int, width: int, outside: int) -> nn.Sequential:
     return nn.Sequential(
         nn.Dropout(config.dropout),
         nn.Linear(inside, width),
         _ACTIVATIONS[config.activation](),
         nn.Dropout(config.dropout),
         nn.Linear(width, outside),
-        nn.LayerNorm(outside, eps=config.layer_norm_eps),
     )
+
+
+def _projector(config: HeadConfig, inside: int, width: int, outside: int) -> nn.Sequential:
+    norm = nn.LayerNorm(outside, eps=config.layer_norm_eps)
+    return nn.Sequential(*_head(config, inside, width, outside), norm)

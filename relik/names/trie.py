@@ -1,6 +1,5 @@
 """The trie from normalised names to the records that have them."""
 
-from collections.abc import Iterator
 from enum import IntEnum
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -88,12 +87,6 @@ class Names(Protocol):
         """Return what follows a prefix in the keys that begin with it, sorted."""
 
 
-class _Trie(Protocol):
-    def get(self, key: str) -> list[tuple[int, int, int]] | None: ...
-
-    def iterkeys(self, prefix: str) -> Iterator[str]: ...
-
-
 class NameTrie:
     """Normalised names, memory-mapped, and the records that have them.
 
@@ -101,7 +94,7 @@ class NameTrie:
         trie: A `marisa_trie.RecordTrie` of `MATCH_FORMAT`.
     """
 
-    def __init__(self, trie: _Trie) -> None:
+    def __init__(self, trie: marisa_trie.RecordTrie) -> None:
         self._get = trie.get
         self._iterkeys = trie.iterkeys
 

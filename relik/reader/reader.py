@@ -50,6 +50,9 @@ class ReaderParts:
 class TransformerReader:
     """Reads windows in batches by token budget, sorted by length.
 
+    Attributes:
+        max_text_tokens: How many tokens of text a window may have.
+
     Args:
         parts: What it is made of.
         config: Limits, thresholds, rules and calibration.
@@ -59,11 +62,8 @@ class TransformerReader:
         self._parts = parts
         self._config = config
         self._tokenizer = TextTokenizer(parts.tokenizer)
-
-    @property
-    def max_text_tokens(self) -> int:
-        """Return how many tokens of text a window may have; the rest is room for candidates."""
-        return self._config.reader.max_tokens // 2
+        # The rest is room for candidates.
+        self.max_text_tokens = config.reader.max_tokens // 2
 
     def count_text_tokens(self, texts: Sequence[str]) -> list[int]:
         """Count the tokens of each text, without special tokens."""
@@ -76,85 +76,44 @@ class TransformerReader:
         view: KnowledgeView,
         *,
         options: AnnotateOptions,
+        mentions: Sequence[Sequence[Span]] | None = None,
     ) -> list[WindowAnnotation]:
-        """Find mentions in windows, link and relate them.
+        """Find mentions in windows, or take those that are given; link and relate them.
 
         Args:
             windows: Windows of at most `max_text_tokens` tokens.
             candidates: Candidates of each window, same length and order.
             view: Knowledge that the candidates are from.
-            options: Thresholds and tasks.
-
-        Returns:
-            One annotation a window, same order, in document coordinates; NIL mentions are kept.
-
-        Raises:
-            BundleError: A candidate is not in the knowledge base.
-        """
-        return self._run(windows, candidates, [None] * len(windows), view, options)
-
-    def link(
-        self,
-        windows: Sequence[Window],
-        candidates: Sequence[WindowCandidates],
-        mentions: Sequence[Sequence[Span]],
-        view: KnowledgeView,
-        *,
-        options: AnnotateOptions,
-    ) -> list[WindowAnnotation]:
-        """Link given mentions and relate them.
-
-        Args:
-            windows: As for `read`.
-            candidates: As for `read`.
+            options: Thresholds and tasks. Where mentions are given, one may be NIL with `nil`;
+                else it gets the best candidate, if there is one, and thresholds do not apply to
+                spans.
             mentions: For each window, mentions inside it, in document coordinates.
-            view: Knowledge that the candidates are from.
-            options: With `nil`, a mention may be NIL; else it gets the best candidate, if there
-                is one. Thresholds do not apply to spans.
 
         Returns:
-            As `read`, with exactly the given mentions.
+            One annotation a window, same order, in document coordinates; NIL mentions are kept,
+            and given mentions are exactly those returned.
 
         Raises:
             BundleError: A candidate is not in the knowledge base.
         """
-        return self._run(windows, candidates, [tuple(given) for given in mentions], view, options)
-
-    def _run(
-        self,
-        windows: Sequence[Window],
-        candidates: Sequence[WindowCandidates],
-        given: Sequence[tuple[Span, ...] | None],
-        view: KnowledgeView,
-        options: AnnotateOptions,
-    ) -> list[WindowAnnotation]:
-        rows = self._rows(windows, candidates, given, view, options)
+        limits = RowLimits(
+            max_tokens=self._config.reader.max_tokens, pretokenised=options.pretokenised
+        )
+        rows = build_rows(
+            windows,
+            candidates,
+            [None] * len(windows) if mentions is None else list(map(tuple, mentions)),
+            self._tokenizer.tokenise([window.text for window in windows]),
+            view,
+            layout=self._parts.layout,
+            limits=limits,
+        )
         answers: dict[int, WindowAnnotation] = {}
         widths = [len(row.built.ids) for row in rows]
         for batch in in_batches(widths, most=self._config.reader.batch_tokens):
             found = self._read_batch([rows[i] for i in batch], view, options)
             answers.update(zip(batch, found, strict=True))
         return [answers[i] for i in range(len(rows))]
-
-    def _rows(
-        self,
-        windows: Sequence[Window],
-        candidates: Sequence[WindowCandidates],
-        given: Sequence[tuple[Span, ...] | None],
-        view: KnowledgeView,
-        options: AnnotateOptions,
-    ) -> list[Row]:
-        return build_rows(
-            windows,
-            candidates,
-            given,
-            self._tokenizer.tokenise([window.text for window in windows]),
-            view,
-            layout=self._parts.layout,
-            limits=RowLimits(
-                max_tokens=self._config.reader.max_tokens, pretokenised=options.pretokenised
-            ),
-        )
 
     def _read_batch(
         self, rows: Sequence[Row], view: KnowledgeView, options: AnnotateOptions

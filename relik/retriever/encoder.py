@@ -45,12 +45,7 @@ class TransformerEncoder:
         self._tokenizer = TextTokenizer(tokenizer)
         self._max_tokens = max_tokens
         self._batch_tokens = batch_tokens
-        self._dim = embeddings.hidden if dim is None else dim
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return self._dim
+        self.dim = embeddings.hidden if dim is None else dim
 
     def encode(self, texts: Sequence[str]) -> FloatArray:
         """Encode texts, each on its own: the batch does not change a vector.
@@ -91,10 +86,10 @@ class TransformerEncoder:
             ids[k, : len(row)] = row
             mask[k, : len(row)] = 1
         vectors = self._backend.encode(self._embeddings.lookup(ids), np.zeros_like(ids), mask)
-        if self._dim == vectors.shape[1]:
+        if self.dim == vectors.shape[1]:
             return vectors
         # The beginning of a Matryoshka vector is a vector too, once it has unit length.
-        cut = vectors[:, : self._dim]  # (batch, dim)
+        cut = vectors[:, : self.dim]  # (batch, dim)
         norms = np.linalg.norm(cut, axis=1, keepdims=True)
         return np.asarray(cut / np.maximum(norms, _LEAST_NORM), dtype=np.float32)
 

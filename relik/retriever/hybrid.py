@@ -9,7 +9,7 @@ section 3.1 for the dense part; the fusion is a logistic regression over the fea
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import TypeAlias
 
 import numpy as np
@@ -57,23 +57,6 @@ class HybridRetriever:
         self._fusion = config.fusion
         self._lexical = lexical
 
-    def retrieve(
-        self, windows: Sequence[Window], kb: KnowledgeBase, *, top_k: int
-    ) -> list[tuple[Candidate, ...]]:
-        """Return the candidates of each window.
-
-        Args:
-            windows: Windows; those of one document stand together, in order.
-            kb: Records, names and vectors.
-            top_k: Candidates per window at most.
-
-        Returns:
-            One tuple a window, best first, ties by id; empty where `top_k` is 0.
-        """
-        if not windows or top_k < 1:
-            return [() for _ in windows]
-        return self.retrieve_encoded(windows, self.encode(windows), kb, top_k=top_k)
-
     def encode(self, windows: Sequence[Window]) -> FloatArray:
         """Encode windows, once for all knowledge bases: float32, (n_windows, dim)."""
         return self._encoder.encode([window.text for window in windows])
@@ -90,7 +73,7 @@ class HybridRetriever:
             top_k: Candidates per window at most, at least 1.
 
         Returns:
-            As `retrieve`.
+            One tuple a window, best first, ties by id.
         """
         found = self.features(windows, vectors, kb, top_k=top_k)
         return [self._ranked(features, kb, top_k) for features in found]
@@ -122,18 +105,8 @@ class HybridRetriever:
         self, found: WindowFeatures, kb: KnowledgeBase, top_k: int
     ) -> tuple[Candidate, ...]:
         fusion, rows, features = self._fusion, found.rows, found.values
-        weights = np.array(
-            [
-                fusion.dense_weight,
-                fusion.exact_weight,
-                fusion.prior_weight,
-                fusion.partial_weight,
-                fusion.nested_weight,
-                fusion.known_weight,
-                fusion.popularity_weight,
-            ],
-            dtype=np.float64,
-        )
+        # The first fields of `FusionWeights` are the weights of the features, in their order.
+        weights = np.array(astuple(fusion)[: features.shape[1]], dtype=np.float64)
         odds = features @ weights + fusion.bias
         if fusion.rival_weight or fusion.leader_weight:
             odds = odds + self._among_rivals(found, odds)

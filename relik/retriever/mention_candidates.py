@@ -18,7 +18,7 @@ ALWAYS_READ = 8
 def readings(
     windows: Sequence[Window],
     candidates: Sequence[WindowCandidates],
-    mentions: Sequence[Sequence[Span]],
+    mentions: Sequence[Sequence[Span] | None],
     kb: KnowledgeBase | None,
 ) -> list[tuple[int, Sequence[Span], WindowCandidates]]:
     """Say which mentions to read with which candidates.
@@ -28,7 +28,8 @@ def readings(
     Args:
         windows: Windows.
         candidates: Candidates of each.
-        mentions: Mentions of each, in code points of the document.
+        mentions: Mentions of each, in code points of the document; None where they are to be
+            found, and the window is left out.
         kb: The knowledge base of the entities; None to take the candidates as they are.
 
     Returns:
@@ -38,6 +39,8 @@ def readings(
     """
     asked: list[tuple[int, Sequence[Span], WindowCandidates]] = []
     for at, (window, found, spans) in enumerate(zip(windows, candidates, mentions, strict=True)):
+        if spans is None:
+            continue
         if kb is None:
             asked += [(at, spans, found)] if spans else []
             continue
@@ -77,7 +80,26 @@ def with_named(
         half of that: those that were missing replace the worst, behind those that stay.
     """
     surfaces = [_surface(window, mention) for mention in mentions]
-    return replace(found, entities=_with_bearers(found.entities, surfaces, kb))
+    held = found.entities
+    bearers = dict.fromkeys(entity for surface in surfaces for entity in bearers_of(surface, kb))
+    missing = bearers.keys() - {candidate.entity_id for candidate in held}
+    if not missing:
+        return found
+    n_kept = max(len(held) - len(missing), len(held) // 2)
+    # A bearer that was found among the last does not make room for another.
+    spare = [candidate for candidate in held if candidate.entity_id not in bearers]
+    spare = spare[max(0, n_kept - (len(held) - len(spare))) :]
+    dropped = {candidate.entity_id for candidate in spare}
+    kept = [candidate for candidate in held if candidate.entity_id not in dropped]
+    worst = kept[-1].score if kept else 0.0
+    added = [
+        Candidate(entity_id=entity_id, score=worst, rank=0, source="given")
+        for entity_id in sorted(missing)
+    ]
+    # Ties by id, as everywhere: the last that stay may have the same score.
+    ranked = sorted([*kept, *added], key=lambda one: (-one.score, one.entity_id))
+    entities = tuple(replace(one, rank=rank) for rank, one in enumerate(ranked))
+    return replace(found, entities=entities)
 
 
 def worth_reading(found: WindowCandidates, least: float) -> WindowCandidates:
@@ -99,32 +121,6 @@ def worth_reading(found: WindowCandidates, least: float) -> WindowCandidates:
 def _surface(window: Window, mention: Span) -> str:
     first = window.span.start
     return window.text[max(0, mention.start - first) : mention.end - first]
-
-
-def _with_bearers(
-    found: Sequence[Candidate], surfaces: Sequence[str], kb: KnowledgeBase
-) -> tuple[Candidate, ...]:
-    bearers = dict.fromkeys(entity for surface in surfaces for entity in bearers_of(surface, kb))
-    missing = bearers.keys() - {candidate.entity_id for candidate in found}
-    if not missing:
-        return tuple(found)
-    n_kept = max(len(found) - len(missing), len(found) // 2)
-    # A bearer that was found among the last does not make room for another.
-    spare = [candidate for candidate in found if candidate.entity_id not in bearers]
-    spare = spare[max(0, n_kept - (len(found) - len(spare))) :]
-    dropped = {candidate.entity_id for candidate in spare}
-    kept = [candidate for candidate in found if candidate.entity_id not in dropped]
-    worst = kept[-1].score if kept else 0.0
-    added = [
-        Candidate(entity_id=entity_id, score=worst, rank=0, source="given")
-        for entity_id in sorted(missing)
-    ]
-    # Ties by id, as everywhere: the last that stay may have the same score.
-    ranked = sorted([*kept, *added], key=lambda one: (-one.score, one.entity_id))
-    return tuple(
-        Candidate(entity_id=one.entity_id, score=one.score, rank=rank, source=one.source)
-        for rank, one in enumerate(ranked)
-    )
 
 
 def bearers_of(surface: str, kb: KnowledgeBase) -> list[str]:

@@ -37,12 +37,7 @@ class PairRelater:
                 "vectors to rank them by: build the index with a bundle that has an encoder"
             )
         self._encoder = encoder
-        self._relations = relations
-
-    @property
-    def relations(self) -> KnowledgeBase:
-        """Knowledge base of relations."""
-        return self._relations
+        self.relations = relations
 
     def relate(
         self,
@@ -71,8 +66,10 @@ class PairRelater:
                 f"got pairs of {len(pairs)} documents, expected {len(documents)}: give a list for "
                 "each document, empty where it has none"
             )
-        ids = sorted(set(relations)) or sorted(map(self._relations.entity_id, self._all_rows()))
-        vectors = self._relations.index.reconstruct(self._rows(ids))  # (n_relations, dim)
+        ids = sorted(set(relations)) or sorted(
+            map(self.relations.entity_id, range(len(self.relations)))
+        )
+        vectors = self.relations.index.reconstruct(self._rows(ids))  # (n_relations, dim)
         texts = [
             pair_text(document, pair)
             for document, own in zip(documents, pairs, strict=True)
@@ -82,15 +79,12 @@ class PairRelater:
         scores = iter([_shares(vectors @ each) for each in self._encoder.encode(texts)])
         return [[_ranked(ids, next(scores)) for _ in own] for own in pairs]
 
-    def _all_rows(self) -> range:
-        return range(len(self._relations))
-
     def _rows(self, ids: Sequence[str]) -> IntArray:
-        rows = [self._relations.row_of(one) for one in ids]
+        rows = [self.relations.row_of(one) for one in ids]
         unknown = next((one for one, row in zip(ids, rows, strict=True) if row is None), None)
         if unknown is not None:
             raise InputError(
-                f"got the relation {unknown!r}, expected ids of the {len(self._relations)} "
+                f"got the relation {unknown!r}, expected ids of the {len(self.relations)} "
                 "relations of the index: correct it, or build an index that has it"
             )
         return np.array(rows, dtype=np.int64)

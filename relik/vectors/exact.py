@@ -34,11 +34,7 @@ class ExactIndex:
     def __init__(self, vectors: FloatArray) -> None:
         check_vectors(vectors, dim=vectors.shape[-1] if vectors.ndim else 0)
         self._vectors = vectors
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return int(self._vectors.shape[1])
+        self.dim = int(vectors.shape[1])
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -19,16 +19,8 @@ _SEED = 20240801
 _TRAINING_ROWS = 65536
 _ADDED_ROWS = 65536
 # Fewer rows than this cannot train the kind, and exact search of them is as fast.
-_LEAST_ROWS: dict[VectorKind, int] = {
-    "exact": 0,
-    "sq8": 256,
-    "pq24": 1024,
-    "pq32": 1024,
-    "pq48": 1024,
-    "pq64": 1024,
-    "hnsw": 256,
-    "ivf": 1024,
-}
+_LEAST_ROWS: dict[VectorKind, int] = {"exact": 0, "sq8": 256, "hnsw": 256}
+_LEAST_OTHER_ROWS = 1024
 _OPQ_ROUNDS = 10
 _HNSW_LINKS = 32
 _HNSW_CONSTRUCTION = 200
@@ -46,6 +38,7 @@ class FaissIndex:
 
     def __init__(self, index: faiss.Index) -> None:
         self._index = index
+        self.dim = int(index.d)
 
     @classmethod
     def open(cls, path: Path) -> "FaissIndex":
@@ -61,11 +54,6 @@ class FaissIndex:
             raise BundleCorruptError(
                 f"{path}: is not a FAISS index: fetch or build it again"
             ) from error
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors."""
-        return int(self._index.d)
 
     def __len__(self) -> int:
         """Return the number of rows."""
@@ -109,7 +97,7 @@ class FaissIndex:
 
 def trainable_kind(kind: VectorKind, *, n_rows: int) -> VectorKind:
     """Return the kind, or "exact" where there are too few rows to train it."""
-    return kind if n_rows >= _LEAST_ROWS[kind] else "exact"
+    return kind if n_rows >= _LEAST_ROWS.get(kind, _LEAST_OTHER_ROWS) else "exact"
 
 
 def write_faiss(

@@ -12,11 +12,7 @@ class NoVectors:
 
     def __init__(self, n_rows: int) -> None:
         self._n_rows = n_rows
-
-    @property
-    def dim(self) -> int:
-        """Width of the vectors: 0."""
-        return 0
+        self.dim = 0
 
     def __len__(self) -> int:
         """Return the number of rows."""

@@ -1,22 +1,25 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from relik.bundle import Bundle
 from relik.cli import main
-from relik.commands.measure import run
+from relik.commands.measure import Source, run
 from relik.errors import InputError
 from relik.evaluation import (
     GoldDocument,
     GoldMention,
     GoldTriple,
-    evaluate_entities,
-    evaluate_retrieval,
-    evaluate_triples,
+    Wanted,
+    analyse_entities,
+    analyse_retrieval,
+    analyse_triples,
 )
 from relik.evaluation.compare import differences
+from relik.pipeline import Pipeline
 from relik.retriever.encoder import open_encoder
 from relik.testing import FakeNamePipeline
 from relik.types import AnnotateOptions, Document, Entity, Span
@@ -25,11 +28,12 @@ from relik_index import build_index
 OPTIONS = AnnotateOptions()
 
 
-def opened() -> FakeNamePipeline:
-    return FakeNamePipeline(
+def opened() -> Pipeline:
+    fake = FakeNamePipeline(
         [Entity(entity_id="Q1", name="Ada"), Entity(entity_id="Q2", name="Bob")],
         facts={("Q1", "Q2"): ("P1",)},
     )
+    return cast(Pipeline, fake)
 
 
 def gold() -> list[GoldDocument]:
@@ -60,11 +64,17 @@ def test_a_report_names_what_made_it() -> None:
     report = run(
         opened(),
         gold(),
-        lambda measured, known, docs: evaluate_entities(
-            measured, docs, known=known, options=OPTIONS
+        lambda subject, docs: analyse_entities(
+            subject.measured,
+            docs,
+            known=subject.known,
+            records=subject.pipeline.entities,
+            options=OPTIONS,
         ),
-        bundle="mine",
-    )
+        Source(bundle="mine"),
+        options=OPTIONS,
+        wanted=Wanted(),
+    ).report
     assert f1(report, "inkb") == f1(report, "with_nil") == 1.0
     assert (report["bundle"], report["kb_version"], report["model"]) == ("mine", "fake-1", "fake")
     assert report["documents"] == 1
@@ -80,11 +90,11 @@ def test_the_baseline_stands_in_for_the_model(tmp_path: Path) -> None:
         return run(
             opened(),
             gold(),
-            lambda measured, known, docs: evaluate_triples(measured, docs, options=OPTIONS),
-            bundle="mine",
-            baseline=True,
-            facts=path,
-        )
+            lambda subject, docs: analyse_triples(subject.measured, docs, options=OPTIONS),
+            Source(bundle="mine", baseline=True, facts=path),
+            options=OPTIONS,
+            wanted=Wanted(),
+        ).report
 
     assert f1(report(None), "triples") == 0.0
     assert f1(report(facts), "triples") == 0.6667
@@ -95,12 +105,13 @@ def test_retrieval_of_the_baseline_is_rated_in_the_windows_of_the_bundle() -> No
     report = run(
         opened(),
         gold(),
-        lambda measured, known, docs: evaluate_retrieval(
-            measured, docs, known=known, options=OPTIONS
+        lambda subject, docs: analyse_retrieval(
+            subject.measured, docs, known=subject.known, options=OPTIONS
         ),
-        bundle="mine",
-        baseline=True,
-    )
+        Source(bundle="mine", baseline=True),
+        options=OPTIONS,
+        wanted=Wanted(),
+    ).report
     recall = report["recall_at"]
     assert isinstance(recall, dict)
     assert (recall["1"], recall["50"]) == (0.5, 1.0)
@@ -108,7 +119,14 @@ def test_retrieval_of_the_baseline_is_rated_in_the_windows_of_the_bundle() -> No
 
 def test_a_file_without_documents_is_refused() -> None:
     with pytest.raises(InputError, match="no gold documents"):
-        run(opened(), [], lambda measured, known, docs: {}, bundle="mine")
+        run(
+            opened(),
+            [],
+            lambda subject, docs: analyse_triples(subject.measured, docs, options=OPTIONS),
+            Source(bundle="mine"),
+            options=OPTIONS,
+            wanted=Wanted(),
+        )
 
 
 def test_wrong_input_is_refused_before_a_model_is_opened(

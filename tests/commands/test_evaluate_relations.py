@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from relik.bundle import Bundle
-from relik.commands.evaluate import RelationSource, measure_relations
+from relik.commands.evaluate import measure_relations
+from relik.commands.measure import Source
 from relik.errors import InputError
 from relik.evaluation import GoldDocument, GoldMention, GoldTriple
 from relik.kb import KnowledgeBase
@@ -31,7 +32,7 @@ def relations(tiny_bundle: Bundle) -> list[str]:
 def test_all_relations_of_the_bundle_are_candidates_unless_some_are_named(
     tiny_bundle: Bundle, relations: list[str]
 ) -> None:
-    source = RelationSource(bundle=str(tiny_bundle.path))
+    source = Source(bundle=str(tiny_bundle.path), backend="onnx")
     report = measure_relations(source, gold(relations[0]))
     assert report["candidates"] == sorted(relations)
     assert (report["documents"], report["model"]) == (1, tiny_bundle.config.model)
@@ -43,16 +44,18 @@ def test_all_relations_of_the_bundle_are_candidates_unless_some_are_named(
 
 def test_relations_can_come_from_another_index(tiny_bundle: Bundle, relations: list[str]) -> None:
     own = Path(tiny_bundle.path) / "relations"
-    source = RelationSource(bundle=str(tiny_bundle.path), relations=own)
+    source = Source(bundle=str(tiny_bundle.path), kb=own, backend="onnx")
     named = measure_relations(source, gold(relations[0]))
-    plain = measure_relations(RelationSource(bundle=str(tiny_bundle.path)), gold(relations[0]))
+    plain = measure_relations(
+        Source(bundle=str(tiny_bundle.path), backend="onnx"), gold(relations[0])
+    )
     assert named["relations"] == plain["relations"]
 
 
 def test_gold_that_is_about_other_relations_is_refused(
     tiny_bundle: Bundle, relations: list[str]
 ) -> None:
-    source = RelationSource(bundle=str(tiny_bundle.path))
+    source = Source(bundle=str(tiny_bundle.path), backend="onnx")
     with pytest.raises(InputError, match="none of them with a triple"):
         measure_relations(source, gold("other"))
     with pytest.raises(InputError, match="'other', expected ids"):

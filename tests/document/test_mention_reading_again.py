@@ -10,7 +10,7 @@ from relik.config import PipelineConfig, ReaderConfig, RetrieverConfig
 from relik.document.mention_reading import read_free
 from relik.kb import KnowledgeBase
 from relik.kb.view import KnowledgeView
-from relik.pipeline import Pipeline, PipelineParts
+from relik.pipeline import Pipeline
 from relik.reader.reader import TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
 from relik.testing import HashEncoder
@@ -61,25 +61,15 @@ class Reader(TransformerReader):
         view: KnowledgeView,
         *,
         options: AnnotateOptions,
+        mentions: Sequence[Sequence[Span]] | None = None,
     ) -> list[WindowAnnotation]:
+        assert not mentions
         self.windows += [window.text for window in windows]
         pairs = zip(windows, candidates, strict=True)
         return [
             WindowAnnotation(window=window, spans=self._spans(window, found), triples=())
             for window, found in pairs
         ]
-
-    def link(
-        self,
-        windows: Sequence[Window],
-        candidates: Sequence[WindowCandidates],
-        mentions: Sequence[Sequence[Span]],
-        view: KnowledgeView,
-        *,
-        options: AnnotateOptions,
-    ) -> list[WindowAnnotation]:
-        assert not windows
-        return []
 
     def _spans(self, window: Window, found: WindowCandidates) -> tuple[EntitySpan, ...]:
         names = {}
@@ -171,12 +161,12 @@ def test_a_pipeline_looks_again_where_it_is_told_to(
 ) -> None:
     """Candidates of some types alone were asked for, and a name may be of another."""
     retriever = WindowRetriever(HashEncoder(8), RetrieverConfig())
-    parts = PipelineParts(retriever=retriever, reader=Reader(kb, "paris"))
+    reader = Reader(kb, "paris")
     config = PipelineConfig(reader=ReaderConfig(look_again=look_again, threshold=0.5))
     text = "in paris"
     window = Window(doc_id="d", index=0, span=Span(FIRST, FIRST + len(text)), text=text)
     options = AnnotateOptions(types=types)
-    (read,) = Pipeline(parts, config, _view(kb)).read(
+    (read,) = Pipeline(retriever, reader, config, _view(kb)).read(
         [window], [_candidates("a", "b")], options=options
     )
     assert [span.entity_id for span in read.spans] == [told]

@@ -5,7 +5,7 @@ from typing import Protocol
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relik.evaluation.markup import Markup, Table, figure, page, section, table, text
+from relik.evaluation.markup import Markup, figure, page, section, table, text
 
 ATTACK = """<script>alert("x")</script><img src=x onerror='alert(1)'>&amp;"""
 
@@ -40,7 +40,7 @@ def test_controls_and_marks_that_turn_text_around_are_replaced() -> None:
 
 def test_a_table_has_a_caption_and_headers(read_page: Read) -> None:
     rows = [["a", 1, 0.5, Markup("<b>bold</b>")], [ATTACK, 12345, 1.0, ATTACK]]
-    read = read_page(table(Table(caption=ATTACK, columns=("", ATTACK, "n", "m"), rows=rows)))
+    read = read_page(table(ATTACK, ("", ATTACK, "n", "m"), rows))
     assert read.tags.count("th") == 6
     assert read.tags.count("b") == 1
     assert "img" not in read.tags

@@ -36,10 +36,8 @@ def mentions_of(tiny_bundle: Bundle) -> Mentions:
         candidate = Candidate(entity_id="Q1", score=1.0, rank=0, source="given")
         candidates = [WindowCandidates(entities=(candidate,), relations=())]
         options = AnnotateOptions(threshold=0.0, nil=True)
-        if given is None:
-            (told,) = reader.read([window], candidates, view, options=options)
-        else:
-            (told,) = reader.link([window], candidates, [[given]], view, options=options)
+        mentions = None if given is None else [[given]]
+        (told,) = reader.read([window], candidates, view, options=options, mentions=mentions)
         return {text[one.span.start : one.span.end] for one in told.spans}
 
     return read

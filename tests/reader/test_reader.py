@@ -67,7 +67,9 @@ class OverView:
         *,
         options: AnnotateOptions,
     ) -> list[WindowAnnotation]:
-        return self._reader.link(windows, candidates, mentions, self._view, options=options)
+        return self._reader.read(
+            windows, candidates, self._view, options=options, mentions=mentions
+        )
 
 
 def _open(

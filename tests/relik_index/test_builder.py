@@ -49,7 +49,6 @@ def test_what_was_built_is_what_is_opened(build: Build) -> None:
     assert kb.row_of("Q47899") == 1
     assert kb.row_of("Q1") is None
     assert kb.entity_id(1) == "Q47899"
-    assert kb.records([1, 0]) == [kb.record(1), kb.record(0)]
     assert kb.record(0) == Entity(
         entity_id="Q90",
         name="Paris",

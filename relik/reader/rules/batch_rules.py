@@ -10,7 +10,7 @@ from relik.reader.decode import DecodedSpan, DecodedTriple, ProposedSpan, lowere
 from relik.reader.inputs import Row
 from relik.reader.rules.bare_words import but_bare
 from relik.reader.rules.comma_places import places_apart
-from relik.reader.rules.priors import LinkWeights, weigh_links
+from relik.reader.rules.priors import weigh_links
 from relik.reader.rules.sentences import Sentences
 from relik.reader.rules.term_mentions import Places, lifted, term_places, weigh_terms, with_starts
 from relik.reader.rules.whole_names import settled, with_whole_names
@@ -107,8 +107,8 @@ class BatchRules:
         elif self._term_weight:
             prior *= config.term_prior_factor
         unnamed = 0.0 if self._term_weight else config.unnamed_nil_weight
-        weights = LinkWeights(prior=prior, nil=config.nil_weight, unnamed_nil=unnamed)
-        return weigh_links(self._kb, row, spans, logits, weights)
+        nil = config.nil_weight
+        return weigh_links(self._kb, row, spans, logits, prior=prior, nil=nil, unnamed_nil=unnamed)
 
     def settled(self, i: int, spans: Sequence[DecodedSpan]) -> list[DecodedSpan]:
         """Decide between whole names and what stands within them, and weigh terms, in row i."""

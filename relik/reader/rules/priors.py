@@ -68,27 +68,15 @@ def log_priors(kb: Knowledge, surface: str, rows: Sequence[int]) -> LogPriors:
     return LogPriors(found, SOLE_NIL_PRIOR if sure else NIL_PRIOR, named)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkWeights:
-    """How evidence beside the text is joined with the reader's link logits.
-
-    Args:
-        prior: Weight of the log priors of surface forms.
-        nil: Added to the logit of NIL.
-        unnamed_nil: Added to it where no candidate has the mention as a name.
-    """
-
-    prior: float
-    nil: float
-    unnamed_nil: float
-
-
 def weigh_links(
     kb: KnowledgeBase,
     row: Row,
     spans: Sequence[ProposedSpan],
     logits: FloatArray,
-    weights: LinkWeights,
+    *,
+    prior: float,
+    nil: float,
+    unnamed_nil: float,
 ) -> FloatArray:
     """Join link logits with what the names of mentions say.
 
@@ -97,14 +85,16 @@ def weigh_links(
         row: The row.
         spans: Spans of it.
         logits: Float32, (n_spans, n_classes), of NONE, NIL and candidates.
-        weights: Weights.
+        prior: Weight of the log priors of surface forms.
+        nil: Added to the logit of NIL.
+        unnamed_nil: Added to it where no candidate has the mention as a name.
 
     Returns:
         Float32, (n_spans, n_classes).
     """
     weighed = np.array(logits, dtype=np.float32)
-    weighed[:, NIL_CLASS] += weights.nil
-    if not weights.prior and not weights.unnamed_nil:
+    weighed[:, NIL_CLASS] += nil
+    if not prior and not unnamed_nil:
         return weighed
     n_read = len(row.built.entity_positions) - 2
     known = row.entity_rows[:n_read]
@@ -112,8 +102,8 @@ def weigh_links(
         if 1 <= span.start <= span.end <= row.built.n_text:
             first, last = row.text.starts[span.start - 1], row.text.ends[span.end - 1]
             priors = log_priors(kb, row.window.text[first:last], known)
-            weighed[k, 2 : 2 + n_read] += weights.prior * priors.of_rows
-            weighed[k, NIL_CLASS] += weights.prior * priors.of_nil
+            weighed[k, 2 : 2 + n_read] += prior * priors.of_rows
+            weighed[k, NIL_CLASS] += prior * priors.of_nil
             if not priors.named:
-                weighed[k, NIL_CLASS] += weights.unnamed_nil
+                weighed[k, NIL_CLASS] += unnamed_nil
     return weighed

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from relik.backends.torch_backend import TorchReader
 from relik.backends.word_embeddings import WordEmbeddings
 from relik.config import CalibrationConfig, PipelineConfig
-from relik.pipeline import Pipeline, PipelineParts
+from relik.pipeline import Pipeline
 from relik.reader.inputs import MarkerLayout
 from relik.reader.reader import ReaderParts, TransformerReader
 from relik.retriever.window_retriever import WindowRetriever
@@ -62,8 +62,7 @@ class Served:
             ),
             config,
         )
-        parts = PipelineParts(retriever=self.source.retriever, reader=reader)
-        return Pipeline(parts, config, self.source.view)
+        return Pipeline(self.source.retriever, reader, config, self.source.view)
 
 
 def open_reader_f1(

@@ -4,7 +4,7 @@ import importlib.util
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from relik.backends.backend import BACKENDS
+from relik.backends.open_backend import BACKENDS
 from relik.errors import BundleNotFoundError, ConfigError
 from relik.upstream.bundle.converted import ConvertedBundle
 from relik.upstream.bundle.engines import Engine

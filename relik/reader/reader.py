@@ -96,24 +96,34 @@ class TransformerReader:
         Raises:
             BundleError: A candidate is not in the knowledge base.
         """
-        limits = RowLimits(
-            max_tokens=self._config.reader.max_tokens, pretokenised=options.pretokenised
-        )
-        rows = build_rows(
-            windows,
-            candidates,
-            [None] * len(windows) if mentions is None else list(map(tuple, mentions)),
-            self._tokenizer.tokenise([window.text for window in windows]),
-            view,
-            layout=self._parts.layout,
-            limits=limits,
-        )
+        given = [None] * len(windows) if mentions is None else list(map(tuple, mentions))
+        rows = self._rows(windows, candidates, given, view, options)
         answers: dict[int, WindowAnnotation] = {}
         widths = [len(row.built.ids) for row in rows]
         for batch in in_batches(widths, most=self._config.reader.batch_tokens):
             found = self._read_batch([rows[i] for i in batch], view, options)
             answers.update(zip(batch, found, strict=True))
         return [answers[i] for i in range(len(rows))]
+
+    def _rows(
+        self,
+        windows: Sequence[Window],
+        candidates: Sequence[WindowCandidates],
+        given: Sequence[tuple[Span, ...] | None],
+        view: KnowledgeView,
+        options: AnnotateOptions,
+    ) -> list[Row]:
+        return build_rows(
+            windows,
+            candidates,
+            given,
+            self._tokenizer.tokenise([window.text for window in windows]),
+            view,
+            layout=self._parts.layout,
+            limits=RowLimits(
+                max_tokens=self._config.reader.max_tokens, pretokenised=options.pretokenised
+            ),
+        )
 
     def _read_batch(
         self, rows: Sequence[Row], view: KnowledgeView, options: AnnotateOptions

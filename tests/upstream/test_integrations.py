@@ -157,7 +157,8 @@ def test_they_extract_what_upstream_answered(
 
         folder = tmp_path / "converted"
         convert_pipeline(str(released.folder), folder)
-    done = run(python, "-c", EXTRACT, folder, case["text"])
+    # Not from the working folder, which may be a checkout beside what is installed.
+    done = run(python, "-P", "-c", EXTRACT, folder, case["text"])
     assert done.returncode == 0, done.stderr
     answer = json.loads(done.stdout.splitlines()[-1])
     upstream = case["outputs"][0]
